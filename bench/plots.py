@@ -1,0 +1,102 @@
+"""Pictures of a benchmark."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
+from numpy.typing import NDArray
+
+from clearer.bench.runners import Runner
+from clearer.evaluate import evaluation_pairs
+from clearer.files import write_atomic
+from clearer.images import ImageSet
+from clearer.metrics import psnr_db
+from clearer.tasks import Denoise
+
+__all__ = ["plot_frontier", "plot_strip"]
+
+_OURS: Final = "#c2410c"
+_OTHERS: Final = "#475569"
+_CROP: Final = 256
+
+
+def _save(figure: Figure, path: Path) -> None:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"savefig.dpi": 150}):
+        figure.savefig(buffer, format="png", bbox_inches="tight")
+    write_atomic(path, buffer.getvalue())
+
+
+def plot_frontier(path: Path, report: dict[str, Any]) -> None:
+    """Scatter of PSNR against median time, from the content of ``bench.json``."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log")
+    axes.grid(True, alpha=0.25)
+    axes.margins(x=0.3, y=0.2)
+    # Labels of points that lie close take turns above and below.
+    for index, row in enumerate(sorted(report["rows"], key=lambda row: row["median_ms"])):
+        color = _OURS if row["name"].startswith("clearer") else _OTHERS
+        x, y = row["median_ms"], row["psnr_db"]
+        axes.plot(x, y, "o", color=color, markersize=8)
+        axes.annotate(
+            f"{row['name']}\n{row['backend']}",
+            (x, y),
+            xytext=(0, 9 if index % 2 == 0 else -9),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if index % 2 == 0 else "top",
+            fontsize=8,
+            color=color,
+        )
+    height, width = report["timed_shape"][2:]
+    axes.set_xlabel(f"median ms per {width}x{height} image (log scale), fp32")
+    axes.set_ylabel("PSNR, dB")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.set_title(
+        f"{report['task']}; {report['data']}, {report['num_images']} images\n"
+        f"input {report['input']['psnr_db']:.2f} dB; {report['device']}, "
+        f"{report['rows'][0]['threads']} threads",
+        fontsize=9,
+    )
+    _save(figure, path)
+
+
+def plot_strip(
+    path: Path, images: ImageSet, task: Denoise, runners: Sequence[Runner], seed: int
+) -> None:
+    """Noisy, restored by the first runner, and clean: the middle of the first image.
+
+    The PSNR under each is of the whole image.
+    """
+    degraded, clean = next(evaluation_pairs(images, task, seed))
+    restored = runners[0](degraded).clip(0, 1)
+    panels = [
+        (f"noisy, {psnr_db(degraded, clean):.2f} dB", degraded),
+        (f"restored, {psnr_db(restored, clean):.2f} dB", restored),
+        ("clean", clean),
+    ]
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    for axes, (title, batch) in zip(figure.subplots(1, 3), panels, strict=True):
+        pixels = _middle(batch[0])
+        axes.imshow(
+            pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=1
+        )
+        axes.set_title(title, fontsize=11)
+        axes.set_axis_off()
+    figure.suptitle(f"{images.names[0]}; {task.text}", fontsize=9)
+    _save(figure, path)
+
+
+def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most 256 x 256 pixels from the middle, ``(H, W, C)``, clipped to [0, 1]."""
+    _, height, width = image.shape
+    top, left = max(0, (height - _CROP) // 2), max(0, (width - _CROP) // 2)
+    return image[:, top : top + _CROP, left : left + _CROP].transpose(1, 2, 0).clip(0, 1)

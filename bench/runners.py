@@ -1,0 +1,148 @@
+"""One class per way to restore an image, all called alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.restoration import denoise_nl_means
+
+from clearer.errors import InputError, require
+from clearer.evaluate import torch_restorer
+from clearer.network import RestorationNet
+
+__all__ = ["NonLocalMeansRunner", "OnnxRunner", "Runner", "TorchRunner"]
+
+Array = NDArray[np.float32]
+
+
+class Runner(Protocol):
+    """Restores ``(N, C, H, W)`` float32 in [0, 1] to the same shape."""
+
+    name: str
+    backend: str
+    precision: str
+    threads: int
+    version: str
+    file_bytes: int | None
+
+    def __call__(self, degraded: Array) -> Array: ...
+
+
+class TorchRunner:
+    """The frozen network in eager torch on the CPU, channels last."""
+
+    backend = "torch eager, CPU"
+    precision = "fp32"
+    file_bytes = None
+
+    def __init__(self, name: str, network: RestorationNet) -> None:
+        self.name = name
+        self.threads = torch.get_num_threads()
+        self.version = torch.__version__
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._restore = torch_restorer(network)
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch."""
+        return self._restore(degraded)
+
+
+class OnnxRunner:
+    """Any image-to-image ONNX file in ONNX Runtime on the CPU.
+
+    Args:
+        name: For reports.
+        path: The file: one float32 input ``(N, C, H, W)``, one output of the same shape.
+        channels: Channels of the images it will get.
+
+    Raises:
+        InputError: If the file cannot be loaded or is not image to image.
+    """
+
+    backend = "ONNX Runtime, CPU"
+    precision = "fp32"
+
+    def __init__(self, name: str, path: Path, channels: int) -> None:
+        ort = require("onnxruntime", extra="cpu")
+        if not path.is_file():
+            raise InputError(f"{path} does not exist: give a file that ends in .onnx")
+        options = ort.SessionOptions()
+        self.threads = torch.get_num_threads()
+        options.intra_op_num_threads = self.threads
+        # Idle threads that spin would slow down whatever is timed in turn with this session.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        try:
+            self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has its own, unexported exception types
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path} cannot be loaded by ONNX Runtime: {reason}") from error
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(shape) != 4:
+            raise InputError(
+                f"{path} is not image to image: it needs one float32 N x C x H x W input"
+            )
+        if shape[1] != channels and isinstance(shape[1], int):
+            raise InputError(f"{path} takes {shape[1]} channel(s), the images have {channels}")
+        self.name, self.version = name, ort.__version__
+        self.file_bytes = path.stat().st_size
+        self._input = inputs[0].name
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch.
+
+        Raises:
+            InputError: If the output has another shape.
+        """
+        restored: Array = self._session.run(None, {self._input: degraded})[0]
+        if restored.shape != degraded.shape:
+            raise InputError(
+                f"{self.name} gives {restored.shape} for an input of {degraded.shape}: "
+                "it is not image to image"
+            )
+        return restored
+
+
+# Best mean PSNR on the built-in training photographs, of the settings that
+# benchmarks/non_local_means.py tries.
+_NLM_STRENGTH: Final = 0.5
+_NLM_PATCH: Final = 7
+_NLM_DISTANCE: Final = 11
+
+
+class NonLocalMeansRunner:
+    """scikit-image's fast non-local means, told the true noise level."""
+
+    name = "non-local means"
+    backend = "scikit-image, CPU"
+    precision = "fp32"
+    threads = 1
+    file_bytes = None
+
+    def __init__(self, sigma_255: float) -> None:
+        import skimage
+
+        self.version = skimage.__version__
+        self._sigma = sigma_255 / 255
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch."""
+        return np.stack([self._restore(image) for image in degraded])
+
+    def _restore(self, image: Array) -> Array:
+        restored = denoise_nl_means(
+            image.transpose(1, 2, 0),
+            patch_size=_NLM_PATCH,
+            patch_distance=_NLM_DISTANCE,
+            h=_NLM_STRENGTH * self._sigma,
+            sigma=self._sigma,
+            fast_mode=True,
+            channel_axis=-1,
+        )
+        # A single channel comes back without its axis.
+        planes = restored.reshape(image.shape[1], image.shape[2], -1).transpose(2, 0, 1)
+        return np.ascontiguousarray(planes, dtype=np.float32)

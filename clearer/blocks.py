@@ -1,0 +1,225 @@
+"""The modules of the search space: Gou et al., "CLEARER", NeurIPS 2020, section 3.1 and figure 1.
+
+Features are lists of tensors, one per scale, finest first: scale s has shape
+``(N, width * 2**s, H / 2**s, W / 2**s)``. No module writes to a tensor that it was given.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clearer.space import SearchSpace
+
+__all__ = [
+    "FusionModule",
+    "InputStage",
+    "OutputStage",
+    "ParallelModule",
+    "ResidualBlock",
+    "TransitionModule",
+    "make_transitions",
+    "pad_to_multiple",
+]
+
+
+def conv_norm(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = False
+) -> nn.Sequential:
+    """Convolution without bias, batch normalisation and, where asked for, ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    if relu:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around an identity: ``(N, C, H, W)`` to the same shape."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *conv_norm(width, width, 3, relu=True), *conv_norm(width, width, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``relu(x + body(x))``."""
+        return F.relu_(self.body(x) + x)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions around a shortcut, expanding ``width`` four times.
+
+    The shortcut is the identity where the shapes allow it, else a 1x1 convolution.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        outputs = 4 * width
+        self.body = nn.Sequential(
+            *conv_norm(inputs, width, 1, relu=True),
+            *conv_norm(width, width, 3, relu=True),
+            *conv_norm(width, outputs, 1),
+        )
+        self.shortcut = nn.Identity() if inputs == outputs else conv_norm(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, inputs, H, W)`` to ``(N, 4 * width, H, W)``."""
+        return F.relu_(self.body(x) + self.shortcut(x))
+
+
+class ParallelModule(nn.Module):
+    """One residual block per scale; the scales do not talk."""
+
+    def __init__(self, space: SearchSpace, num_scales: int) -> None:
+        super().__init__()
+        widths = [space.scale_width(scale) for scale in range(num_scales)]
+        self.blocks = nn.ModuleList(ResidualBlock(width) for width in widths)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Map the features of all scales to features of the same shapes."""
+        return [block(x) for block, x in zip(self.blocks, features, strict=True)]
+
+
+class FusionModule(nn.Module):
+    """Every scale gets the ReLU of the sum over all scales, brought to its resolution.
+
+    Going down, one strided 3x3 convolution per octave; going up, a 1x1 convolution and nearest
+    up-sampling; on the same scale, the identity.
+
+    Args:
+        space: Gives the widths.
+        num_scales: Scales that come in.
+        num_outputs: Finest scales that go out; by default all of them.
+    """
+
+    def __init__(self, space: SearchSpace, num_scales: int, num_outputs: int | None = None) -> None:
+        super().__init__()
+        targets = range(num_scales if num_outputs is None else num_outputs)
+        self.down = nn.ModuleList(
+            nn.ModuleList(_descent(space, source, target) for source in range(target))
+            for target in targets
+        )
+        self.up = nn.ModuleList(
+            nn.ModuleList(
+                conv_norm(space.scale_width(source), space.scale_width(target), 1)
+                for source in range(target + 1, num_scales)
+            )
+            for target in targets
+        )
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Map the features of all scales to those of the first ``num_outputs`` scales."""
+        outputs = []
+        for target, (downs, ups) in enumerate(zip(self.down, self.up, strict=True)):
+            total = features[target]
+            for descent, x in zip(downs, features, strict=False):
+                total = descent(x) + total
+            lower = [ascent(x) for ascent, x in zip(ups, features[target + 1 :], strict=True)]
+            if lower:
+                total = _upsampled_sum(lower) + total
+            outputs.append(F.relu(total))
+        return outputs
+
+
+def _descent(space: SearchSpace, source: int, target: int) -> nn.Sequential:
+    """Strided convolutions from a scale to a lower one; all but the last keep the width."""
+    start, end = space.scale_width(source), space.scale_width(target)
+    steps = [conv_norm(start, start, 3, stride=2, relu=True) for _ in range(target - source - 1)]
+    return nn.Sequential(*steps, conv_norm(start, end, 3, stride=2))
+
+
+def _upsampled_sum(lower: list[Tensor]) -> Tensor:
+    """Sum of maps at 1/2, 1/4, ... of the resolution, at full resolution.
+
+    Nearest up-sampling is linear, and by 4 it is twice that by 2. So the sum is built from the
+    lowest scale upwards, and just one map is up-sampled to full resolution.
+    """
+    total = lower[-1]
+    for x in reversed(lower[:-1]):
+        total = x + F.interpolate(total, scale_factor=2.0, mode="nearest")
+    return F.interpolate(total, scale_factor=2.0, mode="nearest")
+
+
+class TransitionModule(nn.Module):
+    """Adds one scale below the lowest; passes the others on.
+
+    The first transition also narrows the ``4 * width`` channels of the first modules to ``width``.
+    """
+
+    def __init__(self, space: SearchSpace, num_scales: int) -> None:
+        super().__init__()
+        first = num_scales == 1
+        inputs = 4 * space.width if first else space.scale_width(num_scales - 1)
+        self.narrow = conv_norm(inputs, space.width, 3, relu=True) if first else None
+        lowest = space.scale_width(num_scales)
+        self.down = conv_norm(inputs, lowest, 3, stride=2, relu=True)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Map features of ``num_scales`` scales to one scale more."""
+        lowest = self.down(features[-1])
+        kept = features if self.narrow is None else [self.narrow(features[0])]
+        return [*kept, lowest]
+
+
+def make_transitions(space: SearchSpace) -> nn.ModuleList:
+    """The transition before each cell of a space."""
+    return nn.ModuleList(
+        TransitionModule(space, num_scales) for num_scales in range(1, space.num_scales)
+    )
+
+
+class InputStage(nn.Module):
+    """Space-to-depth (where the stem is 2) and the two first modules.
+
+    Maps an image ``(N, channels, H, W)`` to ``(N, 4 * width, H / stem, W / stem)``.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.unshuffle = nn.PixelUnshuffle(space.stem) if space.stem > 1 else nn.Identity()
+        self.blocks = nn.Sequential(
+            Bottleneck(space.channels * space.stem**2, space.width),
+            Bottleneck(4 * space.width, space.width),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features before the first transition."""
+        features: Tensor = self.blocks(self.unshuffle(image))
+        return features
+
+
+class OutputStage(nn.Module):
+    """Fusion into the finest scale, 1x1 convolution and, where the stem is 2, depth-to-space.
+
+    Maps the features of all scales to an image ``(N, channels, H, W)``.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.fusion = FusionModule(space, space.num_scales, num_outputs=1)
+        self.head = nn.Conv2d(space.width, space.channels * space.stem**2, 1, bias=False)
+        self.shuffle = nn.PixelShuffle(space.stem) if space.stem > 1 else nn.Identity()
+        if space.residual:
+            # An untrained network then returns its input: training starts from 'remove nothing'.
+            nn.init.zeros_(self.head.weight)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return the image, or what to remove from it."""
+        image: Tensor = self.shuffle(self.head(self.fusion(features)[0]))
+        return image
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples of ``multiple``.
+
+    The form of the expression matters: TensorRT cannot build ``(-h) % multiple``. Replication,
+    unlike reflection, is defined for images smaller than the padding.
+    """
+    height, width = image.shape[-2:]
+    bottom = (height + multiple - 1) // multiple * multiple - height
+    right = (width + multiple - 1) // multiple * multiple - width
+    return F.pad(image, (0, right, 0, bottom), mode="replicate")

@@ -1,0 +1,159 @@
+"""What each module of a space costs: the table that L_Comp and the budgets read (no torch).
+
+The convolutions of every module are listed once; parameters, multiply-accumulates and bytes on
+disk follow from that list. 1 MAC = one multiply and one add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from clearer.space import Architecture, SearchSpace
+
+__all__ = ["Conv", "CostTable", "Metric", "column_convs", "cost_table", "fixed_convs"]
+
+Metric = Literal["params", "macs", "mb"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """One convolution without bias, followed by batch normalisation unless ``norm`` is off."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    octave: int
+    """The output has ``4**-octave`` of the image's pixels."""
+    norm: bool = True
+
+    @property
+    def num_weights(self) -> int:
+        """Weights of the kernel."""
+        return self.inputs * self.outputs * self.kernel**2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostTable:
+    """Cost of the fixed part of a space and of both candidates of each column.
+
+    The cost of an architecture is the sum: fixed part plus one entry per column. That is exact for
+    parameters and MACs, and nearly so for the bytes of a file.
+    """
+
+    metric: Metric
+    unit: str
+    fixed: float
+    columns: tuple[tuple[float, float], ...]
+    """(parallel, fusion) of each column, cell after cell."""
+
+    def cost(self, architecture: Architecture) -> float:
+        """Cost of one architecture, in ``unit``."""
+        picks = zip(self.columns, architecture.choices, strict=True)
+        return self.fixed + sum(pair[choice == "fusion"] for pair, choice in picks)
+
+    @property
+    def cheapest(self) -> float:
+        """Smallest cost that any architecture of the space has."""
+        return self.fixed + sum(min(pair) for pair in self.columns)
+
+    @property
+    def dearest(self) -> float:
+        """Largest cost that any architecture of the space has."""
+        return self.fixed + sum(max(pair) for pair in self.columns)
+
+
+def _bottleneck(inputs: int, width: int, octave: int) -> list[Conv]:
+    outputs = 4 * width
+    convs = [
+        Conv(inputs, width, 1, octave),
+        Conv(width, width, 3, octave),
+        Conv(width, outputs, 1, octave),
+    ]
+    return convs if inputs == outputs else [*convs, Conv(inputs, outputs, 1, octave)]
+
+
+def _parallel(space: SearchSpace, num_scales: int, base: int) -> list[Conv]:
+    widths = [space.scale_width(scale) for scale in range(num_scales)]
+    return [Conv(c, c, 3, base + scale) for scale, c in enumerate(widths) for _ in range(2)]
+
+
+def _fusion(space: SearchSpace, num_scales: int, num_outputs: int, base: int) -> list[Conv]:
+    convs = []
+    for target in range(num_outputs):
+        for source in range(num_scales):
+            start, end = space.scale_width(source), space.scale_width(target)
+            if source > target:
+                convs.append(Conv(start, end, 1, base + source))
+            # All steps down keep the source's width, but for the last.
+            for octave in range(source + 1, target + 1):
+                convs.append(Conv(start, end if octave == target else start, 3, base + octave))
+    return convs
+
+
+def column_convs(space: SearchSpace, num_scales: int) -> tuple[list[Conv], list[Conv]]:
+    """Convolutions of a (parallel, fusion) column on ``num_scales`` scales."""
+    base = space.stem - 1
+    return _parallel(space, num_scales, base), _fusion(space, num_scales, num_scales, base)
+
+
+def fixed_convs(space: SearchSpace) -> list[Conv]:
+    """Convolutions outside the columns: first modules, transitions, last fusion and head."""
+    base, width = space.stem - 1, space.width
+    image = space.channels * space.stem**2
+    convs = _bottleneck(image, width, base) + _bottleneck(4 * width, width, base)
+    convs += [Conv(4 * width, width, 3, base), Conv(4 * width, 2 * width, 3, base + 1)]
+    for scale in range(2, space.num_scales):
+        convs.append(Conv(space.scale_width(scale - 1), space.scale_width(scale), 3, base + scale))
+    convs += _fusion(space, space.num_scales, 1, base)
+    return [*convs, Conv(width, image, 1, base, norm=False)]
+
+
+def _num_params(convs: list[Conv]) -> float:
+    return sum(conv.num_weights + (2 * conv.outputs if conv.norm else 0) for conv in convs)
+
+
+def _macs_per_pixel(convs: list[Conv]) -> float:
+    return sum(conv.num_weights / 4**conv.octave for conv in convs)
+
+
+# Beside its weights a convolution of an exported file brings names, attributes, and the ReLU, sum
+# or up-sampling around it: 400 bytes is the mean over exported networks. The real file is measured
+# before an architecture is accepted, so this only has to be near.
+_GRAPH_BYTES_PER_CONV: Final = 400
+
+
+def _file_mb(convs: list[Conv]) -> float:
+    # Batch normalisation is folded: a convolution in the file has a kernel and a bias, in fp32.
+    floats = sum(conv.num_weights + conv.outputs for conv in convs)
+    return (4 * floats + _GRAPH_BYTES_PER_CONV * len(convs)) / 1e6
+
+
+_MEASURES: Final[dict[Metric, tuple[str, Callable[[list[Conv]], float]]]] = {
+    "params": ("parameters", _num_params),
+    "macs": ("MACs per pixel", _macs_per_pixel),
+    "mb": ("MB", _file_mb),
+}
+
+
+def cost_table(space: SearchSpace, metric: Metric) -> CostTable:
+    """Cost table of a space, computed from its definition.
+
+    ``params`` counts trained parameters, ``macs`` multiply-accumulates per image pixel, ``mb`` the
+    fp32 ONNX file with folded batch normalisation (1 MB = 10**6 bytes; an estimate of the file
+    that :mod:`clearer.export` writes).
+
+    Example:
+        >>> from clearer.space import PAPER_SPACE
+        >>> cost_table(PAPER_SPACE, "params").cheapest
+        4361536
+    """
+    unit, measure = _MEASURES[metric]
+    pairs = [column_convs(space, scales) for scales in space.column_scales()]
+    return CostTable(
+        metric=metric,
+        unit=unit,
+        fixed=measure(fixed_convs(space)),
+        columns=tuple((measure(parallel), measure(fusion)) for parallel, fusion in pairs),
+    )

@@ -1,0 +1,127 @@
+"""Which pictures train, which validate and which test."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import skimage
+
+from clearer.dead_leaves import dead_leaves
+from clearer.errors import InputError
+from clearer.images import Color, ImageSet, list_images, read_images
+
+__all__ = ["BUILTIN_TRAIN", "BUILTIN_VAL", "Splits", "load_splits", "partition"]
+
+# The photographs that scikit-image installs, split once and for good. The two views of the
+# motorcycle show one scene, so they stay on one side.
+BUILTIN_TRAIN: Final = (
+    "astronaut.png",
+    "brick.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+)
+BUILTIN_VAL: Final = ("camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
+_GRAY_ONLY: Final = frozenset(
+    {"brick.png", "camera.png", "coins.png", "grass.png", "gravel.png", "moon.png"}
+)
+_NUM_DEAD_LEAVES: Final = 40
+_DEAD_LEAVES_SIZE: Final = 256
+_DEAD_LEAVES_SEED: Final = 2020
+_VAL_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """Pictures by use; no picture is in two splits. ``test`` may be empty."""
+
+    train: ImageSet
+    val: ImageSet
+    test: ImageSet
+    source: str
+    """Where they come from, for reports."""
+
+
+def load_splits(folder: Path | None, color: Color, seed: int) -> Splits:
+    """Read all pictures of a data source.
+
+    Args:
+        folder: With sub-folders ``train`` and, optionally, ``val`` and ``test``; or flat. Without
+            ``val``, a tenth of the training pictures, picked by a seeded hash of their names,
+            validates. None: the built-in photographs and dead leaves.
+        color: What every picture is converted to.
+        seed: Decides the split where the folder does not.
+
+    Raises:
+        InputError: If the folder, or a picture in it, cannot be used.
+    """
+    if folder is None:
+        return _builtin(color)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give --data a folder of images")
+    has_splits = (folder / "train").is_dir()
+    train = list_images(folder / "train" if has_splits else folder)
+    if has_splits and (folder / "val").is_dir():
+        val = list_images(folder / "val")
+    else:
+        train, val = _split_by_name(train, seed)
+    test = list_images(folder / "test") if has_splits and (folder / "test").is_dir() else []
+    return Splits(
+        train=read_images(train, color),
+        val=read_images(val, color),
+        test=read_images(test, color),
+        source=folder.name,
+    )
+
+
+def _split_by_name(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]]:
+    if len(paths) < 3:
+        raise InputError(
+            f"{paths[0].parent} holds {len(paths)} image(s): at least 3 are needed, two to train "
+            "on and one to validate"
+        )
+    ranked = sorted(paths, key=lambda p: hashlib.sha256(f"{seed}:{p.name}".encode()).digest())
+    num_val = max(1, round(_VAL_SHARE * len(paths)))
+    return sorted(ranked[num_val:]), sorted(ranked[:num_val])
+
+
+def _builtin(color: Color) -> Splits:
+    root = Path(skimage.__file__).parent / "data"
+    skip = _GRAY_ONLY if color == "rgb" else frozenset()
+    photos = read_images([root / name for name in BUILTIN_TRAIN if name not in skip], color)
+    val = read_images([root / name for name in BUILTIN_VAL if name not in skip], color)
+    rng = np.random.default_rng(_DEAD_LEAVES_SEED)
+    # Colours of leaves come from training photographs alone.
+    colors = np.concatenate(
+        [image[::8, ::8].reshape(-1, image.shape[2]) for image in photos.images]
+    )
+    leaves = [dead_leaves(_DEAD_LEAVES_SIZE, colors, rng) for _ in range(_NUM_DEAD_LEAVES)]
+    names = tuple(f"dead-leaves-{index:02d}" for index in range(len(leaves)))
+    return Splits(
+        train=ImageSet(photos.names + names, photos.images + tuple(leaves)),
+        val=val,
+        test=ImageSet((), ()),
+        source="built-in (scikit-image photographs and dead leaves)",
+    )
+
+
+def partition(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Two halves without a common picture: one trains the weights, one the architecture.
+
+    Raises:
+        InputError: If there are fewer than two pictures.
+    """
+    if len(images) < 2:
+        raise InputError("a search needs at least 2 training images: one for each partition")
+    order = np.random.default_rng([seed, len(images)]).permutation(len(images))
+    middle = len(images) // 2
+    return images.select(sorted(order[:middle])), images.select(sorted(order[middle:]))

@@ -1,0 +1,50 @@
+"""The machine that computes."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from clearer.errors import InputError
+
+__all__ = ["device_name", "resolve_device"]
+
+
+def resolve_device(name: str) -> str:
+    """``auto``, ``cpu`` or ``cuda`` to the device that is used.
+
+    Raises:
+        InputError: If the device is unknown or absent.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"unknown device {name!r}: use auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return name
+
+
+def device_name(device: str) -> str:
+    """Name of the processor, for reports."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        fields = dict(
+            (part.strip() for part in line.split(":", 1))
+            for line in info.read_text().split("\n\n")[0].splitlines()
+            if ":" in line
+        )
+        if "model name" in fields:
+            return " ".join(
+                [fields["model name"]]
+                + [
+                    f"{k} {fields[n]}"
+                    for k, n in (("family", "cpu family"), ("model", "model"))
+                    if n in fields
+                ]
+            )
+    return platform.processor() or platform.machine()

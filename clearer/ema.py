@@ -1,0 +1,40 @@
+"""Exponential moving average of a network's weights and normalisation statistics."""
+
+from __future__ import annotations
+
+import copy
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MovingAverage"]
+
+_RAMP: Final = 10
+
+
+class MovingAverage:
+    """A second network whose floating-point state follows the first.
+
+    The decay rises from 1/11 to its final value, so that the random initial weights are forgotten.
+
+    Args:
+        network: The network in training; it is copied.
+        span: Updates over which the average reaches: the decay ends at ``1 - 1 / span``.
+    """
+
+    def __init__(self, network: nn.Module, span: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = 1 - 1 / max(span, 1.0)
+        self._averages = _floats(self.network)
+        self._sources = _floats(network)
+
+    @torch.no_grad()
+    def update(self, num_updates: int) -> None:
+        """Move towards the network, which has been updated ``num_updates`` times before."""
+        decay = min(self.decay, (1 + num_updates) / (_RAMP + 1 + num_updates))
+        torch._foreach_lerp_(self._averages, self._sources, 1 - decay)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]

@@ -1,0 +1,56 @@
+"""Errors that a user can repair, and the check for optional packages."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from types import ModuleType
+
+__all__ = ["ClearerError", "InputError", "Interrupted", "describe_os_error", "require"]
+
+
+class ClearerError(Exception):
+    """Work that failed for a reason the user can act on; the command exits with ``exit_code``."""
+
+    exit_code = 1
+
+
+class InputError(ClearerError):
+    """A bad argument, file or folder: nothing was started."""
+
+    exit_code = 2
+
+
+class Interrupted(ClearerError):
+    """The user stopped the work; what was finished is saved."""
+
+    exit_code = 130
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional package.
+
+    Args:
+        module: Import name, for example ``"onnxruntime"``.
+        extra: The extra of this package that installs it.
+
+    Raises:
+        ClearerError: If the package is missing; the text names the extra.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ClearerError(
+            f"{module} is needed here and cannot be imported ({error}); "
+            f'install it with: pip install "clearer[{extra}]"'
+        ) from error
+
+
+def describe_os_error(error: OSError) -> str:
+    """One line for an operating-system error, with what to do where that is known."""
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"no space left to write{where}: free some space, then run again with --resume"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write{where}: choose another folder with --out"
+    return f"{error.strerror or error}{':' + where if where else ''}"

@@ -1,0 +1,60 @@
+"""PSNR and SSIM of a restorer over a set of images, with noise that is the same for everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from clearer.images import ImageSet
+from clearer.metrics import psnr_db, ssim
+from clearer.patches import to_tensor
+from clearer.tasks import Denoise
+
+__all__ = ["Quality", "Restorer", "evaluate", "evaluation_pairs", "torch_restorer"]
+
+Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Maps ``(1, C, H, W)`` float32 to the same shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Mean over the images of a set."""
+
+    psnr_db: float
+    ssim: float
+
+
+def evaluation_pairs(
+    images: ImageSet, task: Denoise, seed: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """(degraded, clean) of each image, ``(1, C, H, W)``; the noise depends on (seed, place) only."""
+    for index, image in enumerate(images.images):
+        clean = to_tensor(image[None]).contiguous()
+        degraded = task.degrade(clean, np.random.default_rng([seed, index]))
+        yield degraded.numpy(), clean.numpy()
+
+
+def evaluate(restore: Restorer, images: ImageSet, task: Denoise, seed: int) -> Quality:
+    """Restore every image of a set, clip to [0, 1], and average PSNR and SSIM."""
+    figures = []
+    for degraded, clean in evaluation_pairs(images, task, seed):
+        restored = restore(degraded).clip(0, 1)
+        figures.append((psnr_db(restored, clean), ssim(restored[0], clean[0])))
+    means = np.mean(figures, axis=0)
+    return Quality(psnr_db=float(means[0]), ssim=float(means[1]))
+
+
+def torch_restorer(network: nn.Module, device: str = "cpu") -> Restorer:
+    """A network in evaluation mode, fp32, as a restorer."""
+
+    def restore(degraded: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = torch.from_numpy(degraded).to(device, memory_format=torch.channels_last)
+            return network(batch).float().cpu().numpy()  # type: ignore[no-any-return]
+
+    return restore

@@ -1,0 +1,108 @@
+"""Writing and reading files so that neither an interrupt nor a full disk loses finished work."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clearer.errors import InputError
+
+__all__ = [
+    "append_jsonl",
+    "load_checkpoint",
+    "read_json",
+    "read_jsonl",
+    "save_checkpoint",
+    "write_atomic",
+    "write_json",
+]
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside it, then rename: readers see old or new, whole.
+
+    Raises:
+        OSError: If it cannot be written; what was at ``path`` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON for people: indented, with a final newline."""
+    write_atomic(path, (json.dumps(data, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: If it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable JSON file: {error}") from error
+
+
+def append_jsonl(path: Path, record: dict[str, Any]) -> None:
+    """Add one line to a log."""
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read a log; a last line that an interrupt cut short is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text().splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain data atomically.
+
+    ``torch.save`` reports a full disk as an obscure RuntimeError, so it writes to memory first.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_checkpoint` wrote; nothing is unpickled but tensors and plain data.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises half a dozen types for a damaged archive
+        raise InputError(f"{path} is damaged: delete it and start this run again") from error
+    return state

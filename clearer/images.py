@@ -1,0 +1,107 @@
+"""Reading pictures into memory, once, as 8-bit arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clearer.errors import InputError
+
+__all__ = ["IMAGE_SUFFIXES", "Color", "ImageSet", "list_images", "read_image", "read_images"]
+
+Color = Literal["gray", "rgb"]
+
+IMAGE_SUFFIXES: Final = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+)
+
+# ITU-R BT.601 luma with the digits of MATLAB's rgb2gray, which made the usual gray test sets.
+_LUMA: Final = np.array([0.29894, 0.58704, 0.11402], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Named pictures in memory: arrays of shape ``(H, W, C)``, uint8, all with the same C."""
+
+    names: tuple[str, ...]
+    images: tuple[NDArray[np.uint8], ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def select(self, indices: Iterable[int]) -> ImageSet:
+        """The pictures at the given places."""
+        picks = list(indices)
+        return ImageSet(tuple(self.names[i] for i in picks), tuple(self.images[i] for i in picks))
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Picture files of a folder (not of its sub-folders), sorted by name.
+
+    Raises:
+        InputError: If the folder is missing or holds no picture.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give --data a folder of images")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise InputError(f"{folder} holds no image; known endings: {sorted(IMAGE_SUFFIXES)}")
+    return paths
+
+
+def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
+    """Decode one picture to ``(H, W, 1)`` (gray) or ``(H, W, 3)`` (RGB), uint8.
+
+    Colour pictures become gray by their BT.601 luma. Alpha is dropped, 16 bits become 8.
+
+    Raises:
+        InputError: If the file cannot be decoded, or is gray where RGB is asked for.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                file.load()
+                pixels = _to_8_bit(file)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path} cannot be read as an image ({error}): remove it") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} is too large to read ({error}): cut it into pieces") from error
+    is_gray = pixels.ndim == 2
+    if color == "gray":
+        return pixels[..., None] if is_gray else _luma(pixels)[..., None]
+    if is_gray:
+        raise InputError(
+            f"{path} is gray, and RGB images are needed: remove it or use --color gray"
+        )
+    return pixels
+
+
+def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
+    if file.mode.startswith("I;16") or file.mode == "I":
+        return (np.asarray(file).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+    if file.mode == "F":
+        raise ValueError("floating-point pixels of unknown range")
+    gray = file.mode in ("1", "L", "LA", "La")
+    return np.asarray(file.convert("L" if gray else "RGB"))
+
+
+def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.rint(rgb.astype(np.float32) @ _LUMA).astype(np.uint8)
+
+
+def read_images(paths: Iterable[Path], color: Color) -> ImageSet:
+    """Decode pictures; names are file names without folder.
+
+    Raises:
+        InputError: For the first picture that cannot be used.
+    """
+    files = list(paths)
+    return ImageSet(tuple(p.name for p in files), tuple(read_image(p, color) for p in files))

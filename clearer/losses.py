@@ -1,0 +1,79 @@
+"""The losses of Gou et al., "CLEARER", NeurIPS 2020, section 3.2: equations (2) to (5)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["architecture_loss", "complexity_loss", "restoration_loss", "search_loss"]
+
+
+def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
+    r"""Equation (3): mean squared error, :math:`L_\text{Res}`.
+
+    Args:
+        restored: Output of the network, any shape, range [0, 1].
+        clean: Target of the same shape.
+    """
+    return F.mse_loss(restored, clean)
+
+
+def architecture_loss(alpha: Tensor) -> Tensor:
+    r"""Equation (4): mean entropy of the choices, small where they are decided.
+
+    .. math:: L_\text{Arch} = -\frac{1}{N} \sum_k \left[ \alpha_k \log \alpha_k
+              + (1 - \alpha_k) \log (1 - \alpha_k) \right]
+
+    over all N = 2K values of :math:`\alpha`, the softmax of the logits. It is computed from the
+    logits, so that it stays finite where a choice is certain.
+
+    Args:
+        alpha: Logits, shape ``(K, 2)``: K columns, (parallel, fusion).
+
+    Example:
+        >>> import torch
+        >>> architecture_loss(torch.zeros(3, 2))  # log 2: nothing is decided
+        tensor(0.6931)
+    """
+    log_weights = alpha.log_softmax(dim=1)
+    # With two candidates, 1 - alpha_p is alpha_f: both bracket terms appear twice among N values.
+    return -2 * (log_weights.exp() * log_weights).sum() / alpha.numel()
+
+
+def complexity_loss(alpha: Tensor, cost: Tensor) -> Tensor:
+    r"""Equation (5): mean expected cost of the candidates.
+
+    .. math:: L_\text{Comp} = \frac{1}{N} \sum_k (\alpha_{p,k} C_{p,k} + \alpha_{f,k} C_{f,k})
+
+    Args:
+        alpha: Logits, shape ``(K, 2)``; :math:`\alpha` is their softmax and N = 2K.
+        cost: Cost of each candidate, shape ``(K, 2)``, in any unit.
+
+    Returns:
+        Scalar in the unit of ``cost``; its gradient reaches ``alpha`` alone.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+        >>> import torch
+        >>> complexity_loss(torch.zeros(2, 2), torch.tensor([[1.0, 3.0], [2.0, 4.0]]))
+        tensor(1.2500)
+    """
+    if alpha.shape != cost.shape:
+        raise ValueError(f"cost has shape {tuple(cost.shape)}, alpha {tuple(alpha.shape)}")
+    return (alpha.softmax(dim=1) * cost.detach()).sum() / alpha.numel()
+
+
+def search_loss(
+    restoration: Tensor,
+    architecture: Tensor,
+    complexity: Tensor,
+    lambda_arch: float,
+    lambda_comp: float,
+) -> Tensor:
+    r"""Equation (2): :math:`L = L_\text{Res} + \lambda_1 L_\text{Arch} + \lambda_2 L_\text{Comp}`.
+
+    The architecture parameters are trained on it; the weights on ``restoration`` alone.
+    """
+    return restoration + lambda_arch * architecture + lambda_comp * complexity

@@ -1,0 +1,93 @@
+"""The restoration network of one architecture: a plain module, with no trace of the search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from clearer.blocks import (
+    FusionModule,
+    InputStage,
+    OutputStage,
+    ParallelModule,
+    make_transitions,
+    pad_to_multiple,
+)
+from clearer.errors import InputError
+from clearer.files import write_atomic
+from clearer.space import Architecture
+
+__all__ = ["RestorationNet", "load_network", "save_network"]
+
+_MODULES = {"parallel": ParallelModule, "fusion": FusionModule}
+
+
+class RestorationNet(nn.Module):
+    """Restores images of any size: ``(N, channels, H, W)`` in [0, 1] to the same shape.
+
+    The output is not clipped. Sides that are no multiple of ``space.multiple`` are padded inside.
+
+    Args:
+        architecture: Cell i is built from the architecture's cell i.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        space = architecture.space
+        self.architecture = architecture
+        self.input = InputStage(space)
+        self.transitions = make_transitions(space)
+        self.cells = nn.ModuleList(
+            nn.ModuleList(_MODULES[choice](space, cell + 2) for choice in choices)
+            for cell, choices in enumerate(architecture.cells)
+        )
+        self.output = OutputStage(space)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the restored image."""
+        space = self.architecture.space
+        padded = pad_to_multiple(image, space.multiple)
+        features = [self.input(padded)]
+        for transition, cell in zip(self.transitions, self.cells, strict=True):
+            features = transition(features)
+            for column in cell:
+                features = column(features)
+        restored = self.output(features)
+        if space.residual:
+            restored = padded - restored
+        return restored.narrow(2, 0, image.shape[2]).narrow(3, 0, image.shape[3])
+
+
+def save_network(
+    path: Path, architecture: Architecture, state: dict[str, Tensor], info: dict[str, Any]
+) -> None:
+    """Write weights as safetensors, with the architecture and ``info`` as JSON in the metadata."""
+    metadata = {"architecture": architecture.to_json(), "info": json.dumps(info, sort_keys=True)}
+    tensors = {name: tensor.detach().contiguous() for name, tensor in state.items()}
+    write_atomic(path, safetensors.torch.save(tensors, metadata))
+
+
+def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
+    """Read a network in evaluation mode, and the ``info`` saved with it.
+
+    Raises:
+        InputError: If the file is missing, damaged, or not written by :func:`save_network`.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            architecture = Architecture.from_json(metadata.get("architecture", "null"))
+            info = json.loads(metadata.get("info", "{}"))
+            network = RestorationNet(architecture)
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise InputError(f"no weights at {path}: train first with clearer train") from error
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} does not hold the weights of a network: {reason}") from error
+    return network.eval(), info

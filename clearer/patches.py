@@ -1,0 +1,93 @@
+"""Random training patches, cut, turned and degraded without a loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from clearer.errors import InputError
+from clearer.images import ImageSet
+from clearer.tasks import Denoise
+
+__all__ = ["PatchSampler", "check_patch_size", "to_tensor"]
+
+
+def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """``(N, H, W, C)`` uint8 to ``(N, C, H, W)`` float32 in [0, 1], channels last in memory."""
+    return torch.tensor(pixels).permute(0, 3, 1, 2).float().div_(255)
+
+
+def check_patch_size(images: ImageSet, patch_size: int) -> None:
+    """Refuse pictures that are smaller than a patch.
+
+    Raises:
+        InputError: For the first such picture.
+    """
+    for name, image in zip(images.names, images.images, strict=True):
+        height, width = image.shape[:2]
+        if min(height, width) < patch_size:
+            raise InputError(
+                f"{name} is {width}x{height}, smaller than a patch of {patch_size}x{patch_size}: "
+                "remove it or lower --patch-size"
+            )
+
+
+class PatchSampler:
+    """Batches of (degraded, clean) patches; batch i is a function of (seed, i) alone.
+
+    So nothing has to be saved to go on after an interrupt. Every place of every picture is equally
+    likely, and so are the eight flips and rotations.
+
+    Args:
+        images: Pictures to cut from; they are copied once into one array.
+        task: How patches are degraded.
+        patch_size: Side of a patch in pixels.
+        batch_size: Patches in a batch.
+        seed: Names the stream of batches.
+
+    Raises:
+        InputError: If a picture is smaller than a patch.
+    """
+
+    def __init__(
+        self, images: ImageSet, task: Denoise, *, patch_size: int, batch_size: int, seed: list[int]
+    ) -> None:
+        check_patch_size(images, patch_size)
+        self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
+        self._seed = seed
+        self._pixels = np.concatenate([im.reshape(-1, im.shape[2]) for im in images.images])
+        shapes = np.array([image.shape[:2] for image in images.images])
+        self._widths = shapes[:, 1]
+        self._starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))[:-1]])
+        self._columns = shapes[:, 1] - patch_size + 1
+        self._places = np.cumsum((shapes[:, 0] - patch_size + 1) * self._columns)
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Batch ``index``: degraded and clean patches, ``(batch, C, patch, patch)``, float32."""
+        rng = np.random.default_rng([*self._seed, index])
+        clean = to_tensor(self._pixels[self._pixel_indices(rng)])
+        return self._task.degrade(clean, rng), clean
+
+    def _pixel_indices(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Where the pixels of a batch lie, shape ``(batch, patch, patch)``."""
+        place = rng.integers(self._places[-1], size=self._batch_size)
+        image = np.searchsorted(self._places, place, side="right")
+        place = place - np.concatenate([[0], self._places])[image]
+        row, column = np.divmod(place, self._columns[image])
+        width = self._widths[image]
+        corner = self._starts[image] + row * width + column
+        # A flip or rotation is a choice of where the patch starts and which way it steps.
+        flip_y, flip_x, transpose = rng.integers(2, size=(3, self._batch_size)).astype(bool)
+        last = self._patch_size - 1
+        corner = corner + flip_y * last * width + flip_x * last
+        step_y, step_x = np.where(flip_y, -width, width), np.where(flip_x, -1, 1)
+        step_y, step_x = np.where(transpose, (step_x, step_y), (step_y, step_x))
+        steps = np.arange(self._patch_size)
+        indices: NDArray[np.int64] = (
+            corner[:, None, None]
+            + step_y[:, None, None] * steps[None, :, None]
+            + step_x[:, None, None] * steps[None, None, :]
+        )
+        return indices

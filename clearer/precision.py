@@ -1,0 +1,77 @@
+"""Which arithmetic trains faster on this machine, measured once."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+import torch
+
+from clearer.device import device_name
+from clearer.files import write_json
+from clearer.space import SearchSpace
+from clearer.supernet import SuperNet
+
+__all__ = ["Precision", "autocast", "fastest_precision"]
+
+Precision = Literal["fp32", "bf16"]
+
+
+def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
+    """Mixed precision for the forward pass; no effect for fp32."""
+    return torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
+
+
+def fastest_precision(space: SearchSpace, device: str) -> Precision:
+    """The faster of fp32 and bf16 for a training step of this space, remembered per machine.
+
+    bf16 is only tried where the hardware computes in it: elsewhere it is emulated, and slow.
+    """
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return "fp32"
+    cache = Path(platformdirs.user_cache_dir("clearer")) / "precision.json"
+    shape = f"width {space.width}, stem {space.stem}, columns {space.columns}"
+    key = f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {shape}"
+    known = _read_cache(cache)
+    if key not in known:
+        seconds: dict[Precision, float] = _step_seconds(space)
+        known[key] = min(seconds, key=lambda precision: seconds[precision])
+        try:
+            write_json(cache, known)
+        except OSError:  # a read-only home: measure again next time
+            pass
+    return known[key]
+
+
+def _read_cache(cache: Path) -> dict[str, Precision]:
+    try:
+        data = json.loads(cache.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {key: value for key, value in data.items() if value in ("fp32", "bf16")}
+
+
+def _step_seconds(space: SearchSpace) -> dict[Precision, float]:
+    """Best time of a few training steps of the super-network, the precisions taking turns."""
+    supernet = SuperNet(space).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    side = 4 * space.multiple
+    batch = torch.rand(8, space.channels, side, side).contiguous(memory_format=torch.channels_last)
+    op_weights = supernet.op_weights().detach()
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    best: dict[Precision, float] = dict.fromkeys(precisions, float("inf"))
+    for _ in range(4):
+        for precision in precisions:
+            start = time.perf_counter()
+            with autocast("cpu", precision):
+                restored = supernet(batch, op_weights)
+            restored.float().square().mean().backward()
+            best[precision] = min(best[precision], time.perf_counter() - start)
+    return best

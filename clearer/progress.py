@@ -1,0 +1,70 @@
+"""What a loop tells about itself while it runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearer.files import append_jsonl, read_jsonl, write_atomic
+
+__all__ = ["Listener", "LoopLog", "Progress"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """State of a loop after an iteration."""
+
+    stage: str
+    iteration: int
+    total: int
+    record: dict[str, Any]
+    """The newest line of the log."""
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass
+class LoopLog:
+    """The log file of a loop: means over the iterations since the last line.
+
+    Args:
+        path: The ``.jsonl`` file.
+        iteration: Where the loop starts; later lines, from work that was lost, are dropped.
+        sums: Sums that were running there.
+    """
+
+    path: Path
+    iteration: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kept = [r for r in read_jsonl(self.path) if r["iteration"] <= self.iteration]
+        self.record: dict[str, Any] = kept[-1] if kept else {}
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomic(self.path, text.encode())
+        self._count, self._since = 0, time.perf_counter()
+
+    def add(self, **values: float) -> None:
+        """Add the values of one iteration."""
+        self._count += 1
+        for name, value in {**values, "count": 1}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def write_means(self, iteration: int, **fields: Any) -> None:
+        """Write a line with the means, further fields and the speed; start new means."""
+        count = self.sums.pop("count")
+        means = {name: total / count for name, total in self.sums.items()}
+        elapsed = time.perf_counter() - self._since
+        self.write(iteration, **means, **fields, iterations_per_s=self._count / elapsed)
+        self.sums = {}
+        self._count, self._since = 0, time.perf_counter()
+
+    def write(self, iteration: int, **fields: Any) -> None:
+        """Write a line."""
+        self.record = {"iteration": iteration, **fields}
+        append_jsonl(self.path, self.record)

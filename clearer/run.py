@@ -1,0 +1,145 @@
+"""The folder of a run: every file of it, and the record of what made it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from clearer import __version__
+from clearer.device import device_name
+from clearer.errors import InputError
+from clearer.files import read_json, write_json
+from clearer.settings import RunSettings
+from clearer.space import Architecture
+
+__all__ = ["RUNS", "Run"]
+
+RUNS: Final = Path("runs")
+"""Where runs are made and looked for by default."""
+_SCHEMA_VERSION: Final = 1
+_REPORTED_PACKAGES: Final = ("torch", "numpy", "onnx", "onnxruntime", "scikit-image")
+
+
+class Run:
+    """Paths in one run folder.
+
+    Args:
+        path: The folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.search_log = path / "search.jsonl"
+        self.architecture = path / "architecture.json"
+        self.train_log = path / "train.jsonl"
+        self.weights = path / "weights.safetensors"
+        self.last_weights = path / "last.safetensors"
+        self.search_checkpoint = path / "checkpoint" / "search.pt"
+        self.train_checkpoint = path / "checkpoint" / "train.pt"
+        self.onnx = path / "model.onnx"
+        self.export_report = path / "export.json"
+        self.bench_report = path / "bench.json"
+
+    @classmethod
+    def create(cls, out: Path | None, settings: RunSettings) -> Run:
+        """Make a new run folder with its ``config.json``.
+
+        Raises:
+            InputError: If ``out`` exists and is not an empty folder.
+        """
+        path = out or RUNS / time.strftime("%Y%m%d-%H%M%S")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path} exists: choose another --out, or go on with it by --resume")
+        run = cls(path)
+        path.mkdir(parents=True, exist_ok=True)
+        run.write_config(settings)
+        return run
+
+    def write_config(self, settings: RunSettings) -> None:
+        """Record the settings, versions and device of this run."""
+        write_json(
+            self.config,
+            {
+                "schema_version": _SCHEMA_VERSION,
+                "settings": settings.to_dict(),
+                "environment": _environment(settings.device),
+            },
+        )
+
+    @classmethod
+    def open(cls, path: Path | None) -> Run:
+        """An existing run; without a path, the newest one under ``runs/``.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if path is None:
+            found = sorted(config.parent for config in RUNS.glob("*/config.json"))
+            if not found:
+                raise InputError("no run under runs/: make one with clearer search")
+            path = found[-1]
+        if not (path / "config.json").is_file():
+            raise InputError(f"{path} is not the folder of a run: it has no config.json")
+        return cls(path)
+
+    def settings(self) -> RunSettings:
+        """The settings in ``config.json``.
+
+        Raises:
+            InputError: If the file is damaged or of another version.
+        """
+        config = read_json(self.config)
+        if not isinstance(config, dict) or config.get("schema_version") != _SCHEMA_VERSION:
+            raise InputError(f"{self.config} is not of schema version {_SCHEMA_VERSION}")
+        return RunSettings.from_dict(config.get("settings", {}))
+
+    def read_architecture(self) -> Architecture:
+        """The frozen architecture.
+
+        Raises:
+            InputError: If the search has not finished.
+        """
+        if not self.architecture.exists():
+            raise InputError(
+                f"{self.path} has no architecture yet: finish it with clearer search --resume "
+                f"--out {self.path}"
+            )
+        return Architecture.from_dict(read_json(self.architecture))
+
+
+def _environment(device: str) -> dict[str, Any]:
+    return {
+        "clearer": __version__,
+        "git": _git_state(),
+        "python": platform.python_version(),
+        "packages": {name: _package_version(name) for name in _REPORTED_PACKAGES},
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> str | None:
+    """Commit of the source tree this package runs from; None where it was installed."""
+    source = Path(__file__).resolve().parent.parent
+    if not (source / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

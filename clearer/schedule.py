@@ -1,0 +1,31 @@
+"""Learning rates as functions of the iteration."""
+
+from __future__ import annotations
+
+import math
+
+from torch.optim import Optimizer
+
+__all__ = ["cosine", "set_learning_rate"]
+
+
+def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0) -> float:
+    """Rise linearly over ``warmup`` iterations to ``start``, then fall along a cosine to ``end``.
+
+    Args:
+        iteration: From 0 to ``total - 1``.
+        total: Iterations altogether.
+        start: The peak.
+        end: What the cosine would reach at ``total``.
+        warmup: Iterations of the linear rise.
+    """
+    if iteration < warmup:
+        return start * (iteration + 1) / warmup
+    progress = (iteration - warmup) / (total - warmup)
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """Set it for all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate

@@ -1,0 +1,169 @@
+"""Every setting of a run, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from clearer.budget import Budget
+from clearer.errors import InputError
+from clearer.images import Color
+from clearer.space import PAPER_SPACE, SearchSpace
+from clearer.tasks import Denoise
+
+__all__ = ["PRESETS", "Preset", "RunSettings", "SearchSettings", "TrainSettings"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings:
+    """The bilevel search: section 4.1 of the paper."""
+
+    iterations: int
+    warmup_iterations: int
+    """The first iterations train the weights only."""
+    batch_size: int
+    patch_size: int
+    optimizer: Literal["sgd", "adam"]
+    """Of the weights; the architecture parameters always use Adam."""
+    learning_rate: float
+    """Falls along a cosine to ``min_learning_rate``."""
+    min_learning_rate: float
+    weight_decay: float
+    alpha_learning_rate: float
+    alpha_weight_decay: float = 1e-3
+    gradient_clip: float = 5.0
+    """Largest norm of the weights' gradient."""
+    lambda_arch: float = 0.01
+    r""":math:`\lambda_1` of equation (2)."""
+    lambda_comp: float = 0.0
+    r""":math:`\lambda_2` on millions of parameters; with budgets, each has a multiplier instead."""
+    dual_rate: float = 0.02
+    """Step of the budgets' multipliers per relative excess of the expected cost."""
+    log_every: int = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """Training of the frozen network from scratch, by Adam."""
+
+    iterations: int
+    batch_size: int
+    patch_size: int
+    learning_rate: float
+    """Rises linearly over the warm-up, then falls along a cosine to 0."""
+    warmup_iterations: int
+    ema_share: float = 0.03
+    """Of the iterations, over which the weights that are validated and kept are averaged."""
+    validate_every: int
+    log_every: int = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """A space (its width is the largest tried) with settings for search and training."""
+
+    space: SearchSpace
+    search: SearchSettings
+    train: TrainSettings
+    time: str
+    """How long it takes, for people."""
+
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    "quick": Preset(
+        space=SearchSpace(residual=True),
+        search=SearchSettings(
+            iterations=300,
+            warmup_iterations=100,
+            batch_size=8,
+            patch_size=48,
+            optimizer="adam",
+            learning_rate=2e-3,
+            min_learning_rate=2e-4,
+            weight_decay=0.0,
+            alpha_learning_rate=1e-2,
+        ),
+        train=TrainSettings(
+            iterations=1200,
+            batch_size=8,
+            patch_size=48,
+            learning_rate=3e-3,
+            warmup_iterations=100,
+            validate_every=300,
+        ),
+        time="about five minutes on two CPU cores",
+    ),
+    "paper": Preset(
+        space=PAPER_SPACE,
+        search=SearchSettings(
+            iterations=10_000,
+            warmup_iterations=1_000,
+            batch_size=32,
+            patch_size=64,
+            optimizer="sgd",
+            learning_rate=0.025,
+            min_learning_rate=0.001,
+            weight_decay=3e-4,
+            alpha_learning_rate=3e-4,
+        ),
+        train=TrainSettings(
+            iterations=100_000,
+            batch_size=32,
+            patch_size=64,
+            learning_rate=0.01,
+            warmup_iterations=0,
+            validate_every=2_000,
+        ),
+        time="hours on a data-centre GPU, days to weeks on two CPU cores",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSettings:
+    """All that decides the result of a run."""
+
+    preset: str
+    task: Denoise
+    color: Color
+    data: Path | None
+    """Folder of pictures; None for the built-in ones."""
+    space: SearchSpace
+    budgets: tuple[Budget, ...]
+    search: SearchSettings
+    train: TrainSettings
+    seed: int
+    device: str
+    precision: Literal["fp32", "bf16"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        data = dataclasses.asdict(self)
+        data["space"] = self.space.to_dict()
+        data["data"] = None if self.data is None else str(self.data)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RunSettings:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: If a field is missing, unknown or out of range.
+        """
+        try:
+            return cls(
+                **{
+                    **data,
+                    "task": Denoise(**data["task"]),
+                    "data": None if data["data"] is None else Path(data["data"]),
+                    "space": SearchSpace.from_dict(data["space"]),
+                    "budgets": tuple(Budget(**budget) for budget in data["budgets"]),
+                    "search": SearchSettings(**data["search"]),
+                    "train": TrainSettings(**data["train"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not the settings of a run: {error}") from error

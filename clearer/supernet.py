@@ -1,0 +1,95 @@
+"""The relaxed network that the search trains: every column mixes its two candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from clearer.blocks import (
+    FusionModule,
+    InputStage,
+    OutputStage,
+    ParallelModule,
+    make_transitions,
+)
+from clearer.space import SearchSpace
+
+__all__ = ["MixedColumn", "SuperNet"]
+
+
+class MixedColumn(nn.Module):
+    """Equation (1): :math:`y_{j+1} = \\alpha_p f_p(y_j) + \\alpha_f f_f(y_j)`.
+
+    Both candidates read the same ``y_j``.
+    """
+
+    def __init__(self, space: SearchSpace, num_scales: int) -> None:
+        super().__init__()
+        self.parallel = ParallelModule(space, num_scales)
+        self.fusion = FusionModule(space, num_scales)
+
+    def forward(self, features: list[Tensor], op_weights: Tensor) -> list[Tensor]:
+        """Mix the candidates.
+
+        Args:
+            features: One tensor per scale, finest first.
+            op_weights: :math:`(\\alpha_p, \\alpha_f)`, shape ``(2,)``.
+
+        Returns:
+            One tensor per scale, of the shapes that came in.
+        """
+        alpha_p, alpha_f = op_weights
+        candidates = zip(self.parallel(features), self.fusion(features), strict=True)
+        return [alpha_p * parallel + alpha_f * fusion for parallel, fusion in candidates]
+
+
+class SuperNet(nn.Module):
+    """All architectures of a space at once, weighted by the architecture parameters.
+
+    Args:
+        space: The space to search.
+
+    Attributes:
+        alpha: Logits of the choices, shape ``(K, 2)``: K columns, (parallel, fusion).
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.space = space
+        self.input = InputStage(space)
+        self.transitions = make_transitions(space)
+        self.cells = nn.ModuleList(
+            nn.ModuleList(MixedColumn(space, cell + 2) for _ in range(count))
+            for cell, count in enumerate(space.columns)
+        )
+        self.output = OutputStage(space)
+        self.alpha = nn.Parameter(torch.zeros(space.num_columns, 2))
+
+    def weight_parameters(self) -> Iterator[nn.Parameter]:
+        """All parameters but ``alpha``."""
+        return (p for name, p in self.named_parameters() if name != "alpha")
+
+    def op_weights(self) -> Tensor:
+        """Softmax of ``alpha`` per column, shape ``(K, 2)``."""
+        return self.alpha.softmax(dim=1)
+
+    def forward(self, image: Tensor, op_weights: Tensor) -> Tensor:
+        """Restore a batch.
+
+        Args:
+            image: ``(N, channels, H, W)`` with sides that are multiples of ``space.multiple``.
+            op_weights: Weight of both candidates per column, shape ``(K, 2)``.
+
+        Returns:
+            The restored batch, of the same shape.
+        """
+        features = [self.input(image)]
+        weights = iter(op_weights)
+        for transition, cell in zip(self.transitions, self.cells, strict=True):
+            features = transition(features)
+            for column in cell:
+                features = column(features, next(weights))
+        restored: Tensor = self.output(features)
+        return image - restored if self.space.residual else restored

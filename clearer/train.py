@@ -1,0 +1,165 @@
+"""Training of a frozen network from scratch."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Final
+
+import torch
+
+from clearer.data import Splits
+from clearer.ema import MovingAverage
+from clearer.errors import ClearerError, Interrupted
+from clearer.evaluate import evaluate, torch_restorer
+from clearer.files import load_checkpoint, save_checkpoint
+from clearer.interrupt import StopRequest
+from clearer.losses import restoration_loss
+from clearer.network import RestorationNet, save_network
+from clearer.patches import PatchSampler
+from clearer.precision import autocast
+from clearer.progress import Listener, LoopLog, Progress
+from clearer.run import Run
+from clearer.schedule import cosine, set_learning_rate
+from clearer.settings import RunSettings
+
+__all__ = ["VALIDATION_SEED", "train"]
+
+VALIDATION_SEED: Final = 0
+"""Noise of the validation images, the same for every run, so that runs can be compared."""
+_STREAM: Final = 3
+_INIT_STREAM: Final = 1_000_003
+
+
+def train(
+    run: Run,
+    settings: RunSettings,
+    splits: Splits,
+    *,
+    resume: bool,
+    checkpoint_seconds: float,
+    listener: Listener,
+) -> dict[str, Any]:
+    """Train the run's architecture; keep the best average of the weights, and the last.
+
+    Args:
+        run: Folder with ``architecture.json``; weights, log and checkpoint go there.
+        settings: What to do.
+        splits: Pictures to train on and to validate with.
+        resume: Go on from the checkpoint, if there is one.
+        checkpoint_seconds: Time between checkpoints.
+        listener: Called after each iteration.
+
+    Returns:
+        The best validation: iteration, ``val_psnr_db``, ``val_ssim``.
+
+    Raises:
+        ClearerError: If the loss is not finite.
+        Interrupted: On Ctrl-C; the checkpoint is saved.
+    """
+    s, device, architecture = settings.train, settings.device, run.read_architecture()
+    sampler = PatchSampler(
+        splits.train,
+        settings.task,
+        patch_size=s.patch_size,
+        batch_size=s.batch_size,
+        seed=[settings.seed, _STREAM],
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed + _INIT_STREAM)
+        network = RestorationNet(architecture)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
+    average = MovingAverage(network, s.ema_share * s.iterations)
+    start, best, log = 0, {"val_psnr_db": -math.inf}, None
+    if resume and run.train_checkpoint.exists():
+        state = load_checkpoint(run.train_checkpoint)
+        network.load_state_dict(state["network"])
+        average.network.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        start, best = state["iteration"], state["best"]
+        log = LoopLog(run.train_log, start, state["sums"])
+    log = log or LoopLog(run.train_log)
+
+    def save(iteration: int) -> None:
+        state = {
+            "iteration": iteration,
+            "network": network.state_dict(),
+            "average": average.network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "best": best,
+            "sums": log.sums,
+        }
+        save_checkpoint(run.train_checkpoint, state)
+
+    network.train()
+    saved = time.monotonic()
+    with StopRequest() as stop:
+        for iteration in range(start, s.iterations):
+            rate = cosine(iteration, s.iterations, s.learning_rate, 0.0, s.warmup_iterations)
+            set_learning_rate(optimizer, rate)
+            degraded, clean = (t.to(device, non_blocking=True) for t in sampler.batch(iteration))
+            with autocast(device, settings.precision):
+                restored = network(degraded)
+            loss = restoration_loss(restored.float(), clean)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            average.update(iteration)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise ClearerError(
+                    f"the loss of the training is {value} at iteration {iteration}: lower "
+                    f"--learning-rate (now {s.learning_rate:g}) or use --precision fp32"
+                )
+            log.add(loss=value)
+
+            done = iteration + 1
+            if done % s.log_every == 0 or done == s.iterations:
+                log.write_means(done, learning_rate=rate)
+            if done % s.validate_every == 0 or done == s.iterations:
+                best = _validate(run, settings, splits, average.network, done, best, log)
+            listener(Progress(stage="train", iteration=done, total=s.iterations, record=log.record))
+            if stop.requested and done < s.iterations:
+                save(done)
+                raise Interrupted(
+                    f"stopped at training iteration {done}; go on with: "
+                    f"clearer train --resume {run.path}"
+                )
+            if done == s.iterations or time.monotonic() - saved > checkpoint_seconds:
+                save(done)
+                saved = time.monotonic()
+    return best
+
+
+def _validate(
+    run: Run,
+    settings: RunSettings,
+    splits: Splits,
+    network: torch.nn.Module,
+    iteration: int,
+    best: dict[str, Any],
+    log: LoopLog,
+) -> dict[str, Any]:
+    """Evaluate the averaged network, save it, and return the best validation so far."""
+    restore = torch_restorer(network, settings.device)
+    quality = evaluate(restore, splits.val, settings.task, VALIDATION_SEED)
+    figures = {"val_psnr_db": quality.psnr_db, "val_ssim": quality.ssim}
+    log.write(iteration, **figures)
+    info = {
+        "iteration": iteration,
+        "task": {"name": "denoise", "sigma_255": settings.task.sigma_255},
+        "protocol": settings.task.protocol,
+        "color": settings.color,
+        "data": splits.source,
+        "selection": f"best PSNR on {len(splits.val)} validation images",
+        **figures,
+    }
+    state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    architecture = run.read_architecture()
+    save_network(run.last_weights, architecture, state, info)
+    # Not 'greater than': a result that is not a number never counts as the best.
+    if not quality.psnr_db > best["val_psnr_db"]:
+        return best
+    save_network(run.weights, architecture, state, info)
+    return {"iteration": iteration, **figures}

@@ -1,0 +1,208 @@
+"""From what a user asks for to the settings of a run; search and freeze under its budgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from clearer.budget import Budget, MeasureMB, check_budgets, decide, fit_width
+from clearer.data import Splits, partition
+from clearer.device import resolve_device
+from clearer.errors import InputError
+from clearer.files import read_json, write_json
+from clearer.images import Color
+from clearer.patches import check_patch_size
+from clearer.precision import fastest_precision
+from clearer.progress import Listener
+from clearer.run import Run
+from clearer.search import search
+from clearer.settings import PRESETS, Preset, RunSettings, SearchSettings, TrainSettings
+from clearer.space import Architecture
+from clearer.tasks import Denoise
+
+__all__ = ["check_inputs", "make_settings", "prepare_training", "search_run"]
+
+
+def make_settings(
+    *,
+    preset: str,
+    sigma_255: float,
+    color: Color,
+    data: Path | None,
+    budgets: tuple[Budget, ...],
+    seed: int,
+    device: str,
+    precision: str,
+    space: dict[str, Any],
+    search: dict[str, Any],
+    train: dict[str, Any],
+) -> RunSettings:
+    """Settings from a preset and what the user changes of it.
+
+    Args:
+        preset: Name of a preset.
+        sigma_255: Noise level.
+        color: What the network restores.
+        data: Folder of pictures, or None.
+        budgets: Limits; where no width is given, it is chosen by them.
+        seed: Of all randomness.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        space: Fields that replace those of the preset's space; None is 'not given'.
+        search: Likewise for the search.
+        train: Likewise for the training.
+
+    Raises:
+        InputError: If a value is unknown or out of range.
+    """
+    base = _preset(preset)
+    channels = 1 if color == "gray" else 3
+    chosen = replace(base.space, channels=channels, **_given(space))
+    if space.get("width") is None:
+        chosen = fit_width(chosen, budgets)
+    resolved = resolve_device(device)
+    if precision not in ("auto", "fp32", "bf16"):
+        raise InputError(f"unknown precision {precision!r}: use auto, fp32 or bf16")
+    settings = RunSettings(
+        preset=preset,
+        task=Denoise(sigma_255=sigma_255),
+        color=color,
+        data=None if data is None else data.resolve(),
+        space=chosen,
+        budgets=budgets,
+        search=_shortened(replace(base.search, **_given(search)), base.search),
+        train=_shortened(replace(base.train, **_given(train)), base.train),
+        seed=seed,
+        device=resolved,
+        precision="fp32",
+    )
+    _check_loops(settings)
+    if precision == "auto":
+        precision = fastest_precision(chosen, resolved)
+    return replace(settings, precision=precision)
+
+
+_Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
+
+
+def _shortened(settings: _Loop, base: _Loop) -> _Loop:
+    """A shorter loop than the preset's keeps the preset's share of warm-up."""
+    share = min(1.0, settings.iterations / base.iterations)
+    return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
+
+
+def _check_loops(settings: RunSettings) -> None:
+    multiple = settings.space.multiple
+    for name, loop in (("search", settings.search), ("training", settings.train)):
+        if min(loop.iterations, loop.batch_size) < 1:
+            raise InputError(f"the {name} needs at least 1 iteration and a batch of 1")
+        if not 0 < loop.learning_rate < float("inf"):
+            raise InputError(f"the learning rate of the {name} must be above 0")
+        if loop.patch_size < multiple or loop.patch_size % multiple:
+            raise InputError(
+                f"--patch-size {loop.patch_size} must be a multiple of {multiple}, the coarsest "
+                "scale's step"
+            )
+
+
+def _preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}: use one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def check_inputs(settings: RunSettings, splits: Splits, measure_mb: MeasureMB) -> None:
+    """Find out before a run is made whether its pictures and budgets can be used.
+
+    Raises:
+        InputError: If a picture is too small, there are too few, or a budget cannot be met.
+    """
+    partition(splits.train, settings.seed)
+    check_patch_size(splits.train, max(settings.search.patch_size, settings.train.patch_size))
+    check_budgets(settings.space, settings.budgets, measure_mb)
+
+
+def search_run(
+    run: Run,
+    splits: Splits,
+    measure_mb: MeasureMB,
+    *,
+    resume: bool,
+    checkpoint_seconds: float,
+    listener: Listener,
+) -> Architecture:
+    """Search and freeze under the budgets of a run; nothing to do where that is done.
+
+    Args:
+        run: With its ``config.json``.
+        splits: Pictures of the run.
+        measure_mb: Size of the file that an architecture is exported to.
+        resume: Go on from the checkpoint, if there is one.
+        checkpoint_seconds: Time between checkpoints.
+        listener: Called after each iteration.
+
+    Raises:
+        InputError: If a budget cannot be met, or the pictures cannot be used.
+        ClearerError: If the search fails.
+    """
+    if run.architecture.exists():
+        return run.read_architecture()
+    settings = run.settings()
+    tables = check_budgets(settings.space, settings.budgets, measure_mb)
+    log_op_weights = search(
+        run,
+        settings,
+        splits.train,
+        tables,
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+        listener=listener,
+    )
+    decision = decide(settings.space, log_op_weights, settings.budgets, tables, measure_mb)
+    write_json(run.architecture, decision.to_dict())
+    return decision.architecture
+
+
+def prepare_training(
+    run: Run, out: Path | None, preset: str | None, train: dict[str, Any], *, resume: bool
+) -> Run:
+    """The run that a training works in, with its settings.
+
+    Args:
+        run: Where the architecture comes from.
+        out: New run to train it in; None for ``run`` itself.
+        preset: Whose training settings to take; None for those of ``run``.
+        train: Fields that replace them; None is 'not given'.
+        resume: Whether an interrupted training of ``run`` goes on.
+
+    Raises:
+        InputError: If finished or interrupted training would be overwritten, or settings changed
+            in the middle of one.
+    """
+    architecture, settings = run.read_architecture(), run.settings()
+    if resume:
+        if out or preset or _given(train):
+            raise InputError("--resume goes on with the settings of the run: give no others")
+        return run
+    if preset is not None:
+        settings = replace(settings, preset=preset, train=_preset(preset).train)
+    settings = replace(
+        settings, space=architecture.space, train=replace(settings.train, **_given(train))
+    )
+    _check_loops(settings)
+    if out is not None:
+        copy = Run.create(out, settings)
+        write_json(copy.architecture, read_json(run.architecture))
+        return copy
+    if run.train_checkpoint.exists() or run.weights.exists():
+        raise InputError(
+            f"{run.path} is trained already, or partly: go on by --resume, or train its "
+            "architecture anew in another folder by --out"
+        )
+    run.write_config(settings)
+    return run

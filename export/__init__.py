@@ -1,0 +1,1 @@
+"""From a frozen network to files that run without Python."""
