@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import math
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
-from clearer import __version__
+from clearer import __version__, console
 from clearer.errors import ClearerError, InputError, describe_os_error
 
 if TYPE_CHECKING:
     from clearer.data import Splits
-    from clearer.images import ImageSet
-    from clearer.progress import Listener
-    from clearer.progress import Progress as LoopProgress
     from clearer.run import Run
-    from clearer.settings import RunSettings
 
 __all__ = ["app", "main"]
 
@@ -55,26 +39,12 @@ CheckpointSeconds = Annotated[
 ]
 
 
-_DECIDED = 0.5
-"""Gap between the op weights of a column from which on it is shown as decided."""
-
-ValidateEvery = Annotated[
-    int | None, typer.Option(help="Iterations between validations.", min=1)
-]
-
-
-def _stderr() -> Console:
-    return Console(stderr=True)
+ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between validations.", min=1)]
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    _stderr().print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True, highlight=False)
+    console.warn(message)
     raise typer.Exit(code)
-
-
-def _plain(text: str) -> str:
-    """Text without rich's markup: names of files may hold brackets."""
-    return text.replace("[", "\\[")
 
 
 def _reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -84,18 +54,28 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (ClearerError, OSError, MemoryError, KeyboardInterrupt) as error:
+        except typer.Exit:
+            raise
+        except (Exception, KeyboardInterrupt) as error:
             if kwargs.get("debug"):
                 traceback.print_exc()
-            if isinstance(error, ClearerError):
-                _fail(str(error), error.exit_code)
-            if isinstance(error, KeyboardInterrupt):
-                _fail("interrupted; a run goes on from its last checkpoint by --resume", 130)
-            if isinstance(error, MemoryError):
-                _fail("out of memory: lower --batch-size or the size of the images", 1)
-            _fail(describe_os_error(error), 1)
+            _fail(*_explain(error))
 
     return wrapper
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """One line and the exit code for whatever ended a command."""
+    if isinstance(error, ClearerError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; a run goes on from its last checkpoint by --resume", 130
+    if isinstance(error, OSError):
+        return describe_os_error(error), 1
+    if isinstance(error, MemoryError) or "not enough memory" in str(error):
+        return "out of memory: lower --batch-size, or use smaller images", 1
+    reason = (str(error).splitlines() or [""])[0]
+    return f"unexpected {type(error).__name__}: {reason} (--debug shows where)", 1
 
 
 def _version(value: bool) -> None:
@@ -119,6 +99,7 @@ def _options(
 )
 @_reported
 def search(
+    context: typer.Context,
     budget_mb: Annotated[
         float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes), fp32.")
     ] = None,
@@ -131,9 +112,10 @@ def search(
         ),
     ] = None,
     sigma: Annotated[float, typer.Option(help="Noise level on the scale 0 to 255.")] = 25.0,
-    color: Annotated[str, typer.Option(help="gray or rgb.")] = "gray",
+    color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
     preset: Annotated[
-        str, typer.Option(help="quick (about five minutes on two cores) or paper.")
+        Literal["quick", "paper"],
+        typer.Option(help="quick: about five minutes on two cores; paper: days there."),
     ] = "quick",
     width: Annotated[
         int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
@@ -162,9 +144,12 @@ def search(
         typer.Option(help="Weight of the cost, in millions of parameters; for no budget."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of all randomness.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
+    ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="fp32, bf16, or auto: what is faster here.")
+        Literal["auto", "fp32", "bf16"],
+        typer.Option(help="Of the forward and backward pass; auto: what is faster here."),
     ] = "auto",
     train: Annotated[bool, typer.Option(help="Train the network after the search.")] = True,
     out: Annotated[
@@ -179,26 +164,27 @@ def search(
 ) -> None:
     """Search under a hard budget, freeze the best architecture, train it."""
     from clearer.budget import Budget
+    from clearer.data import load_splits
     from clearer.export.to_onnx import file_mb
+    from clearer.files import read_json
     from clearer.run import Run
     from clearer.train import train as train_network
     from clearer.workflow import check_inputs, make_settings, search_run
 
     limits = {"mb": budget_mb, "params": budget_params}
     if resume:
+        _refuse_other_options(context)
         run = Run.open(out)
         settings = run.settings()
     else:
         run = None
-        if color not in ("gray", "rgb"):
-            raise InputError(f"unknown color {color!r}: use gray or rgb")
         if lambda_comp is not None and any(limits.values()):
             raise InputError("--lambda-comp is for a search without budget: a budget sets its own")
         sizes = {"batch_size": batch_size, "patch_size": patch_size}
         settings = make_settings(
             preset=preset,
             sigma_255=sigma,
-            color=color,  # type: ignore[arg-type]
+            color=color,
             data=data,
             budgets=tuple(
                 Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
@@ -223,14 +209,15 @@ def search(
                 "validate_every": validate_every,
             },
         )
-    _describe(settings)
-    splits = _load_images(settings)
+    console.describe_settings(settings)
+    splits = load_splits(settings.data, settings.color, settings.seed)
+    console.describe_images(splits, settings.color)
     if run is None:
         check_inputs(settings, splits, file_mb)
         run = Run.create(out, settings)
-    _say(f"run folder: {run.path}")
-    with _bars(settings) as listener:
-        architecture = search_run(
+    console.say(f"run folder: {run.path}")
+    with console.loop_bars(settings) as listener:
+        search_run(
             run,
             splits,
             file_mb,
@@ -238,7 +225,7 @@ def search(
             checkpoint_seconds=checkpoint_seconds,
             listener=listener,
         )
-        _say(f"architecture {architecture.text}, {_met(run)}")
+        console.describe_decision(read_json(run.architecture))
         if train:
             train_network(
                 run,
@@ -249,7 +236,7 @@ def search(
                 listener=listener,
             )
     if train:
-        _print_trained(run, splits.val, as_json)
+        _print_trained(run, splits, as_json)
     elif as_json:
         print(run.architecture.read_text(), end="")
 
@@ -262,7 +249,8 @@ def search(
 def train(
     run_path: RunArgument = None,
     preset: Annotated[
-        str | None, typer.Option(help="Training settings of a preset; default: of the run.")
+        Literal["quick", "paper"] | None,
+        typer.Option(help="Training settings of a preset; default: of the run."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
     validate_every: ValidateEvery = None,
@@ -278,6 +266,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train the frozen architecture of a run from scratch, or go on."""
+    from clearer.data import load_splits
     from clearer.run import Run
     from clearer.train import train as train_network
     from clearer.workflow import prepare_training
@@ -291,9 +280,10 @@ def train(
     }
     run = prepare_training(Run.open(run_path), out, preset, changes, resume=resume)
     settings = run.settings()
-    _say(f"run folder: {run.path}")
-    splits = _load_images(settings)
-    with _bars(settings) as listener:
+    console.say(f"run folder: {run.path}")
+    splits = load_splits(settings.data, settings.color, settings.seed)
+    console.describe_images(splits, settings.color)
+    with console.loop_bars(settings) as listener:
         train_network(
             run,
             settings,
@@ -302,7 +292,7 @@ def train(
             checkpoint_seconds=checkpoint_seconds,
             listener=listener,
         )
-    _print_trained(run, splits.val, as_json)
+    _print_trained(run, splits, as_json)
 
 
 @app.command(epilog="Examples: clearer export | clearer export runs/20261123-195507 --json")
@@ -313,19 +303,12 @@ def export(run_path: RunArgument = None, as_json: AsJson = False, debug: Debug =
     from clearer.run import Run
 
     run = Run.open(run_path)
-    with _stderr().status("exporting and comparing with torch"):
+    with console.status("exporting and comparing with torch"):
         report = export_run(run)
     if as_json:
         print(json.dumps(report, indent=2))
         return
-    for file in report["files"]:
-        table = Table(title=f"{run.path / file['file']}: {file['bytes'] / 1e6:.3f} MB")
-        for column in ("input", "largest difference to torch", "mean difference"):
-            table.add_column(column, justify="right")
-        for row in file["parity"]:
-            shape = "x".join(map(str, row["shape"]))
-            table.add_row(shape, f"{row['max_abs']:.1e}", f"{row['mean_abs']:.1e}")
-        Console().print(table)
+    console.print_export(run, report)
 
 
 @app.command(
@@ -367,7 +350,7 @@ def bench(
         max_seconds=max_seconds,
     )
     run = Run.open(run_path)
-    with _progress() as progress:
+    with console.progress_bar() as progress:
         task = progress.add_task("loading", total=None, note="")
 
         def listener(what: str, done: int, total: int) -> None:
@@ -375,11 +358,23 @@ def bench(
 
         report = bench_run(run, settings, listener)
     for line in report["skipped"]:
-        _say(line)
+        console.say(line)
     if as_json:
         print(json.dumps(report, indent=2))
     else:
-        _print_bench(run, report)
+        console.print_bench(run, report)
+
+
+_RESUMABLE = {"out", "resume", "train", "checkpoint_seconds", "as_json", "debug"}
+
+
+def _refuse_other_options(context: typer.Context) -> None:
+    """A resumed run keeps its settings: an option that would change one is an error."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in _RESUMABLE:
+            option = name.replace("_", "-")
+            raise InputError(f"--resume goes on with the settings of the run: leave out --{option}")
 
 
 def _parse_size(text: str) -> tuple[int, int]:
@@ -389,150 +384,28 @@ def _parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _say(line: str) -> None:
-    _stderr().print(_plain(line), soft_wrap=True, highlight=False)
-
-
-def _describe(settings: RunSettings) -> None:
-    from clearer.settings import PRESETS
-
-    search_, train_ = settings.search, settings.train
-    _say(
-        f"{settings.task.text}, {settings.color}; preset {settings.preset} "
-        f"({PRESETS[settings.preset].time}): {search_.iterations} search and {train_.iterations} "
-        f"training iterations; {settings.device}, {settings.precision}, seed {settings.seed}"
-    )
-    limits = ", ".join(f"at most {b.text(b.limit)}" for b in settings.budgets)
-    space = settings.space
-    _say(
-        f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
-        f"2^{space.num_columns} architectures; {limits or 'no budget'}"
-    )
-
-
-def _load_images(settings: RunSettings) -> Splits:
-    from clearer.data import load_splits
-
-    splits = load_splits(settings.data, settings.color, settings.seed)
-    _say(
-        f"images, {settings.color}: {splits.source}: {len(splits.train)} to train on, "
-        f"{len(splits.val)} to validate, {len(splits.test)} to test"
-    )
-    return splits
-
-
-def _met(run: Run) -> str:
-    from clearer.files import read_json
-
-    decision = read_json(run.architecture)
-    met = [f"{b['measured']:,.6g} of {b['limit']:,.6g} {b['metric']}" for b in decision["budgets"]]
-    return ", ".join([f"{decision['params']:,.0f} parameters", *met])
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=_stderr(),
-    )
-
-
-@contextlib.contextmanager
-def _bars(settings: RunSettings) -> Iterator[Listener]:
-    """A progress bar per loop; where no terminal listens, a line now and then."""
-    tasks: dict[str, TaskID] = {}
-    with _progress() as progress:
-
-        def listener(state: LoopProgress) -> None:
-            note = _note(settings, state.record)
-            if progress.console.is_terminal:
-                if state.stage not in tasks:
-                    tasks[state.stage] = progress.add_task(state.stage, total=state.total, note="")
-                    progress.reset(tasks[state.stage], completed=state.iteration - 1)
-                progress.update(tasks[state.stage], completed=state.iteration, note=note)
-            elif state.iteration % max(1, state.total // 10) == 0:
-                _say(f"{state.stage} {state.iteration}/{state.total}  {note}")
-
-        yield listener
-
-
-def _note(settings: RunSettings, record: dict[str, Any]) -> str:
-    """The newest line of a log in a few words."""
-    if "val_psnr_db" in record:
-        return f"validation {record['val_psnr_db']:.2f} dB, SSIM {record['val_ssim']:.4f}"
-    if "loss" in record:
-        return f"PSNR of training patches {-10 * math.log10(record['loss']):.2f} dB"
-    if "op_weights" not in record:
-        return ""
-    pairs = zip(settings.budgets, record["expected_cost"], strict=False)
-    costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
-    return "  ".join([f"loss {record['loss_res']:.2e}", *costs, _leaning(record["op_weights"])])
-
-
-def _leaning(op_weights: list[list[float]]) -> str:
-    """A letter per column, P or F; small while it is undecided."""
-    letters = []
-    for parallel, fusion in op_weights:
-        letter = "p" if parallel >= fusion else "f"
-        letters.append(letter.upper() if abs(parallel - fusion) > _DECIDED else letter)
-    return "".join(letters)
-
-
-def _print_trained(run: Run, images: ImageSet, as_json: bool) -> None:
+def _print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Validation figures of a trained run, beside the input and classical denoising."""
     from clearer.bench.bench import reference_qualities
     from clearer.estimate import preset_hours
     from clearer.network import load_network
 
     _, info = load_network(run.weights)
-    task = run.settings().task
-    with _stderr().status("non-local means on the same images"):
-        rows = reference_qualities(images, task)
+    settings = run.settings()
+    with console.status("non-local means on the same images"):
+        rows = reference_qualities(splits.val, settings.task)
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
-        result = {"run": str(run.path), "validation": rows, "info": info}
-        print(json.dumps({**result, "architecture": run.read_architecture().text}, indent=2))
+        text = run.read_architecture().text
+        result = {"run": str(run.path), "architecture": text, "validation": rows, "info": info}
+        print(json.dumps(result, indent=2))
         return
-    table = Table(title=f"{task.text}; {len(images)} validation images of {info['data']}")
-    for column in ("", "PSNR, dB", "SSIM"):
-        table.add_column(column, justify="right" if column else "left")
-    for name, row in rows.items():
-        table.add_row(name, f"{row['psnr_db']:.2f}", f"{row['ssim']:.4f}")
-    Console().print(table)
-    print(f"trained: {run.weights}; next: clearer export {run.path}")
-    if run.settings().preset != "paper":
+    title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
+    console.print_quality(title, rows)
+    print(f"written: {run.weights}; next: clearer export {run.path}")
+    if settings.preset != "paper":
         hours = preset_hours(run, "paper")
-        _say(f"the paper preset would take about {hours:,.0f} hours here (estimated by MACs)")
-
-
-def _print_bench(run: Run, report: dict[str, Any]) -> None:
-    height, width = report["timed_shape"][2:]
-    title = f"{report['task']}; {report['data']}, {report['num_images']} images"
-    device = f"{report['device']}; times of one {width}x{height} image"
-    table = Table(title=title, caption=device)
-    headers = ("", "backend", "PSNR, dB", "SSIM", "median ms", "p95 ms", "n", "threads", "MB")
-    for index, header in enumerate(headers):
-        table.add_column(header, justify="left" if index < 2 else "right")
-    given = report["input"]
-    table.add_row("input", "", f"{given['psnr_db']:.2f}", f"{given['ssim']:.4f}")
-    for row in report["rows"]:
-        megabytes = "" if row["file_bytes"] is None else f"{row['file_bytes'] / 1e6:.2f}"
-        table.add_row(
-            row["name"],
-            f"{row['backend']}, {row['precision']}",
-            f"{row['psnr_db']:.2f}",
-            f"{row['ssim']:.4f}",
-            f"{row['median_ms']:.1f}",
-            f"{row['p95_ms']:.1f}",
-            str(row["n"]),
-            str(row["threads"]),
-            megabytes,
-        )
-    Console().print(table)
-    print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")
+        console.say(f"the paper preset would take about {hours:,.0f} hours here, judged by MACs")
 
 
 def main() -> None:

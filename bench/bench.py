@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,7 +91,7 @@ def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str
     runners, skipped = _runners(run, settings, run_settings.color, task)
     qualities = []
     for done, runner in enumerate(runners):
-        listener(f"restoring with {runner.name}", done, len(runners))
+        listener(f"restoring with {runner.info.name}", done, len(runners))
         qualities.append(evaluate(runner, images, task, VALIDATION_SEED))
     channels = images.images[0].shape[2]
     times = latency_ms(
@@ -103,12 +103,7 @@ def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str
     )
     rows = [
         {
-            "name": runner.name,
-            "backend": runner.backend,
-            "version": runner.version,
-            "precision": runner.precision,
-            "threads": runner.threads,
-            "file_bytes": runner.file_bytes,
+            **asdict(runner.info),
             "psnr_db": quality.psnr_db,
             "ssim": quality.ssim,
             **summary(row_times),
@@ -160,7 +155,7 @@ def reference_qualities(images: ImageSet, task: Denoise) -> dict[str, dict[str, 
     quality = evaluate(classical, images, task, VALIDATION_SEED)
     return {
         "input": _input_quality(images, task),
-        classical.name: {"psnr_db": quality.psnr_db, "ssim": quality.ssim},
+        classical.info.name: {"psnr_db": quality.psnr_db, "ssim": quality.ssim},
     }
 
 

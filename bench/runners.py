@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,30 +21,39 @@ __all__ = ["NonLocalMeansRunner", "OnnxRunner", "Runner", "TorchRunner"]
 Array = NDArray[np.float32]
 
 
-class Runner(Protocol):
-    """Restores ``(N, C, H, W)`` float32 in [0, 1] to the same shape."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunnerInfo:
+    """What a row of a report says about how its figures were made."""
 
     name: str
     backend: str
-    precision: str
-    threads: int
     version: str
-    file_bytes: int | None
+    precision: str
+    """Of the arithmetic in effect."""
+    threads: int
+    file_bytes: int | None = None
 
-    def __call__(self, degraded: Array) -> Array: ...
+
+class Runner(Protocol):
+    """Restores ``(N, C, H, W)`` float32 in [0, 1] to the same shape."""
+
+    info: RunnerInfo
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch."""
 
 
 class TorchRunner:
     """The frozen network in eager torch on the CPU, channels last."""
 
-    backend = "torch eager, CPU"
-    precision = "fp32"
-    file_bytes = None
-
     def __init__(self, name: str, network: RestorationNet) -> None:
-        self.name = name
-        self.threads = torch.get_num_threads()
-        self.version = torch.__version__
+        self.info = RunnerInfo(
+            name=name,
+            backend="torch eager, CPU",
+            version=str(torch.__version__),
+            precision="fp32",
+            threads=torch.get_num_threads(),
+        )
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._restore = torch_restorer(network)
 
@@ -63,16 +74,13 @@ class OnnxRunner:
         InputError: If the file cannot be loaded or is not image to image.
     """
 
-    backend = "ONNX Runtime, CPU"
-    precision = "fp32"
-
     def __init__(self, name: str, path: Path, channels: int) -> None:
         ort = require("onnxruntime", extra="cpu")
         if not path.is_file():
             raise InputError(f"{path} does not exist: give a file that ends in .onnx")
         options = ort.SessionOptions()
-        self.threads = torch.get_num_threads()
-        options.intra_op_num_threads = self.threads
+        threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads
         # Idle threads that spin would slow down whatever is timed in turn with this session.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         try:
@@ -88,8 +96,14 @@ class OnnxRunner:
             )
         if shape[1] != channels and isinstance(shape[1], int):
             raise InputError(f"{path} takes {shape[1]} channel(s), the images have {channels}")
-        self.name, self.version = name, ort.__version__
-        self.file_bytes = path.stat().st_size
+        self.info = RunnerInfo(
+            name=name,
+            backend="ONNX Runtime, CPU",
+            version=ort.__version__,
+            precision="fp32",
+            threads=threads,
+            file_bytes=path.stat().st_size,
+        )
         self._input = inputs[0].name
 
     def __call__(self, degraded: Array) -> Array:
@@ -101,7 +115,7 @@ class OnnxRunner:
         restored: Array = self._session.run(None, {self._input: degraded})[0]
         if restored.shape != degraded.shape:
             raise InputError(
-                f"{self.name} gives {restored.shape} for an input of {degraded.shape}: "
+                f"{self.info.name} gives {restored.shape} for an input of {degraded.shape}: "
                 "it is not image to image"
             )
         return restored
@@ -117,16 +131,14 @@ _NLM_DISTANCE: Final = 11
 class NonLocalMeansRunner:
     """scikit-image's fast non-local means, told the true noise level."""
 
-    name = "non-local means"
-    backend = "scikit-image, CPU"
-    precision = "fp32"
-    threads = 1
-    file_bytes = None
-
     def __init__(self, sigma_255: float) -> None:
-        import skimage
-
-        self.version = skimage.__version__
+        self.info = RunnerInfo(
+            name="non-local means",
+            backend="scikit-image, CPU",
+            version=metadata.version("scikit-image"),
+            precision="fp32",
+            threads=1,
+        )
         self._sigma = sigma_255 / 255
 
     def __call__(self, degraded: Array) -> Array:

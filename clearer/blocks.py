@@ -116,9 +116,11 @@ class FusionModule(nn.Module):
         outputs = []
         for target, (downs, ups) in enumerate(zip(self.down, self.up, strict=True)):
             total = features[target]
-            for descent, x in zip(downs, features, strict=False):
+            for descent, x in zip(downs.children(), features, strict=False):
                 total = descent(x) + total
-            lower = [ascent(x) for ascent, x in zip(ups, features[target + 1 :], strict=True)]
+            lower = [
+                ascent(x) for ascent, x in zip(ups.children(), features[target + 1 :], strict=True)
+            ]
             if lower:
                 total = _upsampled_sum(lower) + total
             outputs.append(F.relu(total))

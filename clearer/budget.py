@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from clearer.space import CHOICES, Architecture, SearchSpace
 
 __all__ = [
     "Budget",
+    "BudgetCheck",
     "Decision",
     "budget_position",
     "check_budgets",
@@ -150,7 +151,7 @@ def choose_architecture(
         solution = milp(
             -gain,
             constraints=[*constraints, *excluded],
-            integrality=np.ones(len(gain)),
+            integrality=np.ones(len(gain), dtype=int),
             bounds=Bounds(0, 1),
             options={"mip_rel_gap": 0.0},
         )
@@ -165,6 +166,16 @@ def choose_architecture(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetCheck:
+    """How an architecture meets a budget: what the table said, and what it is."""
+
+    metric: str
+    limit: float
+    predicted: float
+    measured: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """The architecture that a search ends with, and how it meets its budgets."""
 
@@ -173,8 +184,7 @@ class Decision:
     """What the op weights alone would have chosen."""
     op_weights: list[list[float]]
     """(parallel, fusion) of each column at the end of the search."""
-    budgets: list[dict[str, Any]]
-    """Per budget: metric, limit, predicted and measured value."""
+    budgets: list[BudgetCheck]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; an :class:`Architecture` can be read from it."""
@@ -187,7 +197,7 @@ class Decision:
             "margins": margins,
             "params": cost_table(self.architecture.space, "params").cost(self.architecture),
             "macs_per_pixel": cost_table(self.architecture.space, "macs").cost(self.architecture),
-            "budgets": self.budgets,
+            "budgets": [asdict(check) for check in self.budgets],
         }
 
 
@@ -219,14 +229,14 @@ def decide(
             if measured > budget.limit:
                 tables[index] = replace(table, fixed=table.fixed + measured - predicted)
             rows.append(
-                {
-                    "metric": budget.metric,
-                    "limit": budget.limit,
-                    "predicted": predicted,
-                    "measured": measured,
-                }
+                BudgetCheck(
+                    metric=budget.metric,
+                    limit=budget.limit,
+                    predicted=predicted,
+                    measured=measured,
+                )
             )
-        if all(row["measured"] <= row["limit"] for row in rows):
+        if all(row.measured <= row.limit for row in rows):
             return Decision(
                 architecture=chosen,
                 argmax=Architecture(

@@ -115,7 +115,7 @@ def _num_params(convs: list[Conv]) -> float:
 
 
 def _macs_per_pixel(convs: list[Conv]) -> float:
-    return sum(conv.num_weights / 4**conv.octave for conv in convs)
+    return sum(conv.num_weights / (1 << 2 * conv.octave) for conv in convs)
 
 
 # Beside its weights a convolution of an exported file brings names, attributes, and the ReLU, sum

@@ -14,8 +14,10 @@ from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
 from clearer.images import Color, ImageSet, list_images, read_images
 
-__all__ = ["BUILTIN_TRAIN", "BUILTIN_VAL", "Splits", "load_splits", "partition"]
+__all__ = ["BUILTIN_TRAIN", "BUILTIN_VAL", "PHOTOGRAPHS", "Splits", "load_splits", "partition"]
 
+PHOTOGRAPHS: Final = Path(skimage.__file__).parent / "data"
+"""Where scikit-image installs its pictures."""
 # The photographs that scikit-image installs, split once and for good. The two views of the
 # motorcycle show one scene, so they stay on one side.
 BUILTIN_TRAIN: Final = (
@@ -95,10 +97,9 @@ def _split_by_name(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]
 
 
 def _builtin(color: Color) -> Splits:
-    root = Path(skimage.__file__).parent / "data"
     skip = _GRAY_ONLY if color == "rgb" else frozenset()
-    photos = read_images([root / name for name in BUILTIN_TRAIN if name not in skip], color)
-    val = read_images([root / name for name in BUILTIN_VAL if name not in skip], color)
+    photos = read_images([PHOTOGRAPHS / name for name in BUILTIN_TRAIN if name not in skip], color)
+    val = read_images([PHOTOGRAPHS / name for name in BUILTIN_VAL if name not in skip], color)
     rng = np.random.default_rng(_DEAD_LEAVES_SEED)
     # Colours of leaves come from training photographs alone.
     colors = np.concatenate(

@@ -45,7 +45,8 @@ def dead_leaves(
     for radius in radii:
         _paint_leaf(canvas, float(radius), colors[rng.integers(len(colors))], rng)
     blocks = canvas.reshape(size, _OVERSAMPLING, size, _OVERSAMPLING, -1)
-    return np.rint(blocks.mean(axis=(1, 3)).clip(0, 255)).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(blocks.mean(axis=(1, 3)).clip(0, 255)).astype(np.uint8)
+    return picture
 
 
 def _paint_leaf(

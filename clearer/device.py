@@ -32,19 +32,13 @@ def device_name(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        fields = dict(
-            (part.strip() for part in line.split(":", 1))
-            for line in info.read_text().split("\n\n")[0].splitlines()
-            if ":" in line
-        )
-        if "model name" in fields:
-            return " ".join(
-                [fields["model name"]]
-                + [
-                    f"{k} {fields[n]}"
-                    for k, n in (("family", "cpu family"), ("model", "model"))
-                    if n in fields
-                ]
-            )
-    return platform.processor() or platform.machine()
+    if not info.exists():
+        return platform.processor() or platform.machine()
+    fields = {}
+    for line in info.read_text().split("\n\n")[0].splitlines():
+        name, _, value = line.partition(":")
+        fields[name.strip()] = value.strip()
+    # Virtual machines shorten the name: family and model tell processors apart all the same.
+    names = {"model name": "", "cpu family": "family ", "model": "model "}
+    words = [f"{prefix}{fields[name]}" for name, prefix in names.items() if name in fields]
+    return " ".join(words) or platform.machine()

@@ -21,7 +21,7 @@ class InputError(ClearerError):
     exit_code = 2
 
 
-class Interrupted(ClearerError):
+class Interrupted(ClearerError):  # noqa: N818 - the user wants it: no error
     """The user stopped the work; what was finished is saved."""
 
     exit_code = 130

@@ -32,7 +32,7 @@ class Quality:
 def evaluation_pairs(
     images: ImageSet, task: Denoise, seed: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """(degraded, clean) of each image, ``(1, C, H, W)``; the noise depends on (seed, place) only."""
+    """(degraded, clean) of each image, ``(1, C, H, W)``; noise depends on (seed, place) alone."""
     for index, image in enumerate(images.images):
         clean = to_tensor(image[None]).contiguous()
         degraded = task.degrade(clean, np.random.default_rng([seed, index]))

@@ -94,7 +94,8 @@ def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
 
 
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.rint(rgb.astype(np.float32) @ _LUMA).astype(np.uint8)
+    luma: NDArray[np.uint8] = np.rint(rgb.astype(np.float32) @ _LUMA).astype(np.uint8)
+    return luma
 
 
 def read_images(paths: Iterable[Path], color: Color) -> ImageSet:

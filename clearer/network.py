@@ -55,9 +55,9 @@ class RestorationNet(nn.Module):
         features = [self.input(padded)]
         for transition, cell in zip(self.transitions, self.cells, strict=True):
             features = transition(features)
-            for column in cell:
+            for column in cell.children():
                 features = column(features)
-        restored = self.output(features)
+        restored: Tensor = self.output(features)
         if space.residual:
             restored = padded - restored
         return restored.narrow(2, 0, image.shape[2]).narrow(3, 0, image.shape[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from contextlib import AbstractContextManager
@@ -37,15 +38,14 @@ def fastest_precision(space: SearchSpace, device: str) -> Precision:
         return "fp32"
     cache = Path(platformdirs.user_cache_dir("clearer")) / "precision.json"
     shape = f"width {space.width}, stem {space.stem}, columns {space.columns}"
-    key = f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {shape}"
+    threads = f"{torch.get_num_threads()} threads"
+    key = f"{device_name(device)}, {threads}, torch {torch.__version__}, {shape}"
     known = _read_cache(cache)
     if key not in known:
         seconds: dict[Precision, float] = _step_seconds(space)
         known[key] = min(seconds, key=lambda precision: seconds[precision])
-        try:
+        with contextlib.suppress(OSError):  # a read-only home: measure again next time
             write_json(cache, known)
-        except OSError:  # a read-only home: measure again next time
-            pass
     return known[key]
 
 

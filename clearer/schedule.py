@@ -10,17 +10,19 @@ __all__ = ["cosine", "set_learning_rate"]
 
 
 def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0) -> float:
-    """Rise linearly over ``warmup`` iterations to ``start``, then fall along a cosine to ``end``.
+    """Rise linearly over ``warmup`` iterations to ``start``, fall along a cosine to ``end``, stay.
 
     Args:
-        iteration: From 0 to ``total - 1``.
-        total: Iterations altogether.
+        iteration: From 0.
+        total: Iterations of rise and fall.
         start: The peak.
-        end: What the cosine would reach at ``total``.
+        end: The rate from iteration ``total`` on.
         warmup: Iterations of the linear rise.
     """
     if iteration < warmup:
         return start * (iteration + 1) / warmup
+    if iteration >= total:
+        return end
     progress = (iteration - warmup) / (total - warmup)
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 

@@ -164,7 +164,7 @@ def search(
     with StopRequest() as stop:
         for iteration in range(start, s.iterations):
             # The weights: L_Res alone; the architecture parameters are constants here.
-            rate = cosine(iteration, s.iterations, s.learning_rate, s.min_learning_rate)
+            rate = cosine(iteration, s.decay_iterations, s.learning_rate, s.min_learning_rate)
             set_learning_rate(weight_optimizer, rate)
             loss = restoration(weight_batches.batch(iteration), supernet.op_weights().detach())
             weight_optimizer.zero_grad()

@@ -29,11 +29,15 @@ class SearchSettings:
     optimizer: Literal["sgd", "adam"]
     """Of the weights; the architecture parameters always use Adam."""
     learning_rate: float
-    """Falls along a cosine to ``min_learning_rate``."""
+    """Falls along a cosine to ``min_learning_rate``, and stays there."""
     min_learning_rate: float
+    decay: Literal["search", "warmup"]
+    """Whether it falls over the whole search (the paper), or over the warm-up. In a short search
+    the weights must settle first: while they still change fast, both candidates of all columns
+    gain or lose together, by the scale of their output, whatever they are worth."""
     weight_decay: float
     alpha_learning_rate: float
-    alpha_weight_decay: float = 1e-3
+    alpha_weight_decay: float
     gradient_clip: float = 5.0
     """Largest norm of the weights' gradient."""
     lambda_arch: float = 0.01
@@ -43,6 +47,11 @@ class SearchSettings:
     dual_rate: float = 0.02
     """Step of the budgets' multipliers per relative excess of the expected cost."""
     log_every: int = 20
+
+    @property
+    def decay_iterations(self) -> int:
+        """Iterations over which the learning rate falls."""
+        return self.iterations if self.decay == "search" else self.warmup_iterations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,15 +85,17 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "quick": Preset(
         space=SearchSpace(residual=True),
         search=SearchSettings(
-            iterations=300,
-            warmup_iterations=100,
+            iterations=320,
+            warmup_iterations=200,
             batch_size=8,
             patch_size=48,
             optimizer="adam",
-            learning_rate=2e-3,
+            learning_rate=3e-3,
             min_learning_rate=2e-4,
+            decay="warmup",
             weight_decay=0.0,
-            alpha_learning_rate=1e-2,
+            alpha_learning_rate=2e-2,
+            alpha_weight_decay=0.0,
         ),
         train=TrainSettings(
             iterations=1200,
@@ -106,8 +117,10 @@ PRESETS: Final[Mapping[str, Preset]] = {
             optimizer="sgd",
             learning_rate=0.025,
             min_learning_rate=0.001,
+            decay="search",
             weight_decay=3e-4,
             alpha_learning_rate=3e-4,
+            alpha_weight_decay=1e-3,
         ),
         train=TrainSettings(
             iterations=100_000,

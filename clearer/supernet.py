@@ -20,7 +20,7 @@ __all__ = ["MixedColumn", "SuperNet"]
 
 
 class MixedColumn(nn.Module):
-    """Equation (1): :math:`y_{j+1} = \\alpha_p f_p(y_j) + \\alpha_f f_f(y_j)`.
+    r"""Equation (1): :math:`y_{j+1} = \\alpha_p f_p(y_j) + \\alpha_f f_f(y_j)`.
 
     Both candidates read the same ``y_j``.
     """
@@ -31,7 +31,7 @@ class MixedColumn(nn.Module):
         self.fusion = FusionModule(space, num_scales)
 
     def forward(self, features: list[Tensor], op_weights: Tensor) -> list[Tensor]:
-        """Mix the candidates.
+        r"""Mix the candidates.
 
         Args:
             features: One tensor per scale, finest first.
@@ -89,7 +89,7 @@ class SuperNet(nn.Module):
         weights = iter(op_weights)
         for transition, cell in zip(self.transitions, self.cells, strict=True):
             features = transition(features)
-            for column in cell:
+            for column in cell.children():
                 features = column(features, next(weights))
         restored: Tensor = self.output(features)
         return image - restored if self.space.residual else restored

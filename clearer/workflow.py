@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from clearer.budget import Budget, MeasureMB, check_budgets, decide, fit_width
 from clearer.data import Splits, partition
@@ -33,7 +33,7 @@ def make_settings(
     budgets: tuple[Budget, ...],
     seed: int,
     device: str,
-    precision: str,
+    precision: Literal["auto", "fp32", "bf16"],
     space: dict[str, Any],
     search: dict[str, Any],
     train: dict[str, Any],
@@ -62,8 +62,6 @@ def make_settings(
     if space.get("width") is None:
         chosen = fit_width(chosen, budgets)
     resolved = resolve_device(device)
-    if precision not in ("auto", "fp32", "bf16"):
-        raise InputError(f"unknown precision {precision!r}: use auto, fp32 or bf16")
     settings = RunSettings(
         preset=preset,
         task=Denoise(sigma_255=sigma_255),
@@ -71,8 +69,8 @@ def make_settings(
         data=None if data is None else data.resolve(),
         space=chosen,
         budgets=budgets,
-        search=_shortened(replace(base.search, **_given(search)), base.search),
-        train=_shortened(replace(base.train, **_given(train)), base.train),
+        search=_rescaled(replace(base.search, **_given(search)), base.search),
+        train=_rescaled(replace(base.train, **_given(train)), base.train),
         seed=seed,
         device=resolved,
         precision="fp32",
@@ -86,9 +84,9 @@ def make_settings(
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
 
 
-def _shortened(settings: _Loop, base: _Loop) -> _Loop:
-    """A shorter loop than the preset's keeps the preset's share of warm-up."""
-    share = min(1.0, settings.iterations / base.iterations)
+def _rescaled(settings: _Loop, base: _Loop) -> _Loop:
+    """A shorter or longer loop than the preset's keeps the preset's share of warm-up."""
+    share = settings.iterations / base.iterations
     return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
 
 

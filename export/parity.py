@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import skimage.data
 import torch
 from numpy.typing import NDArray
 
+from clearer.data import PHOTOGRAPHS
 from clearer.errors import ClearerError, require
 from clearer.export.to_onnx import INPUT_NAME
+from clearer.images import read_image
 from clearer.network import RestorationNet
 
 __all__ = ["PARITY_LIMIT", "check_parity"]
@@ -73,8 +74,8 @@ def _noisy_pieces(
     shape: tuple[int, int, int], channels: int, sigma_255: float
 ) -> NDArray[np.float32]:
     batch, height, width = shape
-    photograph = skimage.data.astronaut().astype(np.float32) / 255
-    planes = photograph.mean(axis=2)[None] if channels == 1 else photograph.transpose(2, 0, 1)
+    photograph = read_image(PHOTOGRAPHS / "astronaut.png", "gray" if channels == 1 else "rgb")
+    planes = photograph.transpose(2, 0, 1) / np.float32(255)
     rng = np.random.default_rng(list(shape))
     tops = rng.integers(512 - height + 1, size=batch)
     lefts = rng.integers(512 - width + 1, size=batch)

@@ -1,0 +1,30 @@
+# `make demo` and `make test` work on a fresh clone: both create the environment first.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: demo test lint clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==$(shell sed -n 's/^torch==//p' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[cpu,dev]"
+	touch $@
+
+demo: $(VENV)/.installed
+	mkdir -p $(DEMO)
+	cd $(DEMO) && $(abspath $(BIN))/clearer search --budget-mb 5
+	cd $(DEMO) && $(abspath $(BIN))/clearer export
+	cd $(DEMO) && $(abspath $(BIN))/clearer bench
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

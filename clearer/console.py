@@ -1,0 +1,203 @@
+"""What people see on a terminal: results on stdout, progress and notes on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from clearer.data import Splits
+    from clearer.progress import Listener
+    from clearer.progress import Progress as LoopProgress
+    from clearer.run import Run
+    from clearer.settings import RunSettings
+
+__all__ = [
+    "describe_decision",
+    "describe_images",
+    "describe_settings",
+    "loop_bars",
+    "print_bench",
+    "print_export",
+    "print_quality",
+    "progress_bar",
+    "say",
+    "status",
+    "warn",
+]
+
+_DECIDED: Final = 0.5
+"""Gap between the op weights of a column from which on it is shown as decided."""
+
+
+def _stderr() -> Console:
+    return Console(stderr=True)
+
+
+def say(line: str) -> None:
+    """One line for people."""
+    _stderr().print(escape(line), soft_wrap=True, highlight=False)
+
+
+def warn(message: str) -> None:
+    """One line that says what went wrong."""
+    _stderr().print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+
+
+def status(text: str) -> contextlib.AbstractContextManager[Any]:
+    """A spinner while something of unknown length runs."""
+    return _stderr().status(escape(text))
+
+
+def describe_settings(settings: RunSettings) -> None:
+    """What a run is about to do."""
+    from clearer.settings import PRESETS
+
+    search_, train_ = settings.search, settings.train
+    say(
+        f"{settings.task.text}, {settings.color}; preset {settings.preset} "
+        f"({PRESETS[settings.preset].time}): {search_.iterations} search and {train_.iterations} "
+        f"training iterations; {settings.device}, {settings.precision}, seed {settings.seed}"
+    )
+    limits = ", ".join(f"at most {b.text(b.limit)}" for b in settings.budgets)
+    space = settings.space
+    say(
+        f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
+        f"2^{space.num_columns} architectures; {limits or 'no budget'}"
+    )
+
+
+def describe_images(splits: Splits, color: str) -> None:
+    """Which pictures a run uses."""
+    say(
+        f"images, {color}: {splits.source}: {len(splits.train)} to train on, "
+        f"{len(splits.val)} to validate, {len(splits.test)} to test"
+    )
+
+
+def describe_decision(decision: dict[str, Any]) -> None:
+    """The content of ``architecture.json`` in a line."""
+    met = [f"{b['measured']:,.6g} of {b['limit']:,.6g} {b['metric']}" for b in decision["budgets"]]
+    sizes = ", ".join([f"{decision['params']:,.0f} parameters", *met])
+    say(f"architecture {decision['choices']}, {sizes}")
+
+
+def progress_bar() -> Progress:
+    """Bar with counts, time left and a note; tasks need the field ``note``."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=_stderr(),
+    )
+
+
+@contextlib.contextmanager
+def loop_bars(settings: RunSettings) -> Iterator[Listener]:
+    """A progress bar per loop; where no terminal listens, a line now and then."""
+    tasks: dict[str, TaskID] = {}
+    with progress_bar() as progress:
+
+        def listener(state: LoopProgress) -> None:
+            note = _note(settings, state.record)
+            if progress.console.is_terminal:
+                if state.stage not in tasks:
+                    tasks[state.stage] = progress.add_task(state.stage, total=state.total, note="")
+                    progress.reset(tasks[state.stage], completed=state.iteration - 1)
+                progress.update(tasks[state.stage], completed=state.iteration, note=note)
+            elif state.iteration % max(1, state.total // 10) == 0:
+                say(f"{state.stage} {state.iteration}/{state.total}  {note}")
+
+        yield listener
+
+
+def _note(settings: RunSettings, record: dict[str, Any]) -> str:
+    """The newest line of a log in a few words."""
+    if "val_psnr_db" in record:
+        return f"validation {record['val_psnr_db']:.2f} dB, SSIM {record['val_ssim']:.4f}"
+    if "loss" in record:
+        return f"PSNR of training patches {-10 * math.log10(record['loss']):.2f} dB"
+    if "op_weights" not in record:
+        return ""
+    pairs = zip(settings.budgets, record["expected_cost"], strict=False)
+    costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
+    return "  ".join([f"loss {record['loss_res']:.2e}", *costs, _leaning(record["op_weights"])])
+
+
+def _leaning(op_weights: list[list[float]]) -> str:
+    """A letter per column, P or F; small while it is undecided."""
+    letters = []
+    for parallel, fusion in op_weights:
+        letter = "p" if parallel >= fusion else "f"
+        letters.append(letter.upper() if abs(parallel - fusion) > _DECIDED else letter)
+    return "".join(letters)
+
+
+def print_quality(title: str, rows: dict[str, dict[str, float]]) -> None:
+    """Table of PSNR and SSIM by name."""
+    table = Table(title=title, box=SIMPLE)
+    for column in ("", "PSNR, dB", "SSIM"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, row in rows.items():
+        table.add_row(name, f"{row['psnr_db']:.2f}", f"{row['ssim']:.4f}")
+    Console().print(table)
+
+
+def print_export(run: Run, report: dict[str, Any]) -> None:
+    """Table of ``export.json``."""
+    for file in report["files"]:
+        table = Table(title=f"{file['file']}: {file['bytes'] / 1e6:.3f} MB", box=SIMPLE)
+        for column in ("input", "largest difference to torch", "mean difference"):
+            table.add_column(column, justify="right")
+        for row in file["parity"]:
+            shape = "x".join(map(str, row["shape"]))
+            table.add_row(shape, f"{row['max_abs']:.1e}", f"{row['mean_abs']:.1e}")
+        Console().print(table)
+        print(f"written: {run.path / file['file']}; next: clearer bench {run.path}")
+
+
+def print_bench(run: Run, report: dict[str, Any]) -> None:
+    """Table of ``bench.json``."""
+    height, width = report["timed_shape"][2:]
+    table = Table(
+        title=f"{report['task']}; {report['data']}, {report['num_images']} images",
+        caption=f"{report['device']}; ms of one {width}x{height} image",
+        box=SIMPLE,
+    )
+    for header in ("", "backend"):
+        table.add_column(header, overflow="fold")
+    for header in ("PSNR, dB", "SSIM", "median ms", "p95 ms", "n", "MB"):
+        table.add_column(header, justify="right", no_wrap=True)
+    given = report["input"]
+    table.add_row("input", "", f"{given['psnr_db']:.2f}", f"{given['ssim']:.4f}")
+    for row in report["rows"]:
+        threads = f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
+        table.add_row(
+            row["name"],
+            f"{row['backend']}, {row['precision']}, {threads}",
+            f"{row['psnr_db']:.2f}",
+            f"{row['ssim']:.4f}",
+            f"{row['median_ms']:.1f}",
+            f"{row['p95_ms']:.1f}",
+            str(row["n"]),
+            "" if row["file_bytes"] is None else f"{row['file_bytes'] / 1e6:.2f}",
+        )
+    Console().print(table)
+    print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")

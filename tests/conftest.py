@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from PIL import Image
+
+settings.register_profile(
+    "clearer", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("clearer")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is remembered per machine out of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def make_images(tmp_path: Path) -> Callable[..., Path]:
+    """Make a folder of random pictures."""
+
+    def make(folder: str, count: int, size: tuple[int, int] = (48, 40), mode: str = "L") -> Path:
+        path = tmp_path / folder
+        path.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(len(folder))
+        shape = size if mode == "L" else (*size, 3)
+        for index in range(count):
+            pixels = rng.integers(256, size=shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(path / f"picture{index}.png")
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets beside the project, where it is there."""
+    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+    path = Path(os.environ.get("CLEARER_DATA", default))
+    if not (path / "bsds500").is_dir():
+        pytest.skip(f"no real images at {path}: set CLEARER_DATA")
+    return path.resolve()
