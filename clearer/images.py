@@ -22,8 +22,10 @@ IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 )
 
-# ITU-R BT.601 luma with the digits of MATLAB's rgb2gray, which made the usual gray test sets.
-_LUMA: Final = np.array([0.29894, 0.58704, 0.11402], dtype=np.float32)
+# ITU-R BT.601 luma with the digits of MATLAB's rgb2gray, which made the usual gray test sets; in
+# integers, so that halves are rounded as there.
+_LUMA: Final = np.array([29894, 58704, 11402], dtype=np.uint32)
+_LUMA_SUM: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,7 @@ def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
 
 
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    luma: NDArray[np.uint8] = np.rint(rgb.astype(np.float32) @ _LUMA).astype(np.uint8)
-    return luma
+    return ((rgb.astype(np.uint32) @ _LUMA + _LUMA_SUM // 2) // _LUMA_SUM).astype(np.uint8)
 
 
 def read_images(paths: Iterable[Path], color: Color) -> ImageSet:

@@ -168,7 +168,7 @@ def search(
             set_learning_rate(weight_optimizer, rate)
             loss = restoration(weight_batches.batch(iteration), supernet.op_weights().detach())
             weight_optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, s.gradient_clip)
             weight_optimizer.step()
             values = {"loss_res": _finite(loss, iteration)}

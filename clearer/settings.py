@@ -94,7 +94,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             min_learning_rate=2e-4,
             decay="warmup",
             weight_decay=0.0,
-            alpha_learning_rate=2e-2,
+            alpha_learning_rate=5e-3,
             alpha_weight_decay=0.0,
         ),
         train=TrainSettings(

@@ -103,7 +103,7 @@ def train(
                 restored = network(degraded)
             loss = restoration_loss(restored.float(), clean)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             average.update(iteration)
             value = loss.item()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -45,8 +46,8 @@ def test_complexity_loss_refuses_another_shape() -> None:
 
 
 def test_search_loss_by_hand() -> None:
-    terms = [torch.tensor(value) for value in (1.0, 2.0, 3.0)]
-    loss = search_loss(*terms, lambda_arch=0.1, lambda_comp=0.01)
+    res, arch, comp = (torch.tensor(value) for value in (1.0, 2.0, 3.0))
+    loss = search_loss(res, arch, comp, lambda_arch=0.1, lambda_comp=0.01)
     assert loss.item() == pytest.approx(1 + 0.2 + 0.03)
 
 
@@ -61,7 +62,7 @@ def total_loss(alpha: Tensor) -> Tensor:
     [architecture_loss, lambda alpha: complexity_loss(alpha, COST), total_loss],
     ids=["(4)", "(5)", "(2)"],
 )
-def test_gradients_agree_with_finite_differences(loss: object) -> None:
+def test_gradients_agree_with_finite_differences(loss: Callable[[Tensor], Tensor]) -> None:
     alpha = (ALPHA + 0.1 * torch.arange(4).reshape(2, 2)).requires_grad_()
     assert torch.autograd.gradcheck(loss, (alpha,))
 

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearer.errors import InputError
+from clearer.images import ImageSet
+from clearer.patches import PatchSampler
+from clearer.tasks import Denoise
+
+FAINT = Denoise(sigma_255=1e-6)
+
+
+def picture_set(shapes: list[tuple[int, int]], channels: int = 1) -> ImageSet:
+    rng = np.random.default_rng(0)
+    images = tuple(rng.integers(256, size=(*s, channels), dtype=np.uint8) for s in shapes)
+    return ImageSet(tuple(f"{i}" for i in range(len(shapes))), images)
+
+
+def sampler(images: ImageSet, patch: int, batch: int = 16, seed: int = 0) -> PatchSampler:
+    return PatchSampler(images, FAINT, patch_size=patch, batch_size=batch, seed=[seed])
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(4, 9), st.integers(4, 9)), min_size=1, max_size=3),
+    st.sampled_from([1, 3]),
+    st.integers(0, 99),
+)
+def test_every_patch_is_a_flip_or_rotation_of_a_real_crop(
+    shapes: list[tuple[int, int]], channels: int, index: int
+) -> None:
+    images = picture_set(shapes, channels)
+    crops = set()
+    for image in images.images:
+        for y in range(image.shape[0] - 3):
+            for x in range(image.shape[1] - 3):
+                crop = image[y : y + 4, x : x + 4]
+                for turns in range(4):
+                    turned = np.rot90(crop, turns)
+                    crops |= {turned.tobytes(), turned[:, ::-1].tobytes()}
+    _, clean = sampler(images, 4).batch(index)
+    patches = (clean * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    assert all(np.ascontiguousarray(patch).tobytes() in crops for patch in patches)
+
+
+def test_all_eight_flips_and_rotations_occur() -> None:
+    images = picture_set([(4, 4)])
+    _, clean = sampler(images, 4, batch=200).batch(0)
+    assert len({patch.numpy().tobytes() for patch in clean}) == 8
+
+
+def test_all_places_are_equally_likely() -> None:
+    """Two pictures with 1 and 9 places of a patch: one patch in ten comes from the first."""
+    images = ImageSet(
+        ("small", "large"),
+        (np.zeros((4, 4, 1), np.uint8), np.full((6, 6, 1), 255, np.uint8)),
+    )
+    _, clean = sampler(images, 4, batch=4000).batch(0)
+    assert (clean.mean(dim=(1, 2, 3)) == 0).float().mean().item() == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_batch_depends_on_seed_and_index_alone() -> None:
+    images = picture_set([(20, 20), (30, 12)])
+    one, other = sampler(images, 8), sampler(images, 8)
+    one.batch(3)
+    assert torch.equal(one.batch(7)[0], other.batch(7)[0])
+    assert not torch.equal(one.batch(7)[1], one.batch(8)[1])
+    assert not torch.equal(one.batch(7)[1], sampler(images, 8, seed=1).batch(7)[1])
+
+
+def test_batches_are_channels_last() -> None:
+    degraded, clean = sampler(picture_set([(20, 20)], channels=3), 8).batch(0)
+    for tensor in (degraded, clean):
+        assert tensor.shape == (16, 3, 8, 8)
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_noise_has_its_level_and_is_neither_clipped_nor_biased() -> None:
+    clean = torch.ones(4, 1, 128, 128)
+    noise = Denoise(sigma_255=50).degrade(clean, np.random.default_rng(0)) - clean
+    assert noise.std().item() == pytest.approx(50 / 255, rel=0.01)
+    assert abs(noise.mean().item()) < 0.003
+    assert noise.max() > 0.5
+    assert (clean == 1).all()
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, 256.0, float("nan")])
+def test_a_noise_level_out_of_range_is_refused(sigma: float) -> None:
+    with pytest.raises(InputError, match="sigma"):
+        Denoise(sigma_255=sigma)
+
+
+def test_a_picture_smaller_than_a_patch_is_named() -> None:
+    images = ImageSet(("tiny.png",), (np.zeros((7, 30, 1), np.uint8),))
+    with pytest.raises(InputError, match=r"tiny.png is 30x7.*--patch-size"):
+        sampler(images, 8)
