@@ -411,3 +411,7 @@ def _print_trained(run: Run, splits: Splits, as_json: bool) -> None:
 def main() -> None:
     """Run the command line."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -22,10 +22,9 @@ IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 )
 
-# ITU-R BT.601 luma with the digits of MATLAB's rgb2gray, which made the usual gray test sets; in
-# integers, so that halves are rounded as there.
-_LUMA: Final = np.array([29894, 58704, 11402], dtype=np.uint32)
-_LUMA_SUM: Final = 100_000
+# ITU-R BT.601 luma with all digits of MATLAB's rgb2gray, which made the usual gray test sets: with
+# fewer digits a few pixels differ from them.
+_LUMA: Final = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,8 @@ def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
 
 
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return ((rgb.astype(np.uint32) @ _LUMA + _LUMA_SUM // 2) // _LUMA_SUM).astype(np.uint8)
+    luma: NDArray[np.uint8] = np.rint(rgb @ _LUMA).astype(np.uint8)
+    return luma
 
 
 def read_images(paths: Iterable[Path], color: Color) -> ImageSet:

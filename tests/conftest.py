@@ -6,8 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
+
+# The networks of the tests are tiny: a second thread gains nothing, and costs much where the
+# machine is busy. Commands that tests start as processes of their own read this too.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 settings.register_profile(
     "clearer", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

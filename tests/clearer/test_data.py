@@ -129,6 +129,6 @@ def test_one_picture_cannot_be_partitioned() -> None:
 def test_gray_bsds500_equals_bsd68(real_data: Path) -> None:
     """The luma used here is the one that made the usual gray test set."""
     pairs = (real_data / "bsd68" / "bsds500_val.txt").read_text().split()
-    for gray, color in list(zip(pairs[::2], pairs[1::2], strict=True))[:5]:
+    for gray, color in zip(pairs[::2], pairs[1::2], strict=True):
         ours = read_image(real_data / "bsds500" / color, "gray")
         assert (ours == read_image(real_data / "bsd68" / gray, "gray")).all()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,11 +93,13 @@ def test_interrupt_and_resume_end_like_an_unbroken_search(
     assert log_without_speed(run_resumed) == log_without_speed(run_unbroken)
 
 
-def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(tmp_path: Path) -> None:
+def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the warm-up alpha stays at its start; and no weight ever has a gradient from its step."""
     settings = tiny_settings(search={**_search(), "iterations": 4, "lambda_arch": 0.0})
     seen: list[bool] = []
-    original = torch.autograd.grad
+    original: Any = torch.autograd.grad
 
     def spy(outputs: torch.Tensor, inputs: torch.Tensor) -> Any:
         # The graph of the architecture step holds one leaf that wants a gradient: alpha.
@@ -112,11 +115,8 @@ def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(tmp_path
         seen.append(leaves == {inputs.data_ptr()})
         return original(outputs, inputs)
 
-    torch.autograd.grad = spy
-    try:
-        run_search(tmp_path / "run", settings)
-    finally:
-        torch.autograd.grad = original
+    monkeypatch.setattr(torch.autograd, "grad", spy)
+    run_search(tmp_path / "run", settings)
     warmup = settings.search.warmup_iterations
     assert 0 < warmup < 4
     assert seen == [True] * (4 - warmup)
@@ -195,7 +195,7 @@ def test_cosine_rises_falls_and_stays() -> None:
     assert rates[9] == rates[10] == pytest.approx(1.0)
     assert rates[55] == pytest.approx(0.55)
     assert rates[100:] == [0.1] * 20
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
 def test_moving_average_by_hand() -> None:
@@ -203,7 +203,7 @@ def test_moving_average_by_hand() -> None:
     average = MovingAverage(network, span=4)
     with torch.no_grad():
         network.weight.fill_(2.0)
-        network.running_mean.fill_(8.0)  # type: ignore[union-attr, operator]
+        network.running_mean.fill_(8.0)  # type: ignore[union-attr]
     average.update(0)  # decay 1/11
     assert average.network.state_dict()["weight"].item() == pytest.approx(1 / 11 + 2 * 10 / 11)
     for step in range(1, 400):

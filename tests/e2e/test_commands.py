@@ -1,0 +1,375 @@
+"""The commands as a user types them, on real pictures and with bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from clearer.cli import app
+from clearer.data import PHOTOGRAPHS
+from clearer.files import read_jsonl
+from clearer.network import load_network
+
+TINY = ["--width", "4", "--search-iterations", "12", "--iterations", "30", "--batch-size", "2"]
+TINY += ["--patch-size", "32", "--precision", "fp32"]
+MakeImages = Callable[..., Path]
+
+
+def clearer(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small real photographs, split by hand."""
+    root = tmp_path_factory.mktemp("photos")
+    names = {"train": ["astronaut", "motorcycle_left", "brick", "coins"], "val": ["camera"]}
+    names["test"] = ["coffee"]
+    for split, stems in names.items():
+        (root / split).mkdir()
+        for stem in stems:
+            with Image.open(PHOTOGRAPHS / f"{stem}.png") as picture:
+                small = picture.convert("RGB").resize((96, 80))
+            small.save(root / split / f"{stem}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "run"
+    result = clearer("search", *TINY, "--data", photos, "--out", run, "--budget-mb", 0.4)
+    assert result.exit_code == 0, result.output
+    return run
+
+
+def read(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(path.read_text())
+    return data
+
+
+def test_search_leaves_the_files_of_a_run(trained: Path) -> None:
+    names = {path.name for path in trained.iterdir()}
+    assert {"config.json", "search.jsonl", "architecture.json", "train.jsonl"} <= names
+    assert {"weights.safetensors", "last.safetensors", "checkpoint"} <= names
+    config = read(trained / "config.json")
+    assert config["environment"]["packages"]["torch"]
+    decision = read(trained / "architecture.json")
+    (budget,) = decision["budgets"]
+    assert budget["measured"] <= budget["limit"] == 0.4
+    _, info = load_network(trained / "weights.safetensors")
+    validations = [r for r in read_jsonl(trained / "train.jsonl") if "val_psnr_db" in r]
+    assert info["val_psnr_db"] == max(r["val_psnr_db"] for r in validations)
+
+
+def test_export_then_bench(trained: Path, photos: Path) -> None:
+    exported = clearer("export", trained)
+    assert exported.exit_code == 0, exported.output
+    report = read(trained / "export.json")
+    (file,) = report["files"]
+    assert file["bytes"] == (trained / "model.onnx").stat().st_size <= 400_000
+    assert max(row["max_abs"] for row in file["parity"]) < 1e-4
+    onnx.checker.check_model(trained / "model.onnx", full_check=True)
+
+    other = shutil.copy(trained / "model.onnx", trained / "another.onnx")
+    words = ["--size", "48x64", "--runs", 3, "--max-seconds", 2, "--against", other]
+    result = clearer("bench", trained, *words)
+    assert result.exit_code == 0, result.output
+    report = read(trained / "bench.json")
+    assert report["data"] == f"{photos.name}, test"
+    assert report["protocol"] == "awgn"
+    torch_row, onnx_row, nlm_row, other_row = report["rows"]
+    assert torch_row["psnr_db"] == pytest.approx(onnx_row["psnr_db"], abs=1e-3)
+    assert other_row["psnr_db"] == pytest.approx(onnx_row["psnr_db"], abs=1e-6)
+    assert nlm_row["name"] == "non-local means"
+    assert all(row["n"] == len(row["times_ms"]) == 3 for row in report["rows"])
+    for name in ("bench.png", "restored.png"):
+        with Image.open(trained / name) as picture:
+            assert min(picture.size) > 300
+
+
+def test_bench_without_export_goes_on_with_what_is_there(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("*.onnx"))
+    result = clearer("bench", run, "--size", "32x32", "--runs", 3, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert [row["name"].split()[0] for row in report["rows"]] == ["clearer", "non-local"]
+    assert "clearer export" in report["skipped"][0]
+
+
+def test_training_learns_and_is_repeatable(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "again"
+    result = clearer("train", trained, "--out", run, "--iterations", 120, "--json")
+    assert result.exit_code == 0, result.output
+    validation = json.loads(result.stdout)["validation"]
+    assert validation["this network"]["psnr_db"] > validation["input"]["psnr_db"] + 3
+    again = clearer("train", trained, "--out", tmp_path / "b", "--iterations", 120, "--json")
+    assert json.loads(again.stdout)["validation"] == validation
+
+
+def test_trained_weights_are_not_trained_over(trained: Path) -> None:
+    before = (trained / "weights.safetensors").read_bytes()
+    result = clearer("train", trained)
+    assert result.exit_code == 2
+    assert "--resume" in result.stderr
+    assert "--out" in result.stderr
+    assert (trained / "weights.safetensors").read_bytes() == before
+
+
+def test_a_finished_run_resumes_to_itself(trained: Path) -> None:
+    before = (trained / "weights.safetensors").read_bytes()
+    result = clearer("search", "--resume", "--out", trained)
+    assert result.exit_code == 0, result.output
+    assert (trained / "weights.safetensors").read_bytes() == before
+
+
+def subprocess_search(run: Path, photos: Path, **options: Any) -> subprocess.Popen[str]:
+    words = [*TINY, "--data", str(photos), "--out", str(run), "--checkpoint-seconds", "0"]
+    command = [sys.executable, "-m", "clearer.cli", "search", *words]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
+
+
+def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists() or len(path.read_text().splitlines()) < lines:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("log", ["search.jsonl", "train.jsonl"])
+def test_kill_9_then_resume_ends_like_an_unbroken_run(
+    photos: Path, tmp_path: Path, log: str
+) -> None:
+    result = clearer("search", *TINY, "--data", photos, "--out", tmp_path / "unbroken")
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "killed"
+    process = subprocess_search(run, photos)
+    wait_for(run / log, 1, process)
+    process.kill()
+    process.wait()
+    assert process.stderr is not None
+    process.stderr.close()
+    assert not (run / "checkpoint" / "train.pt").exists() or log == "train.jsonl"
+    result = clearer("search", "--resume", "--out", run)
+    assert result.exit_code == 0, result.output
+    for name in ("architecture.json", "weights.safetensors", "last.safetensors"):
+        assert (run / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
+    for name in ("search.jsonl", "train.jsonl"):
+        logs = [read_jsonl(folder / name) for folder in (run, tmp_path / "unbroken")]
+        for record in logs[0] + logs[1]:
+            record.pop("iterations_per_s", None)
+        assert logs[0] == logs[1]
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = subprocess_search(run, photos)
+    wait_for(run / "search.jsonl", 1, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"--resume --out {run}" in errors.replace("\n", "") or "clearer train --resume" in errors
+    assert "Traceback" not in errors
+    assert (run / "checkpoint" / "search.pt").exists()
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
+    """Files may not grow beyond 100 kB: the checkpoint cannot be written, as on a full disk."""
+    run = tmp_path / "run"
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    process = subprocess_search(run, photos, preexec_fn=limit)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "no space left to write" in errors
+    assert "Traceback" not in errors
+    assert not list(run.rglob(".*"))
+    result = clearer("search", "--resume", "--out", run)
+    assert result.exit_code == 0, result.output
+
+
+def test_a_loss_that_is_not_finite(photos: Path, tmp_path: Path) -> None:
+    words = [*TINY, "--data", photos, "--out", tmp_path / "run", "--learning-rate", "1e30"]
+    result = clearer("search", *words)
+    assert result.exit_code == 1
+    assert "--learning-rate" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "nowhere"], "is not a folder"),
+        (["--sigma", "0"], "sigma must lie in"),
+        (["--budget-mb", "-1"], "must be above 0"),
+        (["--budget-params", "10"], "the smallest possible"),
+        (["--width", "32", "--budget-mb", "5"], "leave out --width 32"),
+        (["--patch-size", "60"], "multiple of 8"),
+        (["--batch-size", "0"], "batch of 1"),
+        (["--learning-rate", "nan"], "learning rate"),
+        (["--lambda-comp", "1", "--budget-mb", "5"], "without budget"),
+        (["--preset", "slow"], "Invalid value"),
+        (["--resume"], "no run under runs/"),
+        (["--resume", "--sigma", "30"], "leave out --sigma"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_bad_options_end_with_2_and_make_no_run(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = clearer("search", *words)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "cannot be read"), (b"\x89PNG\r\n\x1a\nabc", "cannot be read"), (None, "smaller than")],
+)
+def test_bad_pictures_end_with_2_and_are_named(
+    make_images: MakeImages, content: bytes | None, message: str
+) -> None:
+    folder = make_images("pictures", 5)
+    if content is None:
+        Image.new("L", (10, 10)).save(folder / "bad.png")
+    else:
+        (folder / "bad.png").write_bytes(content)
+    result = clearer("search", *TINY, "--data", folder, "--out", folder / "run")
+    assert result.exit_code == 2
+    # The split decides by name whether the small picture trains; --patch-size then does not matter.
+    assert message in result.stderr
+    assert "bad.png" in result.stderr
+    assert not (folder / "run").exists()
+
+
+def test_gray_pictures_for_an_rgb_network(make_images: MakeImages) -> None:
+    result = clearer("search", "--color", "rgb", "--data", make_images("gray", 5))
+    assert result.exit_code == 2
+    assert "--color gray" in result.stderr
+
+
+def test_commands_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("train", "export", "bench"):
+        assert clearer(command).exit_code == 2
+        result = clearer(command, tmp_path / "nowhere")
+        assert result.exit_code == 2
+        assert "not the folder of a run" in result.stderr
+
+
+def test_export_before_training(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = clearer("search", *TINY, "--data", photos, "--out", run, "--no-train")
+    assert result.exit_code == 0, result.output
+    result = clearer("export", run)
+    assert result.exit_code == 2
+    assert "clearer train" in result.stderr
+    assert clearer("train", run).exit_code == 0
+
+
+def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = [*TINY, "--data", photos, "--out", run, "--color", "rgb", "--stem", 2]
+    assert clearer("search", *words).exit_code == 0
+    assert clearer("export", run).exit_code == 0
+    result = clearer("bench", run, "--runs", 3, "--size", "32x32", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["timed_shape"] == [1, 3, 32, 32]
+
+
+def test_a_damaged_run_is_named(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "weights.safetensors").write_bytes(b"cut")
+    result = clearer("export", run)
+    assert result.exit_code == 2
+    assert "weights.safetensors" in result.stderr
+    (run / "config.json").write_text("{")
+    assert clearer("bench", run).exit_code == 2
+
+
+def test_unexpected_errors_show_a_traceback_only_with_debug(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("clearer.export.export.to_onnx", fail)
+    plain, debug = clearer("export", trained), clearer("export", trained, "--debug")
+    assert plain.exit_code == debug.exit_code == 1
+    assert "unexpected RuntimeError: boom" in plain.stderr
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
+
+
+def test_real_photographs_of_bsds500(real_data: Path, tmp_path: Path) -> None:
+    """On the real set beside the project: a short training restores, and the export agrees."""
+    folder = tmp_path / "few"
+    for split, count in (("train", 6), ("val", 2), ("test", 2)):
+        (folder / split).mkdir(parents=True)
+        for path in sorted((real_data / "bsds500" / split).glob("*.jpg"))[:count]:
+            (folder / split / path.name).symlink_to(path)
+    run = tmp_path / "run"
+    words = ["--width", 8, "--search-iterations", 6, "--iterations", 60, "--batch-size", 4]
+    words += ["--patch-size", 32, "--sigma", 50, "--data", folder, "--out", run, "--json"]
+    result = clearer("search", *words)
+    assert result.exit_code == 0, result.output
+    validation = json.loads(result.stdout)["validation"]
+    assert validation["input"]["psnr_db"] == pytest.approx(14.15, abs=0.1)
+    assert validation["this network"]["psnr_db"] > 18
+    assert clearer("export", run).exit_code == 0
+    report = clearer("bench", run, "--runs", 3, "--size", "32x32", "--json")
+    assert json.loads(report.stdout)["num_images"] == 2
+
+
+def test_version() -> None:
+    result = clearer("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("clearer ")
+
+
+def test_flags_are_pinned() -> None:
+    """The options that users type: a change here is a change for them."""
+    import typer
+
+    command = typer.main.get_command(app)
+    options = {
+        name: sorted(o for p in sub.params for o in p.opts if o.startswith("--"))
+        for name, sub in command.commands.items()  # type: ignore[attr-defined]
+    }
+    expected = json.loads((Path(__file__).parent / "options.json").read_text())
+    assert options == expected
+
+
+def test_readme_knows_every_command() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for command in ("clearer search", "clearer train", "clearer export", "clearer bench"):
+        assert command in readme
+    assert np.all([os.path.exists(Path(__file__).resolve().parents[2] / p) for p in links(readme)])
+
+
+def links(text: str) -> list[str]:
+    """Targets of the links and pictures in a page, those on the web left out."""
+    parts = text.split("](")[1:]
+    targets = [part.split(")")[0].split("#")[0] for part in parts]
+    return [target for target in targets if target and "://" not in target]
