@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -24,7 +24,8 @@ from clearer.space import Architecture
 
 __all__ = ["RestorationNet", "load_network", "save_network"]
 
-_MODULES = {"parallel": ParallelModule, "fusion": FusionModule}
+_METADATA_KEY: Final = "clearer"
+_MODULES: Final = {"parallel": ParallelModule, "fusion": FusionModule}
 
 
 class RestorationNet(nn.Module):
@@ -67,7 +68,9 @@ def save_network(
     path: Path, architecture: Architecture, state: dict[str, Tensor], info: dict[str, Any]
 ) -> None:
     """Write weights as safetensors, with the architecture and ``info`` as JSON in the metadata."""
-    metadata = {"architecture": architecture.to_json(), "info": json.dumps(info, sort_keys=True)}
+    # One entry: safetensors writes several in random order, and equal runs should give equal files.
+    description = {"architecture": architecture.to_dict(), "info": info}
+    metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
     tensors = {name: tensor.detach().contiguous() for name, tensor in state.items()}
     write_atomic(path, safetensors.torch.save(tensors, metadata))
 
@@ -80,14 +83,12 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            architecture = Architecture.from_json(metadata.get("architecture", "null"))
-            info = json.loads(metadata.get("info", "{}"))
-            network = RestorationNet(architecture)
+            description = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
+            network = RestorationNet(Architecture.from_dict(description.get("architecture", {})))
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except FileNotFoundError as error:
         raise InputError(f"no weights at {path}: train first with clearer train") from error
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} does not hold the weights of a network: {reason}") from error
-    return network.eval(), info
+    return network.eval(), description.get("info", {})

@@ -114,11 +114,12 @@ def test_bench_without_export_goes_on_with_what_is_there(trained: Path, tmp_path
 
 def test_training_learns_and_is_repeatable(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "again"
-    result = clearer("train", trained, "--out", run, "--iterations", 120, "--json")
+    words = ["--iterations", 300, "--batch-size", 8, "--json"]
+    result = clearer("train", trained, "--out", run, *words)
     assert result.exit_code == 0, result.output
     validation = json.loads(result.stdout)["validation"]
     assert validation["this network"]["psnr_db"] > validation["input"]["psnr_db"] + 3
-    again = clearer("train", trained, "--out", tmp_path / "b", "--iterations", 120, "--json")
+    again = clearer("train", trained, "--out", tmp_path / "b", *words)
     assert json.loads(again.stdout)["validation"] == validation
 
 
