@@ -10,7 +10,7 @@ from typing import Any, Final
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 from numpy.typing import NDArray
 
 from clearer.bench.runners import Runner
@@ -24,6 +24,7 @@ __all__ = ["plot_frontier", "plot_strip"]
 
 _OURS: Final = "#c2410c"
 _OTHERS: Final = "#475569"
+_MARKERS: Final = "osD^vP*X<>"
 _CROP: Final = 256
 
 
@@ -36,34 +37,36 @@ def _save(figure: Figure, path: Path) -> None:
 
 def plot_frontier(path: Path, report: dict[str, Any]) -> None:
     """Scatter of PSNR against median time, from the content of ``bench.json``."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.grid(True, alpha=0.25)
-    axes.margins(x=0.3, y=0.2)
-    # Labels of points that lie close take turns above and below.
-    for index, row in enumerate(sorted(report["rows"], key=lambda row: row["median_ms"])):
-        color = _OURS if row["name"].startswith("clearer") else _OTHERS
-        x, y = row["median_ms"], row["psnr_db"]
-        axes.plot(x, y, "o", color=color, markersize=8)
-        axes.annotate(
-            f"{row['name']}\n{row['backend']}",
-            (x, y),
-            xytext=(0, 9 if index % 2 == 0 else -9),
-            textcoords="offset points",
-            ha="center",
-            va="bottom" if index % 2 == 0 else "top",
-            fontsize=8,
-            color=color,
+    axes.margins(y=0.25)
+    times = [row["median_ms"] for row in report["rows"]]
+    axes.set_xlim(min(times) / 2.5, max(times) * 2.5)
+    for index, row in enumerate(report["rows"]):
+        is_ours = row["name"].startswith("clearer")
+        axes.plot(
+            row["median_ms"],
+            row["psnr_db"],
+            _MARKERS[index % len(_MARKERS)],
+            color=_OURS if is_ours else _OTHERS,
+            fillstyle="full" if is_ours else "none",
+            markersize=9,
+            label=f"{row['name']}\n{row['backend']}: {row['psnr_db']:.2f} dB, "
+            f"{row['median_ms']:.1f} ms",
         )
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, labelspacing=1.0)
     height, width = report["timed_shape"][2:]
     axes.set_xlabel(f"median ms per {width}x{height} image (log scale), fp32")
     axes.set_ylabel("PSNR, dB")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_title(
-        f"{report['task']}; {report['data']}, {report['num_images']} images\n"
-        f"input {report['input']['psnr_db']:.2f} dB; {report['device']}, "
-        f"{report['rows'][0]['threads']} threads",
+        f"{report['task']}; input {report['input']['psnr_db']:.2f} dB\n"
+        f"{report['data']}, {report['num_images']} images\n"
+        f"{report['device']}, {report['rows'][0]['threads']} threads",
         fontsize=9,
     )
     _save(figure, path)

@@ -111,7 +111,7 @@ def _builtin(color: Color) -> Splits:
         train=ImageSet(photos.names + names, photos.images + tuple(leaves)),
         val=val,
         test=ImageSet((), ()),
-        source="built-in (scikit-image photographs and dead leaves)",
+        source="built-in photographs and dead leaves",
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -341,6 +342,26 @@ def test_real_photographs_of_bsds500(real_data: Path, tmp_path: Path) -> None:
     assert clearer("export", run).exit_code == 0
     report = clearer("bench", run, "--runs", 3, "--size", "32x32", "--json")
     assert json.loads(report.stdout)["num_images"] == 2
+
+
+@pytest.mark.gpu
+def test_search_to_export_on_a_gpu(photos: Path, tmp_path: Path) -> None:
+    """Trained on the GPU, the network still agrees with its export on the CPU."""
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device")
+    run = tmp_path / "run"
+    words = [*TINY, "--data", photos, "--out", run, "--device", "cuda", "--precision", "bf16"]
+    result = clearer("search", *words)
+    assert result.exit_code == 0, result.output
+    assert clearer("export", run).exit_code == 0
+
+
+def test_cuda_where_there_is_none(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    result = clearer("search", "--device", "cuda", "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "--device cpu" in result.stderr
 
 
 def test_version() -> None:
