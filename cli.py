@@ -7,12 +7,12 @@ import json
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from clearer import __version__, console
-from clearer.errors import ClearerError, InputError, describe_os_error
+from clearer.errors import InputError, explain
 
 if TYPE_CHECKING:
     from clearer.data import Splits
@@ -26,6 +26,7 @@ app = typer.Typer(
     epilog="Start with: clearer search --budget-mb 5, then clearer export, then clearer bench.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -39,12 +40,16 @@ CheckpointSeconds = Annotated[
 ]
 
 
+BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", max=4096)]
+PatchSize = Annotated[
+    int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")
+]
 ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between validations.", min=1)]
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    console.warn(message)
-    raise typer.Exit(code)
+def _examples(*commands: str) -> str:
+    """Epilog of a help page; the mark keeps the lines apart."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
 
 
 def _reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,23 +64,11 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
         except (Exception, KeyboardInterrupt) as error:
             if kwargs.get("debug"):
                 traceback.print_exc()
-            _fail(*_explain(error))
+            message, code = explain(error)
+            console.warn(message)
+            raise typer.Exit(code) from error
 
     return wrapper
-
-
-def _explain(error: BaseException) -> tuple[str, int]:
-    """One line and the exit code for whatever ended a command."""
-    if isinstance(error, ClearerError):
-        return str(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted; a run goes on from its last checkpoint by --resume", 130
-    if isinstance(error, OSError):
-        return describe_os_error(error), 1
-    if isinstance(error, MemoryError) or "not enough memory" in str(error):
-        return "out of memory: lower --batch-size, or use smaller images", 1
-    reason = (str(error).splitlines() or [""])[0]
-    return f"unexpected {type(error).__name__}: {reason} (--debug shows where)", 1
 
 
 def _version(value: bool) -> None:
@@ -94,8 +87,11 @@ def _options(
 
 
 @app.command(
-    epilog="Examples: clearer search --budget-mb 5 | clearer search --data photos --sigma 50 "
-    "--budget-params 1e6 | clearer search --resume --out runs/20261123-195507"
+    epilog=_examples(
+        "clearer search --budget-mb 5",
+        "clearer search --data photos --sigma 50 --budget-params 1e6",
+        "clearer search --resume --out runs/20261123-195507",
+    )
 )
 @_reported
 def search(
@@ -130,8 +126,8 @@ def search(
         int | None, typer.Option(help="Iterations of the training; default: the preset's.")
     ] = None,
     validate_every: ValidateEvery = None,
-    batch_size: Annotated[int | None, typer.Option(help="Patches in a batch.")] = None,
-    patch_size: Annotated[int | None, typer.Option(help="Side of a training patch.")] = None,
+    batch_size: BatchSize = None,
+    patch_size: PatchSize = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak, of the training.")] = None,
     search_learning_rate: Annotated[
         float | None, typer.Option(help="Peak, of the weights in the search.")
@@ -143,7 +139,7 @@ def search(
         float | None,
         typer.Option(help="Weight of the cost, in millions of parameters; for no budget."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all randomness.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of all randomness.", min=0, max=2**31)] = 0,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
     ] = "auto",
@@ -213,6 +209,7 @@ def search(
     splits = load_splits(settings.data, settings.color, settings.seed)
     console.describe_images(splits, settings.color)
     if run is None:
+        console.say("checking the images and the smallest file against the budget")
         check_inputs(settings, splits, file_mb)
         run = Run.create(out, settings)
     console.say(f"run folder: {run.path}")
@@ -242,8 +239,11 @@ def search(
 
 
 @app.command(
-    epilog="Examples: clearer train | clearer train --resume | clearer train runs/20261123-195507 "
-    "--iterations 20000 --out runs/longer"
+    epilog=_examples(
+        "clearer train",
+        "clearer train --resume",
+        "clearer train runs/20261123-195507 --iterations 20000 --out runs/longer",
+    )
 )
 @_reported
 def train(
@@ -254,8 +254,8 @@ def train(
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
     validate_every: ValidateEvery = None,
-    batch_size: Annotated[int | None, typer.Option(help="Patches in a batch.")] = None,
-    patch_size: Annotated[int | None, typer.Option(help="Side of a training patch.")] = None,
+    batch_size: BatchSize = None,
+    patch_size: PatchSize = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
@@ -295,7 +295,12 @@ def train(
     _print_trained(run, splits, as_json)
 
 
-@app.command(epilog="Examples: clearer export | clearer export runs/20261123-195507 --json")
+@app.command(
+    epilog=_examples(
+        "clearer export",
+        "clearer export runs/20261123-195507 --json",
+    )
+)
 @_reported
 def export(run_path: RunArgument = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Write the trained network as ONNX, checked against torch."""
@@ -312,8 +317,10 @@ def export(run_path: RunArgument = None, as_json: AsJson = False, debug: Debug =
 
 
 @app.command(
-    epilog="Examples: clearer bench | clearer bench --data photos/test --against other.onnx "
-    "--size 321x481"
+    epilog=_examples(
+        "clearer bench",
+        "clearer bench --data photos/test --against other.onnx --size 321x481",
+    )
 )
 @_reported
 def bench(
@@ -377,10 +384,15 @@ def _refuse_other_options(context: typer.Context) -> None:
             raise InputError(f"--resume goes on with the settings of the run: leave out --{option}")
 
 
+_MAX_SIDE = 8192
+
+
 def _parse_size(text: str) -> tuple[int, int]:
     height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+    if not (height.isdecimal() and width.isdecimal()):
         raise InputError(f"--size {text!r} is not HEIGHTxWIDTH, like 321x481")
+    if not (0 < int(height) <= _MAX_SIDE and 0 < int(width) <= _MAX_SIDE):
+        raise InputError(f"--size {text!r}: both sides must lie in 1..{_MAX_SIDE}")
     return int(height), int(width)
 
 

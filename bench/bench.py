@@ -15,7 +15,7 @@ from clearer.bench.plots import plot_frontier, plot_strip
 from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
 from clearer.data import load_splits
 from clearer.device import device_name
-from clearer.evaluate import evaluate, evaluation_pairs
+from clearer.evaluate import check_evaluation_size, evaluate, evaluation_pairs
 from clearer.files import write_json
 from clearer.images import Color, ImageSet, list_images, read_images
 from clearer.metrics import psnr_db, ssim
@@ -88,6 +88,7 @@ def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str
     run_settings = run.settings()
     task = run_settings.task
     images, data_name = bench_images(settings.data, run)
+    check_evaluation_size(images)
     runners, skipped = _runners(run, settings, run_settings.color, task)
     qualities = []
     for done, runner in enumerate(runners):

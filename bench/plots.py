@@ -10,7 +10,7 @@ from typing import Any, Final
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from clearer.bench.runners import Runner
@@ -58,11 +58,13 @@ def plot_frontier(path: Path, report: dict[str, Any]) -> None:
         )
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, labelspacing=1.0)
     height, width = report["timed_shape"][2:]
-    axes.set_xlabel(f"median ms per {width}x{height} image (log scale), fp32")
+    axes.set_xlabel(
+        f"median ms per image of {height}x{width} pixels (height x width), fp32, log scale"
+    )
     axes.set_ylabel("PSNR, dB")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_title(
         f"{report['task']}; input {report['input']['psnr_db']:.2f} dB\n"
         f"{report['data']}, {report['num_images']} images\n"

@@ -77,7 +77,7 @@ class OnnxRunner:
     def __init__(self, name: str, path: Path, channels: int) -> None:
         ort = require("onnxruntime", extra="cpu")
         if not path.is_file():
-            raise InputError(f"{path} does not exist: give a file that ends in .onnx")
+            raise InputError(f"{path} is not a file: give an ONNX model")
         options = ort.SessionOptions()
         threads = torch.get_num_threads()
         options.intra_op_num_threads = threads

@@ -50,7 +50,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if not 0 < self.limit < float("inf"):
-            raise InputError(f"{self.option} must be above 0, got {self.limit:g}")
+            raise InputError(f"{self.option} must be a finite number above 0, got {self.limit:g}")
 
     @property
     def option(self) -> str:

@@ -49,14 +49,21 @@ def _stderr() -> Console:
     return Console(stderr=True)
 
 
+def _printable(text: str) -> str:
+    """Names of files may hold control characters, which would act on the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def say(line: str) -> None:
     """One line for people."""
-    _stderr().print(escape(line), soft_wrap=True, highlight=False)
+    _stderr().print(escape(_printable(line)), soft_wrap=True, highlight=False)
 
 
 def warn(message: str) -> None:
     """One line that says what went wrong."""
-    _stderr().print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    _stderr().print(
+        f"[bold red]error:[/] {escape(_printable(message))}", soft_wrap=True, highlight=False
+    )
 
 
 def status(text: str) -> contextlib.AbstractContextManager[Any]:
@@ -92,7 +99,11 @@ def describe_images(splits: Splits, color: str) -> None:
 
 def describe_decision(decision: dict[str, Any]) -> None:
     """The content of ``architecture.json`` in a line."""
-    met = [f"{b['measured']:,.6g} of {b['limit']:,.6g} {b['metric']}" for b in decision["budgets"]]
+    units = {"mb": "MB", "params": "parameters"}
+    met = [
+        f"{b['measured']:,.4g} of {b['limit']:,.4g} {units[b['metric']]}"
+        for b in decision["budgets"]
+    ]
     sizes = ", ".join([f"{decision['params']:,.0f} parameters", *met])
     say(f"architecture {decision['choices']}, {sizes}")
 
@@ -178,7 +189,7 @@ def print_bench(run: Run, report: dict[str, Any]) -> None:
     height, width = report["timed_shape"][2:]
     table = Table(
         title=f"{report['task']}; {report['data']}, {report['num_images']} images",
-        caption=f"{report['device']}; ms of one {width}x{height} image",
+        caption=f"{report['device']}; ms of one image of height {height} and width {width}",
         box=SIMPLE,
     )
     for header in ("", "backend"):
@@ -191,7 +202,7 @@ def print_bench(run: Run, report: dict[str, Any]) -> None:
         threads = f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
         table.add_row(
             row["name"],
-            f"{row['backend']}, {row['precision']}, {threads}",
+            f"{row['backend']}\n{row['precision']}, {threads}",
             f"{row['psnr_db']:.2f}",
             f"{row['ssim']:.4f}",
             f"{row['median_ms']:.1f}",

@@ -6,7 +6,7 @@ import errno
 import importlib
 from types import ModuleType
 
-__all__ = ["ClearerError", "InputError", "Interrupted", "describe_os_error", "require"]
+__all__ = ["ClearerError", "InputError", "Interrupted", "explain", "require"]
 
 
 class ClearerError(Exception):
@@ -46,7 +46,7 @@ def require(module: str, *, extra: str) -> ModuleType:
         ) from error
 
 
-def describe_os_error(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     """One line for an operating-system error, with what to do where that is known."""
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -54,3 +54,17 @@ def describe_os_error(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission to write{where}: choose another folder with --out"
     return f"{error.strerror or error}{':' + where if where else ''}"
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """One line and the exit code for whatever ended a command."""
+    if isinstance(error, ClearerError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; a run that has a checkpoint goes on by --resume", 130
+    if isinstance(error, OSError):
+        return _describe_os_error(error), 1
+    if isinstance(error, MemoryError) or "not enough memory" in str(error):
+        return "out of memory: use smaller images, batches (--batch-size) or sizes (--size)", 1
+    reason = (str(error).splitlines() or [""])[0]
+    return f"unexpected {type(error).__name__}: {reason} (--debug shows where)", 1

@@ -10,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from clearer.errors import InputError
 from clearer.images import ImageSet
-from clearer.metrics import psnr_db, ssim
+from clearer.metrics import SSIM_WINDOW, psnr_db, ssim
 from clearer.patches import to_tensor
 from clearer.tasks import Denoise
 
-__all__ = ["Quality", "Restorer", "evaluate", "evaluation_pairs", "torch_restorer"]
+__all__ = [
+    "Quality",
+    "Restorer",
+    "check_evaluation_size",
+    "evaluate",
+    "evaluation_pairs",
+    "torch_restorer",
+]
 
 Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Maps ``(1, C, H, W)`` float32 to the same shape."""
@@ -27,6 +35,21 @@ class Quality:
 
     psnr_db: float
     ssim: float
+
+
+def check_evaluation_size(images: ImageSet) -> None:
+    """Refuse pictures that are smaller than the window of SSIM.
+
+    Raises:
+        InputError: For the first such picture.
+    """
+    for name, image in zip(images.names, images.images, strict=True):
+        height, width = image.shape[:2]
+        if min(height, width) < SSIM_WINDOW:
+            raise InputError(
+                f"{name} is {width}x{height}, too small to be evaluated (SSIM needs "
+                f"{SSIM_WINDOW}x{SSIM_WINDOW}): remove it"
+            )
 
 
 def evaluation_pairs(

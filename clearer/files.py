@@ -77,7 +77,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     records = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:
@@ -104,5 +104,5 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises half a dozen types for a damaged archive
-        raise InputError(f"{path} is damaged: delete it and start this run again") from error
+        raise InputError(f"{path} is damaged: this run cannot go on, make a new one") from error
     return state

@@ -51,9 +51,17 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()
+    )
     if not paths:
-        raise InputError(f"{folder} holds no image; known endings: {sorted(IMAGE_SUFFIXES)}")
+        raise InputError(
+            f"{folder} holds no image (nor a folder train/ that does); known endings: "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
+    for path in paths:
+        if not path.name.isprintable():
+            raise InputError(f"{path!a}: rename it, its name cannot be printed")
     return paths
 
 
@@ -71,10 +79,11 @@ def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
             with Image.open(path) as file:
                 file.load()
                 pixels = _to_8_bit(file)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombWarning) as error:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
+        raise InputError(f"{path} has more than {limit}: cut it into pieces") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path} cannot be read as an image ({error}): remove it") from error
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large to read ({error}): cut it into pieces") from error
     is_gray = pixels.ndim == 2
     if color == "gray":
         return pixels[..., None] if is_gray else _luma(pixels)[..., None]

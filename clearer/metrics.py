@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-__all__ = ["psnr_db", "ssim"]
+__all__ = ["SSIM_WINDOW", "psnr_db", "ssim"]
+
+SSIM_WINDOW: Final = 11
+"""Side of the Gaussian window, in pixels."""
 
 Image = NDArray[np.float32]
 

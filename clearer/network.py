@@ -87,8 +87,13 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
             network = RestorationNet(Architecture.from_dict(description.get("architecture", {})))
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except FileNotFoundError as error:
-        raise InputError(f"no weights at {path}: train first with clearer train") from error
+        raise InputError(
+            f"no weights at {path}: train first with clearer train {path.parent}"
+        ) from error
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} does not hold the weights of a network: {reason}") from error
+        raise InputError(
+            f"{path} does not hold the weights of a network ({reason}): delete it, then "
+            f"clearer train --resume {path.parent} writes it anew from the checkpoint"
+        ) from error
     return network.eval(), description.get("info", {})

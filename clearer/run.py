@@ -6,6 +6,7 @@ import platform
 import subprocess
 import time
 from importlib import metadata
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,12 +55,11 @@ class Run:
         Raises:
             InputError: If ``out`` exists and is not an empty folder.
         """
-        path = out or RUNS / time.strftime("%Y%m%d-%H%M%S")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise InputError(f"{path} exists: choose another --out, or go on with it by --resume")
-        run = cls(path)
-        path.mkdir(parents=True, exist_ok=True)
-        run.write_config(settings)
+        try:
+            run = cls(_new_folder() if out is None else _empty_folder(out))
+            run.write_config(settings)
+        except OSError as error:
+            raise InputError(f"{out or RUNS} cannot be made: {error.strerror}") from error
         return run
 
     def write_config(self, settings: RunSettings) -> None:
@@ -98,7 +98,12 @@ class Run:
         config = read_json(self.config)
         if not isinstance(config, dict) or config.get("schema_version") != _SCHEMA_VERSION:
             raise InputError(f"{self.config} is not of schema version {_SCHEMA_VERSION}")
-        return RunSettings.from_dict(config.get("settings", {}))
+        try:
+            return RunSettings.from_dict(config.get("settings", {}))
+        except InputError as error:
+            raise InputError(
+                f"{self.config}: {error}; undo the change, or make a new run"
+            ) from error
 
     def read_architecture(self) -> Architecture:
         """The frozen architecture.
@@ -111,7 +116,31 @@ class Run:
                 f"{self.path} has no architecture yet: finish it with clearer search --resume "
                 f"--out {self.path}"
             )
-        return Architecture.from_dict(read_json(self.architecture))
+        try:
+            return Architecture.from_dict(read_json(self.architecture))
+        except InputError as error:
+            raise InputError(f"{self.architecture}: {error}") from error
+
+
+def _new_folder() -> Path:
+    """A folder named by the time; a number tells apart runs that start in the same second."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for name in chain([stamp], (f"{stamp}-{number}" for number in count(2))):
+        try:
+            (RUNS / name).mkdir(parents=True)
+        except FileExistsError:
+            continue
+        break
+    return RUNS / name
+
+
+def _empty_folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file: give --out a new folder")
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise InputError(f"{path} exists: choose another --out, or go on with it by --resume")
+    return path
 
 
 def _environment(device: str) -> dict[str, Any]:

@@ -70,6 +70,15 @@ class TrainSettings:
     log_every: int = 20
 
 
+def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
+    """Settings from a file: whole numbers, numbers and words where the fields want them."""
+    wanted: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
+    for field in dataclasses.fields(kind):
+        expected = wanted.get(str(field.type), (str,))
+        if not isinstance(data[field.name], expected):
+            raise InputError(f"{field.name} must be of type {field.type}, not {data[field.name]!r}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
     """A space (its width is the largest tried) with settings for search and training."""
@@ -167,6 +176,10 @@ class RunSettings:
             InputError: If a field is missing, unknown or out of range.
         """
         try:
+            for name, example in (("search", SearchSettings), ("train", TrainSettings)):
+                _check_types(data[name], example)
+            if data["color"] not in ("gray", "rgb"):
+                raise InputError(f"color must be gray or rgb, not {data['color']!r}")
             return cls(
                 **{
                     **data,

@@ -10,7 +10,7 @@ import torch
 
 from clearer.data import Splits
 from clearer.ema import MovingAverage
-from clearer.errors import ClearerError, Interrupted
+from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.evaluate import evaluate, torch_restorer
 from clearer.files import load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
@@ -72,13 +72,28 @@ def train(
     optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
     average = MovingAverage(network, s.ema_share * s.iterations)
     start, best, log = 0, {"val_psnr_db": -math.inf}, None
-    if resume and run.train_checkpoint.exists():
+    can_resume = resume and run.train_checkpoint.exists()
+    if run.weights.exists() and not can_resume:
+        raise InputError(
+            f"{run.path} has trained weights and no checkpoint to go on from: train its "
+            f"architecture anew by clearer train {run.path} --out NEW"
+        )
+    if can_resume:
         state = load_checkpoint(run.train_checkpoint)
-        network.load_state_dict(state["network"])
+        try:
+            network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise InputError(
+                f"{run.train_checkpoint} does not fit the architecture in {run.architecture.name}"
+            ) from error
         average.network.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        start, best = state["iteration"], state["best"]
+        start = state["iteration"]
         log = LoopLog(run.train_log, start, state["sums"])
+        if run.weights.exists() or not math.isfinite(state["best"]["val_psnr_db"]):
+            best = state["best"]
+        else:  # written once, and lost: the average in the checkpoint replaces them
+            best = _validate(run, settings, splits, average.network, start, best, log)
     log = log or LoopLog(run.train_log)
 
     def save(iteration: int) -> None:
@@ -92,6 +107,8 @@ def train(
         }
         save_checkpoint(run.train_checkpoint, state)
 
+    if not can_resume:
+        save(0)  # from here on, weights never lie in a run without a checkpoint
     network.train()
     saved = time.monotonic()
     with StopRequest() as stop:

@@ -10,6 +10,7 @@ from clearer.budget import Budget, MeasureMB, check_budgets, decide, fit_width
 from clearer.data import Splits, partition
 from clearer.device import resolve_device
 from clearer.errors import InputError
+from clearer.evaluate import check_evaluation_size
 from clearer.files import read_json, write_json
 from clearer.images import Color
 from clearer.patches import check_patch_size
@@ -66,7 +67,7 @@ def make_settings(
         preset=preset,
         task=Denoise(sigma_255=sigma_255),
         color=color,
-        data=None if data is None else data.resolve(),
+        data=None if data is None else data.absolute(),
         space=chosen,
         budgets=budgets,
         search=_rescaled(replace(base.search, **_given(search)), base.search),
@@ -94,14 +95,21 @@ def _check_loops(settings: RunSettings) -> None:
     multiple = settings.space.multiple
     for name, loop in (("search", settings.search), ("training", settings.train)):
         if min(loop.iterations, loop.batch_size) < 1:
-            raise InputError(f"the {name} needs at least 1 iteration and a batch of 1")
+            raise InputError(f"the {name} needs at least 1 iteration and a --batch-size of 1")
         if not 0 < loop.learning_rate < float("inf"):
-            raise InputError(f"the learning rate of the {name} must be above 0")
+            raise InputError(f"the learning rate of the {name} must be a finite number above 0")
         if loop.patch_size < multiple or loop.patch_size % multiple:
             raise InputError(
                 f"--patch-size {loop.patch_size} must be a multiple of {multiple}, the coarsest "
                 "scale's step"
             )
+
+    for option, value in (
+        ("--lambda-arch", settings.search.lambda_arch),
+        ("--lambda-comp", settings.search.lambda_comp),
+    ):
+        if not 0 <= value < float("inf"):
+            raise InputError(f"{option} must be a finite number, at least 0; got {value:g}")
 
 
 def _preset(name: str) -> Preset:
@@ -121,6 +129,7 @@ def check_inputs(settings: RunSettings, splits: Splits, measure_mb: MeasureMB) -
         InputError: If a picture is too small, there are too few, or a budget cannot be met.
     """
     partition(splits.train, settings.seed)
+    check_evaluation_size(splits.val)
     check_patch_size(splits.train, max(settings.search.patch_size, settings.train.patch_size))
     check_budgets(settings.space, settings.budgets, measure_mb)
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,15 +140,18 @@ def test_a_finished_run_resumes_to_itself(trained: Path) -> None:
     assert (trained / "weights.safetensors").read_bytes() == before
 
 
-def subprocess_search(run: Path, photos: Path, **options: Any) -> subprocess.Popen[str]:
-    words = [*TINY, "--data", str(photos), "--out", str(run), "--checkpoint-seconds", "0"]
+def subprocess_search(
+    run: Path, photos: Path, words: Sequence[str] = ("--checkpoint-seconds", "0"), **options: Any
+) -> subprocess.Popen[str]:
+    words = [*TINY, "--data", str(photos), "--out", str(run), *words]
     command = [sys.executable, "-m", "clearer.cli", "search", *words]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
 
 
 def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a file is there and has some lines."""
     deadline = time.monotonic() + 120
-    while not path.exists() or len(path.read_text().splitlines()) < lines:
+    while not path.exists() or path.read_bytes().count(b"\n") < lines:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -177,6 +180,20 @@ def test_kill_9_then_resume_ends_like_an_unbroken_run(
         for record in logs[0] + logs[1]:
             record.pop("iterations_per_s", None)
         assert logs[0] == logs[1]
+
+
+def test_kill_9_right_after_a_validation_loses_no_weights(photos: Path, tmp_path: Path) -> None:
+    """With no checkpoint since the start, the run still resumes, and to the same weights."""
+    result = clearer("search", *TINY, "--data", photos, "--out", tmp_path / "unbroken")
+    assert result.exit_code == 0, result.output
+    process = subprocess_search(tmp_path / "killed", photos, words=["--checkpoint-seconds", "1e6"])
+    wait_for(tmp_path / "killed" / "weights.safetensors", 0, process)
+    process.kill()
+    process.communicate()
+    result = clearer("search", "--resume", "--out", tmp_path / "killed")
+    assert result.exit_code == 0, result.output
+    weights = (tmp_path / "killed" / "weights.safetensors").read_bytes()
+    assert weights == (tmp_path / "unbroken" / "weights.safetensors").read_bytes()
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
@@ -221,12 +238,15 @@ def test_a_loss_that_is_not_finite(photos: Path, tmp_path: Path) -> None:
     [
         (["--data", "nowhere"], "is not a folder"),
         (["--sigma", "0"], "sigma must lie in"),
-        (["--budget-mb", "-1"], "must be above 0"),
+        (["--budget-mb", "-1"], "must be a finite number above 0"),
         (["--budget-params", "10"], "the smallest possible"),
         (["--width", "32", "--budget-mb", "5"], "leave out --width 32"),
         (["--patch-size", "60"], "multiple of 8"),
-        (["--batch-size", "0"], "batch of 1"),
+        (["--batch-size", "0"], "--batch-size of 1"),
         (["--learning-rate", "nan"], "learning rate"),
+        (["--lambda-arch", "nan"], "--lambda-arch must be a finite number"),
+        (["--lambda-comp", "-1"], "--lambda-comp must be a finite number"),
+        (["--seed", "99999999999999999999"], "--seed"),
         (["--lambda-comp", "1", "--budget-mb", "5"], "without budget"),
         (["--preset", "slow"], "Invalid value"),
         (["--resume"], "no run under runs/"),
@@ -395,3 +415,60 @@ def links(text: str) -> list[str]:
     parts = text.split("](")[1:]
     targets = [part.split(")")[0].split("#")[0] for part in parts]
     return [target for target in targets if target and "://" not in target]
+
+
+def test_finished_weights_survive_a_lost_checkpoint(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    before = (run / "weights.safetensors").read_bytes()
+    (run / "checkpoint" / "train.pt").unlink()
+    for command in (["train", "--resume", run], ["search", "--resume", "--out", run]):
+        result = clearer(*command)
+        assert result.exit_code == 2
+        assert "--out NEW" in result.stderr
+    assert (run / "weights.safetensors").read_bytes() == before
+
+
+def test_lost_weights_come_back_from_the_checkpoint(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "weights.safetensors").unlink()
+    assert clearer("train", "--resume", run).exit_code == 0
+    last, again = (load_network(run / n)[0] for n in ("last.safetensors", "weights.safetensors"))
+    assert all(map(torch.equal, last.state_dict().values(), again.state_dict().values()))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("patch_size", "x"), ("iterations", None), ("learning_rate", [1])],
+)
+def test_a_changed_config_is_named(trained: Path, tmp_path: Path, field: str, value: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    config = read(run / "config.json")
+    config["settings"]["train"][field] = value
+    (run / "config.json").write_text(json.dumps(config))
+    result = clearer("train", "--resume", run)
+    assert result.exit_code == 2
+    assert "config.json" in result.stderr
+    assert field in result.stderr
+
+
+def test_a_picture_too_small_to_evaluate_is_named(make_images: MakeImages, tmp_path: Path) -> None:
+    make_images("set/train", 3)
+    folder = make_images("set/val", 1, size=(10, 40)).parent
+    result = clearer("search", *TINY, "--data", folder, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "picture0.png is 40x10, too small to be evaluated" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_of_the_same_second_get_their_own_folders(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("clearer.run.time.strftime", lambda *_: "20260101-000000")
+    for _ in range(2):
+        assert clearer("search", *TINY, "--data", photos, "--no-train").exit_code == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["20260101-000000", "20260101-000000-2"]
