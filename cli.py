@@ -23,7 +23,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="clearer",
     help="Find, train and ship an image restoration network that fits a budget.",
-    epilog="Start with: clearer search --budget-mb 5, then clearer export, then clearer bench.",
+    epilog="\b\nStart with:\n  clearer search --budget-mb 5\n  clearer export\n  clearer bench",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -158,7 +158,7 @@ def search(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Search under a hard budget, freeze the best architecture, train it."""
+    """Search under a hard budget, freeze the architecture, train it."""
     from clearer.budget import Budget
     from clearer.data import load_splits
     from clearer.export.to_onnx import file_mb
@@ -343,7 +343,10 @@ def bench(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Measure PSNR against milliseconds per image, beside non-local means and other models."""
+    """Measure PSNR against milliseconds per image.
+
+    Beside the network in torch and as ONNX stand non-local means and the files of --against.
+    """
     from clearer.bench.bench import BenchSettings, bench_run
     from clearer.run import Run
 
