@@ -102,7 +102,7 @@ def test_channels_must_agree(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_loaded(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="is not a file"):
         OnnxRunner("none", tmp_path / "none.onnx", channels=1)
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     with pytest.raises(InputError, match="cannot be loaded"):
