@@ -179,7 +179,9 @@ def search(
                 alpha_res = restoration(alpha_batches.batch(iteration), supernet.op_weights())
                 loss_arch, loss_comp = architecture_loss(supernet.alpha), costs.loss(supernet.alpha)
                 alpha_loss = search_loss(alpha_res, loss_arch, loss_comp, s.lambda_arch, 1.0)
-                (supernet.alpha.grad,) = torch.autograd.grad(alpha_loss, supernet.alpha)
+                supernet.alpha.grad = _alpha_gradient(
+                    alpha_loss, alpha_res, supernet.alpha, center=s.center_gradient
+                )
                 alpha_optimizer.step()
                 _set_requires_grad(weights, True)
                 costs.ascend(_log_op_weights(supernet).exp().numpy())
@@ -223,6 +225,15 @@ def _weight_optimizer(
             weights, lr=s.learning_rate, momentum=0.9, weight_decay=s.weight_decay
         )
     return torch.optim.Adam(weights, lr=s.learning_rate, weight_decay=s.weight_decay)
+
+
+def _alpha_gradient(loss: Tensor, loss_res: Tensor, alpha: Tensor, *, center: bool) -> Tensor:
+    """Gradient of equation (2); of L_Res, where asked for, without what all columns share."""
+    (gradient,) = torch.autograd.grad(loss, alpha, retain_graph=center)
+    if center:
+        (gradient_res,) = torch.autograd.grad(loss_res, alpha)
+        gradient = gradient - gradient_res.mean(dim=0)
+    return gradient
 
 
 def _set_requires_grad(parameters: list[torch.nn.Parameter], value: bool) -> None:

@@ -38,6 +38,8 @@ class SearchSettings:
     weight_decay: float
     alpha_learning_rate: float
     alpha_weight_decay: float
+    center_gradient: bool
+    """Whether the mean over the columns is taken off the gradient of the architecture parameters."""
     gradient_clip: float = 5.0
     """Largest norm of the weights' gradient."""
     lambda_arch: float = 0.01
@@ -72,7 +74,11 @@ class TrainSettings:
 
 def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
     """Settings from a file: whole numbers, numbers and words where the fields want them."""
-    wanted: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
+    wanted: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+    }
     for field in dataclasses.fields(kind):
         expected = wanted.get(str(field.type), (str,))
         if not isinstance(data[field.name], expected):
@@ -94,20 +100,21 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "quick": Preset(
         space=SearchSpace(residual=True),
         search=SearchSettings(
-            iterations=320,
-            warmup_iterations=200,
+            iterations=440,
+            warmup_iterations=320,
             batch_size=8,
             patch_size=48,
             optimizer="adam",
             learning_rate=3e-3,
-            min_learning_rate=2e-4,
+            min_learning_rate=1e-4,
             decay="warmup",
             weight_decay=0.0,
             alpha_learning_rate=5e-3,
             alpha_weight_decay=0.0,
+            center_gradient=True,
         ),
         train=TrainSettings(
-            iterations=1200,
+            iterations=1800,
             batch_size=8,
             patch_size=48,
             learning_rate=3e-3,
@@ -130,6 +137,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             weight_decay=3e-4,
             alpha_learning_rate=3e-4,
             alpha_weight_decay=1e-3,
+            center_gradient=False,
         ),
         train=TrainSettings(
             iterations=100_000,
