@@ -39,7 +39,8 @@ class SearchSettings:
     alpha_learning_rate: float
     alpha_weight_decay: float
     center_gradient: bool
-    """Whether the mean over the columns is taken off the gradient of the architecture parameters."""
+    """Whether the choices leave out the part of the gradient of L_Res that all columns share: it is
+    the scale of the features and, with few images, the gap between the two halves."""
     gradient_clip: float = 5.0
     """Largest norm of the weights' gradient."""
     lambda_arch: float = 0.01
