@@ -16,11 +16,12 @@ from clearer.ema import MovingAverage
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.files import load_checkpoint, read_jsonl, save_checkpoint, write_atomic, write_json
 from clearer.images import ImageSet
+from clearer.losses import architecture_loss
 from clearer.network import load_network, save_network
 from clearer.progress import LoopLog, Progress
 from clearer.run import Run
 from clearer.schedule import cosine
-from clearer.search import search
+from clearer.search import _alpha_gradient, search
 from clearer.settings import PRESETS, RunSettings, SearchSettings
 from clearer.space import Architecture, SearchSpace
 from clearer.supernet import SuperNet
@@ -97,11 +98,11 @@ def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the warm-up alpha stays at its start; and no weight ever has a gradient from its step."""
-    settings = tiny_settings(search={**_search(), "iterations": 4, "lambda_arch": 0.0})
+    settings = tiny_settings(search={**_search(), "iterations": 4, "center_gradient": False})
     seen: list[bool] = []
     original: Any = torch.autograd.grad
 
-    def spy(outputs: torch.Tensor, inputs: torch.Tensor) -> Any:
+    def spy(outputs: torch.Tensor, inputs: torch.Tensor, **options: Any) -> Any:
         # The graph of the architecture step holds one leaf that wants a gradient: alpha.
         leaves, stack, known = set(), [outputs.grad_fn], set()
         while stack:
@@ -113,13 +114,26 @@ def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
                 leaves.add(node.variable.data_ptr())
             stack += [parent for parent, _ in node.next_functions]
         seen.append(leaves == {inputs.data_ptr()})
-        return original(outputs, inputs)
+        return original(outputs, inputs, **options)
 
     monkeypatch.setattr(torch.autograd, "grad", spy)
     run_search(tmp_path / "run", settings)
     warmup = settings.search.warmup_iterations
     assert 0 < warmup < 4
     assert seen == [True] * (4 - warmup)
+
+
+def test_a_centered_gradient_leaves_out_what_all_columns_share() -> None:
+    alpha = torch.tensor([[0.3, 0.1], [0.0, -0.2], [0.5, 0.4]], requires_grad=True)
+    own = torch.tensor([[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]])  # of mean 0
+
+    def gradient(center: bool) -> torch.Tensor:
+        loss_res = (alpha * own).sum() + 5 * alpha[:, 0].sum()
+        loss = loss_res + architecture_loss(alpha)
+        return _alpha_gradient(loss, loss_res, alpha, center=center)
+
+    difference = gradient(center=False) - gradient(center=True)
+    torch.testing.assert_close(difference, torch.tensor([[5.0, 0.0]]).expand(3, 2))
 
 
 def _search() -> dict[str, Any]:
@@ -173,6 +187,7 @@ def test_paper_preset_has_the_settings_of_section_4_1() -> None:
         weight_decay=3e-4,
         alpha_learning_rate=3e-4,
         alpha_weight_decay=1e-3,
+        center_gradient=False,
         gradient_clip=5.0,
         lambda_arch=0.01,
         lambda_comp=0.0,
