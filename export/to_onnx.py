@@ -15,13 +15,13 @@ from typing import Final
 import onnx
 import torch
 
+from clearer.export.graph import OPSET
 from clearer.export.metadata import model_metadata
 from clearer.network import RestorationNet
 from clearer.space import Architecture
 
-__all__ = ["INPUT_NAME", "OPSET", "OUTPUT_NAME", "file_mb", "to_onnx"]
+__all__ = ["INPUT_NAME", "OPSET", "OUTPUT_NAME", "file_mb", "to_onnx", "untrained_file"]
 
-OPSET: Final = 20
 INPUT_NAME: Final = "input"
 OUTPUT_NAME: Final = "output"
 # Sides and batch of the example that is traced: no two alike, none a multiple of 8, none 1, so that
@@ -71,16 +71,21 @@ def to_onnx(network: RestorationNet, metadata: dict[str, str]) -> bytes:
 
 
 @functools.cache
-def file_mb(architecture: Architecture) -> float:
-    """Size in MB (10**6 bytes) of the file that a trained network of this architecture becomes."""
+def untrained_file(architecture: Architecture) -> bytes:
+    """The file that a trained network of this architecture becomes, but for the weights' values."""
     network = RestorationNet(architecture).eval()
     for tensor in network.state_dict().values():
-        # Not as initialised: the exporter stores equal tensors once, trained ones never are equal.
+        # Not as initialised: the exporter stores equal tensors once and drops those that are zero.
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5)
     # Stands for the figures and names that a trained network adds to the metadata.
     info = {"data": "x" * 100, "selection": "x" * 60, "val_psnr_db": 0.0, "val_ssim": 0.0}
-    return len(to_onnx(network, model_metadata(architecture, info))) / 1e6
+    return to_onnx(network, model_metadata(architecture, info))
+
+
+def file_mb(architecture: Architecture) -> float:
+    """Size in MB (10**6 bytes) of :func:`untrained_file`."""
+    return len(untrained_file(architecture)) / 1e6
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -49,8 +49,8 @@ def test_bench_imports_no_command(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*LIBRARY, *EXPORT, *BENCH, ROOT / "cli.py"], ids=lambda p: p.name)
 def test_files_stay_readable(path: Path) -> None:
-    # The options of the command line are a long list, and belong together.
-    limit = 450 if path.name == "cli.py" else 400
+    # The script that is copied to other devices has to be one file.
+    limit = 500 if path.name == "device_timer.py" else 400
     assert len(path.read_text().splitlines()) <= limit
 
 

@@ -1,0 +1,262 @@
+"""The ONNX graph of an architecture with random weights, written node by node in milliseconds.
+
+The graph does the same work as the file that :mod:`clearer.export.to_onnx` makes of a trained
+network (a test compares the two), but needs neither torch nor the minute that dozens of exports
+would take. It exists to be timed: single modules and whole networks, of any width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from clearer.files import write_atomic
+from clearer.space import Architecture, Choice, SearchSpace
+
+__all__ = ["OPSET", "WEIGHTS_FILE", "module_graph", "network_graph", "write_weights"]
+
+OPSET: Final = 20
+WEIGHTS_FILE: Final = "weights.bin"
+"""Weights of all graphs in a folder are views of this one file: so the graphs are small."""
+
+_SEED: Final = 0
+# Small enough that a network of any width and depth keeps its activations finite, and large enough
+# that none becomes denormal, which would be slow.
+_WEIGHT_SCALE: Final = 0.02
+_IR_VERSION: Final = 10
+
+
+class _Graph:
+    """Nodes in the order of computation. Names of values are numbers."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: list[TensorProto] = []
+        self._constants: dict[tuple[str, tuple[float, ...]], str] = {}
+        self._count = 0
+
+    def node(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Append a node and return the name of its output."""
+        name = output or self._name()
+        self._nodes.append(helper.make_node(op, inputs, [name], **attributes))
+        return name
+
+    def constant(self, values: Sequence[float], kind: str = "int64") -> str:
+        key = (kind, tuple(values))
+        if key not in self._constants:
+            name = self._constants[key] = self._name()
+            array = np.array(values, dtype=kind)
+            self._initializers.append(onnx.numpy_helper.from_array(array, name))
+        return self._constants[key]
+
+    def conv(
+        self, x: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = True
+    ) -> str:
+        weights = [self._weight((outputs, inputs, kernel, kernel))]
+        if bias:
+            weights.append(self._weight((outputs,)))
+        return self.node(
+            "Conv",
+            x,
+            *weights,
+            kernel_shape=[kernel, kernel],
+            strides=[stride, stride],
+            pads=[kernel // 2] * 4,
+            dilations=[1, 1],
+            group=1,
+        )
+
+    def conv_relu(self, x: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> str:
+        return self.node("Relu", self.conv(x, inputs, outputs, kernel, stride=stride))
+
+    def upsample(self, x: str) -> str:
+        return self.node(
+            "Resize",
+            x,
+            "",
+            self.constant((1.0, 1.0, 2.0, 2.0), "float32"),
+            mode="nearest",
+            nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric",
+        )
+
+    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> bytes:
+        graph = helper.make_graph(self._nodes, "network", inputs, outputs, self._initializers)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION
+        )
+        data: bytes = model.SerializeToString(deterministic=True)
+        return data
+
+    def _weight(self, shape: tuple[int, ...]) -> str:
+        tensor = TensorProto(name=self._name(), dims=shape, data_type=TensorProto.FLOAT)
+        tensor.data_location = TensorProto.EXTERNAL
+        length = 4 * int(np.prod(shape))
+        for key, value in (("location", WEIGHTS_FILE), ("offset", "0"), ("length", str(length))):
+            tensor.external_data.add(key=key, value=value)
+        self._initializers.append(tensor)
+        return tensor.name
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+
+def write_weights(folder: Path, space: SearchSpace) -> None:
+    """Write the file of random weights that the graphs of a space need beside them."""
+    lowest = space.scale_width(space.num_scales - 1)
+    largest = max(9 * lowest * lowest, 9 * 4 * space.width * 2 * space.width)
+    values = np.random.default_rng(_SEED).normal(scale=_WEIGHT_SCALE, size=largest)
+    write_atomic(folder / WEIGHTS_FILE, values.astype(np.float32).tobytes())
+
+
+def network_graph(architecture: Architecture) -> bytes:
+    """A whole network: ``(n, channels, h, w)`` to the same shape, all but the channels free."""
+    space, g = architecture.space, _Graph()
+    shape: list[str | int | None] = ["n", space.channels, "h", "w"]
+    image = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
+    height = g.node("Shape", "input", start=2, end=3)
+    width = g.node("Shape", "input", start=3, end=4)
+    padded = _pad(g, "input", height, width, space.multiple)
+    features = [_input_stage(g, padded, space)]
+    for cell, choices in enumerate(architecture.cells):
+        features = _transition(g, features, space)
+        for choice in choices:
+            features = _MODULES[choice](g, features, space)
+        assert len(features) == cell + 2
+    restored = _output_stage(g, features, space)
+    if space.residual:
+        restored = g.node("Sub", padded, restored)
+    zero, one = g.constant([0]), g.constant([1])
+    restored = g.node("Slice", restored, zero, height, g.constant([2]), one)
+    g.node("Slice", restored, zero, width, g.constant([3]), one, output="output")
+    return g.model([image], [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)])
+
+
+def module_graph(
+    space: SearchSpace, choice: Choice, num_scales: int, height: int, width: int
+) -> bytes:
+    """One column on ``num_scales`` scales, for images of one size: its features in and out."""
+    g = _Graph()
+    step = space.multiple // space.stem
+    rows, columns = (-(-side // space.multiple) * step for side in (height, width))
+    shapes: list[list[str | int | None]] = [
+        [1, space.scale_width(scale), rows >> scale, columns >> scale]
+        for scale in range(num_scales)
+    ]
+    inputs = [
+        helper.make_tensor_value_info(f"input{scale}", TensorProto.FLOAT, shape)
+        for scale, shape in enumerate(shapes)
+    ]
+    features = _MODULES[choice](g, [value.name for value in inputs], space)
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in zip(features, shapes, strict=True)
+    ]
+    return g.model(inputs, outputs)
+
+
+def _pad(g: _Graph, image: str, height: str, width: str, multiple: int) -> str:
+    """Replicate the last row and column up to a multiple; the sums are done inside the graph."""
+    step, more = g.constant([multiple]), g.constant([multiple - 1])
+    ends = []
+    for side in (height, width):
+        steps = g.node("Div", g.node("Add", side, more), step)
+        ends.append(g.node("Sub", g.node("Mul", steps, step), side))
+    pads = g.node("Concat", *[g.constant([0])] * 6, *ends, axis=0)
+    return g.node("Pad", image, pads, mode="edge")
+
+
+def _space_to_depth(g: _Graph, image: str, space: SearchSpace) -> str:
+    """``PixelUnshuffle`` by the stem: ONNX's own SpaceToDepth orders the channels otherwise."""
+    block, any_ = g.constant([space.stem]), g.constant([-1])
+    rows = g.node("Div", g.node("Shape", image, start=2, end=3), block)
+    columns = g.node("Div", g.node("Shape", image, start=3, end=4), block)
+    channels = g.constant([space.channels])
+    split = g.node("Concat", any_, channels, rows, block, columns, block, axis=0)
+    blocks = g.node("Transpose", g.node("Reshape", image, split), perm=[0, 1, 3, 5, 2, 4])
+    merged = g.constant([space.channels * space.stem**2])
+    return g.node("Reshape", blocks, g.node("Concat", any_, merged, rows, columns, axis=0))
+
+
+def _bottleneck(g: _Graph, x: str, inputs: int, width: int) -> str:
+    outputs = 4 * width
+    body = g.conv_relu(x, inputs, width, 1)
+    body = g.conv_relu(body, width, width, 3)
+    body = g.conv(body, width, outputs, 1)
+    shortcut = x if inputs == outputs else g.conv(x, inputs, outputs, 1)
+    return g.node("Relu", g.node("Add", body, shortcut))
+
+
+def _input_stage(g: _Graph, image: str, space: SearchSpace) -> str:
+    if space.stem > 1:
+        image = _space_to_depth(g, image, space)
+    x = _bottleneck(g, image, space.channels * space.stem**2, space.width)
+    return _bottleneck(g, x, 4 * space.width, space.width)
+
+
+def _transition(g: _Graph, features: list[str], space: SearchSpace) -> list[str]:
+    num_scales, lowest = len(features), features[-1]
+    inputs = 4 * space.width if num_scales == 1 else space.scale_width(num_scales - 1)
+    down = g.conv_relu(lowest, inputs, space.scale_width(num_scales), 3, stride=2)
+    if num_scales == 1:
+        return [g.conv_relu(lowest, inputs, space.width, 3), down]
+    return [*features, down]
+
+
+def _parallel(g: _Graph, features: list[str], space: SearchSpace) -> list[str]:
+    outputs = []
+    for scale, x in enumerate(features):
+        width = space.scale_width(scale)
+        body = g.conv(g.conv_relu(x, width, width, 3), width, width, 3)
+        outputs.append(g.node("Relu", g.node("Add", body, x)))
+    return outputs
+
+
+def _fusion(
+    g: _Graph, features: list[str], space: SearchSpace, num_outputs: int | None = None
+) -> list[str]:
+    outputs = []
+    for target in range(num_outputs or len(features)):
+        total = features[target]
+        for source in range(target):
+            total = g.node("Add", _descent(g, features[source], space, source, target), total)
+        lower = [
+            g.conv(x, space.scale_width(source), space.scale_width(target), 1)
+            for source, x in enumerate(features)
+            if source > target
+        ]
+        if lower:
+            total = g.node("Add", _upsampled_sum(g, lower), total)
+        outputs.append(g.node("Relu", total))
+    return outputs
+
+
+def _descent(g: _Graph, x: str, space: SearchSpace, source: int, target: int) -> str:
+    start, end = space.scale_width(source), space.scale_width(target)
+    for _ in range(target - source - 1):
+        x = g.conv_relu(x, start, start, 3, stride=2)
+    return g.conv(x, start, end, 3, stride=2)
+
+
+def _upsampled_sum(g: _Graph, lower: list[str]) -> str:
+    total = lower[-1]
+    for x in reversed(lower[:-1]):
+        total = g.node("Add", x, g.upsample(total))
+    return g.upsample(total)
+
+
+def _output_stage(g: _Graph, features: list[str], space: SearchSpace) -> str:
+    (x,) = _fusion(g, features, space, num_outputs=1)
+    x = g.conv(x, space.width, space.channels * space.stem**2, 1, bias=False)
+    if space.stem > 1:
+        x = g.node("DepthToSpace", x, blocksize=space.stem, mode="CRD")
+    return x
+
+
+_MODULES: Final = {"parallel": _parallel, "fusion": _fusion}

@@ -1,0 +1,112 @@
+"""The graph that is timed does the work of the file that is deployed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from clearer.export.graph import WEIGHTS_FILE, module_graph, network_graph, write_weights
+from clearer.export.to_onnx import untrained_file
+from clearer.space import Architecture, SearchSpace
+
+_DEFAULTS = {
+    "auto_pad": b"NOTSET",
+    "keep_aspect_ratio_policy": b"stretch",
+    "antialias": 0,
+    "extrapolation_value": 0.0,
+    "exclude_outside": 0,
+    "cubic_coeff_a": -0.75,
+}
+_INTEGER_OPS = {"Shape", "Squeeze", "Div", "Mul", "Concat"}
+
+
+def canonical(model: onnx.ModelProto) -> str:
+    """Hash of what a graph computes from its input: operators, attributes, shapes of weights.
+
+    Arithmetic on shapes is left out, and reshapes, which move no data.
+    """
+    shapes = {tensor.name: str(list(tensor.dims)) for tensor in model.graph.initializer}
+    made_by = {node.output[0]: node for node in model.graph.node}
+    known: dict[str, str] = {"input": "input", "": ""}
+
+    def hash_of(name: str) -> str:
+        if name not in known:
+            known[name] = shapes[name] if name in shapes else describe(made_by[name])
+        return known[name]
+
+    def describe(node: onnx.NodeProto) -> str:
+        if node.op_type in _INTEGER_OPS:
+            return "shape"
+        if node.op_type == "Reshape":
+            return hash_of(node.input[0])
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        own = sorted((k, v) for k, v in attributes.items() if _DEFAULTS.get(k) != v)
+        used = 1 if node.op_type in ("Pad", "Slice") else len(node.input)
+        inputs = [hash_of(name) for name in node.input[:used]]
+        text = f"{node.op_type}{own}{inputs}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    return hash_of("output")
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+@pytest.mark.parametrize("text", ["PF-FPF", "FF-PPP"])
+def test_equals_the_exported_file(stem: int, text: str) -> None:
+    space = SearchSpace(
+        width=4, columns=(2, 3), stem=stem, residual=stem == 1, channels=2 * stem - 1
+    )
+    architecture = Architecture.from_text(text, space)
+    exported = onnx.load_from_string(untrained_file(architecture))
+    assert canonical(onnx.load_from_string(network_graph(architecture))) == canonical(exported)
+
+
+def test_tells_architectures_apart() -> None:
+    space = SearchSpace(width=4, columns=(2,))
+    hashes = {canonical(onnx.load_from_string(network_graph(a))) for a in space.architectures()}
+    assert len(hashes) == 4
+
+
+Build = Callable[[SearchSpace], bytes]
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+def test_runs_at_any_size(tmp_path: Path, stem: int) -> None:
+    space = SearchSpace(width=6, stem=stem)
+    write_weights(tmp_path, space)
+    path = tmp_path / "network.onnx"
+    path.write_bytes(network_graph(Architecture.from_text("PFPF-FFFF-PPFF", space)))
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).random((2, 1, 37, 50), dtype=np.float32)
+    (restored,) = session.run(None, {"input": image})
+    assert restored.shape == image.shape
+    assert np.isfinite(restored).all()
+    assert np.abs(restored).max() > 1e-6
+
+
+@pytest.mark.parametrize("choice", ["parallel", "fusion"])
+def test_a_module_keeps_the_shapes_of_its_features(tmp_path: Path, choice: str) -> None:
+    space = SearchSpace(width=4, columns=(1, 1), stem=2)
+    write_weights(tmp_path, space)
+    path = tmp_path / "module.onnx"
+    path.write_bytes(module_graph(space, choice, 3, 33, 48))  # type: ignore[arg-type]
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    # 33 x 48 is padded to 40 x 48; the stem halves it.
+    shapes = [value.shape for value in session.get_inputs()]
+    assert shapes == [[1, 4, 20, 24], [1, 8, 10, 12], [1, 16, 5, 6]]
+    feed = {v.name: np.ones(v.shape, dtype=np.float32) for v in session.get_inputs()}
+    assert [list(output.shape) for output in session.run(None, feed)] == shapes
+
+
+def test_graphs_are_small_and_share_their_weights(tmp_path: Path) -> None:
+    space = SearchSpace()
+    write_weights(tmp_path, space)
+    assert len(network_graph(Architecture.from_text("PPPP-FPFP-PFFP", space))) < 100_000
+    assert (tmp_path / WEIGHTS_FILE).stat().st_size == 4 * 9 * 256 * 256
