@@ -6,15 +6,52 @@ disk follow from that list. 1 MAC = one multiply and one add.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from clearer.space import Architecture, SearchSpace
 
-__all__ = ["Conv", "CostTable", "Metric", "column_convs", "cost_table", "fixed_convs"]
+__all__ = [
+    "Conv",
+    "CostTable",
+    "Measurement",
+    "Metric",
+    "column_convs",
+    "cost_table",
+    "fixed_convs",
+    "gmacs_table",
+]
 
-Metric = Literal["params", "macs", "mb"]
+Metric = Literal["params", "macs", "mb", "gmacs", "ms"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """How a table of milliseconds was measured, and how far it can be trusted."""
+
+    space: SearchSpace
+    height: int
+    width: int
+    """Size of the image, in pixels."""
+    device: str
+    backend: str
+    version: str
+    precision: str
+    """In effect."""
+    threads: int
+    measured: str
+    """Date and time."""
+    num_rounds: int
+    spread: float
+    """Largest standard error of the medians behind the table, relative."""
+    error: float
+    """Mean relative error of the sum for a network that was left out of the fit."""
+    max_error: float
+    """Largest such error."""
+    modules_alone_ms: tuple[tuple[float, float], ...]
+    """(parallel, fusion) timed alone, from 2 scales up: with the copies around a module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +84,8 @@ class CostTable:
     fixed: float
     columns: tuple[tuple[float, float], ...]
     """(parallel, fusion) of each column, cell after cell."""
+    measurement: Measurement | None = None
+    """Of a table in ms."""
 
     def cost(self, architecture: Architecture) -> float:
         """Cost of one architecture, in ``unit``."""
@@ -130,14 +169,14 @@ def _file_mb(convs: list[Conv]) -> float:
     return (4 * floats + _GRAPH_BYTES_PER_CONV * len(convs)) / 1e6
 
 
-_MEASURES: Final[dict[Metric, tuple[str, Callable[[list[Conv]], float]]]] = {
+_MEASURES: Final[dict[str, tuple[str, Callable[[list[Conv]], float]]]] = {
     "params": ("parameters", _num_params),
     "macs": ("MACs per pixel", _macs_per_pixel),
     "mb": ("MB", _file_mb),
 }
 
 
-def cost_table(space: SearchSpace, metric: Metric) -> CostTable:
+def cost_table(space: SearchSpace, metric: Literal["params", "macs", "mb"]) -> CostTable:
     """Cost table of a space, computed from its definition.
 
     ``params`` counts trained parameters, ``macs`` multiply-accumulates per image pixel, ``mb`` the
@@ -156,4 +195,16 @@ def cost_table(space: SearchSpace, metric: Metric) -> CostTable:
         unit=unit,
         fixed=measure(fixed_convs(space)),
         columns=tuple((measure(parallel), measure(fusion)) for parallel, fusion in pairs),
+    )
+
+
+def gmacs_table(space: SearchSpace, height: int, width: int) -> CostTable:
+    """Multiply-accumulates of a whole image of one size, padding included, in units of 10**9."""
+    table = cost_table(space, "macs")
+    scale = math.prod(space.padded_size(height, width)) / 1e9
+    return CostTable(
+        metric="gmacs",
+        unit="GMACs",
+        fixed=table.fixed * scale,
+        columns=tuple((parallel * scale, fusion * scale) for parallel, fusion in table.columns),
     )

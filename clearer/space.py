@@ -76,6 +76,11 @@ class SearchSpace:
         """Image sides are padded to a multiple of this inside the network."""
         return int(self.stem * 2 ** (self.num_scales - 1))
 
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size that an image has inside the network."""
+        rows, columns = (-(-side // self.multiple) * self.multiple for side in (height, width))
+        return rows, columns
+
     def scale_width(self, scale: int) -> int:
         """Channels of a scale (0 is the finest)."""
         return int(self.width * 2**scale)

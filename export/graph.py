@@ -18,7 +18,14 @@ from onnx import TensorProto, helper
 from clearer.files import write_atomic
 from clearer.space import Architecture, Choice, SearchSpace
 
-__all__ = ["OPSET", "WEIGHTS_FILE", "module_graph", "network_graph", "write_weights"]
+__all__ = [
+    "OPSET",
+    "WEIGHTS_FILE",
+    "module_graph",
+    "module_shapes",
+    "network_graph",
+    "write_weights",
+]
 
 OPSET: Final = 20
 WEIGHTS_FILE: Final = "weights.bin"
@@ -143,12 +150,7 @@ def module_graph(
 ) -> bytes:
     """One column on ``num_scales`` scales, for images of one size: its features in and out."""
     g = _Graph()
-    step = space.multiple // space.stem
-    rows, columns = (-(-side // space.multiple) * step for side in (height, width))
-    shapes: list[list[str | int | None]] = [
-        [1, space.scale_width(scale), rows >> scale, columns >> scale]
-        for scale in range(num_scales)
-    ]
+    shapes = module_shapes(space, num_scales, height, width)
     inputs = [
         helper.make_tensor_value_info(f"input{scale}", TensorProto.FLOAT, shape)
         for scale, shape in enumerate(shapes)
@@ -159,6 +161,15 @@ def module_graph(
         for name, shape in zip(features, shapes, strict=True)
     ]
     return g.model(inputs, outputs)
+
+
+def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) -> list[list[int]]:
+    """Shapes of the features that a column works on, for images of one size, finest first."""
+    rows, columns = (side // space.stem for side in space.padded_size(height, width))
+    return [
+        [1, space.scale_width(scale), rows >> scale, columns >> scale]
+        for scale in range(num_scales)
+    ]
 
 
 def _pad(g: _Graph, image: str, height: str, width: str, multiple: int) -> str:

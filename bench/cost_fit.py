@@ -1,0 +1,222 @@
+"""A cost table from the times of whole networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.stats import spearmanr
+
+from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_errors
+from clearer.bench.plan import Entry, Plan, read_plan
+from clearer.cost import CostTable, Measurement
+from clearer.errors import InputError
+from clearer.files import read_json
+from clearer.space import Architecture, SearchSpace
+
+__all__ = ["Check", "collect", "fit_table"]
+
+_MIN_ROUNDS: Final = 3
+
+
+def fit_table(
+    space: SearchSpace, architectures: list[Architecture], ms: list[float]
+) -> tuple[float, list[tuple[float, float]]]:
+    """Fixed part and (parallel, fusion) of each number of scales, by least squares.
+
+    The times of whole networks are explained as a fixed part plus a time per module, all of them at
+    least 0, so that the sum of squared *relative* errors is smallest. Timing modules alone and
+    adding up predicts badly: alone, a module also pays for copying its inputs and outputs, and for
+    laying them out anew, which vanish inside a network (with OpenVINO and bf16 such sums were
+    wrong by a factor). Differences between pairs of networks that differ in one column are free of
+    that, but each carries the noise of two measurements; least squares uses all networks for
+    every module, and so the noise averages out.
+
+    Args:
+        space: Gives the number of cells.
+        architectures: Of this space or with other numbers of columns.
+        ms: Their times.
+    """
+    times = np.array(ms)
+    rows = np.array([_row(architecture) for architecture in architectures])
+    solution, _ = nnls(rows / times[:, None], np.ones(len(times)))
+    pairs = solution[1:].reshape(len(space.columns), 2)
+    return float(solution[0]), [(float(parallel), float(fusion)) for parallel, fusion in pairs]
+
+
+def _row(architecture: Architecture) -> list[float]:
+    """How often each unknown occurs: fixed part, then (parallel, fusion) per cell."""
+    counts = [(cell.count("parallel"), cell.count("fusion")) for cell in architecture.cells]
+    return [1.0, *(float(count) for pair in counts for count in pair)]
+
+
+def _left_out_errors(
+    space: SearchSpace, architectures: list[Architecture], ms: list[float]
+) -> NDArray[np.float64]:
+    """Relative error for each network of the space, predicted by a fit to all others."""
+    errors = []
+    for index, architecture in enumerate(architectures):
+        if architecture.space != space:
+            continue
+        others = [a for i, a in enumerate(architectures) if i != index]
+        fixed, pairs = fit_table(space, others, [t for i, t in enumerate(ms) if i != index])
+        solution = np.array([fixed, *np.array(pairs).ravel()])
+        errors.append(float(np.dot(_row(architecture), solution)) / ms[index] - 1)
+    return np.array(errors)
+
+
+def collect(folder: Path) -> tuple[CostTable, Check | None]:
+    """Cost table, and its check where networks for it were timed, from a folder of results.
+
+    Raises:
+        InputError: If there is no result, or it belongs to another plan or is damaged.
+    """
+    plan, sha256 = read_plan(folder)
+    path = folder / RESULT_FILE
+    if not path.exists():
+        raise InputError(
+            f"{path} is not there: run device_timer.py in {folder} on the device, and copy it back"
+        )
+    result = read_json(path)
+    try:
+        if result["plan_sha256"] != sha256:
+            raise InputError(
+                f"{path} was measured with other networks than those in {folder}: measure again"
+            )
+        rounds = [group["rounds"] for group in result["groups"]]
+        table = _table(plan, result, rounds)
+        return table, _check(plan, table, rounds)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{path} is damaged ({error}): measure again") from error
+
+
+def _table(plan: Plan, result: dict[str, Any], groups: list[list[list[float]]]) -> CostTable:
+    entries, rounds = plan.groups[0], groups[0]
+    if len(rounds) < _MIN_ROUNDS:
+        raise InputError(
+            f"{len(rounds)} rounds were measured, too few for a table: start the script again, "
+            "it goes on from there"
+        )
+    ms = _medians(entries, rounds)
+    networks = [entry for entry in entries if entry.kind == "network"]
+    architectures = [entry.architecture for entry in networks]
+    times = ms[: len(networks)]
+    fixed, pairs = fit_table(plan.space, architectures, times)
+    left_out = np.abs(_left_out_errors(plan.space, architectures, times))
+    alone = ms[len(networks) :]
+    return CostTable(
+        metric="ms",
+        unit="ms",
+        fixed=fixed,
+        columns=tuple(pairs[num_scales - 2] for num_scales in plan.space.column_scales()),
+        measurement=Measurement(
+            space=plan.space,
+            height=plan.height,
+            width=plan.width,
+            device=str(result["device"]),
+            backend=str(result["backend"]),
+            version=str(result["version"]),
+            precision=str(result["precision"]),
+            threads=int(result["threads"]),
+            measured=str(result["measured"]),
+            num_rounds=len(rounds),
+            # Of the networks alone: the table does not rest on modules that were timed alone.
+            spread=max(relative_errors(rounds)[: len(networks)]),
+            error=float(left_out.mean()),
+            max_error=float(left_out.max()),
+            modules_alone_ms=tuple(zip(alone[::2], alone[1::2], strict=True)),
+        ),
+    )
+
+
+def _medians(entries: tuple[Entry, ...], rounds: list[list[float]]) -> list[float]:
+    times = np.array(rounds, dtype=float)
+    if times.shape[1:] != (len(entries),) or not (np.isfinite(times).all() and (times > 0).all()):
+        raise ValueError("its times do not belong to its plan")
+    return drift_free_ms(rounds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """Networks that a table was not fitted to: predicted against measured."""
+
+    architectures: list[str]
+    measured_ms: list[float]
+    predicted_ms: list[float]
+    modules_alone_ms: list[float]
+    """Sum of the modules timed alone, with the fixed part that suits the first network."""
+    drift: float
+    """How far the reference network's time went from group to group, relative. The measured times
+    are scaled by it: the table is judged, not the machine."""
+
+    @property
+    def mape(self) -> float:
+        """Mean absolute error of the prediction, relative."""
+        return _mape(self.predicted_ms, self.measured_ms)
+
+    @property
+    def mape_modules_alone(self) -> float:
+        """Likewise, of the sum of modules alone."""
+        return _mape(self.modules_alone_ms, self.measured_ms)
+
+    @property
+    def rho(self) -> float:
+        """Spearman's rank correlation of predicted and measured."""
+        return float(spearmanr(self.predicted_ms, self.measured_ms).statistic)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "num_networks": len(self.architectures),
+            "mape": self.mape,
+            "max_error": float(np.max(np.abs(_errors(self.predicted_ms, self.measured_ms)))),
+            "rho": self.rho,
+            "mape_modules_alone": self.mape_modules_alone,
+            "drift": self.drift,
+            **{
+                name: getattr(self, name)
+                for name in ("architectures", "measured_ms", "predicted_ms", "modules_alone_ms")
+            },
+        }
+
+
+def _errors(predicted: list[float], measured: list[float]) -> NDArray[np.float64]:
+    errors: NDArray[np.float64] = np.array(predicted) / np.array(measured) - 1
+    return errors
+
+
+def _mape(predicted: list[float], measured: list[float]) -> float:
+    return float(np.abs(_errors(predicted, measured)).mean())
+
+
+def _check(plan: Plan, table: CostTable, groups: list[list[list[float]]]) -> Check | None:
+    if len(plan.groups) == 1:
+        return None
+    reference = _medians(plan.groups[0], groups[0])[0]
+    measured, architectures, drifts = [], [], []
+    for entries, rounds in zip(plan.groups[1:], groups[1:], strict=True):
+        ms = _medians(entries, rounds)
+        drifts.append(ms[0] / reference)
+        measured += [value / drifts[-1] for value in ms[1:]]
+        architectures += [entry.architecture for entry in entries[1:]]
+    alone = _alone_table(table)
+    shift = reference - alone.cost(plan.groups[0][0].architecture)
+    return Check(
+        architectures=[architecture.text for architecture in architectures],
+        measured_ms=measured,
+        predicted_ms=[table.cost(architecture) for architecture in architectures],
+        modules_alone_ms=[alone.cost(architecture) + shift for architecture in architectures],
+        drift=max(abs(drift - 1) for drift in drifts),
+    )
+
+
+def _alone_table(table: CostTable) -> CostTable:
+    """What the table would be if modules cost in a network what they cost alone."""
+    assert table.measurement is not None
+    pairs = table.measurement.modules_alone_ms
+    scales = table.measurement.space.column_scales()
+    return replace(table, columns=tuple(pairs[num_scales - 2] for num_scales in scales))

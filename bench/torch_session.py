@@ -1,0 +1,67 @@
+"""Networks and modules in torch, to be timed like those in a deployment runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from clearer.bench.device_timer import Session, processor_name
+from clearer.bench.plan import Entry
+from clearer.blocks import FusionModule, ParallelModule
+from clearer.network import RestorationNet
+from clearer.precision import Precision, autocast
+
+__all__ = ["open_torch"]
+
+
+def open_torch(
+    entry: Entry, shapes: Sequence[Sequence[int]], device: str, precision: Precision, threads: int
+) -> Session:
+    """A network or module with random weights in eager torch, channels last.
+
+    On a GPU a call copies its input there and its output back.
+
+    Args:
+        entry: What to load.
+        shapes: Of its inputs.
+        device: ``cpu`` or ``cuda``.
+        precision: Of the arithmetic.
+        threads: Of the CPU.
+
+    Raises:
+        RuntimeError: If there is no such device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("torch finds no CUDA device here")
+    torch.set_num_threads(threads)
+    module = _module(entry).eval().to(device)
+    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    is_network = entry.kind == "network"
+
+    def call(arrays: list[NDArray[np.float32]]) -> list[Tensor]:
+        with torch.inference_mode(), autocast(device, precision):
+            inputs = [
+                torch.from_numpy(array).to(device, memory_format=torch.channels_last)
+                for array in arrays
+            ]
+            outputs = [module(inputs[0])] if is_network else module(inputs)
+            return [output.float().cpu() for output in outputs]
+
+    info = {
+        "version": str(torch.__version__),
+        "device": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
+        "precision": precision,
+    }
+    return Session(call, [tuple(shape) for shape in shapes], info)
+
+
+def _module(entry: Entry) -> nn.Module:
+    if entry.kind == "network":
+        return RestorationNet(entry.architecture)
+    assert entry.num_scales is not None
+    kind = FusionModule if entry.choice == "fusion" else ParallelModule
+    return kind(entry.architecture.space, entry.num_scales)
