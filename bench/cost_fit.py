@@ -194,11 +194,17 @@ def _mape(predicted: list[float], measured: list[float]) -> float:
 
 
 def _check(plan: Plan, table: CostTable, groups: list[list[list[float]]]) -> Check | None:
-    if len(plan.groups) == 1:
+    # A measurement that was stopped may lack groups.
+    done = [
+        (entries, rounds)
+        for entries, rounds in zip(plan.groups[1:], groups[1:], strict=False)
+        if len(rounds) >= _MIN_ROUNDS
+    ]
+    if not done:
         return None
     reference = _medians(plan.groups[0], groups[0])[0]
     measured, architectures, drifts = [], [], []
-    for entries, rounds in zip(plan.groups[1:], groups[1:], strict=True):
+    for entries, rounds in done:
         ms = _medians(entries, rounds)
         drifts.append(ms[0] / reference)
         measured += [value / drifts[-1] for value in ms[1:]]

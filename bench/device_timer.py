@@ -325,7 +325,7 @@ def time_rounds(
     sessions: Sequence[Session],
     rounds: list[list[float]],
     seconds: float,
-    listener: Callable[[], None],
+    listener: Callable[[float], None],
 ) -> None:
     """Call all sessions in turn, round after round, until their medians are known well enough.
 
@@ -335,7 +335,7 @@ def time_rounds(
         sessions: What to time.
         rounds: Rounds that are known already, in ms; further ones are appended.
         seconds: Time for it, warm-up included; there are at least ``MIN_ROUNDS`` in any case.
-        listener: Called after each round.
+        listener: Called after each round with the share of the time that is used.
     """
     start = time.perf_counter()
     for session in sessions:
@@ -345,10 +345,11 @@ def time_rounds(
             turn += 1
     while True:
         rounds.append([round(session.run_ms(len(rounds)), 5) for session in sessions])
-        listener()
+        used = time.perf_counter() - start
+        listener(min(used / seconds, 1.0))
         if len(rounds) < MIN_ROUNDS:
             continue
-        worst, used = max(relative_errors(rounds)), time.perf_counter() - start
+        worst = max(relative_errors(rounds))
         is_known = len(rounds) >= ENOUGH_ROUNDS and worst < TARGET_ERROR
         if is_known or used > (seconds if worst < NOISY_ERROR else 2 * seconds):
             return
@@ -359,7 +360,7 @@ def run_plan(
     setting: dict[str, Any],
     open_entry: Callable[[dict[str, Any]], Session],
     seconds: float,
-    listener: Callable[[int, int, int], None],
+    listener: Callable[[float, int, int], None],
 ) -> dict[str, Any]:
     """Time all groups of a plan, and keep ``result.json`` up to date.
 
@@ -367,8 +368,8 @@ def run_plan(
         folder: With ``plan.json`` and the networks.
         setting: What the measurement depends on: backend, threads, precision.
         open_entry: Loads the network of an entry of the plan.
-        seconds: Time per group of networks.
-        listener: Called with (group, groups, rounds) after each round.
+        seconds: Time for the first group of networks; a third of it for each further one.
+        listener: Called with (done, groups, rounds) after each round; ``done`` counts groups.
 
     Returns:
         The content of ``result.json``.
@@ -385,18 +386,30 @@ def run_plan(
         if index == len(result["groups"]):
             result["groups"].append({"rounds": [], "finished": False})
         record = result["groups"][index]
+        # The table rests on the first group; the others only check it.
+        time_left = seconds if index == 0 else seconds / 3
         if not record["finished"]:
             _time_group(
                 folder,
                 result,
                 record,
                 [open_entry(entry) for entry in group],
-                seconds,
-                functools.partial(listener, index, len(groups)),
+                time_left,
+                functools.partial(_tell, listener, index, len(groups), record),
             )
     result["finished"] = True
     _save(folder, result)
     return result
+
+
+def _tell(
+    listener: Callable[[float, int, int], None],
+    index: int,
+    groups: int,
+    record: dict[str, Any],
+    share: float,
+) -> None:
+    listener(index + share, groups, len(record["rounds"]))
 
 
 def _time_group(
@@ -405,15 +418,15 @@ def _time_group(
     record: dict[str, Any],
     sessions: list[Session],
     seconds: float,
-    listener: Callable[[int], None],
+    listener: Callable[[float], None],
 ) -> None:
     """Time one group; whatever ends it, its rounds are saved."""
     result.update(sessions[0].info, measured=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     saved = time.monotonic()
 
-    def after_round() -> None:
+    def after_round(share: float) -> None:
         nonlocal saved
-        listener(len(record["rounds"]))
+        listener(share)
         if time.monotonic() - saved > SAVE_SECONDS:
             _save(folder, result)
             saved = time.monotonic()
@@ -447,7 +460,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--backend", choices=sorted(BACKENDS), required=True)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the CPU")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
-    parser.add_argument("--seconds", type=float, default=60.0, help="time per group of networks")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="time for the first group, which the table rests on",
+    )
     options = parser.parse_args(arguments)
     folder = Path(__file__).resolve().parent
     setting = {
@@ -462,8 +480,8 @@ def main(arguments: list[str] | None = None) -> None:
             options.backend, path, entry["inputs"], options.threads, options.precision
         )
 
-    def listener(group: int, groups: int, rounds: int) -> None:
-        print(f"\rgroup {group + 1} of {groups}, round {rounds} ", end="", file=sys.stderr)
+    def listener(done: float, groups: int, rounds: int) -> None:
+        print(f"\r{done / groups:4.0%}, round {rounds} ", end="", file=sys.stderr)
 
     try:
         run_plan(folder, setting, open_entry, options.seconds, listener)

@@ -13,14 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from clearer.bench.cost_fit import Check
 from clearer.bench.runners import Runner
+from clearer.cost import CostTable
 from clearer.evaluate import evaluation_pairs
 from clearer.files import write_atomic
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db
 from clearer.tasks import Denoise
 
-__all__ = ["plot_frontier", "plot_strip"]
+__all__ = ["plot_check", "plot_front", "plot_frontier", "plot_strip"]
 
 _OURS: Final = "#c2410c"
 _OTHERS: Final = "#475569"
@@ -105,3 +107,65 @@ def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:
     _, height, width = image.shape
     top, left = max(0, (height - _CROP) // 2), max(0, (width - _CROP) // 2)
     return image[:, top : top + _CROP, left : left + _CROP].transpose(1, 2, 0).clip(0, 1)
+
+
+def plot_check(path: Path, table: CostTable, check: Check) -> None:
+    """Predicted against measured milliseconds of networks that a table was not fitted to."""
+    m = table.measurement
+    assert m is not None
+    figure = Figure(figsize=(6, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    ends = [min(check.measured_ms) * 0.95, max(check.measured_ms) * 1.05]
+    axes.plot(ends, ends, color=_OTHERS, linewidth=1, label="predicted = measured")
+    axes.fill_between(
+        ends,
+        [0.95 * x for x in ends],
+        [1.05 * x for x in ends],
+        color=_OTHERS,
+        alpha=0.15,
+        label="within 5 %",
+    )
+    axes.plot(
+        check.measured_ms,
+        check.modules_alone_ms,
+        "x",
+        color=_OTHERS,
+        label=f"sum of modules timed alone: MAPE {check.mape_modules_alone:.1%}",
+    )
+    axes.plot(
+        check.measured_ms,
+        check.predicted_ms,
+        "o",
+        color=_OURS,
+        label=f"cost table: MAPE {check.mape:.1%}, Spearman's rho {check.rho:.3f}",
+    )
+    axes.grid(True, alpha=0.25)
+    axes.set_xlabel("measured, ms")
+    axes.set_ylabel("predicted, ms")
+    axes.legend(loc="best", fontsize=8)
+    axes.set_title(
+        f"{len(check.measured_ms)} networks, width {m.space.width}, stem {m.space.stem}, "
+        f"{m.height}x{m.width}\n{m.backend} {m.version}, {m.precision}, {m.threads} threads, "
+        f"{m.device}",
+        fontsize=9,
+    )
+    _save(figure, path)
+
+
+def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+    """What a search offers: cost against log-probability and, where known, PSNR."""
+    with_quality = rows[0]["supernet_psnr_db"] is not None
+    figure = Figure(figsize=(9 if with_quality else 5.5, 4), layout="constrained")
+    fields = {"log_probability": "log-probability", "supernet_psnr_db": "super-network, PSNR in dB"}
+    names = list(fields)[: 1 + with_quality]
+    for index, name in enumerate(names):
+        axes = figure.add_subplot(1, len(names), index + 1)
+        axes.plot([r["cost"] for r in rows], [r[name] for r in rows], "o-", color=_OTHERS)
+        for row in rows:
+            if row["architecture"] == chosen:
+                axes.plot(row["cost"], row[name], "o", color=_OURS, markersize=9, label=chosen)
+                axes.legend(loc="lower right", fontsize=8)
+        axes.grid(True, alpha=0.25)
+        axes.set_xlabel(unit)
+        axes.set_ylabel(fields[name])
+    _save(figure, path)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import platformdirs
+import torch
 
+from clearer.bench import device_timer
 from clearer.bench.cost_fit import Check, collect
 from clearer.bench.device_timer import (
     RESULT_FILE,
@@ -25,25 +27,32 @@ from clearer.bench.device_timer import (
 from clearer.bench.plan import Plan, read_plan, write_plan
 from clearer.bench.torch_session import open_torch
 from clearer.cost import CostTable
-from clearer.errors import ClearerError, require
+from clearer.errors import ClearerError, InputError, require
 from clearer.files import read_json
 from clearer.space import Architecture, SearchSpace
 
-__all__ = ["Backend", "Profile", "ProfileSettings", "is_noisy", "profile_space"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Profile",
+    "ProfileSettings",
+    "emit_plan",
+    "profile_space",
+    "this_device",
+    "version_here",
+]
 
 Backend = Literal["torch", "torch-cuda", "onnxruntime", "onnxruntime-cuda", "openvino", "tensorrt"]
-Listener = Callable[[int, int, int], None]
+Listener = Callable[[float, int, int], None]
+BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
 
-_PACKAGES: Final[dict[Backend, tuple[str, str]]] = {
+_PACKAGES: Final[dict[str, tuple[str, str]]] = {
     "onnxruntime": ("onnxruntime", "cpu"),
     "onnxruntime-cuda": ("onnxruntime", "gpu"),
     "openvino": ("openvino", "openvino"),
     "tensorrt": ("tensorrt", "trt"),
 }
 """Module of each optional backend, and the extra that installs it."""
-_NOISY: Final = 0.03
-_MAX_SECONDS: Final = 60.0
-"""Per group of networks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,18 +78,13 @@ class Profile:
     is_cached: bool
 
 
-def is_noisy(table: CostTable) -> bool:
-    """Whether the times behind a table spread too much to be trusted."""
-    return table.measurement is not None and table.measurement.spread > _NOISY
-
-
 def profile_space(
     settings: ProfileSettings,
     listener: Listener,
     *,
     check: Sequence[Architecture] = (),
     force: bool = False,
-    max_seconds: float = _MAX_SECONDS,
+    max_seconds: float,
 ) -> Profile:
     """Measure a space, or take what was measured with the same device, versions and settings.
 
@@ -88,10 +92,10 @@ def profile_space(
 
     Args:
         settings: What to measure, with what.
-        listener: Called with (group, groups, rounds) after each round.
+        listener: Called with (groups done, groups, rounds) after each round.
         check: Networks to compare the table's predictions with.
         force: Measure anew.
-        max_seconds: Time per group of networks.
+        max_seconds: Time for the networks that the table rests on.
 
     Raises:
         ClearerError: If the backend is missing or fails.
@@ -115,6 +119,20 @@ def profile_space(
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ClearerError(f"{settings.backend} failed while it was measured: {reason}") from error
     return Profile(*collect(folder), folder, is_cached=False)
+
+
+def emit_plan(
+    folder: Path, space: SearchSpace, height: int, width: int, check: Sequence[Architecture]
+) -> None:
+    """Write what another device needs to measure a space: networks, weights, plan and script.
+
+    Raises:
+        InputError: If the folder exists and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists: give --emit a new folder")
+    write_plan(folder, Plan.make(space, height, width, check))
+    shutil.copy(device_timer.__file__, folder / "device_timer.py")
 
 
 def _require_backend(backend: Backend) -> None:
@@ -144,9 +162,26 @@ def _opener(folder: Path, settings: ProfileSettings) -> Callable[[dict[str, Any]
     )
 
 
+def this_device(backend: str) -> str:
+    """Name of the processor here that a backend computes on; empty if there is none."""
+    if backend not in ("torch-cuda", "onnxruntime-cuda", "tensorrt"):
+        return processor_name()
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+
+
+def version_here(backend: str) -> str:
+    """Version of the runtime that is installed here; empty if it is not."""
+    if backend in ("torch", "torch-cuda"):
+        return str(torch.__version__)
+    try:
+        module = importlib.import_module(_PACKAGES[backend][0])
+    except (ImportError, KeyError):
+        return ""
+    return str(module.__version__).split("-")[0]
+
+
 def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> Path:
     """Named by all that the measurement depends on."""
-    package = _PACKAGES.get(settings.backend, ("torch", ""))[0]
     identity = {
         "schema_version": SCHEMA_VERSION,
         "space": settings.space.to_dict(),
@@ -154,23 +189,13 @@ def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> P
         "backend": settings.backend,
         "precision": settings.precision,
         "threads": settings.threads,
-        "device": processor_name(),
-        "version": _version(package),
+        "device": this_device(settings.backend),
+        "version": version_here(settings.backend),
         "check": [architecture.text for architecture in check],
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     root = Path(platformdirs.user_cache_dir("clearer")) / "profiles"
     return root / f"{settings.backend}-{settings.precision}-w{settings.space.width}-{digest}"
-
-
-def _version(package: str) -> str:
-    names = [package, f"{package}-gpu", f"{package}-cu13"]
-    for name in names:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return "unknown"
 
 
 def _is_finished(folder: Path) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["open_torch"]
 
 
 def open_torch(
-    entry: Entry, shapes: Sequence[Sequence[int]], device: str, precision: Precision, threads: int
+    entry: Entry, shapes: Sequence[Sequence[int]], device: str, precision: str, threads: int
 ) -> Session:
     """A network or module with random weights in eager torch, channels last.
 
@@ -40,10 +40,11 @@ def open_torch(
     torch.set_num_threads(threads)
     module = _module(entry).eval().to(device)
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    arithmetic: Precision = "bf16" if precision == "bf16" else "fp32"
     is_network = entry.kind == "network"
 
     def call(arrays: list[NDArray[np.float32]]) -> list[Tensor]:
-        with torch.inference_mode(), autocast(device, precision):
+        with torch.inference_mode(), autocast(device, arithmetic):
             inputs = [
                 torch.from_numpy(array).to(device, memory_format=torch.channels_last)
                 for array in arrays
@@ -54,7 +55,7 @@ def open_torch(
     info = {
         "version": str(torch.__version__),
         "device": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
-        "precision": precision,
+        "precision": arithmetic,
     }
     return Session(call, [tuple(shape) for shape in shapes], info)
 

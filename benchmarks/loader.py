@@ -14,8 +14,10 @@ import time
 import numpy as np
 import torch
 
+from clearer.cost_source import CostSource
 from clearer.data import load_splits
 from clearer.device import device_name
+from clearer.export.to_onnx import file_mb
 from clearer.losses import restoration_loss
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
@@ -34,6 +36,10 @@ def main() -> None:
         color="gray",
         data=None,
         budgets=(),
+        image_size=(256, 256),
+        costs=CostSource((256, 256), file_mb),
+        strategy="gradient",
+        num_seeds=1,
         seed=0,
         device="cpu",
         precision="auto",

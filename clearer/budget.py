@@ -1,37 +1,41 @@
-"""Hard budgets: which width can meet them, and the most probable architecture that does."""
+"""Hard budgets: which space can meet them, and the best architecture of it that does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from clearer.cost import CostTable, cost_table
+from clearer.cost import CostTable, Metric
+from clearer.cost_source import CostSource
 from clearer.errors import InputError
 from clearer.space import CHOICES, Architecture, SearchSpace
 
 __all__ = [
+    "METRICS",
     "Budget",
-    "BudgetCheck",
-    "Decision",
     "budget_position",
     "check_budgets",
     "choose_architecture",
-    "decide",
-    "fit_width",
+    "fit_space",
+    "random_architecture",
 ]
 
-MeasureMB = Callable[[Architecture], float]
-"""Size in MB of the file that an architecture is exported to."""
+METRICS: Final[tuple[Metric, ...]] = ("mb", "ms", "gmacs", "params")
+"""What a budget can limit."""
+_UNITS: Final = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}
 
-_WIDTHS: Final = range(32, 1, -2)
+_WIDTHS: Final = tuple(range(32, 1, -2))
 # Near the edge of what a space spans nearly all choices are forced, and there is nothing to search.
 _MIN_POSITION: Final = 0.25
-_MAX_CORRECTIONS: Final = 8
+# Below it, more channels at half the resolution are the better use of a budget.
+_MIN_WIDTH: Final = 8
+_MAX_DRAWS: Final = 200_000
 # An estimated size nearer than this to the limit is measured before the search, not after.
 _TRUSTED_ESTIMATE: Final = 0.85
 
@@ -44,11 +48,14 @@ class Budget:
         InputError: If the limit is not positive and finite.
     """
 
-    metric: Literal["mb", "params"]
-    """``mb``: 10**6 bytes of the fp32 ONNX file; ``params``: trained parameters."""
+    metric: Metric
+    """``mb``: 10**6 bytes of the fp32 ONNX file; ``ms``: milliseconds per image on a device;
+    ``gmacs``: 10**9 multiply-accumulates per image; ``params``: trained parameters."""
     limit: float
 
     def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise InputError(f"unknown budget {self.metric!r}: use one of {', '.join(METRICS)}")
         if not 0 < self.limit < float("inf"):
             raise InputError(f"{self.option} must be a finite number above 0, got {self.limit:g}")
 
@@ -59,30 +66,70 @@ class Budget:
 
     def text(self, value: float) -> str:
         """A value in the unit of the budget, for people."""
-        return f"{value:.3f} MB" if self.metric == "mb" else f"{value:,.0f} parameters"
+        digits = f"{value:,.0f}" if self.metric == "params" else f"{value:.3f}"
+        return f"{digits} {_UNITS[self.metric]}"
 
 
-def fit_width(space: SearchSpace, budgets: Sequence[Budget]) -> SearchSpace:
-    """The space with the largest even width, at most 32, that leaves the search a choice.
+def fit_space(
+    space: SearchSpace,
+    budgets: Sequence[Budget],
+    costs: CostSource,
+    *,
+    width: int | None = None,
+    stem: int | None = None,
+) -> SearchSpace:
+    """The space with the width and stem that suit the budgets, where they are not given.
 
-    That is: for which each budget lies at least a quarter of the way from the cheapest to the
-    dearest architecture. Where no width is that narrow, the narrowest.
+    The width is the largest even one, at most 32, that leaves the search a choice: for which each
+    budget lies at least a quarter of the way from the cheapest to the dearest architecture. Where
+    no width is that narrow, the narrowest. The stem is 1, unless the width would then be less than
+    8 and a stem of 2 allows more.
+
+    Args:
+        space: Gives the rest, and the stem where there is no budget.
+        budgets: What has to be met.
+        costs: Where costs come from.
+        width: The user's choice.
+        stem: The user's choice.
     """
-    for width in _WIDTHS:
-        candidate = replace(space, width=width)
-        if all(budget_position(candidate, b) >= _MIN_POSITION for b in budgets):
-            return candidate
-    return replace(space, width=_WIDTHS[-1])
+    if stem is not None or not budgets:
+        return _fit_width(replace(space, stem=stem or space.stem), budgets, costs, width)
+    first, second = (replace(space, stem=s) for s in (1, 2))
+    if width is not None:
+        first, second = replace(first, width=width), replace(second, width=width)
+        return first if _is_roomy(first, budgets, costs) else second
+    fitted = _fit_width(first, budgets, costs, None)
+    if fitted.width >= _MIN_WIDTH:
+        return fitted
+    halved = _fit_width(second, budgets, costs, None)
+    return halved if halved.width > fitted.width else fitted
 
 
-def budget_position(space: SearchSpace, budget: Budget) -> float:
+def _fit_width(
+    space: SearchSpace, budgets: Sequence[Budget], costs: CostSource, width: int | None
+) -> SearchSpace:
+    if width is not None:
+        return replace(space, width=width)
+    # The wider, the dearer: bisection needs few widths, each of which may have to be measured.
+    index = bisect_left(
+        _WIDTHS, True, key=lambda w: _is_roomy(replace(space, width=w), budgets, costs)
+    )
+    return replace(space, width=_WIDTHS[min(index, len(_WIDTHS) - 1)])
+
+
+def _is_roomy(space: SearchSpace, budgets: Sequence[Budget], costs: CostSource) -> bool:
+    return all(budget_position(space, budget, costs) >= _MIN_POSITION for budget in budgets)
+
+
+def budget_position(space: SearchSpace, budget: Budget, costs: CostSource) -> float:
     """Where a budget lies between the cheapest (0) and the dearest (1) architecture."""
-    table = cost_table(space, budget.metric)
-    return (budget.limit - table.cheapest) / (table.dearest - table.cheapest)
+    cheapest, dearest = costs.span(space, budget.metric)
+    limit = budget.limit / (1 + costs.margin(budget.metric))
+    return (limit - cheapest) / (dearest - cheapest)
 
 
 def check_budgets(
-    space: SearchSpace, budgets: Sequence[Budget], measure_mb: MeasureMB
+    space: SearchSpace, budgets: Sequence[Budget], costs: CostSource
 ) -> list[CostTable]:
     """Cost tables of the budgets, once it is certain that each can be met on its own.
 
@@ -94,16 +141,18 @@ def check_budgets(
     """
     tables = []
     for budget in budgets:
-        table = cost_table(space, budget.metric)
-        if budget.metric == "mb" and table.cheapest > _TRUSTED_ESTIMATE * budget.limit:
-            table = _corrected(table, _cheapest(space, table), measure_mb)
-        if table.cheapest > budget.limit:
-            narrower = space.width > _WIDTHS[-1]
-            help_ = f"lower or leave out --width {space.width}, or " if narrower else ""
+        table = costs.table(space, budget.metric)
+        limit = budget.limit / (1 + costs.margin(budget.metric))
+        if budget.metric == "mb" and table.cheapest > _TRUSTED_ESTIMATE * limit:
+            table = _corrected(table, _cheapest(space, table), costs)
+        if table.cheapest > limit:
+            helps = [f"lower or leave out --width {space.width}"] * (space.width > _WIDTHS[-1])
+            helps += ["give --stem 2"] * (budget.metric in ("ms", "gmacs") and space.stem == 1)
+            smallest = budget.text(table.cheapest * (1 + costs.margin(budget.metric)))
             raise InputError(
                 f"no network fits {budget.option} {budget.limit:g}: the smallest possible "
-                f"(width {space.width}, {_cheapest(space, table).text}) has "
-                f"{budget.text(table.cheapest)}; {help_}raise {budget.option}"
+                f"(width {space.width}, stem {space.stem}, {_cheapest(space, table).text}) has "
+                f"{smallest}; {', or '.join([*helps, f'raise {budget.option}'])}"
             )
         tables.append(table)
     return tables
@@ -114,9 +163,11 @@ def _cheapest(space: SearchSpace, table: CostTable) -> Architecture:
     return Architecture(space=space, choices=picks)
 
 
-def _corrected(table: CostTable, architecture: Architecture, measure: MeasureMB) -> CostTable:
+def _corrected(table: CostTable, architecture: Architecture, costs: CostSource) -> CostTable:
     """The table with its fixed part moved, so that it is right for one architecture."""
-    return replace(table, fixed=table.fixed + measure(architecture) - table.cost(architecture))
+    measured = costs.measure(architecture, table.metric)
+    assert measured is not None
+    return replace(table, fixed=table.fixed + measured - table.cost(architecture))
 
 
 def choose_architecture(
@@ -165,85 +216,21 @@ def choose_architecture(
         excluded.append(LinearConstraint(1 - 2 * fused, lb=1 - fused.sum()))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BudgetCheck:
-    """How an architecture meets a budget: what the table said, and what it is."""
+def random_architecture(
+    space: SearchSpace, seed: int, tables: Sequence[CostTable], limits: Sequence[float]
+) -> Architecture | None:
+    """An architecture drawn uniformly from those that meet all limits; None if none was found.
 
-    metric: str
-    limit: float
-    predicted: float
-    measured: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
-    """The architecture that a search ends with, and how it meets its budgets."""
-
-    architecture: Architecture
-    argmax: Architecture
-    """What the op weights alone would have chosen."""
-    op_weights: list[list[float]]
-    """(parallel, fusion) of each column at the end of the search."""
-    budgets: list[BudgetCheck]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; an :class:`Architecture` can be read from it."""
-        margins = [abs(parallel - fusion) for parallel, fusion in self.op_weights]
-        return {
-            **self.architecture.to_dict(),
-            "hash": self.architecture.hash,
-            "argmax": self.argmax.text,
-            "op_weights": self.op_weights,
-            "margins": margins,
-            "params": cost_table(self.architecture.space, "params").cost(self.architecture),
-            "macs_per_pixel": cost_table(self.architecture.space, "macs").cost(self.architecture),
-            "budgets": [asdict(check) for check in self.budgets],
-        }
-
-
-def decide(
-    space: SearchSpace,
-    log_op_weights: NDArray[np.float64],
-    budgets: Sequence[Budget],
-    tables: Sequence[CostTable],
-    measure_mb: MeasureMB,
-) -> Decision:
-    """Choose an architecture and check it against its real file.
-
-    Where the file is over the limit, the fixed part of the table is corrected by the error and the
-    choice repeated.
-
-    Raises:
-        InputError: If no architecture meets all budgets together.
+    Args:
+        space: Where to draw from.
+        seed: Of the draws: the same seed and limits give the same architecture.
+        tables: A cost table per limit.
+        limits: Upper limits, in the units of the tables.
     """
-    tables = list(tables)
-    limits = [budget.limit for budget in budgets]
-    for _ in range(_MAX_CORRECTIONS):
-        chosen = choose_architecture(space, log_op_weights, tables, limits)
-        if chosen is None:
-            break
-        rows = []
-        for index, (budget, table) in enumerate(zip(budgets, tables, strict=True)):
-            predicted = table.cost(chosen)
-            measured = measure_mb(chosen) if budget.metric == "mb" else predicted
-            if measured > budget.limit:
-                tables[index] = replace(table, fixed=table.fixed + measured - predicted)
-            rows.append(
-                BudgetCheck(
-                    metric=budget.metric,
-                    limit=budget.limit,
-                    predicted=predicted,
-                    measured=measured,
-                )
-            )
-        if all(row.measured <= row.limit for row in rows):
-            return Decision(
-                architecture=chosen,
-                argmax=Architecture(
-                    space=space, choices=tuple(CHOICES[i] for i in log_op_weights.argmax(axis=1))
-                ),
-                op_weights=np.exp(log_op_weights).round(6).tolist(),
-                budgets=rows,
-            )
-    wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
-    raise InputError(f"no architecture meets {wanted} together at width {space.width}: raise one")
+    rng = np.random.default_rng(seed)
+    for _ in range(_MAX_DRAWS):
+        picks = rng.integers(2, size=space.num_columns)
+        architecture = Architecture(space=space, choices=tuple(CHOICES[pick] for pick in picks))
+        if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
+            return architecture
+    return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.box import SIMPLE
@@ -21,21 +22,30 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from clearer.cost import CostTable
     from clearer.data import Splits
     from clearer.progress import Listener
     from clearer.progress import Progress as LoopProgress
     from clearer.run import Run
     from clearer.settings import RunSettings
+    from clearer.space import Architecture
 
 __all__ = [
+    "cost_file_name",
+    "describe_cost_table",
     "describe_decision",
     "describe_images",
     "describe_settings",
     "loop_bars",
+    "num_cores",
+    "print_architecture",
     "print_bench",
+    "print_cost_table",
     "print_export",
+    "print_front",
     "print_quality",
     "progress_bar",
+    "round_bars",
     "say",
     "status",
     "warn",
@@ -98,14 +108,88 @@ def describe_images(splits: Splits, color: str) -> None:
 
 
 def describe_decision(decision: dict[str, Any]) -> None:
-    """The content of ``architecture.json`` in a line."""
-    units = {"mb": "MB", "params": "parameters"}
-    met = [
-        f"{b['measured']:,.4g} of {b['limit']:,.4g} {units[b['metric']]}"
-        for b in decision["budgets"]
-    ]
-    sizes = ", ".join([f"{decision['params']:,.0f} parameters", *met])
-    say(f"architecture {decision['choices']}, {sizes}")
+    """The content of ``architecture.json`` in a few lines."""
+    say(f"architecture {decision['choices']}, {decision['params']:,.0f} parameters")
+    units = {"mb": "MB", "params": "parameters", "ms": "ms", "gmacs": "GMACs"}
+    for b in decision["budgets"]:
+        measured = (
+            "not measured here" if b["measured"] is None else f"measured {b['measured']:,.4g}"
+        )
+        say(
+            f"  {units[b['metric']]}: predicted {b['predicted']:,.4g}, {measured}, "
+            f"limit {b['limit']:,.4g}"
+        )
+    if len(decision.get("seeds", [])) > 1:
+        texts = ", ".join(decision["seeds"])
+        say(f"  {len(decision['seeds'])} searches lean to {texts}")
+        say(f"  they agree in {decision['agreement']:.0%} of the columns")
+
+
+def describe_cost_table(table: CostTable) -> None:
+    """Where milliseconds come from, in a line."""
+    m = table.measurement
+    assert m is not None
+    say(
+        f"milliseconds: {m.backend} {m.version}, {m.precision}, {m.threads} threads, {m.device}, "
+        f"{m.height}x{m.width}, {m.measured}; error of the sum {m.error:.1%}, at most "
+        f"{m.max_error:.1%}; from {table.cheapest:.2f} to {table.dearest:.2f} ms"
+    )
+    _warn_of_noise(table)
+
+
+def _warn_of_noise(table: CostTable) -> None:
+    assert table.measurement is not None
+    if table.measurement.is_noisy:
+        say(
+            f"warning: the times spread by {table.measurement.spread:.1%}: the machine is too busy "
+            "for a table to be trusted; measure again with clearer profile --force"
+        )
+
+
+def cost_file_name(table: CostTable) -> str:
+    """Default name of the file of a cost table."""
+    m = table.measurement
+    assert m is not None
+    stem = f"-stem{m.space.stem}" if m.space.stem > 1 else ""
+    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{stem}-{m.height}x{m.width}.json"
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str) -> None:
+    """Modules and their milliseconds, and how good the sum predicts."""
+    m = table.measurement
+    assert m is not None
+    shown = Table(
+        title=f"{m.backend} {m.version}, {m.precision}, {m.threads} threads; {m.height}x{m.width}",
+        caption=f"{m.device}; {source}",
+        box=SIMPLE,
+    )
+    shown.add_column("column on")
+    for header in ("parallel, ms", "fusion, ms", "alone: par.", "fus."):
+        shown.add_column(header, justify="right")
+    scales = m.space.column_scales()
+    for number, alone in zip(sorted(set(scales)), m.modules_alone_ms, strict=True):
+        pair = table.columns[scales.index(number)]
+        cells = [f"{value:.2f}" for value in (*pair, *alone)]
+        shown.add_row(f"{number} scales", *cells)
+    shown.add_row("all else", f"{table.fixed:.2f}")
+    Console().print(shown)
+    say(
+        f"networks from {table.cheapest:.2f} to {table.dearest:.2f} ms; a network left out of the "
+        f"fit is predicted within {m.error:.1%} (at most {m.max_error:.1%}); {m.num_rounds} "
+        f"rounds, spread {m.spread:.1%}"
+    )
+    if check is not None:
+        say(
+            f"check on {check['num_networks']} further networks: mean error (MAPE) "
+            f"{check['mape']:.1%}, largest {check['max_error']:.1%}, Spearman's rho "
+            f"{check['rho']:.3f}; sums of modules timed alone: {check['mape_modules_alone']:.1%}"
+        )
+    _warn_of_noise(table)
 
 
 def progress_bar() -> Progress:
@@ -139,6 +223,18 @@ def loop_bars(settings: RunSettings) -> Iterator[Listener]:
         yield listener
 
 
+@contextlib.contextmanager
+def round_bars() -> Iterator[Callable[[float, int, int], None]]:
+    """Progress of timing, group by group."""
+    with progress_bar() as progress:
+        task = progress.add_task("timing", total=None, note="")
+
+        def listener(done: float, groups: int, rounds: int) -> None:
+            progress.update(task, completed=done, total=groups, note=f"round {rounds}")
+
+        yield listener
+
+
 def _note(settings: RunSettings, record: dict[str, Any]) -> str:
     """The newest line of a log in a few words."""
     if "val_psnr_db" in record:
@@ -159,6 +255,38 @@ def _leaning(op_weights: list[list[float]]) -> str:
         letter = "p" if parallel >= fusion else "f"
         letters.append(letter.upper() if abs(parallel - fusion) > _DECIDED else letter)
     return "".join(letters)
+
+
+def print_architecture(architecture: Architecture, decision: dict[str, Any]) -> None:
+    """The columns of a network as a drawing: a line per scale, finest first."""
+    describe_decision(decision)
+    space = architecture.space
+    for scale in range(space.num_scales):
+        cells = []
+        for index, choices in enumerate(architecture.cells):
+            is_there = scale < index + 2
+            marks = {"parallel": "--[ ]--", "fusion": "--(+)--"}
+            cells.append("".join(marks[c] if is_there else " " * 7 for c in choices))
+        print(f"1/{space.stem * 2**scale:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
+    print("[ ] parallel: a residual block per scale   (+) fusion: each scale sums all scales")
+
+
+def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+    """Table of what a search offers."""
+    table = Table(box=SIMPLE)
+    table.add_column("architecture", no_wrap=True)
+    for header in (unit, "log-probability"):
+        table.add_column(header, justify="right")
+    with_quality = rows[0]["supernet_psnr_db"] is not None
+    if with_quality:
+        table.add_column("super-network, dB", justify="right")
+    for row in rows:
+        cells = [f"{row['cost']:,.4g}", f"{row['log_probability']:.3f}"]
+        if with_quality:
+            cells.append(f"{row['supernet_psnr_db']:.2f}")
+        mark = " <- this run" if row["architecture"] == chosen else ""
+        table.add_row(row["architecture"] + mark, *cells)
+    Console().print(table)
 
 
 def print_quality(title: str, rows: dict[str, dict[str, float]]) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "gmacs_table",
 ]
 
+_NOISY_SPREAD: Final = 0.03
 Metric = Literal["params", "macs", "mb", "gmacs", "ms"]
 
 
@@ -52,6 +53,11 @@ class Measurement:
     """Largest such error."""
     modules_alone_ms: tuple[tuple[float, float], ...]
     """(parallel, fusion) timed alone, from 2 scales up: with the copies around a module."""
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether the times spread too much for the table to be trusted."""
+        return self.spread > _NOISY_SPREAD
 
 
 @dataclass(frozen=True, slots=True)

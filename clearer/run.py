@@ -10,7 +10,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from clearer import __version__
 from clearer.device import device_name
@@ -39,6 +41,7 @@ class Run:
         self.config = path / "config.json"
         self.search_log = path / "search.jsonl"
         self.architecture = path / "architecture.json"
+        self.cost = path / "cost.json"
         self.train_log = path / "train.jsonl"
         self.weights = path / "weights.safetensors"
         self.last_weights = path / "last.safetensors"
@@ -120,6 +123,31 @@ class Run:
             return Architecture.from_dict(read_json(self.architecture))
         except InputError as error:
             raise InputError(f"{self.architecture}: {error}") from error
+
+    def seed_run(self, seed: int) -> Run:
+        """Folder inside this one for the search with a further seed."""
+        run = Run(self.path / f"seed-{seed}")
+        run.path.mkdir(exist_ok=True)
+        return run
+
+    def op_weights(self) -> NDArray[np.float64]:
+        """Final op weights of the search, shape ``(K, 2)``: (parallel, fusion).
+
+        Raises:
+            InputError: If the run was not searched by gradient, or its file is damaged.
+        """
+        architecture = self.read_architecture()
+        data = read_json(self.architecture)
+        if data.get("strategy") != "gradient":
+            raise InputError(f"{self.path} has no op weights: it was not searched by gradient")
+        try:
+            weights = np.array(data["op_weights"], dtype=float)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.architecture} is damaged: op_weights") from error
+        is_valid = weights.shape == (architecture.space.num_columns, 2)
+        if not (is_valid and np.isfinite(weights).all() and (weights >= 0).all()):
+            raise InputError(f"{self.architecture} is damaged: op_weights")
+        return weights
 
 
 def _new_folder() -> Path:

@@ -178,9 +178,12 @@ def search(
                 _set_requires_grad(weights, False)
                 alpha_res = restoration(alpha_batches.batch(iteration), supernet.op_weights())
                 loss_arch, loss_comp = architecture_loss(supernet.alpha), costs.loss(supernet.alpha)
-                alpha_loss = search_loss(alpha_res, loss_arch, loss_comp, s.lambda_arch, 1.0)
+                # Equation (2); only the first term has to go back through the super-network.
+                others = search_loss(
+                    torch.zeros_like(alpha_res), loss_arch, loss_comp, s.lambda_arch, 1.0
+                )
                 supernet.alpha.grad = _alpha_gradient(
-                    alpha_loss, alpha_res, supernet.alpha, center=s.center_gradient
+                    alpha_res, others, supernet.alpha, center=s.center_gradient
                 )
                 alpha_optimizer.step()
                 _set_requires_grad(weights, True)
@@ -227,13 +230,12 @@ def _weight_optimizer(
     return torch.optim.Adam(weights, lr=s.learning_rate, weight_decay=s.weight_decay)
 
 
-def _alpha_gradient(loss: Tensor, loss_res: Tensor, alpha: Tensor, *, center: bool) -> Tensor:
-    """Gradient of equation (2); of L_Res, where asked for, without what all columns share."""
-    (gradient,) = torch.autograd.grad(loss, alpha, retain_graph=center)
+def _alpha_gradient(loss_res: Tensor, others: Tensor, alpha: Tensor, *, center: bool) -> Tensor:
+    """Gradient of ``loss_res + others``; of L_Res, where asked for, without what columns share."""
+    (gradient,) = torch.autograd.grad(loss_res, alpha)
     if center:
-        (gradient_res,) = torch.autograd.grad(loss_res, alpha)
-        gradient = gradient - gradient_res.mean(dim=0)
-    return gradient
+        gradient = gradient - gradient.mean(dim=0)
+    return gradient + torch.autograd.grad(others, alpha)[0]
 
 
 def _set_requires_grad(parameters: list[torch.nn.Parameter], value: bool) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from clearer.budget import Budget
 from clearer.errors import InputError
@@ -14,7 +14,9 @@ from clearer.images import Color
 from clearer.space import PAPER_SPACE, SearchSpace
 from clearer.tasks import Denoise
 
-__all__ = ["PRESETS", "Preset", "RunSettings", "SearchSettings", "TrainSettings"]
+__all__ = ["PRESETS", "Preset", "RunSettings", "SearchSettings", "Strategy", "TrainSettings"]
+
+Strategy = Literal["gradient", "random"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +166,11 @@ class RunSettings:
     """Folder of pictures; None for the built-in ones."""
     space: SearchSpace
     budgets: tuple[Budget, ...]
+    image_size: tuple[int, int]
+    """(height, width) that budgets in milliseconds and GMACs are meant for."""
+    strategy: Strategy
+    num_seeds: int
+    """Searches, with one seed after the other, whose op weights are averaged."""
     search: SearchSettings
     train: TrainSettings
     seed: int
@@ -189,16 +196,20 @@ class RunSettings:
                 _check_types(data[name], example)
             if data["color"] not in ("gray", "rgb"):
                 raise InputError(f"color must be gray or rgb, not {data['color']!r}")
+            if data["strategy"] not in get_args(Strategy):
+                raise InputError(f"unknown strategy {data['strategy']!r}")
+            height, width = data["image_size"]
             return cls(
                 **{
                     **data,
                     "task": Denoise(**data["task"]),
                     "data": None if data["data"] is None else Path(data["data"]),
                     "space": SearchSpace.from_dict(data["space"]),
+                    "image_size": (int(height), int(width)),
                     "budgets": tuple(Budget(**budget) for budget in data["budgets"]),
                     "search": SearchSettings(**data["search"]),
                     "train": TrainSettings(**data["train"]),
                 }
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the settings of a run: {error}") from error

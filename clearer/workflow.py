@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from clearer.budget import Budget, MeasureMB, check_budgets, decide, fit_width
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.budget import (
+    Budget,
+    check_budgets,
+    choose_architecture,
+    fit_space,
+    random_architecture,
+)
+from clearer.cost import CostTable
+from clearer.cost_source import CostSource
 from clearer.data import Splits, partition
+from clearer.decision import Choose, decide
 from clearer.device import resolve_device
 from clearer.errors import InputError
 from clearer.evaluate import check_evaluation_size
@@ -18,11 +31,26 @@ from clearer.precision import fastest_precision
 from clearer.progress import Listener
 from clearer.run import Run
 from clearer.search import search
-from clearer.settings import PRESETS, Preset, RunSettings, SearchSettings, TrainSettings
-from clearer.space import Architecture
+from clearer.settings import (
+    PRESETS,
+    Preset,
+    RunSettings,
+    SearchSettings,
+    Strategy,
+    TrainSettings,
+)
+from clearer.space import CHOICES, Architecture, SearchSpace
 from clearer.tasks import Denoise
 
-__all__ = ["check_inputs", "make_settings", "prepare_training", "search_run"]
+__all__ = [
+    "check_inputs",
+    "freeze_again",
+    "make_settings",
+    "prepare_training",
+    "preset_space",
+    "refreeze_settings",
+    "search_run",
+]
 
 
 def make_settings(
@@ -32,6 +60,10 @@ def make_settings(
     color: Color,
     data: Path | None,
     budgets: tuple[Budget, ...],
+    image_size: tuple[int, int],
+    costs: CostSource,
+    strategy: Strategy,
+    num_seeds: int,
     seed: int,
     device: str,
     precision: Literal["auto", "fp32", "bf16"],
@@ -46,7 +78,11 @@ def make_settings(
         sigma_255: Noise level.
         color: What the network restores.
         data: Folder of pictures, or None.
-        budgets: Limits; where no width is given, it is chosen by them.
+        budgets: Limits; where no width or stem is given, they are chosen by them.
+        image_size: (height, width) that milliseconds and GMACs are meant for.
+        costs: Where costs come from.
+        strategy: How an architecture is found.
+        num_seeds: Searches whose op weights are averaged.
         seed: Of all randomness.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -58,10 +94,15 @@ def make_settings(
         InputError: If a value is unknown or out of range.
     """
     base = _preset(preset)
-    channels = 1 if color == "gray" else 3
-    chosen = replace(base.space, channels=channels, **_given(space))
-    if space.get("width") is None:
-        chosen = fit_width(chosen, budgets)
+    fields = _given(space)
+    width, stem = fields.pop("width", None), fields.pop("stem", None)
+    chosen = fit_space(
+        replace(preset_space(preset, color, None, None), **fields),
+        budgets,
+        costs,
+        width=width,
+        stem=stem,
+    )
     resolved = resolve_device(device)
     settings = RunSettings(
         preset=preset,
@@ -70,6 +111,9 @@ def make_settings(
         data=None if data is None else data.absolute(),
         space=chosen,
         budgets=budgets,
+        image_size=image_size,
+        strategy=strategy,
+        num_seeds=num_seeds,
         search=_rescaled(replace(base.search, **_given(search)), base.search),
         train=_rescaled(replace(base.train, **_given(train)), base.train),
         seed=seed,
@@ -80,6 +124,16 @@ def make_settings(
     if precision == "auto":
         precision = fastest_precision(chosen, resolved)
     return replace(settings, precision=precision)
+
+
+def preset_space(preset: str, color: Color, width: int | None, stem: int | None) -> SearchSpace:
+    """The space of a preset, with what the user changes of it.
+
+    Raises:
+        InputError: If a value is unknown or out of range.
+    """
+    fields = _given({"width": width, "stem": stem})
+    return replace(_preset(preset).space, channels=1 if color == "gray" else 3, **fields)
 
 
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
@@ -122,22 +176,25 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def check_inputs(settings: RunSettings, splits: Splits, measure_mb: MeasureMB) -> None:
+def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> list[CostTable]:
     """Find out before a run is made whether its pictures and budgets can be used.
 
     Raises:
         InputError: If a picture is too small, there are too few, or a budget cannot be met.
+
+    Returns:
+        The cost table of each budget.
     """
     partition(splits.train, settings.seed)
     check_evaluation_size(splits.val)
     check_patch_size(splits.train, max(settings.search.patch_size, settings.train.patch_size))
-    check_budgets(settings.space, settings.budgets, measure_mb)
+    return check_budgets(settings.space, settings.budgets, costs)
 
 
 def search_run(
     run: Run,
     splits: Splits,
-    measure_mb: MeasureMB,
+    costs: CostSource,
     *,
     resume: bool,
     checkpoint_seconds: float,
@@ -148,7 +205,7 @@ def search_run(
     Args:
         run: With its ``config.json``.
         splits: Pictures of the run.
-        measure_mb: Size of the file that an architecture is exported to.
+        costs: Where costs come from.
         resume: Go on from the checkpoint, if there is one.
         checkpoint_seconds: Time between checkpoints.
         listener: Called after each iteration.
@@ -160,18 +217,101 @@ def search_run(
     if run.architecture.exists():
         return run.read_architecture()
     settings = run.settings()
-    tables = check_budgets(settings.space, settings.budgets, measure_mb)
-    log_op_weights = search(
-        run,
-        settings,
-        splits.train,
-        tables,
-        resume=resume,
-        checkpoint_seconds=checkpoint_seconds,
-        listener=listener,
-    )
-    decision = decide(settings.space, log_op_weights, settings.budgets, tables, measure_mb)
-    write_json(run.architecture, decision.to_dict())
+    tables = check_budgets(settings.space, settings.budgets, costs)
+    if settings.strategy == "random":
+
+        def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
+            return random_architecture(settings.space, settings.seed, tables, limits)
+
+        return _freeze(run, choose, tables, costs, {"strategy": "random"})
+    found = []
+    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+        found.append(
+            search(
+                run.seed_run(seed) if seed > settings.seed else run,
+                replace(settings, seed=seed),
+                splits.train,
+                tables,
+                resume=resume,
+                checkpoint_seconds=checkpoint_seconds,
+                listener=listener,
+            )
+        )
+    mean = np.mean(found, axis=0)
+    about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
+    return _freeze(run, _most_probable(settings.space, mean), tables, costs, about)
+
+
+def refreeze_settings(
+    source: Run, budgets: tuple[Budget, ...], image_size: tuple[int, int]
+) -> RunSettings:
+    """Settings of a run that freezes what another one searched, under other budgets.
+
+    Raises:
+        InputError: If there is no budget, or the source has no finished search by gradient.
+    """
+    if not budgets:
+        raise InputError("--from needs a budget that the new network has to meet, like --budget-mb")
+    source.op_weights()
+    return replace(source.settings(), budgets=budgets, image_size=image_size)
+
+
+def freeze_again(run: Run, source: Run, costs: CostSource) -> Architecture:
+    """Freeze another architecture, under the budgets of ``run``, from a search that is done.
+
+    Raises:
+        InputError: If the source was not searched by gradient, or a budget cannot be met.
+    """
+    op_weights = source.op_weights()
+    log_op_weights = np.log(np.clip(op_weights, 1e-12, 1))
+    settings = run.settings()
+    tables = check_budgets(settings.space, settings.budgets, costs)
+    about = {
+        "strategy": "gradient",
+        "searched_in": str(source.path),
+        **_describe_choices(settings.space, [log_op_weights], log_op_weights),
+    }
+    return _freeze(run, _most_probable(settings.space, log_op_weights), tables, costs, about)
+
+
+def _most_probable(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Choose:
+    def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
+        return choose_architecture(space, log_op_weights, tables, limits)
+
+    return choose
+
+
+def _describe_choices(
+    space: SearchSpace, found: list[NDArray[np.float64]], mean: NDArray[np.float64]
+) -> dict[str, Any]:
+    """What one search or several lean to, and how far they agree."""
+    op_weights = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
+    votes = np.array([weights.argmax(axis=1) for weights in found])
+    return {
+        "op_weights": op_weights.round(6).tolist(),
+        "margins": np.abs(op_weights[:, 0] - op_weights[:, 1]).round(6).tolist(),
+        "argmax": _argmax(space, mean).text,
+        "seeds": [_argmax(space, weights).text for weights in found],
+        # Share of the columns in which all seeds lean the same way.
+        "agreement": float((votes == votes[0]).all(axis=0).mean()),
+    }
+
+
+def _argmax(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Architecture:
+    choices = tuple(CHOICES[i] for i in log_op_weights.argmax(axis=1))
+    return Architecture(space=space, choices=choices)
+
+
+def _freeze(
+    run: Run,
+    choose: Choose,
+    tables: Sequence[CostTable],
+    costs: CostSource,
+    about: dict[str, Any],
+) -> Architecture:
+    settings = run.settings()
+    decision = decide(settings.space, choose, settings.budgets, tables, costs)
+    write_json(run.architecture, {**decision.to_dict(), **about})
     return decision.architecture
 
 

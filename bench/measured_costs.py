@@ -1,0 +1,169 @@
+"""Milliseconds for the budgets: from a table, or measured on this device where there is none."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from clearer.bench.device_timer import Session, drift_free_ms, open_session, time_rounds
+from clearer.bench.plan import Entry
+from clearer.bench.profile import ProfileSettings, profile_space, this_device, version_here
+from clearer.bench.torch_session import open_torch
+from clearer.cost import CostTable, Measurement, Metric
+from clearer.cost_source import CostSource
+from clearer.errors import InputError
+from clearer.export.graph import network_graph, write_weights
+from clearer.export.to_onnx import file_mb, untrained_file
+from clearer.space import CHOICES, Architecture, SearchSpace
+
+__all__ = ["MeasuredCosts", "space_differences"]
+
+_PROFILE_SECONDS: Final = 60.0
+_PROBE_SECONDS: Final = 3.0
+_CHECK_SECONDS: Final = 6.0
+_NUM_REPEATS: Final = 2
+Listener = Callable[[str], None]
+
+
+def space_differences(wanted: SearchSpace, table: SearchSpace) -> str:
+    """What tells two spaces apart, for people; empty if nothing."""
+    ours, theirs = wanted.to_dict(), table.to_dict()
+    return ", ".join(
+        f"{name} {theirs[name]} instead of {ours[name]}"
+        for name in ours
+        if ours[name] != theirs[name]
+    )
+
+
+class MeasuredCosts(CostSource):
+    """Adds milliseconds per image.
+
+    With a table, that table counts, and what is chosen by it is measured if this is the device
+    that it was made on. Without one, this device is profiled with ONNX Runtime on the CPU.
+
+    Args:
+        image_size: (height, width) of the image.
+        table: What was measured before, here or elsewhere.
+        listener: Told what is being measured.
+    """
+
+    def __init__(
+        self, image_size: tuple[int, int], table: CostTable | None, listener: Listener
+    ) -> None:
+        super().__init__(image_size, file_mb)
+        self._given = table
+        self._listener = listener
+        self._spans: dict[SearchSpace, tuple[float, float]] = {}
+
+    def table(self, space: SearchSpace, metric: Metric) -> CostTable:
+        """Costs of all modules; in ms, the given table or a new measurement.
+
+        Raises:
+            InputError: If the given table is for another space or image size.
+            ClearerError: If the measurement fails.
+        """
+        if metric != "ms":
+            return super().table(space, metric)
+        if self._given is None:
+            return self._profile(space)
+        measurement = _measurement(self._given)
+        differences = space_differences(space, measurement.space)
+        if (measurement.height, measurement.width) != self._image_size:
+            height, width = self._image_size
+            size = f"images of {measurement.height}x{measurement.width} instead of {height}x{width}"
+            differences = ", ".join(filter(None, [differences, size]))
+        if differences:
+            raise InputError(
+                f"the cost table is for another network: {differences}; make one that fits with "
+                "clearer profile, or leave out the options that differ"
+            )
+        return self._given
+
+    def span(self, space: SearchSpace, metric: Metric) -> tuple[float, float]:
+        """Cost of the cheapest and dearest architecture; in ms, of two that are timed quickly."""
+        if metric != "ms" or self._given is not None:
+            return super().span(space, metric)
+        if space not in self._spans:
+            self._listener(f"timing width {space.width}, stem {space.stem}")
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                write_weights(folder, space)
+                sessions = []
+                for choice in CHOICES:
+                    path = folder / f"{choice}.onnx"
+                    choices = (choice,) * space.num_columns
+                    path.write_bytes(network_graph(Architecture(space=space, choices=choices)))
+                    sessions.append(self._open_here(path, space))
+                times = _time(sessions, _PROBE_SECONDS)
+            self._spans[space] = min(times), max(times)
+        return self._spans[space]
+
+    def measure(self, architecture: Architecture, metric: Metric) -> float | None:
+        """Cost of the exported network; in ms, where its table was made on this device."""
+        if metric != "ms":
+            return super().measure(architecture, metric)
+        if not self._is_here():
+            return None
+        self._listener(f"measuring {architecture.text}")
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "network.onnx"
+            path.write_bytes(untrained_file(architecture))
+            session = self._open(path, architecture)
+            # The larger of two medians: a limit that holds only in a lucky moment does not hold.
+            return max(_time([session], _CHECK_SECONDS)[0] for _ in range(_NUM_REPEATS))
+
+    def margin(self, metric: Metric) -> float:
+        """The largest error of the table, where networks cannot be measured."""
+        if metric != "ms" or self._given is None or self._is_here():
+            return 0.0
+        return _measurement(self._given).max_error
+
+    def _profile(self, space: SearchSpace) -> CostTable:
+        height, width = self._image_size
+        settings = ProfileSettings(
+            space=space, height=height, width=width, threads=torch.get_num_threads()
+        )
+        self._listener(f"timing the modules at width {space.width}, stem {space.stem}")
+        table = profile_space(settings, lambda *_: None, max_seconds=_PROFILE_SECONDS).table
+        self._given = table
+        return table
+
+    def _is_here(self) -> bool:
+        if self._given is None:
+            return True
+        measurement = _measurement(self._given)
+        here = this_device(measurement.backend), version_here(measurement.backend)
+        return here == (measurement.device, measurement.version)
+
+    def _open_here(self, path: Path, space: SearchSpace) -> Session:
+        shape = [1, space.channels, *self._image_size]
+        return open_session("onnxruntime", path, [shape], torch.get_num_threads(), "fp32")
+
+    def _open(self, path: Path, architecture: Architecture) -> Session:
+        if self._given is None:
+            return self._open_here(path, architecture.space)
+        m = _measurement(self._given)
+        shape = [1, architecture.space.channels, m.height, m.width]
+        if m.backend in ("torch", "torch-cuda"):
+            entry = Entry(kind="network", architecture=architecture)
+            device = "cuda" if m.backend == "torch-cuda" else "cpu"
+            return open_torch(entry, [shape], device, m.precision, m.threads)
+        return open_session(m.backend, path, [shape], m.threads, m.precision)
+
+
+def _measurement(table: CostTable) -> Measurement:
+    assert table.measurement is not None
+    return table.measurement
+
+
+def _time(sessions: list[Session], seconds: float) -> list[float]:
+    rounds: list[list[float]] = []
+    time_rounds(sessions, rounds, seconds, lambda _: None)
+    if len(sessions) == 1:
+        return [float(np.median(rounds))]
+    return drift_free_ms(rounds)

@@ -1,0 +1,55 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clearer.errors import InputError
+
+__all__ = [
+    "DEFAULT_SIZE",
+    "AsJson",
+    "BatchSize",
+    "CheckpointSeconds",
+    "Debug",
+    "PatchSize",
+    "RunArgument",
+    "Size",
+    "ValidateEvery",
+    "parse_size",
+]
+
+RunArgument = Annotated[
+    Path | None, typer.Argument(metavar="[RUN]", help="Run folder; default: the newest in runs/.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")]
+CheckpointSeconds = Annotated[
+    float, typer.Option(help="Seconds between checkpoints, from which --resume goes on.", min=0)
+]
+BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", max=4096)]
+PatchSize = Annotated[
+    int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")
+]
+ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between validations.", min=1)]
+Size = Annotated[str, typer.Option(help="HEIGHTxWIDTH of the image that is timed.")]
+DEFAULT_SIZE = "256x256"
+
+_MAX_SIDE = 8192
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width from text like 321x481.
+
+    Raises:
+        InputError: If the text is not that, or a side is absurd.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise InputError(f"--size {text!r} is not HEIGHTxWIDTH, like 321x481")
+    if not (0 < int(height) <= _MAX_SIDE and 0 < int(width) <= _MAX_SIDE):
+        raise InputError(f"--size {text!r}: both sides must lie in 1..{_MAX_SIDE}")
+    return int(height), int(width)

@@ -1,0 +1,252 @@
+"""``clearer search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from clearer import console
+from clearer.commands.options import (
+    DEFAULT_SIZE,
+    AsJson,
+    BatchSize,
+    CheckpointSeconds,
+    Debug,
+    PatchSize,
+    Size,
+    ValidateEvery,
+    parse_size,
+)
+from clearer.commands.trained import print_trained
+from clearer.errors import InputError
+
+if TYPE_CHECKING:
+    from clearer.cost import CostTable
+
+
+def search(
+    context: typer.Context,
+    budget_mb: Annotated[
+        float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes), fp32.")
+    ] = None,
+    budget_ms: Annotated[
+        float | None,
+        typer.Option(help="Most milliseconds per image of --size, measured (or by --cost)."),
+    ] = None,
+    budget_gmacs: Annotated[
+        float | None, typer.Option(help="Most 10**9 multiply-accumulates per image of --size.")
+    ] = None,
+    budget_params: Annotated[float | None, typer.Option(help="Most trained parameters.")] = None,
+    cost: Annotated[
+        Path | None,
+        typer.Option(
+            help="Cost table of clearer profile for --budget-ms; it sets the width and the stem. "
+            "Default: this machine is measured, ONNX Runtime on its CPU."
+        ),
+    ] = None,
+    size: Size = DEFAULT_SIZE,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of images: with train/ and, optionally, val/ and test/, or flat. "
+            "Default: built-in photographs and synthetic images."
+        ),
+    ] = None,
+    sigma: Annotated[float, typer.Option(help="Noise level on the scale 0 to 255.")] = 25.0,
+    color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
+    preset: Annotated[
+        Literal["quick", "paper"],
+        typer.Option(help="quick: about five minutes on two cores; paper: days there."),
+    ] = "quick",
+    width: Annotated[
+        int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
+    ] = None,
+    stem: Annotated[
+        int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
+    ] = None,
+    strategy: Annotated[
+        Literal["gradient", "random"],
+        typer.Option(help="random: an architecture drawn evenly from those under the budgets."),
+    ] = "gradient",
+    seeds: Annotated[
+        int, typer.Option(help="Searches from --seed on, whose op weights are averaged.", min=1)
+    ] = 1,
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Freeze anew, under other budgets, what this run searched."),
+    ] = None,
+    search_iterations: Annotated[
+        int | None, typer.Option(help="Iterations of the search; default: the preset's.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(help="Iterations of the training; default: the preset's.")
+    ] = None,
+    validate_every: ValidateEvery = None,
+    batch_size: BatchSize = None,
+    patch_size: PatchSize = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak, of the training.")] = None,
+    search_learning_rate: Annotated[
+        float | None, typer.Option(help="Peak, of the weights in the search.")
+    ] = None,
+    lambda_arch: Annotated[
+        float | None, typer.Option(help="Weight of the entropy of the choices.")
+    ] = None,
+    lambda_comp: Annotated[
+        float | None,
+        typer.Option(help="Weight of the cost, in millions of parameters; for no budget."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of all randomness.", min=0, max=2**31)] = 0,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
+    ] = "auto",
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        typer.Option(help="Of the forward and backward pass; auto: what is faster here."),
+    ] = "auto",
+    train: Annotated[bool, typer.Option(help="Train the network after the search.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder to make (or to resume); default: runs/<time>.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
+    ] = False,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Search under hard budgets, freeze the architecture, train it."""
+    from clearer.bench.measured_costs import MeasuredCosts
+    from clearer.budget import Budget
+    from clearer.cost_file import read_cost_table, write_cost_table
+    from clearer.data import load_splits
+    from clearer.files import read_json
+    from clearer.run import Run
+    from clearer.train import train as train_network
+    from clearer.workflow import check_inputs, freeze_again, make_settings, refreeze_settings
+    from clearer.workflow import search_run as run_search
+
+    limits = {"mb": budget_mb, "ms": budget_ms, "gmacs": budget_gmacs, "params": budget_params}
+    budgets = tuple(
+        Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
+        for metric, limit in limits.items()
+        if limit is not None
+    )
+    run = old = table = None
+    if resume:
+        _refuse_other_options(context, _RESUMABLE, "--resume goes on with the settings of the run")
+        run = Run.open(out)
+        settings = run.settings()
+        table = read_cost_table(run.cost) if run.cost.exists() else None
+        costs = MeasuredCosts(settings.image_size, table, console.say)
+    else:
+        if lambda_comp is not None and budgets:
+            raise InputError("--lambda-comp is for a search without budget: a budget sets its own")
+        if cost is not None:
+            if budget_ms is None:
+                raise InputError("--cost is for --budget-ms: give a limit in milliseconds")
+            table = read_cost_table(cost)
+        image_size = _image_size(context, size, table)
+        costs = MeasuredCosts(image_size, table, console.say)
+        if source is not None:
+            _refuse_other_options(context, _REFREEZABLE, "--from keeps the search of that run")
+            old = Run.open(source)
+            settings = refreeze_settings(old, budgets, image_size)
+        else:
+            sizes = {"batch_size": batch_size, "patch_size": patch_size}
+            measured = table and table.measurement
+            settings = make_settings(
+                preset=preset,
+                sigma_255=sigma,
+                color=color,
+                data=data,
+                budgets=budgets,
+                image_size=image_size,
+                costs=costs,
+                strategy=strategy,
+                num_seeds=seeds,
+                seed=seed,
+                device=device,
+                precision=precision,
+                space={
+                    "width": measured.space.width if measured and width is None else width,
+                    "stem": measured.space.stem if measured and stem is None else stem,
+                },
+                search={
+                    **sizes,
+                    "iterations": search_iterations,
+                    "learning_rate": search_learning_rate,
+                    "lambda_arch": lambda_arch,
+                    "lambda_comp": lambda_comp,
+                },
+                train={
+                    **sizes,
+                    "iterations": iterations,
+                    "learning_rate": learning_rate,
+                    "validate_every": validate_every,
+                },
+            )
+    console.describe_settings(settings)
+    splits = load_splits(settings.data, settings.color, settings.seed)
+    console.describe_images(splits, settings.color)
+    if run is None:
+        console.say("checking the images and the budgets")
+        tables = check_inputs(settings, splits, costs)
+        run = Run.create(out, settings)
+        for made in tables:
+            if made.measurement is not None:
+                console.describe_cost_table(made)
+                write_cost_table(run.cost, made)
+    console.say(f"run folder: {run.path}")
+    with console.loop_bars(settings) as listener:
+        if old is not None:
+            freeze_again(run, old, costs)
+        else:
+            run_search(
+                run,
+                splits,
+                costs,
+                resume=resume,
+                checkpoint_seconds=checkpoint_seconds,
+                listener=listener,
+            )
+        console.describe_decision(read_json(run.architecture))
+        if train:
+            train_network(
+                run,
+                settings,
+                splits,
+                resume=resume,
+                checkpoint_seconds=checkpoint_seconds,
+                listener=listener,
+            )
+    if train:
+        print_trained(run, splits, as_json)
+    elif as_json:
+        print(run.architecture.read_text(), end="")
+
+
+_RESUMABLE = {"out", "resume", "train", "checkpoint_seconds", "as_json", "debug"}
+_REFREEZABLE = {
+    *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "cost", "size"),
+    *("out", "train", "checkpoint_seconds", "as_json", "debug"),
+}
+
+
+def _refuse_other_options(context: typer.Context, allowed: set[str], reason: str) -> None:
+    """A run that goes on, or a search that is used again, keeps its settings."""
+    names = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in allowed:
+            raise InputError(f"{reason}: leave out {names[name]}")
+
+
+def _image_size(context: typer.Context, size: str, table: CostTable | None) -> tuple[int, int]:
+    """What the user gives; else what a cost table was measured with; else the default."""
+    source = context.get_parameter_source("size")
+    is_given = source is not None and source.name == "COMMANDLINE"
+    if is_given or table is None or table.measurement is None:
+        return parse_size(size)
+    return table.measurement.height, table.measurement.width

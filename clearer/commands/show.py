@@ -1,0 +1,101 @@
+"""``clearer show``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from clearer import console
+from clearer.commands.options import AsJson, Debug, RunArgument
+from clearer.errors import InputError
+
+if TYPE_CHECKING:
+    from clearer.cost import CostTable
+    from clearer.run import Run
+
+
+def show(
+    run_path: RunArgument = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="All that its search offers, from dear to cheap.")
+    ] = False,
+    metric: Annotated[
+        Literal["mb", "ms", "gmacs", "params"],
+        typer.Option(help="Cost of the front; ms needs --cost or a run with --budget-ms."),
+    ] = "mb",
+    cost: Annotated[
+        Path | None, typer.Option(help="Cost table of clearer profile for --metric ms.")
+    ] = None,
+    quality: Annotated[
+        bool,
+        typer.Option(
+            "--quality", help="Add the PSNR that the super-network gives each one, on validation."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show the architecture of a run, and what else its search offers."""
+    from clearer.files import read_json
+    from clearer.run import Run
+
+    run = Run.open(run_path)
+    architecture = run.read_architecture()
+    if not front:
+        if quality or cost is not None:
+            raise InputError("--quality and --cost are for --front: add it")
+        if as_json:
+            print(run.architecture.read_text(), end="")
+        else:
+            console.print_architecture(architecture, read_json(run.architecture))
+        return
+
+    import numpy as np
+
+    from clearer.bench.plots import plot_front
+    from clearer.front import architecture_front, supernet_psnr_db
+
+    table = _table(run, metric, cost)
+    log_op_weights = np.log(np.clip(run.op_weights(), 1e-12, 1))
+    points = architecture_front(architecture.space, log_op_weights, table)
+    psnrs = None
+    if quality:
+        with console.status("restoring patches with the super-network"):
+            psnrs = supernet_psnr_db(run, [point.architecture for point in points])
+    rows = [
+        {
+            "architecture": point.architecture.text,
+            "cost": point.cost,
+            "log_probability": point.log_probability,
+            "supernet_psnr_db": psnrs and psnrs[index],
+        }
+        for index, point in enumerate(points)
+    ]
+    picture = run.path / f"front-{metric}.png"
+    plot_front(picture, rows, table.unit, architecture.text)
+    if as_json:
+        print(json.dumps({"unit": table.unit, "front": rows}, indent=2))
+        return
+    console.print_front(rows, table.unit, architecture.text)
+    print(f"written: {picture}; freeze another: clearer search --from {run.path} --budget-...")
+
+
+def _table(
+    run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None
+) -> CostTable:
+    from clearer.bench.measured_costs import MeasuredCosts
+    from clearer.cost_file import read_cost_table
+
+    settings = run.settings()
+    if metric != "ms":
+        return MeasuredCosts(settings.image_size, None, console.say).table(settings.space, metric)
+    path = cost or run.cost
+    if not path.exists():
+        raise InputError(f"{path} is not there: give --cost, a table of clearer profile")
+    table = read_cost_table(path)
+    assert table.measurement is not None
+    size = table.measurement.height, table.measurement.width
+    return MeasuredCosts(size, table, console.say).table(settings.space, "ms")

@@ -1,0 +1,69 @@
+"""``clearer train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from clearer import console
+from clearer.commands.options import (
+    AsJson,
+    BatchSize,
+    CheckpointSeconds,
+    Debug,
+    PatchSize,
+    RunArgument,
+    ValidateEvery,
+)
+from clearer.commands.trained import print_trained
+
+
+def train(
+    run_path: RunArgument = None,
+    preset: Annotated[
+        Literal["quick", "paper"] | None,
+        typer.Option(help="Training settings of a preset; default: of the run."),
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
+    validate_every: ValidateEvery = None,
+    batch_size: BatchSize = None,
+    patch_size: PatchSize = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with RUN's training.")] = False,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train the frozen architecture of a run from scratch, or go on."""
+    from clearer.data import load_splits
+    from clearer.run import Run
+    from clearer.train import train as train_network
+    from clearer.workflow import prepare_training
+
+    changes = {
+        "iterations": iterations,
+        "batch_size": batch_size,
+        "patch_size": patch_size,
+        "learning_rate": learning_rate,
+        "validate_every": validate_every,
+    }
+    run = prepare_training(Run.open(run_path), out, preset, changes, resume=resume)
+    settings = run.settings()
+    console.say(f"run folder: {run.path}")
+    splits = load_splits(settings.data, settings.color, settings.seed)
+    console.describe_images(splits, settings.color)
+    with console.loop_bars(settings) as listener:
+        train_network(
+            run,
+            settings,
+            splits,
+            resume=resume,
+            checkpoint_seconds=checkpoint_seconds,
+            listener=listener,
+        )
+    print_trained(run, splits, as_json)

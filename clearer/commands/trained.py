@@ -1,0 +1,38 @@
+"""What is printed of a trained run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from clearer import console
+
+if TYPE_CHECKING:
+    from clearer.data import Splits
+    from clearer.run import Run
+
+__all__ = ["print_trained"]
+
+
+def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
+    """Validation figures of a trained run, beside the input and classical denoising."""
+    from clearer.bench.bench import reference_qualities
+    from clearer.estimate import preset_hours
+    from clearer.network import load_network
+
+    _, info = load_network(run.weights)
+    settings = run.settings()
+    with console.status("non-local means on the same images"):
+        rows = reference_qualities(splits.val, settings.task)
+    rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
+    if as_json:
+        text = run.read_architecture().text
+        result = {"run": str(run.path), "architecture": text, "validation": rows, "info": info}
+        print(json.dumps(result, indent=2))
+        return
+    title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
+    console.print_quality(title, rows)
+    print(f"written: {run.weights}; next: clearer export {run.path}")
+    if settings.preset != "paper":
+        hours = preset_hours(run, "paper")
+        console.say(f"the paper preset would take about {hours:,.0f} hours here, judged by MACs")

@@ -1,0 +1,52 @@
+"""Where the costs of networks come from: their definition, their files, or a device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clearer.cost import CostTable, Metric, cost_table, gmacs_table
+from clearer.space import Architecture, SearchSpace
+
+__all__ = ["CostSource"]
+
+
+class CostSource:
+    """Costs that follow from a network's definition and its file; others are added by a subclass.
+
+    Args:
+        image_size: (height, width) of the image that GMACs are counted for.
+        measure_mb: Size in MB of the file that an architecture is exported to.
+    """
+
+    def __init__(
+        self, image_size: tuple[int, int], measure_mb: Callable[[Architecture], float]
+    ) -> None:
+        self._image_size = image_size
+        self._measure_mb = measure_mb
+
+    def table(self, space: SearchSpace, metric: Metric) -> CostTable:
+        """Costs of all modules of a space.
+
+        Raises:
+            InputError: If nothing here knows this cost.
+        """
+        if metric == "gmacs":
+            return gmacs_table(space, *self._image_size)
+        if metric == "ms":
+            raise NotImplementedError("milliseconds need a device")
+        return cost_table(space, metric)
+
+    def span(self, space: SearchSpace, metric: Metric) -> tuple[float, float]:
+        """Cost of the cheapest and of the dearest architecture of a space."""
+        table = self.table(space, metric)
+        return table.cheapest, table.dearest
+
+    def measure(self, architecture: Architecture, metric: Metric) -> float | None:
+        """Cost of what is really made of an architecture; None where that cannot be measured."""
+        if metric == "mb":
+            return self._measure_mb(architecture)
+        return self.table(architecture.space, metric).cost(architecture)
+
+    def margin(self, metric: Metric) -> float:
+        """Share of a limit that stays unused, since the table may err and nothing is measured."""
+        return 0.0

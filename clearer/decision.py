@@ -1,0 +1,92 @@
+"""The architecture that a search ends with, checked against what is really made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from clearer.budget import Budget
+from clearer.cost import CostTable, cost_table
+from clearer.cost_source import CostSource
+from clearer.errors import InputError
+from clearer.space import Architecture, SearchSpace
+
+__all__ = ["BudgetCheck", "Choose", "Decision", "decide"]
+
+Choose = Callable[[Sequence[CostTable], Sequence[float]], Architecture | None]
+"""The architecture wanted most that meets a limit per table, or None if there is none."""
+
+_MAX_CORRECTIONS: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetCheck:
+    """How an architecture meets a budget: what the table said, and what it is."""
+
+    metric: str
+    limit: float
+    predicted: float
+    measured: float | None
+    """None where it cannot be measured here; then the table's largest error was left as room."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """The architecture that a search ends with, and how it meets its budgets."""
+
+    architecture: Architecture
+    budgets: list[BudgetCheck]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; an :class:`Architecture` can be read from it."""
+        return {
+            **self.architecture.to_dict(),
+            "hash": self.architecture.hash,
+            "params": cost_table(self.architecture.space, "params").cost(self.architecture),
+            "macs_per_pixel": cost_table(self.architecture.space, "macs").cost(self.architecture),
+            "budgets": [asdict(check) for check in self.budgets],
+        }
+
+
+def decide(
+    space: SearchSpace,
+    choose: Choose,
+    budgets: Sequence[Budget],
+    tables: Sequence[CostTable],
+    costs: CostSource,
+) -> Decision:
+    """Choose an architecture and measure it.
+
+    Where it is over a limit, the fixed part of the table is corrected by the error and the choice
+    repeated.
+
+    Raises:
+        InputError: If no architecture meets all budgets together.
+    """
+    tables = list(tables)
+    limits = [budget.limit / (1 + costs.margin(budget.metric)) for budget in budgets]
+    for _ in range(_MAX_CORRECTIONS):
+        chosen = choose(tables, limits)
+        if chosen is None:
+            break
+        rows = []
+        for index, (budget, table) in enumerate(zip(budgets, tables, strict=True)):
+            predicted, measured = table.cost(chosen), costs.measure(chosen, budget.metric)
+            if measured is not None and measured > budget.limit:
+                tables[index] = replace(table, fixed=table.fixed + measured - predicted)
+            rows.append(
+                BudgetCheck(
+                    metric=budget.metric,
+                    limit=budget.limit,
+                    predicted=predicted,
+                    measured=measured,
+                )
+            )
+        if all(row.measured is None or row.measured <= row.limit for row in rows):
+            return Decision(architecture=chosen, budgets=rows)
+    wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
+    raise InputError(
+        f"no architecture meets {wanted} together at width {space.width}: raise one, or give a "
+        "smaller --width"
+    )

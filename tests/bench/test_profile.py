@@ -1,0 +1,395 @@
+"""From times of networks to a cost table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearer.bench import device_timer, measured_costs, profile
+from clearer.bench.cost_fit import collect, fit_table
+from clearer.bench.device_timer import (
+    RESULT_FILE,
+    Session,
+    drift_free_ms,
+    processor_name,
+    relative_errors,
+    run_plan,
+)
+from clearer.bench.measured_costs import MeasuredCosts
+from clearer.bench.plan import Plan, check_architectures, read_plan, write_plan
+from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
+from clearer.cost import CostTable, cost_table
+from clearer.cost_file import read_cost_table, write_cost_table
+from clearer.device import device_name
+from clearer.errors import ClearerError, InputError
+from clearer.space import Architecture, SearchSpace
+
+TINY = SearchSpace(width=2, columns=(1, 2), residual=True)
+SPACES = [TINY, SearchSpace(width=4), SearchSpace(columns=(3,)), SearchSpace(columns=(1, 1, 1, 1))]
+
+positive = st.floats(0.1, 50)
+
+
+@pytest.fixture(autouse=True)
+def own_cache_and_no_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda _: str(cache))
+    monkeypatch.setattr(device_timer, "WARMUP_SECONDS", 0.0)
+    monkeypatch.setattr(measured_costs, "_PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(measured_costs, "_CHECK_SECONDS", 0.1)
+    return cache
+
+
+def networks(plan: Plan) -> list[Architecture]:
+    return [entry.architecture for entry in plan.groups[0] if entry.kind == "network"]
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(SPACES), st.lists(positive, min_size=9, max_size=9))
+def test_times_that_add_up_are_explained_exactly(space: SearchSpace, ms: list[float]) -> None:
+    pairs = [(ms[2 * i + 1], ms[2 * i + 2]) for i in range(len(space.columns))]
+
+    def cost(architecture: Architecture) -> float:
+        counts = [(c.count("parallel"), c.count("fusion")) for c in architecture.cells]
+        return ms[0] + sum(n * a + m * b for (n, m), (a, b) in zip(counts, pairs, strict=True))
+
+    timed = networks(Plan.make(space, 64, 64))
+    fixed, found = fit_table(space, timed, [cost(a) for a in timed])
+    assert fixed == pytest.approx(ms[0], rel=1e-5)
+    np.testing.assert_allclose(found, pairs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_networks_of_a_plan_have_names_of_their_own(space: SearchSpace) -> None:
+    names = [entry.name for entry in Plan.make(space, 64, 64).groups[0]]
+    assert len(set(names)) == len(names)
+
+
+def test_a_plan_survives_its_file(tmp_path: Path) -> None:
+    plan = Plan.make(TINY, 33, 48, check_architectures(TINY, 3))
+    write_plan(tmp_path, plan)
+    assert read_plan(tmp_path)[0] == plan
+
+
+def test_check_all_takes_one_network_of_each_kind_that_a_table_knows() -> None:
+    space = SearchSpace(width=4)
+    table = cost_table(space, "macs")
+    drawn = check_architectures(space, None)
+    assert len(drawn) == 125
+    assert len({round(table.cost(a), 6) for a in drawn}) == 125
+
+
+@given(st.integers(2, 60))
+def test_checked_networks_span_the_range_of_costs(number: int) -> None:
+    space = SearchSpace(width=4)
+    table = cost_table(space, "macs")
+    costs = sorted(table.cost(a) for a in check_architectures(space, number))
+    step = (table.dearest - table.cheapest) / number
+    assert len(set(costs)) == number
+    assert costs[0] < table.cheapest + 1.5 * step
+    assert costs[-1] > table.dearest - 1.5 * step
+
+
+def test_more_checks_than_kinds_are_refused() -> None:
+    with pytest.raises(InputError, match="6 networks apart; use 'all'"):
+        check_architectures(TINY, 7)
+
+
+def test_slowness_that_all_share_does_not_count() -> None:
+    true, slow = np.array([2.0, 5.0, 9.0]), np.array([1.0, 1.0, 3.0, 1.1, 1.0])
+    rounds = (slow[:, None] * true).tolist()
+    np.testing.assert_allclose(drift_free_ms(rounds), true, rtol=1e-9)
+    assert max(relative_errors(rounds)) == pytest.approx(0, abs=1e-9)
+
+
+def test_noise_of_one_network_shows() -> None:
+    rng = np.random.default_rng(0)
+    times = np.full((60, 3), 10.0)
+    times[:, 1] += rng.normal(scale=1.0, size=60)
+    errors = relative_errors(times.tolist())
+    # 1.25 times the noise of a mean over 60.
+    assert errors[1] == pytest.approx(1.25 * 0.1 / 60**0.5, rel=0.5)
+
+
+def session(ms: float, info: dict[str, str] | None = None) -> Session:
+    """A 'network' that takes no time and reports a given one."""
+    about = info or {"version": "1", "device": "a board", "precision": "fp32"}
+    made = Session(lambda arrays: None, [(1,)], about)
+    made.run_ms = lambda turn: ms  # type: ignore[method-assign]
+    return made
+
+
+def fake_times(entry: dict[str, Any]) -> Session:
+    """Times that add up: 10 and, per column, 1 for parallel and 3 for fusion."""
+    if entry["kind"] == "module":
+        return session(5.0)
+    text = entry["architecture"]["choices"]
+    return session(10.0 + text.count("P") + 3 * text.count("F"))
+
+
+SETTING = {"backend": "onnxruntime", "threads": 2, "asked_precision": "fp32"}
+
+
+def ignore(done: float, groups: int, rounds: int) -> None:
+    pass
+
+
+def test_a_table_from_the_results_of_a_folder(tmp_path: Path) -> None:
+    write_plan(tmp_path, Plan.make(TINY, 40, 24, check_architectures(TINY, 4)))
+    run_plan(tmp_path, SETTING, fake_times, 0.01, ignore)
+    table, check = collect(tmp_path)
+    assert table.fixed == pytest.approx(10)
+    np.testing.assert_allclose(table.columns, [(1, 3)] * 3, rtol=1e-6)
+    m = table.measurement
+    assert m is not None
+    assert (m.space, m.height, m.width, m.device) == (TINY, 40, 24, "a board")
+    assert (m.backend, m.version, m.threads, m.precision) == ("onnxruntime", "1", 2, "fp32")
+    assert m.max_error < 1e-6
+    assert not m.is_noisy
+    assert check is not None
+    report = check.to_dict()
+    assert report["mape"] < 1e-6
+    assert report["rho"] == pytest.approx(1)
+    # Modules alone: 5 ms for either choice, so that all networks would take the same time.
+    assert report["mape_modules_alone"] > 0.1
+
+
+def test_a_device_that_is_gone_half_way_keeps_what_was_measured(tmp_path: Path) -> None:
+    write_plan(tmp_path, Plan.make(TINY, 32, 32, check_architectures(TINY, 2)))
+
+    def unplugged(entry: dict[str, Any]) -> Session:
+        made = fake_times(entry)
+        run_ms = made.run_ms
+
+        def run(turn: int) -> float:
+            if turn == 4:
+                raise RuntimeError("the device is gone")
+            return run_ms(turn)
+
+        made.run_ms = run  # type: ignore[method-assign]
+        return made
+
+    with pytest.raises(RuntimeError, match="gone"):
+        run_plan(tmp_path, SETTING, unplugged, 0.01, ignore)
+    kept = json.loads((tmp_path / RESULT_FILE).read_text())["groups"][0]["rounds"]
+    assert len(kept) == 4
+    # Four rounds make a table, though nothing has checked it yet.
+    table, check = collect(tmp_path)
+    assert table.fixed == pytest.approx(10)
+    assert check is None
+    result = run_plan(tmp_path, SETTING, fake_times, 0.01, ignore)
+    assert result["finished"]
+    assert result["groups"][0]["rounds"][:4] == kept
+    assert collect(tmp_path)[1] is not None
+
+
+def test_results_of_another_plan_are_refused(tmp_path: Path) -> None:
+    write_plan(tmp_path, Plan.make(TINY, 32, 32))
+    run_plan(tmp_path, SETTING, fake_times, 0.01, ignore)
+    write_plan(tmp_path, Plan.make(TINY, 64, 64))
+    with pytest.raises(InputError, match="other networks"):
+        collect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda r: r["groups"][0].update(rounds=[[1.0]] * 5),
+        lambda r: r["groups"][0].update(rounds="none"),
+        lambda r: r["groups"][0]["rounds"][0].__setitem__(0, -1.0),
+        lambda r: r["groups"][0]["rounds"][0].__setitem__(0, float("nan")),
+        lambda r: r.pop("device"),
+        lambda r: r.update(groups=[]),
+    ],
+)
+def test_damaged_results_are_refused(
+    tmp_path: Path, damage: Callable[[dict[str, Any]], object]
+) -> None:
+    write_plan(tmp_path, Plan.make(TINY, 32, 32))
+    result = run_plan(tmp_path, SETTING, fake_times, 0.01, ignore)
+    damage(result)
+    (tmp_path / RESULT_FILE).write_text(json.dumps(result))
+    with pytest.raises(InputError, match=r"result\.json"):
+        collect(tmp_path)
+
+
+def test_too_few_rounds_are_no_table(tmp_path: Path) -> None:
+    write_plan(tmp_path, Plan.make(TINY, 32, 32))
+    result = run_plan(tmp_path, SETTING, fake_times, 0.01, ignore)
+    result["groups"][0]["rounds"] = result["groups"][0]["rounds"][:2]
+    (tmp_path / RESULT_FILE).write_text(json.dumps(result))
+    with pytest.raises(InputError, match="2 rounds were measured, too few"):
+        collect(tmp_path)
+
+
+def measured(folder: Path, space: SearchSpace = TINY) -> CostTable:
+    write_plan(folder, Plan.make(space, 32, 32))
+    run_plan(folder, SETTING, fake_times, 0.01, ignore)
+    return collect(folder)[0]
+
+
+def test_a_table_survives_its_file(tmp_path: Path) -> None:
+    table = measured(tmp_path)
+    write_cost_table(tmp_path / "cost.json", table)
+    assert read_cost_table(tmp_path / "cost.json") == table
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": [[1, 2]]},
+        {"columns": [[1, 2], [1, 2], [1, "2"]]},
+        {"columns": [[1, 2], [1, 2], [1, -2]]},
+        {"fixed": float("nan")},
+        {"fixed": True},
+        {"metric": "params"},
+        {"schema_version": 99},
+        {"measurement": {}},
+        {"measurement": None},
+    ],
+)
+def test_a_corrupt_table_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "cost.json"
+    write_cost_table(path, measured(tmp_path))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=r"cost\.json.*make it anew"):
+        read_cost_table(path)
+
+
+def test_a_table_for_another_space_or_size_says_what_differs(tmp_path: Path) -> None:
+    table = measured(tmp_path)
+    costs = MeasuredCosts((32, 32), table, lambda _: None)
+    assert costs.table(TINY, "ms") == table
+    other = SearchSpace(width=8, columns=(1, 2), residual=True)
+    with pytest.raises(InputError, match="width 2 instead of 8"):
+        costs.table(other, "ms")
+    with pytest.raises(InputError, match="32x32 instead of 64x64"):
+        MeasuredCosts((64, 64), table, lambda _: None).table(TINY, "ms")
+
+
+def test_a_table_of_another_device_leaves_room_and_is_not_measured(tmp_path: Path) -> None:
+    costs = MeasuredCosts((32, 32), measured(tmp_path), lambda _: None)
+    architecture = Architecture.from_text("P-PF", TINY)
+    assert costs.measure(architecture, "ms") is None
+    assert costs.margin("ms") > 0
+    assert costs.margin("mb") == 0
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "torch"])
+def test_profile_measures_once_and_remembers(backend: profile.Backend) -> None:
+    if backend == "openvino":
+        pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    wanted = ProfileSettings(space=TINY, height=24, width=17, backend=backend)
+    check = check_architectures(TINY, 2)
+    first = profile_space(wanted, ignore, check=check, max_seconds=0.1)
+    assert not first.is_cached
+    m = first.table.measurement
+    assert m is not None
+    assert m.device == device_name("cpu")
+    assert m.version.split("+")[0] == metadata.version(backend).split("+")[0]
+    assert 0 < first.table.cheapest <= first.table.dearest
+    assert first.check is not None
+    again = profile_space(wanted, ignore, check=check, max_seconds=0.1)
+    assert again.is_cached
+    assert again.table == first.table
+    forced = profile_space(wanted, ignore, check=check, force=True, max_seconds=0.1)
+    assert not forced.is_cached
+
+
+def test_a_missing_backend_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    wanted = ProfileSettings(space=TINY, backend="tensorrt")
+    with pytest.raises(ClearerError, match=r'pip install "clearer\[trt\]"'):
+        profile_space(wanted, ignore, max_seconds=1)
+
+
+def test_a_precision_that_a_backend_lacks_is_an_error() -> None:
+    wanted = ProfileSettings(space=TINY, height=16, width=16, precision="bf16")
+    with pytest.raises(ClearerError, match="onnxruntime runs these networks in fp32 alone"):
+        profile_space(wanted, ignore, max_seconds=1)
+
+
+def test_this_machine_measures_what_it_chooses() -> None:
+    costs = MeasuredCosts((24, 24), None, lambda _: None)
+    cheapest, dearest = costs.span(TINY, "ms")
+    assert 0 < cheapest <= dearest
+    value = costs.measure(Architecture.from_text("P-PF", TINY), "ms")
+    assert value is not None
+    assert value > 0
+
+
+def test_both_names_of_the_processor_agree() -> None:
+    """The script that is copied to other devices cannot import the package's."""
+    assert processor_name() == device_name("cpu")
+
+
+def test_the_script_runs_where_there_is_only_numpy_and_onnxruntime(tmp_path: Path) -> None:
+    board, packages = tmp_path / "board", tmp_path / "packages"
+    emit_plan(board, TINY, 24, 32, check_architectures(TINY, 2))
+    packages.mkdir()
+    for name in ("numpy", "numpy.libs", "onnxruntime"):
+        module = Path(np.__file__).parents[1] / name
+        if module.exists():
+            (packages / name).symlink_to(module)
+    # -S: no site-packages; -E would drop PYTHONPATH as well.
+    command = [sys.executable, "-S", "device_timer.py", "--backend", "onnxruntime"]
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    blocked = subprocess.run(
+        [sys.executable, "-S", "-c", "import torch"], env=environment, capture_output=True
+    )
+    assert blocked.returncode != 0, "torch can be imported: the environment is not clean"
+    done = subprocess.run(
+        [*command, "--seconds", "0.2", "--threads", "1"],
+        cwd=board,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    table, check = collect(board)
+    assert table.measurement is not None
+    assert table.measurement.threads == 1
+    assert check is not None
+    missing = subprocess.run(
+        [*command[:-1], "tensorrt"], cwd=board, env=environment, capture_output=True, text=True
+    )
+    assert missing.returncode == 1
+    assert missing.stderr.strip() == "error: tensorrt is not installed here: pip install tensorrt"
+
+
+def test_emit_refuses_a_folder_that_is_in_use(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep me")
+    with pytest.raises(InputError, match="give --emit a new folder"):
+        emit_plan(tmp_path, TINY, 24, 24, [])
+    assert {p.name for p in tmp_path.iterdir()} - {"cache"} == {"mine.txt"}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("backend", ["torch-cuda", "onnxruntime-cuda", "tensorrt"])
+def test_profile_on_a_gpu(backend: profile.Backend) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    if backend != "torch-cuda":
+        package = backend.split("-")[0]
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    wanted = ProfileSettings(space=TINY, height=64, width=64, backend=backend)
+    result = profile_space(wanted, ignore, check=check_architectures(TINY, 3), max_seconds=5)
+    m = result.table.measurement
+    assert m is not None
+    assert m.device == torch.cuda.get_device_name()
+    assert result.table.cheapest > 0
+    shutil.rmtree(result.folder)
