@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from clearer.patches import PatchSampler
 from clearer.precision import autocast
 from clearer.progress import Listener, LoopLog, Progress
 from clearer.run import Run
+from clearer.sampling import draw, expected_loss
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.supernet import SuperNet
@@ -33,6 +35,7 @@ __all__ = ["search"]
 # Streams of random numbers under the seed of a run.
 _WEIGHT_STREAM: Final = 1
 _ALPHA_STREAM: Final = 2
+_DRAW_STREAM: Final = 4
 _ALPHA_BETAS: Final = (0.5, 0.999)
 
 
@@ -166,7 +169,10 @@ def search(
             # The weights: L_Res alone; the architecture parameters are constants here.
             rate = cosine(iteration, s.decay_iterations, s.learning_rate, s.min_learning_rate)
             set_learning_rate(weight_optimizer, rate)
-            loss = restoration(weight_batches.batch(iteration), supernet.op_weights().detach())
+            rng = np.random.default_rng([settings.seed, _DRAW_STREAM, iteration])
+            mixture = supernet.op_weights().detach()
+            seen = draw(mixture, rng) if s.sampling else mixture
+            loss = restoration(weight_batches.batch(iteration), seen)
             weight_optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(weights, s.gradient_clip)
@@ -176,15 +182,16 @@ def search(
             # The architecture parameters: equation (2); no gradient of the weights is computed.
             if iteration >= s.warmup_iterations:
                 _set_requires_grad(weights, False)
-                alpha_res = restoration(alpha_batches.batch(iteration), supernet.op_weights())
+                loss_of = partial(restoration, alpha_batches.batch(iteration))
+                relaxed = supernet.op_weights()
+                alpha_res = (
+                    expected_loss(loss_of, relaxed, draw(mixture, rng))
+                    if s.sampling
+                    else loss_of(relaxed)
+                )
                 loss_arch, loss_comp = architecture_loss(supernet.alpha), costs.loss(supernet.alpha)
-                # Equation (2); only the first term has to go back through the super-network.
-                others = search_loss(
-                    torch.zeros_like(alpha_res), loss_arch, loss_comp, s.lambda_arch, 1.0
-                )
-                supernet.alpha.grad = _alpha_gradient(
-                    alpha_res, others, supernet.alpha, center=s.center_gradient
-                )
+                alpha_loss = search_loss(alpha_res, loss_arch, loss_comp, s.lambda_arch, 1.0)
+                (supernet.alpha.grad,) = torch.autograd.grad(alpha_loss, supernet.alpha)
                 alpha_optimizer.step()
                 _set_requires_grad(weights, True)
                 costs.ascend(_log_op_weights(supernet).exp().numpy())
@@ -228,14 +235,6 @@ def _weight_optimizer(
             weights, lr=s.learning_rate, momentum=0.9, weight_decay=s.weight_decay
         )
     return torch.optim.Adam(weights, lr=s.learning_rate, weight_decay=s.weight_decay)
-
-
-def _alpha_gradient(loss_res: Tensor, others: Tensor, alpha: Tensor, *, center: bool) -> Tensor:
-    """Gradient of ``loss_res + others``; of L_Res, where asked for, without what columns share."""
-    (gradient,) = torch.autograd.grad(loss_res, alpha)
-    if center:
-        gradient = gradient - gradient.mean(dim=0)
-    return gradient + torch.autograd.grad(others, alpha)[0]
 
 
 def _set_requires_grad(parameters: list[torch.nn.Parameter], value: bool) -> None:

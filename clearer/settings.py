@@ -40,9 +40,10 @@ class SearchSettings:
     weight_decay: float
     alpha_learning_rate: float
     alpha_weight_decay: float
-    center_gradient: bool
-    """Whether the choices leave out the part of the gradient of L_Res that all columns share: it is
-    the scale of the features and, with few images, the gap between the two halves."""
+    sampling: bool
+    """Whether each step sees single architectures, drawn by the op weights, and not the mixture of
+    equation (1). In a short search the mixture settles into features that no single architecture
+    makes, and what it says about a column is not what the column is worth in a network."""
     gradient_clip: float = 5.0
     """Largest norm of the weights' gradient."""
     lambda_arch: float = 0.01
@@ -114,7 +115,11 @@ PRESETS: Final[Mapping[str, Preset]] = {
             weight_decay=0.0,
             alpha_learning_rate=5e-3,
             alpha_weight_decay=0.0,
-            center_gradient=True,
+            sampling=True,
+            # One column changes L_Res by some 1e-4: the entropy would outweigh it, and the
+            # multipliers have to move on that scale.
+            lambda_arch=0.0,
+            dual_rate=2e-5,
         ),
         train=TrainSettings(
             iterations=1800,
@@ -140,7 +145,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             weight_decay=3e-4,
             alpha_learning_rate=3e-4,
             alpha_weight_decay=1e-3,
-            center_gradient=False,
+            sampling=False,
         ),
         train=TrainSettings(
             iterations=100_000,

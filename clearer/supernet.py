@@ -41,6 +41,10 @@ class MixedColumn(nn.Module):
             One tensor per scale, of the shapes that came in.
         """
         alpha_p, alpha_f = op_weights
+        # A single candidate needs no mixture. Asking a GPU which one would wait for all its work.
+        if not op_weights.requires_grad and not op_weights.is_cuda and op_weights.max() == 1:
+            chosen = self.parallel if alpha_p == 1 else self.fusion
+            return chosen(features)  # type: ignore[no-any-return]
         candidates = zip(self.parallel(features), self.fusion(features), strict=True)
         return [alpha_p * parallel + alpha_f * fusion for parallel, fusion in candidates]
 

@@ -29,16 +29,18 @@ def random_features(space: SearchSpace, num_scales: int) -> list[Tensor]:
 
 
 def test_both_candidates_read_the_same_input() -> None:
-    """All weight on fusion gives fusion(x), not fusion(parallel(x)); and x is left as it was."""
+    """The mixture holds fusion(x), not fusion(parallel(x)); and x is left as it was."""
     column = MixedColumn(SPACE, 3).eval()
     randomize(column)
     features = random_features(SPACE, 3)
     before = [x.clone() for x in features]
-    mixed = column(features, torch.tensor([0.0, 1.0]))
-    for out, expected in zip(mixed, column.fusion(before), strict=True):
+    parallel = column.parallel([x.clone() for x in before])
+    mixed = column(features, torch.tensor([0.25, 0.75]))
+    fused = [(out - 0.25 * p) / 0.75 for out, p in zip(mixed, parallel, strict=True)]
+    for out, expected in zip(fused, column.fusion(before), strict=True):
         torch.testing.assert_close(out, expected)
-    aliased = column.fusion(column.parallel(before))
-    assert all((a - b).abs().max() > 1e-3 for a, b in zip(mixed, aliased, strict=True))
+    aliased = column.fusion(parallel)
+    assert all((a - b).abs().max() > 1e-3 for a, b in zip(fused, aliased, strict=True))
     assert all(torch.equal(x, y) for x, y in zip(features, before, strict=True))
 
 
@@ -50,6 +52,16 @@ def test_equation_1_is_the_weighted_sum_of_the_candidates() -> None:
     candidates = zip(mixed, column.parallel(features), column.fusion(features), strict=True)
     for out, parallel, fusion in candidates:
         torch.testing.assert_close(out, 0.3 * parallel + 0.7 * fusion)
+
+
+def test_a_candidate_without_weight_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    column = MixedColumn(SPACE, 2).eval()
+    randomize(column)
+    features = random_features(SPACE, 2)
+    expected = column.fusion(features)
+    monkeypatch.delattr(type(column.parallel), "forward")
+    for out, fused in zip(column(features, torch.tensor([0.0, 1.0])), expected, strict=True):
+        assert torch.equal(out, fused)
 
 
 def test_fusion_is_the_relu_of_the_sum_over_all_scales() -> None:

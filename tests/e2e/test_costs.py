@@ -223,7 +223,7 @@ def test_a_table_for_another_network_says_what_differs(cost: Path, photos: Path)
         (["--width", 6], "width 4 instead of 6"),
         (["--size", "64x64"], "32x48 instead of 64x64"),
         (["--color", "rgb"], "channels 1 instead of 3"),
-        (["--preset", "paper"], "residual True instead of False"),
+        (["--preset", "paper", "--patch-size", 32], "residual True instead of False"),
     ):
         result = clearer("search", *words, *more)
         assert result.exit_code == 2, result.output

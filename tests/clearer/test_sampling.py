@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from clearer.sampling import draw, expected_loss
+
+
+def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -> None:
+    """Over all draws of three columns, with losses where columns act on each other."""
+    table = torch.tensor([[[1.0, 3.0], [0.5, 2.0]], [[4.0, -1.0], [2.5, 7.0]]], dtype=torch.float64)
+    op_weights = torch.tensor([[0.3, 0.7], [0.5, 0.5], [0.9, 0.1]], dtype=torch.float64)
+    op_weights.requires_grad_()
+
+    def loss_of(choice: torch.Tensor) -> torch.Tensor:
+        one, two, three = choice.argmax(dim=1).tolist()
+        return table[one, two, three]
+
+    exact = torch.einsum("ijk,i,j,k->", table, *op_weights)
+    (expected,) = torch.autograd.grad(exact, op_weights)
+    gradient = torch.zeros_like(expected)
+    value = 0.0
+    for choices in product((0, 1), repeat=3):
+        drawn = torch.eye(2, dtype=torch.float64)[list(choices)]
+        loss = expected_loss(loss_of, op_weights, drawn)
+        assert loss.item() == pytest.approx(loss_of(drawn).item())
+        probability = float((drawn * op_weights).sum(dim=1).prod().detach())
+        value += probability * loss.item()
+        gradient += probability * torch.autograd.grad(loss, op_weights)[0]
+    assert value == pytest.approx(exact.item())
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_architectures_are_drawn_by_the_op_weights() -> None:
+    op_weights = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]])
+    rng = np.random.default_rng(0)
+    draws = torch.stack([draw(op_weights, rng) for _ in range(2000)])
+    assert set(draws.unique().tolist()) == {0.0, 1.0}
+    assert (draws.sum(dim=2) == 1).all()
+    torch.testing.assert_close(draws.mean(dim=0), op_weights, atol=0.04, rtol=0)
