@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -80,8 +81,10 @@ class Plan:
         """The networks that a table needs, and further ones that check it."""
         fit = [*_networks(space), *_modules(space)]
         groups = [tuple(fit)]
-        for start in range(0, len(check), _GROUP - 1):
-            part = [_network(a) for a in check[start : start + _GROUP - 1]]
+        num_groups = math.ceil(len(check) / (_GROUP - 1))
+        for start in range(num_groups):
+            # Every group spans the whole range: what disturbs one of them bends no end of the plot.
+            part = [_network(a) for a in check[start::num_groups]]
             groups.append((fit[0], *part))
         return cls(space=space, height=height, width=width, groups=tuple(groups))
 

@@ -325,6 +325,7 @@ def test_this_machine_measures_what_it_chooses() -> None:
     costs = MeasuredCosts((24, 24), None, lambda _: None)
     cheapest, dearest = costs.span(TINY, "ms")
     assert 0 < cheapest <= dearest
+    assert costs.table(TINY, "ms").cheapest > 0
     value = costs.measure(Architecture.from_text("P-PF", TINY), "ms")
     assert value is not None
     assert value > 0
