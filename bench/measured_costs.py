@@ -120,11 +120,11 @@ class MeasuredCosts(CostSource):
         )
         tries: list[tuple[float, float]] = []
         with tempfile.TemporaryDirectory() as folder:
-            sessions = []
-            for index, each in enumerate((architecture, reference)):
-                path = Path(folder) / f"{index}.onnx"
-                path.write_bytes(untrained_file(each))
-                sessions.append(self._open(path, each))
+            path, reference_path = Path(folder) / "network.onnx", Path(folder) / "reference.onnx"
+            path.write_bytes(untrained_file(architecture))
+            write_weights(Path(folder), reference.space)
+            reference_path.write_bytes(network_graph(reference))
+            sessions = [self._open(path, architecture), self._open(reference_path, reference)]
             for _ in range(_MAX_TRIES):
                 self._listener(f"measuring {architecture.text}")
                 ms, reference_ms = _time(sessions, _CHECK_SECONDS)

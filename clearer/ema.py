@@ -35,6 +35,12 @@ class MovingAverage:
         decay = min(self.decay, (1 + num_updates) / (_RAMP + 1 + num_updates))
         torch._foreach_lerp_(self._averages, self._sources, 1 - decay)
 
+    @torch.no_grad()
+    def copy_statistics(self, network: nn.Module) -> None:
+        """Give a network the averaged normalisation statistics: its own follow the last batches."""
+        for target, source in zip(network.buffers(), self.network.buffers(), strict=True):
+            target.copy_(source)
+
 
 def _floats(network: nn.Module) -> list[Tensor]:
     return [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]

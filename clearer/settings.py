@@ -72,6 +72,11 @@ class TrainSettings:
     warmup_iterations: int
     ema_share: float = 0.03
     """Of the iterations, over which the weights that are validated and kept are averaged."""
+    batch_statistics_share: float = 0.5
+    """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
+    on it keeps the averaged ones, and the weights learn with what they will be used with. In a
+    small batch, one saturated patch moves the statistics of all; a network that has only seen that
+    fails on large bright areas."""
     validate_every: int
     log_every: int = 20
 
@@ -153,6 +158,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             patch_size=64,
             learning_rate=0.01,
             warmup_iterations=0,
+            batch_statistics_share=1.0,
             validate_every=2_000,
         ),
         time="hours on a data-centre GPU, days to weeks on two CPU cores",

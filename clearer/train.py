@@ -110,11 +110,17 @@ def train(
     if not can_resume:
         save(0)  # from here on, weights never lie in a run without a checkpoint
     network.train()
+    settled = math.ceil(s.batch_statistics_share * s.iterations)
+    if start > settled:
+        _keep_statistics(network)
     saved = time.monotonic()
     with StopRequest() as stop:
         for iteration in range(start, s.iterations):
             rate = cosine(iteration, s.iterations, s.learning_rate, 0.0, s.warmup_iterations)
             set_learning_rate(optimizer, rate)
+            if iteration == settled:
+                average.copy_statistics(network)
+                _keep_statistics(network)
             degraded, clean = (t.to(device, non_blocking=True) for t in sampler.batch(iteration))
             with autocast(device, settings.precision):
                 restored = network(degraded)
@@ -147,6 +153,13 @@ def train(
                 save(done)
                 saved = time.monotonic()
     return best
+
+
+def _keep_statistics(network: torch.nn.Module) -> None:
+    """Let batch normalisation use its running statistics as they are, from now on."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
 
 
 def _validate(

@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from clearer.cost_source import CostSource
+from clearer.data import Splits
 from clearer.ema import MovingAverage
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.files import load_checkpoint, read_jsonl, save_checkpoint, write_atomic, write_json
@@ -25,6 +28,7 @@ from clearer.search import search
 from clearer.settings import PRESETS, RunSettings, SearchSettings
 from clearer.space import Architecture, SearchSpace
 from clearer.supernet import SuperNet
+from clearer.train import train
 from clearer.workflow import make_settings
 
 COSTS = CostSource((64, 64), lambda architecture: 1.0)
@@ -127,6 +131,51 @@ def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
     warmup = settings.search.warmup_iterations
     assert 0 < warmup < 4
     assert seen == [True] * (4 - warmup)
+
+
+def test_statistics_settle_half_way_also_after_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From then on the network in training is the one that is deployed; before, it is not."""
+    settings, images = tiny_settings(), pictures()
+    settings = replace(settings, train=replace(settings.train, ema_share=1.0))
+    splits = Splits(source="random", train=images, val=images, test=ImageSet((), ()))
+    seen: dict[int, dict[str, Any]] = {}
+    original = save_checkpoint
+
+    def spy(path: Path, state: dict[str, Any]) -> None:
+        seen[state["iteration"]] = {
+            name: {k: t.clone() for k, t in state[name].items()} for name in ("network", "average")
+        }
+        original(path, state)
+
+    def learn(folder: Path, resume: bool, listener: Callable[[Progress], None]) -> dict[str, Any]:
+        run = Run(folder) if resume else Run.create(folder, settings)
+        if not resume:
+            write_json(run.architecture, Architecture.from_text("P-F", settings.space).to_dict())
+        options = {"resume": resume, "checkpoint_seconds": -1.0, "listener": listener}
+        return train(run, settings, splits, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("clearer.train.save_checkpoint", spy)
+    learn(tmp_path / "unbroken", False, lambda _: None)
+    statistics = [name for name in seen[0]["network"] if name.endswith("running_mean")]
+    half = settings.train.iterations // 2
+    for name in statistics:
+        before, after = seen[half]["network"][name], seen[half + 1]["network"][name]
+        assert not torch.equal(before, after)  # the average replaced those of the last batches
+        torch.testing.assert_close(seen[half]["average"][name], after)
+        assert torch.equal(after, seen[2 * half]["network"][name])
+    unbroken = seen[2 * half]
+
+    def stop_late(progress: Progress) -> None:
+        if progress.iteration == half + 1:
+            os.kill(os.getpid(), 2)
+
+    with pytest.raises(Interrupted):
+        learn(tmp_path / "broken", False, stop_late)
+    learn(tmp_path / "broken", True, lambda _: None)
+    for name, tensor in unbroken["network"].items():
+        assert torch.equal(tensor, seen[2 * half]["network"][name])
 
 
 def _search() -> dict[str, Any]:
