@@ -96,8 +96,7 @@ class MeasuredCosts(CostSource):
                 sessions = []
                 for choice in CHOICES:
                     path = folder / f"{choice}.onnx"
-                    choices = (choice,) * space.num_columns
-                    path.write_bytes(network_graph(Architecture(space=space, choices=choices)))
+                    path.write_bytes(network_graph(Architecture.uniform(space, choice)))
                     sessions.append(self._open_here(path, space))
                 times = _time(sessions, _PROBE_SECONDS)
             self._spans[space] = min(times), max(times)
@@ -115,9 +114,7 @@ class MeasuredCosts(CostSource):
         if not self._is_here():
             return None
         table = self._table_made()
-        reference = Architecture(
-            space=architecture.space, choices=(CHOICES[0],) * architecture.space.num_columns
-        )
+        reference = Architecture.uniform(architecture.space, "parallel")
         tries: list[tuple[float, float]] = []
         with tempfile.TemporaryDirectory() as folder:
             path, reference_path = Path(folder) / "network.onnx", Path(folder) / "reference.onnx"

@@ -117,7 +117,7 @@ def _networks(space: SearchSpace) -> list[Entry]:
 
 def _modules(space: SearchSpace) -> list[Entry]:
     """Every distinct module alone."""
-    some = Architecture(space=space, choices=(CHOICES[0],) * space.num_columns)
+    some = Architecture.uniform(space, "parallel")
     return [
         Entry(kind="module", architecture=some, choice=choice, num_scales=num_scales)
         for num_scales in sorted(set(space.column_scales()))

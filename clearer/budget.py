@@ -124,7 +124,7 @@ def _is_roomy(space: SearchSpace, budgets: Sequence[Budget], costs: CostSource) 
 def budget_position(space: SearchSpace, budget: Budget, costs: CostSource) -> float:
     """Where a budget lies between the cheapest (0) and the dearest (1) architecture."""
     cheapest, dearest = costs.span(space, budget.metric)
-    limit = budget.limit / (1 + costs.margin(budget.metric))
+    limit = costs.usable(budget.metric, budget.limit)
     return (limit - cheapest) / (dearest - cheapest)
 
 
@@ -142,9 +142,12 @@ def check_budgets(
     tables = []
     for budget in budgets:
         table = costs.table(space, budget.metric)
-        limit = budget.limit / (1 + costs.margin(budget.metric))
+        limit = costs.usable(budget.metric, budget.limit)
         if budget.metric == "mb" and table.cheapest > _TRUSTED_ESTIMATE * limit:
-            table = _corrected(table, _cheapest(space, table), costs)
+            cheapest = _cheapest(space, table)
+            measured = costs.measure(cheapest, budget.metric)
+            assert measured is not None
+            table = table.corrected(cheapest, measured)
         if table.cheapest > limit:
             helps = [f"lower or leave out --width {space.width}"] * (space.width > _WIDTHS[-1])
             helps += ["give --stem 2"] * (budget.metric in ("ms", "gmacs") and space.stem == 1)
@@ -161,13 +164,6 @@ def check_budgets(
 def _cheapest(space: SearchSpace, table: CostTable) -> Architecture:
     picks = tuple(CHOICES[int(np.argmin(pair))] for pair in table.columns)
     return Architecture(space=space, choices=picks)
-
-
-def _corrected(table: CostTable, architecture: Architecture, costs: CostSource) -> CostTable:
-    """The table with its fixed part moved, so that it is right for one architecture."""
-    measured = costs.measure(architecture, table.metric)
-    assert measured is not None
-    return replace(table, fixed=table.fixed + measured - table.cost(architecture))
 
 
 def choose_architecture(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from clearer.space import Architecture, SearchSpace
@@ -97,6 +97,10 @@ class CostTable:
         """Cost of one architecture, in ``unit``."""
         picks = zip(self.columns, architecture.choices, strict=True)
         return self.fixed + sum(pair[choice == "fusion"] for pair, choice in picks)
+
+    def corrected(self, architecture: Architecture, measured: float) -> CostTable:
+        """With the fixed part moved, so that it is right for one architecture."""
+        return replace(self, fixed=self.fixed + measured - self.cost(architecture))
 
     @property
     def cheapest(self) -> float:

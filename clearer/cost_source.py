@@ -47,6 +47,10 @@ class CostSource:
             return self._measure_mb(architecture)
         return self.table(architecture.space, metric).cost(architecture)
 
+    def usable(self, metric: Metric, limit: float) -> float:
+        """What an estimate may reach under a limit: the margin stays free."""
+        return limit / (1 + self.margin(metric))
+
     def margin(self, metric: Metric) -> float:
         """Share of a limit that stays unused, since the table may err and nothing is measured."""
         return 0.0

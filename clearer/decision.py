@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from clearer.budget import Budget
@@ -65,7 +65,7 @@ def decide(
         InputError: If no architecture meets all budgets together.
     """
     tables = list(tables)
-    limits = [budget.limit / (1 + costs.margin(budget.metric)) for budget in budgets]
+    limits = [costs.usable(budget.metric, budget.limit) for budget in budgets]
     for _ in range(_MAX_CORRECTIONS):
         chosen = choose(tables, limits)
         if chosen is None:
@@ -74,7 +74,7 @@ def decide(
         for index, (budget, table) in enumerate(zip(budgets, tables, strict=True)):
             predicted, measured = table.cost(chosen), costs.measure(chosen, budget.metric)
             if measured is not None and measured > budget.limit:
-                tables[index] = replace(table, fixed=table.fixed + measured - predicted)
+                tables[index] = table.corrected(chosen, measured)
             rows.append(
                 BudgetCheck(
                     metric=budget.metric,

@@ -130,8 +130,8 @@ class Run:
         run.path.mkdir(exist_ok=True)
         return run
 
-    def op_weights(self) -> NDArray[np.float64]:
-        """Final op weights of the search, shape ``(K, 2)``: (parallel, fusion).
+    def log_op_weights(self) -> NDArray[np.float64]:
+        """Logarithm of the final op weights of the search, shape ``(K, 2)``: (parallel, fusion).
 
         Raises:
             InputError: If the run was not searched by gradient, or its file is damaged.
@@ -147,7 +147,8 @@ class Run:
         is_valid = weights.shape == (architecture.space.num_columns, 2)
         if not (is_valid and np.isfinite(weights).all() and (weights >= 0).all()):
             raise InputError(f"{self.architecture} is damaged: op_weights")
-        return weights
+        logarithms: NDArray[np.float64] = np.log(np.clip(weights, 1e-12, 1))
+        return logarithms
 
 
 def _new_folder() -> Path:

@@ -170,6 +170,11 @@ class Architecture:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     @classmethod
+    def uniform(cls, space: SearchSpace, choice: Choice) -> Architecture:
+        """The same choice in every column."""
+        return cls(space=space, choices=(choice,) * space.num_columns)
+
+    @classmethod
     def from_text(cls, text: str, space: SearchSpace) -> Architecture:
         """Read the short form.
 

@@ -252,7 +252,7 @@ def refreeze_settings(
     """
     if not budgets:
         raise InputError("--from needs a budget that the new network has to meet, like --budget-mb")
-    source.op_weights()
+    source.log_op_weights()
     return replace(source.settings(), budgets=budgets, image_size=image_size)
 
 
@@ -262,8 +262,7 @@ def freeze_again(run: Run, source: Run, costs: CostSource) -> Architecture:
     Raises:
         InputError: If the source was not searched by gradient, or a budget cannot be met.
     """
-    op_weights = source.op_weights()
-    log_op_weights = np.log(np.clip(op_weights, 1e-12, 1))
+    log_op_weights = source.log_op_weights()
     settings = run.settings()
     tables = check_budgets(settings.space, settings.budgets, costs)
     about = {

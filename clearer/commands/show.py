@@ -53,14 +53,11 @@ def show(
             console.print_architecture(architecture, read_json(run.architecture))
         return
 
-    import numpy as np
-
     from clearer.bench.plots import plot_front
     from clearer.front import architecture_front, supernet_psnr_db
 
     table = _table(run, metric, cost)
-    log_op_weights = np.log(np.clip(run.op_weights(), 1e-12, 1))
-    points = architecture_front(architecture.space, log_op_weights, table)
+    points = architecture_front(architecture.space, run.log_op_weights(), table)
     psnrs = None
     if quality:
         with console.status("restoring patches with the super-network"):
