@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from clearer import __version__, console
-from clearer.commands import bench, export, profile, search, show, train
+from clearer.commands import bench, export, profile, search, show, tasks, train
 from clearer.errors import explain
 
 __all__ = ["app", "main"]
@@ -72,6 +72,8 @@ _add(
     "clearer search --budget-ms 30 --size 321x481 --budget-mb 5",
     "clearer search --cost board.json --budget-ms 12",
     "clearer search --data photos --sigma 50 --budget-params 1e6",
+    "clearer search --sigma 5:50 --color rgb    # one network for all noise levels between",
+    "clearer search --task derain --data rain800 --color rgb",
     "clearer search --from runs/20261123-195507 --budget-mb 2",
     "clearer search --resume --out runs/20261123-195507",
 )
@@ -94,6 +96,7 @@ _add(
     "clearer profile --emit board --width 16    # copy board/ to the device, run its script there",
     "clearer profile --collect board --out board.json",
 )
+_add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
 _add(show.show, "clearer show", "clearer show --front", "clearer show RUN --front --quality")
 
 

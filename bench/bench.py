@@ -17,11 +17,12 @@ from clearer.data import load_splits
 from clearer.device import device_name
 from clearer.evaluate import check_evaluation_size, evaluate, evaluation_pairs
 from clearer.files import write_json
-from clearer.images import Color, ImageSet, list_images, read_images
+from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
 from clearer.network import load_network
+from clearer.pairs import list_pictures, read_pictures
 from clearer.run import Run
-from clearer.tasks import Denoise
+from clearer.tasks import Task
 from clearer.train import VALIDATION_SEED
 
 __all__ = ["BenchSettings", "bench_images", "bench_run", "reference_qualities"]
@@ -57,16 +58,15 @@ def bench_images(folder: Path | None, run: Run) -> tuple[ImageSet, str]:
     """
     settings = run.settings()
     if folder is None:
-        splits = load_splits(settings.data, settings.color, settings.seed)
+        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
         if len(splits.test):
             return splits.test, f"{splits.source}, test"
         return splits.val, f"{splits.source}, validation (used to select the weights)"
     for split in ("test", "val"):
         if (folder / split).is_dir():
-            return read_images(
-                list_images(folder / split), settings.color
-            ), f"{folder.name}, {split}"
-    return read_images(list_images(folder), settings.color), folder.name
+            files = list_pictures(folder / split, settings.task)
+            return read_pictures(files, settings.color), f"{folder.name}, {split}"
+    return read_pictures(list_pictures(folder, settings.task), settings.color), folder.name
 
 
 def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str
     run_settings = run.settings()
     task = run_settings.task
     images, data_name = bench_images(settings.data, run)
-    check_evaluation_size(images)
+    check_evaluation_size(images, task)
     runners, skipped = _runners(run, settings, run_settings.color, task)
     qualities = []
     for done, runner in enumerate(runners):
@@ -134,7 +134,7 @@ def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str
 
 
 def _runners(
-    run: Run, settings: BenchSettings, color: Color, task: Denoise
+    run: Run, settings: BenchSettings, color: Color, task: Task
 ) -> tuple[list[Runner], list[str]]:
     network, _ = load_network(run.weights)
     channels = 1 if color == "gray" else 3
@@ -145,22 +145,23 @@ def _runners(
         runners.append(OnnxRunner(f"clearer {text}", run.onnx, channels))
     else:
         skipped.append(f"{run.onnx.name} is not there: make it with clearer export")
-    runners.append(NonLocalMeansRunner(task.sigma_255))
+    if task.is_noise:
+        runners.append(NonLocalMeansRunner(task.sigma_255))
     runners += [OnnxRunner(path.stem, path, channels) for path in settings.against]
     return runners, skipped
 
 
-def reference_qualities(images: ImageSet, task: Denoise) -> dict[str, dict[str, float]]:
-    """PSNR and SSIM of the degraded images and of non-local means, with the noise of validation."""
-    classical = NonLocalMeansRunner(task.sigma_255)
-    quality = evaluate(classical, images, task, VALIDATION_SEED)
-    return {
-        "input": _input_quality(images, task),
-        classical.info.name: {"psnr_db": quality.psnr_db, "ssim": quality.ssim},
-    }
+def reference_qualities(images: ImageSet, task: Task) -> dict[str, dict[str, float]]:
+    """PSNR and SSIM of the degraded images and, for noise, of non-local means."""
+    rows = {"input": _input_quality(images, task)}
+    if task.is_noise:
+        classical = NonLocalMeansRunner(task.sigma_255)
+        quality = evaluate(classical, images, task, VALIDATION_SEED)
+        rows[classical.info.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
+    return rows
 
 
-def _input_quality(images: ImageSet, task: Denoise) -> dict[str, float]:
+def _input_quality(images: ImageSet, task: Task) -> dict[str, float]:
     """Of the degraded images as they are, not clipped."""
     pairs = list(evaluation_pairs(images, task, VALIDATION_SEED))
     return {

@@ -20,7 +20,7 @@ from clearer.evaluate import evaluation_pairs
 from clearer.files import write_atomic
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db
-from clearer.tasks import Denoise
+from clearer.tasks import Task
 
 __all__ = ["plot_check", "plot_front", "plot_frontier", "plot_strip"]
 
@@ -77,16 +77,16 @@ def plot_frontier(path: Path, report: dict[str, Any]) -> None:
 
 
 def plot_strip(
-    path: Path, images: ImageSet, task: Denoise, runners: Sequence[Runner], seed: int
+    path: Path, images: ImageSet, task: Task, runners: Sequence[Runner], seed: int
 ) -> None:
-    """Noisy, restored by the first runner, and clean: the middle of the first image.
+    """Degraded, restored by the first runner, and clean: the middle of the first image.
 
     The PSNR under each is of the whole image.
     """
     degraded, clean = next(evaluation_pairs(images, task, seed))
     restored = runners[0](degraded).clip(0, 1)
     panels = [
-        (f"noisy, {psnr_db(degraded, clean):.2f} dB", degraded),
+        (f"degraded, {psnr_db(degraded, clean):.2f} dB", degraded),
         (f"restored, {psnr_db(restored, clean):.2f} dB", restored),
         ("clean", clean),
     ]

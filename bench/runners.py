@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.restoration import denoise_nl_means
+from skimage.restoration import denoise_nl_means, estimate_sigma
 
 from clearer.errors import InputError, require
 from clearer.evaluate import torch_restorer
@@ -129,9 +129,13 @@ _NLM_DISTANCE: Final = 6
 
 
 class NonLocalMeansRunner:
-    """scikit-image's fast non-local means, told the true noise level."""
+    """scikit-image's fast non-local means.
 
-    def __init__(self, sigma_255: float) -> None:
+    Args:
+        sigma_255: The true noise level; None has it estimated from each picture.
+    """
+
+    def __init__(self, sigma_255: float | None) -> None:
         self.info = RunnerInfo(
             name="non-local means",
             backend="scikit-image, CPU",
@@ -139,19 +143,23 @@ class NonLocalMeansRunner:
             precision="fp32",
             threads=1,
         )
-        self._sigma = sigma_255 / 255
+        self._sigma = None if sigma_255 is None else sigma_255 / 255
 
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch."""
         return np.stack([self._restore(image) for image in degraded])
 
     def _restore(self, image: Array) -> Array:
+        picture = image.transpose(1, 2, 0)
+        sigma = self._sigma
+        if sigma is None:
+            sigma = float(estimate_sigma(picture, channel_axis=-1, average_sigmas=True))
         restored = denoise_nl_means(
-            image.transpose(1, 2, 0),
+            picture,
             patch_size=_NLM_PATCH,
             patch_distance=_NLM_DISTANCE,
-            h=_NLM_STRENGTH * self._sigma,
-            sigma=self._sigma,
+            h=_NLM_STRENGTH * sigma,
+            sigma=sigma,
             fast_mode=True,
             channel_axis=-1,
         )

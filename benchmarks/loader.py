@@ -23,6 +23,7 @@ from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import autocast
 from clearer.space import Architecture
+from clearer.tasks import Denoise
 from clearer.workflow import make_settings
 
 REPETITIONS = 40
@@ -32,7 +33,7 @@ def main() -> None:
     """Measure and print."""
     settings = make_settings(
         preset="quick",
-        sigma_255=25,
+        task=Denoise(),
         color="gray",
         data=None,
         budgets=(),
@@ -49,7 +50,7 @@ def main() -> None:
     )
     train = settings.train
     sampler = PatchSampler(
-        load_splits(None, "gray", 0).train,
+        load_splits(None, "gray", 0, Denoise()).train,
         settings.task,
         patch_size=train.patch_size,
         batch_size=train.batch_size,

@@ -19,12 +19,12 @@ from skimage.restoration import denoise_nl_means
 from clearer.data import BUILTIN_TRAIN, load_splits
 from clearer.evaluate import evaluate
 from clearer.images import ImageSet
-from clearer.tasks import Denoise
+from clearer.tasks import Denoise, Span
 
 
 def main() -> None:
     """Try all settings at three noise levels and print the mean PSNR of each."""
-    train = load_splits(None, "gray", 0).train
+    train = load_splits(None, "gray", 0, Denoise()).train
     photographs = train.select(range(len(BUILTIN_TRAIN)))
     middles = tuple(_middle(image) for image in photographs.images)
     images = ImageSet(photographs.names, middles)
@@ -46,7 +46,7 @@ def main() -> None:
                 )
                 return np.asarray(restored, dtype=np.float32)[None, None]
 
-            quality = evaluate(restore, images, Denoise(sigma_255=sigma_255), seed=0)
+            quality = evaluate(restore, images, Denoise(sigma=Span(sigma_255, sigma_255)), seed=0)
             row[f"psnr_db_sigma_{sigma_255}"] = quality.psnr_db
         row["mean_psnr_db"] = float(np.mean([v for k, v in row.items() if k.startswith("psnr")]))
         rows.append(row)

@@ -46,6 +46,7 @@ from clearer.search import search
 from clearer.settings import RunSettings
 from clearer.space import CHOICES, Architecture
 from clearer.supernet import SuperNet
+from clearer.tasks import Denoise
 from clearer.train import VALIDATION_SEED, train
 from clearer.workflow import make_settings
 
@@ -70,7 +71,7 @@ def main() -> None:
     words = dict(word.split("=", 1) for word in arguments.change)
     changes = {name: json.loads(value) for name, value in words.items()}
     out: Path = arguments.out
-    splits = load_splits(arguments.data, "gray", 0)
+    splits = load_splits(arguments.data, "gray", 0, Denoise())
     splits = replace(splits, val=_middles(splits.val))
     result: dict[str, Any] = {
         "about": _about(splits),
@@ -218,7 +219,7 @@ def _about(splits: Splits) -> dict[str, Any]:
     settings = _settings(0)
     return {
         "space": settings.space.to_dict(),
-        "sigma_255": settings.task.sigma_255,
+        "task": settings.task.text,
         "protocol": settings.task.protocol,
         "data": splits.source,
         "train_images": len(splits.train),
@@ -247,7 +248,7 @@ def _settings(
     """The quick preset on the small space, with a budget at a position or without one."""
     settings = make_settings(
         preset="quick",
-        sigma_255=25,
+        task=Denoise(),
         color="gray",
         data=None,
         budgets=(),

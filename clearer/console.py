@@ -44,6 +44,7 @@ __all__ = [
     "print_export",
     "print_front",
     "print_quality",
+    "print_tasks",
     "progress_bar",
     "round_bars",
     "say",
@@ -340,3 +341,15 @@ def print_bench(run: Run, report: dict[str, Any]) -> None:
         )
     Console().print(table)
     print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")
+
+
+def print_tasks(rows: list[dict[str, Any]]) -> None:
+    """Tasks, their options and defaults."""
+    shown = Table(box=SIMPLE)
+    for header in ("task", "option", "what"):
+        shown.add_column(header)
+    for row in rows:
+        shown.add_row(f"[bold]{row['task']}", "", f"[bold]{row['summary']}")
+        for name, about in row["options"].items():
+            shown.add_row("", f"--{name} {about['default']}", escape(about["help"]))
+    Console().print(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,9 @@ import skimage
 
 from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
-from clearer.images import Color, ImageSet, list_images, read_images
+from clearer.images import Color, ImageSet
+from clearer.pairs import PictureFile, list_pictures, read_pictures
+from clearer.tasks import Task
 
 __all__ = ["BUILTIN_TRAIN", "BUILTIN_VAL", "PHOTOGRAPHS", "Splits", "load_splits", "partition"]
 
@@ -53,7 +56,7 @@ class Splits:
     """Where they come from, for reports."""
 
 
-def load_splits(folder: Path | None, color: Color, seed: int) -> Splits:
+def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Splits:
     """Read all pictures of a data source.
 
     Args:
@@ -62,44 +65,54 @@ def load_splits(folder: Path | None, color: Color, seed: int) -> Splits:
             validates. None: the built-in photographs and dead leaves.
         color: What every picture is converted to.
         seed: Decides the split where the folder does not.
+        task: Whether the folder holds pictures, or pairs of degraded and clean ones.
 
     Raises:
         InputError: If the folder, or a picture in it, cannot be used.
     """
     if folder is None:
+        if task.pairs is not None:
+            raise InputError(
+                f"task {task.name} needs pairs of pictures: give their folder by --data"
+            )
         return _builtin(color)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
     has_splits = (folder / "train").is_dir()
-    train = list_images(folder / "train" if has_splits else folder)
+    train = list_pictures(folder / "train" if has_splits else folder, task)
     if has_splits and (folder / "val").is_dir():
-        val = list_images(folder / "val")
+        val = list_pictures(folder / "val", task)
     else:
-        train, val = _split_by_name(train, seed)
-    test = list_images(folder / "test") if has_splits and (folder / "test").is_dir() else []
+        train, val = _split_by_name(train, folder, seed)
+    has_test = has_splits and (folder / "test").is_dir()
     return Splits(
-        train=read_images(train, color),
-        val=read_images(val, color),
-        test=read_images(test, color),
+        train=read_pictures(train, color),
+        val=read_pictures(val, color),
+        test=read_pictures(list_pictures(folder / "test", task) if has_test else [], color),
         source=folder.name,
     )
 
 
-def _split_by_name(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]]:
-    if len(paths) < 3:
+def _split_by_name(
+    files: list[PictureFile], folder: Path, seed: int
+) -> tuple[list[PictureFile], list[PictureFile]]:
+    if len(files) < 3:
         raise InputError(
-            f"{paths[0].parent} holds {len(paths)} image(s): at least 3 are needed, two to train "
+            f"{folder} holds {len(files)} image(s): at least 3 are needed, two to train "
             "on and one to validate"
         )
-    ranked = sorted(paths, key=lambda p: hashlib.sha256(f"{seed}:{p.name}".encode()).digest())
-    num_val = max(1, round(_VAL_SHARE * len(paths)))
-    return sorted(ranked[num_val:]), sorted(ranked[:num_val])
+    ranked = sorted(files, key=lambda f: hashlib.sha256(f"{seed}:{f.name}".encode()).digest())
+    num_val = max(1, round(_VAL_SHARE * len(files)))
+    by_name = attrgetter("name")
+    return sorted(ranked[num_val:], key=by_name), sorted(ranked[:num_val], key=by_name)
 
 
 def _builtin(color: Color) -> Splits:
     skip = _GRAY_ONLY if color == "rgb" else frozenset()
-    photos = read_images([PHOTOGRAPHS / name for name in BUILTIN_TRAIN if name not in skip], color)
-    val = read_images([PHOTOGRAPHS / name for name in BUILTIN_VAL if name not in skip], color)
+    photos, val = (
+        read_pictures([PictureFile(n, PHOTOGRAPHS / n) for n in names if n not in skip], color)
+        for names in (BUILTIN_TRAIN, BUILTIN_VAL)
+    )
     rng = np.random.default_rng(_DEAD_LEAVES_SEED)
     # Colours of leaves come from training photographs alone.
     colors = np.concatenate(

@@ -13,8 +13,8 @@ from torch import nn
 from clearer.errors import InputError
 from clearer.images import ImageSet
 from clearer.metrics import SSIM_WINDOW, psnr_db, ssim
-from clearer.patches import to_tensor
-from clearer.tasks import Denoise
+from clearer.patches import to_unit
+from clearer.tasks import Task
 
 __all__ = [
     "Quality",
@@ -37,32 +37,42 @@ class Quality:
     ssim: float
 
 
-def check_evaluation_size(images: ImageSet) -> None:
-    """Refuse pictures that are smaller than the window of SSIM.
+def check_evaluation_size(images: ImageSet, task: Task) -> None:
+    """Refuse pictures that are smaller than the window of SSIM, or than what a task cuts them to.
 
     Raises:
         InputError: For the first such picture.
     """
+    least = max(SSIM_WINDOW, task.crop_multiple)
     for name, image in zip(images.names, images.images, strict=True):
         height, width = image.shape[:2]
-        if min(height, width) < SSIM_WINDOW:
+        if min(height, width) < least:
             raise InputError(
-                f"{name} is {width}x{height}, too small to be evaluated (SSIM needs "
-                f"{SSIM_WINDOW}x{SSIM_WINDOW}): remove it"
+                f"{name} is {width}x{height}, too small to be evaluated ({least}x{least} are "
+                f"needed, protocol {task.protocol}): remove it"
             )
 
 
 def evaluation_pairs(
-    images: ImageSet, task: Denoise, seed: int
+    images: ImageSet, task: Task, seed: int
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """(degraded, clean) of each image, ``(1, C, H, W)``; noise depends on (seed, place) alone."""
     for index, image in enumerate(images.images):
-        clean = to_tensor(image[None]).contiguous()
-        degraded = task.degrade(clean, np.random.default_rng([seed, index]))
-        yield degraded.numpy(), clean.numpy()
+        height, width = (side - side % task.crop_multiple for side in image.shape[:2])
+        clean = to_unit(image[:height, :width])
+        if images.degraded:
+            degraded = to_unit(images.degraded[index][:height, :width])
+        else:
+            degraded = task.degrade(clean, np.random.default_rng([seed, index]))
+        yield _planes(degraded), _planes(clean)
 
 
-def evaluate(restore: Restorer, images: ImageSet, task: Denoise, seed: int) -> Quality:
+def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(H, W, C)`` to ``(1, C, H, W)``."""
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
+
+
+def evaluate(restore: Restorer, images: ImageSet, task: Task, seed: int) -> Quality:
     """Restore every image of a set, clip to [0, 1], and average PSNR and SSIM."""
     figures = []
     for degraded, clean in evaluation_pairs(images, task, seed):

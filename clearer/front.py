@@ -77,7 +77,7 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
     supernet = SuperNet(settings.space)
     supernet.load_state_dict(load_checkpoint(run.search_checkpoint)["supernet"])
     supernet.train()
-    splits = load_splits(settings.data, settings.color, settings.seed)
+    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     sampler = PatchSampler(
         splits.val,
         settings.task,

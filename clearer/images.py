@@ -10,11 +10,11 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clearer.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "Color", "ImageSet", "list_images", "read_image", "read_images"]
+__all__ = ["IMAGE_SUFFIXES", "Color", "ImageSet", "list_images", "read_image"]
 
 Color = Literal["gray", "rgb"]
 
@@ -33,6 +33,8 @@ class ImageSet:
 
     names: tuple[str, ...]
     images: tuple[NDArray[np.uint8], ...]
+    degraded: tuple[NDArray[np.uint8], ...] = ()
+    """The degraded picture of each, of the same shape; empty where a task makes them."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -40,7 +42,11 @@ class ImageSet:
     def select(self, indices: Iterable[int]) -> ImageSet:
         """The pictures at the given places."""
         picks = list(indices)
-        return ImageSet(tuple(self.names[i] for i in picks), tuple(self.images[i] for i in picks))
+        return ImageSet(
+            tuple(self.names[i] for i in picks),
+            tuple(self.images[i] for i in picks),
+            tuple(self.degraded[i] for i in picks if self.degraded),
+        )
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -68,7 +74,8 @@ def list_images(folder: Path) -> list[Path]:
 def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
     """Decode one picture to ``(H, W, 1)`` (gray) or ``(H, W, 3)`` (RGB), uint8.
 
-    Colour pictures become gray by their BT.601 luma. Alpha is dropped, 16 bits become 8.
+    Colour pictures become gray by their BT.601 luma. A picture is turned as its EXIF data say; a
+    palette and CMYK become RGB, alpha is dropped, 16 bits become 8.
 
     Raises:
         InputError: If the file cannot be decoded, or is gray where RGB is asked for.
@@ -77,13 +84,16 @@ def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:
+                if getattr(file, "n_frames", 1) > 1:
+                    raise InputError(f"{path} is animated, or has several pages: keep one picture")
                 file.load()
-                pixels = _to_8_bit(file)
+                pixels = _to_8_bit(ImageOps.exif_transpose(file))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
         raise InputError(f"{path} has more than {limit}: cut it into pieces") from error
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path} cannot be read as an image ({error}): remove it") from error
+        reason = "it is empty" if path.stat().st_size == 0 else str(error)
+        raise InputError(f"{path} cannot be read as an image ({reason}): remove it") from error
     is_gray = pixels.ndim == 2
     if color == "gray":
         return pixels[..., None] if is_gray else _luma(pixels)[..., None]
@@ -106,13 +116,3 @@ def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     luma: NDArray[np.uint8] = np.rint(rgb @ _LUMA).astype(np.uint8)
     return luma
-
-
-def read_images(paths: Iterable[Path], color: Color) -> ImageSet:
-    """Decode pictures; names are file names without folder.
-
-    Raises:
-        InputError: For the first picture that cannot be used.
-    """
-    files = list(paths)
-    return ImageSet(tuple(p.name for p in files), tuple(read_image(p, color) for p in files))

@@ -9,14 +9,19 @@ from torch import Tensor
 
 from clearer.errors import InputError
 from clearer.images import ImageSet
-from clearer.tasks import Denoise
+from clearer.tasks import Task
 
-__all__ = ["PatchSampler", "check_patch_size", "to_tensor"]
+__all__ = ["PatchSampler", "check_patch_size", "to_unit"]
 
 
-def to_tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    """``(N, H, W, C)`` uint8 to ``(N, C, H, W)`` float32 in [0, 1], channels last in memory."""
-    return torch.tensor(pixels).permute(0, 3, 1, 2).float().div_(255)
+def to_unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pixels in 0..255 to float32 in [0, 1]."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def _to_tensor(batch: NDArray[np.float32]) -> Tensor:
+    """``(N, H, W, C)`` to ``(N, C, H, W)``, channels last in memory."""
+    return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
 
 def check_patch_size(images: ImageSet, patch_size: int) -> None:
@@ -52,12 +57,20 @@ class PatchSampler:
     """
 
     def __init__(
-        self, images: ImageSet, task: Denoise, *, patch_size: int, batch_size: int, seed: list[int]
+        self, images: ImageSet, task: Task, *, patch_size: int, batch_size: int, seed: list[int]
     ) -> None:
         check_patch_size(images, patch_size)
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
         self._seed = seed
-        self._pixels = np.concatenate([im.reshape(-1, im.shape[2]) for im in images.images])
+        # The two pictures of a pair become one with twice the channels: they are cut together.
+        pictures = [
+            np.concatenate(pair, axis=2)
+            for pair in zip(
+                images.images, *([images.degraded] if images.degraded else []), strict=True
+            )
+        ]
+        self._has_pairs = bool(images.degraded)
+        self._pixels = np.concatenate([im.reshape(-1, im.shape[2]) for im in pictures])
         shapes = np.array([image.shape[:2] for image in images.images])
         self._widths = shapes[:, 1]
         self._starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))[:-1]])
@@ -67,8 +80,16 @@ class PatchSampler:
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Batch ``index``: degraded and clean patches, ``(batch, C, patch, patch)``, float32."""
         rng = np.random.default_rng([*self._seed, index])
-        clean = to_tensor(self._pixels[self._pixel_indices(rng)])
-        return self._task.degrade(clean, rng), clean
+        patches = to_unit(self._pixels[self._pixel_indices(rng)])
+        if self._has_pairs:
+            clean, degraded = np.split(patches, 2, axis=3)
+            return _to_tensor(degraded.copy()), _to_tensor(clean.copy())
+        # A stream of noise for each patch, so that its noise does not hang on its neighbours.
+        noise = (np.random.default_rng([*self._seed, index, i]) for i in range(len(patches)))
+        degraded = np.stack(
+            [self._task.degrade(*pair) for pair in zip(patches, noise, strict=True)]
+        )
+        return _to_tensor(degraded), _to_tensor(patches)
 
     def _pixel_indices(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Where the pixels of a batch lie, shape ``(batch, patch, patch)``."""

@@ -12,7 +12,7 @@ from clearer.budget import Budget
 from clearer.errors import InputError
 from clearer.images import Color
 from clearer.space import PAPER_SPACE, SearchSpace
-from clearer.tasks import Denoise
+from clearer.tasks import Task, make_task, task_to_dict
 
 __all__ = ["PRESETS", "Preset", "RunSettings", "SearchSettings", "Strategy", "TrainSettings"]
 
@@ -94,6 +94,10 @@ def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[Trai
             raise InputError(f"{field.name} must be of type {field.type}, not {data[field.name]!r}")
 
 
+def _read_task(data: Mapping[str, str]) -> Task:
+    return make_task(data["name"], {name: data[name] for name in data if name != "name"})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
     """A space (its width is the largest tried) with settings for search and training."""
@@ -171,7 +175,7 @@ class RunSettings:
     """All that decides the result of a run."""
 
     preset: str
-    task: Denoise
+    task: Task
     color: Color
     data: Path | None
     """Folder of pictures; None for the built-in ones."""
@@ -191,6 +195,7 @@ class RunSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         data = dataclasses.asdict(self)
+        data["task"] = task_to_dict(self.task)
         data["space"] = self.space.to_dict()
         data["data"] = None if self.data is None else str(self.data)
         return data
@@ -213,7 +218,7 @@ class RunSettings:
             return cls(
                 **{
                     **data,
-                    "task": Denoise(**data["task"]),
+                    "task": _read_task(data["task"]),
                     "data": None if data["data"] is None else Path(data["data"]),
                     "space": SearchSpace.from_dict(data["space"]),
                     "image_size": (int(height), int(width)),

@@ -22,6 +22,7 @@ from clearer.progress import Listener, LoopLog, Progress
 from clearer.run import Run
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
+from clearer.tasks import task_to_dict
 
 __all__ = ["VALIDATION_SEED", "train"]
 
@@ -178,7 +179,7 @@ def _validate(
     log.write(iteration, **figures)
     info = {
         "iteration": iteration,
-        "task": {"name": "denoise", "sigma_255": settings.task.sigma_255},
+        "task": task_to_dict(settings.task),
         "protocol": settings.task.protocol,
         "color": settings.color,
         "data": splits.source,

@@ -40,7 +40,7 @@ from clearer.settings import (
     TrainSettings,
 )
 from clearer.space import CHOICES, Architecture, SearchSpace
-from clearer.tasks import Denoise
+from clearer.tasks import Task
 
 __all__ = [
     "check_inputs",
@@ -56,7 +56,7 @@ __all__ = [
 def make_settings(
     *,
     preset: str,
-    sigma_255: float,
+    task: Task,
     color: Color,
     data: Path | None,
     budgets: tuple[Budget, ...],
@@ -75,7 +75,7 @@ def make_settings(
 
     Args:
         preset: Name of a preset.
-        sigma_255: Noise level.
+        task: What to undo.
         color: What the network restores.
         data: Folder of pictures, or None.
         budgets: Limits; where no width or stem is given, they are chosen by them.
@@ -106,7 +106,7 @@ def make_settings(
     resolved = resolve_device(device)
     settings = RunSettings(
         preset=preset,
-        task=Denoise(sigma_255=sigma_255),
+        task=task,
         color=color,
         data=None if data is None else data.absolute(),
         space=chosen,
@@ -186,7 +186,7 @@ def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> li
         The cost table of each budget.
     """
     partition(splits.train, settings.seed)
-    check_evaluation_size(splits.val)
+    check_evaluation_size(splits.val, settings.task)
     check_patch_size(splits.train, max(settings.search.patch_size, settings.train.patch_size))
     return check_budgets(settings.space, settings.budgets, costs)
 

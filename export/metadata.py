@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from clearer import __version__
@@ -19,11 +20,11 @@ def model_metadata(architecture: Architecture, info: dict[str, Any]) -> dict[str
             network that has not been trained.
     """
     space = architecture.space
-    task = info.get("task", {})
+    options = dict(info.get("task", {}))
     data = str(info.get("data", "none"))
     return {
-        "task": str(task.get("name", "none")),
-        "sigma_255": str(task.get("sigma_255", "none")),
+        "task": str(options.pop("name", "none")),
+        "task_options": json.dumps(options, sort_keys=True),
         "channels": str(space.channels),
         "color_order": "gray" if space.channels == 1 else "RGB",
         "layout": "NCHW",

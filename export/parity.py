@@ -20,6 +20,8 @@ __all__ = ["PARITY_LIMIT", "check_parity"]
 PARITY_LIMIT: Final = 1e-4
 """Largest difference allowed in fp32: sums in another order differ by about 1e-6, and a wrong pad,
 crop or weight by more than 1e-2. A tenth of 1/255 cannot be seen."""
+_NOISE: Final = 0.1
+"""Standard deviation, so that inputs leave [0, 1] too."""
 _SHAPES: Final = ((1, 17, 19), (1, 61, 77), (1, 321, 481), (3, 61, 77))
 """(batch, height, width): smaller than the padding multiple allows, odd, usual, a batch."""
 
@@ -27,7 +29,6 @@ _SHAPES: Final = ((1, 17, 19), (1, 61, 77), (1, 321, 481), (3, 61, 77))
 def check_parity(
     model: bytes,
     network: RestorationNet,
-    sigma_255: float,
     shapes: Sequence[tuple[int, int, int]] = _SHAPES,
 ) -> list[dict[str, Any]]:
     """Run a file through ONNX Runtime and compare with torch on noisy pieces of a photograph.
@@ -35,7 +36,6 @@ def check_parity(
     Args:
         model: Bytes of the ONNX file.
         network: In evaluation mode, on the CPU.
-        sigma_255: Noise level of the pieces.
         shapes: (batch, height, width) of the inputs, at most 512 x 512.
 
     Returns:
@@ -48,7 +48,7 @@ def check_parity(
     session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
     rows = []
     for shape in shapes:
-        batch = _noisy_pieces(shape, network.architecture.space.channels, sigma_255)
+        batch = _noisy_pieces(shape, network.architecture.space.channels)
         (restored,) = session.run(None, {INPUT_NAME: batch})
         with torch.inference_mode():
             expected = network(torch.from_numpy(batch)).numpy()
@@ -70,9 +70,7 @@ def check_parity(
     return rows
 
 
-def _noisy_pieces(
-    shape: tuple[int, int, int], channels: int, sigma_255: float
-) -> NDArray[np.float32]:
+def _noisy_pieces(shape: tuple[int, int, int], channels: int) -> NDArray[np.float32]:
     batch, height, width = shape
     photograph = read_image(PHOTOGRAPHS / "astronaut.png", "gray" if channels == 1 else "rgb")
     planes = photograph.transpose(2, 0, 1) / np.float32(255)
@@ -82,4 +80,4 @@ def _noisy_pieces(
     corners = zip(tops, lefts, strict=True)
     pieces = np.stack([planes[:, y : y + height, x : x + width] for y, x in corners])
     noise = rng.standard_normal(pieces.shape, dtype=np.float32)
-    return pieces + noise * np.float32(sigma_255 / 255)
+    return pieces + noise * np.float32(_NOISE)

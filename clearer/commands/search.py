@@ -19,13 +19,16 @@ from clearer.commands.options import (
     ValidateEvery,
     parse_size,
 )
+from clearer.commands.task_options import with_task_options
 from clearer.commands.trained import print_trained
 from clearer.errors import InputError
+from clearer.tasks import TASKS, make_task
 
 if TYPE_CHECKING:
     from clearer.cost import CostTable
 
 
+@with_task_options
 def search(
     context: typer.Context,
     budget_mb: Annotated[
@@ -54,7 +57,9 @@ def search(
             "Default: built-in photographs and synthetic images."
         ),
     ] = None,
-    sigma: Annotated[float, typer.Option(help="Noise level on the scale 0 to 255.")] = 25.0,
+    task: Annotated[
+        str, typer.Option(help=f"What to undo: {', '.join(TASKS)}; see clearer tasks.")
+    ] = "denoise",
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
     preset: Annotated[
         Literal["quick", "paper"],
@@ -115,6 +120,7 @@ def search(
     checkpoint_seconds: CheckpointSeconds = 60.0,
     as_json: AsJson = False,
     debug: Debug = False,
+    **task_options: str,
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
     from clearer.bench.measured_costs import MeasuredCosts
@@ -158,7 +164,7 @@ def search(
             measured = table and table.measurement
             settings = make_settings(
                 preset=preset,
-                sigma_255=sigma,
+                task=make_task(task, task_options),
                 color=color,
                 data=data,
                 budgets=budgets,
@@ -188,7 +194,7 @@ def search(
                 },
             )
     console.describe_settings(settings)
-    splits = load_splits(settings.data, settings.color, settings.seed)
+    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
     if run is None:
         console.say("checking the images and the budgets")

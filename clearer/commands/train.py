@@ -55,7 +55,7 @@ def train(
     run = prepare_training(Run.open(run_path), out, preset, changes, resume=resume)
     settings = run.settings()
     console.say(f"run folder: {run.path}")
-    splits = load_splits(settings.data, settings.color, settings.seed)
+    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
     with console.loop_bars(settings) as listener:
         train_network(

@@ -66,7 +66,7 @@ def test_summary_by_hand() -> None:
 def test_non_local_means_removes_noise(channels: int) -> None:
     smooth = np.tile(np.arange(96, dtype=np.uint8)[None, :, None] * 2, (96, 1, channels))
     images = ImageSet(("ramp",), (smooth,))
-    quality = evaluate(NonLocalMeansRunner(25), images, Denoise(sigma_255=25), seed=0)
+    quality = evaluate(NonLocalMeansRunner(25), images, Denoise(), seed=0)
     assert quality.psnr_db > 30
 
 

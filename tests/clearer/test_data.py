@@ -13,12 +13,13 @@ from clearer.data import BUILTIN_TRAIN, BUILTIN_VAL, load_splits, partition
 from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
 from clearer.images import ImageSet, read_image
+from clearer.tasks import Denoise
 
 MakeImages = Callable[..., Path]
 
 
 def test_builtin_images_are_there_and_never_in_two_splits() -> None:
-    splits = load_splits(None, "gray", seed=0)
+    splits = load_splits(None, "gray", 0, Denoise())
     assert not set(BUILTIN_TRAIN) & set(BUILTIN_VAL)
     assert splits.val.names == BUILTIN_VAL
     assert set(BUILTIN_TRAIN) <= set(splits.train.names)
@@ -26,7 +27,7 @@ def test_builtin_images_are_there_and_never_in_two_splits() -> None:
 
 
 def test_builtin_rgb_images_have_color() -> None:
-    splits = load_splits(None, "rgb", seed=0)
+    splits = load_splits(None, "rgb", 0, Denoise())
     for image in splits.val.images:
         assert image.shape[2] == 3
         assert (image[..., 0] != image[..., 2]).any()
@@ -45,7 +46,7 @@ def test_dead_leaves_have_the_spectrum_of_photographs() -> None:
 
 def test_a_flat_folder_is_split_by_name_and_seed(make_images: MakeImages) -> None:
     folder = make_images("flat", 20)
-    one, again, other = (load_splits(folder, "gray", seed) for seed in (0, 0, 1))
+    one, again, other = (load_splits(folder, "gray", seed, Denoise()) for seed in (0, 0, 1))
     assert one.val.names == again.val.names != other.val.names
     assert len(one.val) == 2
     assert not set(one.train.names) & set(one.val.names)
@@ -55,25 +56,25 @@ def test_a_flat_folder_is_split_by_name_and_seed(make_images: MakeImages) -> Non
 def test_sub_folders_are_the_splits(make_images: MakeImages) -> None:
     make_images("set/train", 3)
     make_images("set/val", 2)
-    splits = load_splits(make_images("set/test", 1).parent, "gray", 0)
+    splits = load_splits(make_images("set/test", 1).parent, "gray", 0, Denoise())
     assert (len(splits.train), len(splits.val), len(splits.test)) == (3, 2, 1)
 
 
 def test_without_val_a_part_of_train_validates(make_images: MakeImages) -> None:
-    splits = load_splits(make_images("set/train", 10).parent, "gray", 0)
+    splits = load_splits(make_images("set/train", 10).parent, "gray", 0, Denoise())
     assert (len(splits.train), len(splits.val)) == (9, 1)
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
-        load_splits(tmp_path / "nowhere", "gray", 0)
+        load_splits(tmp_path / "nowhere", "gray", 0, Denoise())
     with pytest.raises(InputError, match="holds no image"):
-        load_splits(tmp_path, "gray", 0)
+        load_splits(tmp_path, "gray", 0, Denoise())
 
 
 def test_too_few_images(make_images: MakeImages) -> None:
     with pytest.raises(InputError, match="at least 3"):
-        load_splits(make_images("few", 2), "gray", 0)
+        load_splits(make_images("few", 2), "gray", 0, Denoise())
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n broken", b"GIF89a"])
@@ -81,7 +82,7 @@ def test_an_unreadable_image_is_named(make_images: MakeImages, content: bytes) -
     folder = make_images("bad", 4)
     (folder / "broken.png").write_bytes(content)
     with pytest.raises(InputError, match="broken.png cannot be read"):
-        load_splits(folder, "gray", 0)
+        load_splits(folder, "gray", 0, Denoise())
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -95,7 +96,7 @@ def test_a_truncated_image_is_named(tmp_path: Path, suffix: str) -> None:
 
 def test_gray_pictures_for_rgb_are_refused(make_images: MakeImages) -> None:
     with pytest.raises(InputError, match="is gray.*--color gray"):
-        load_splits(make_images("gray", 4), "rgb", 0)
+        load_splits(make_images("gray", 4), "rgb", 0, Denoise())
 
 
 def test_color_becomes_gray_by_luma(tmp_path: Path) -> None:

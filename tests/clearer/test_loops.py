@@ -28,6 +28,7 @@ from clearer.search import search
 from clearer.settings import PRESETS, RunSettings, SearchSettings
 from clearer.space import Architecture, SearchSpace
 from clearer.supernet import SuperNet
+from clearer.tasks import Denoise
 from clearer.train import train
 from clearer.workflow import make_settings
 
@@ -37,7 +38,7 @@ COSTS = CostSource((64, 64), lambda architecture: 1.0)
 def tiny_settings(**changes: Any) -> RunSettings:
     values: dict[str, Any] = {
         "preset": "quick",
-        "sigma_255": 25.0,
+        "task": Denoise(),
         "color": "gray",
         "data": None,
         "budgets": (),

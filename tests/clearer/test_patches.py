@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from clearer.errors import InputError
 from clearer.images import ImageSet
 from clearer.patches import PatchSampler
-from clearer.tasks import Denoise
+from clearer.tasks import Denoise, Derain, Span
 
-FAINT = Denoise(sigma_255=1e-6)
+FAINT = Denoise(sigma=Span(1e-6, 1e-6))
 
 
 def picture_set(shapes: list[tuple[int, int]], channels: int = 1) -> ImageSet:
@@ -79,22 +79,14 @@ def test_batches_are_channels_last() -> None:
         assert tensor.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_noise_has_its_level_and_is_neither_clipped_nor_biased() -> None:
-    clean = torch.ones(4, 1, 128, 128)
-    noise = Denoise(sigma_255=50).degrade(clean, np.random.default_rng(0)) - clean
-    assert noise.std().item() == pytest.approx(50 / 255, rel=0.01)
-    assert abs(noise.mean().item()) < 0.003
-    assert noise.max() > 0.5
-    assert (clean == 1).all()
-
-
-@pytest.mark.parametrize("sigma", [0.0, -1.0, 256.0, float("nan")])
-def test_a_noise_level_out_of_range_is_refused(sigma: float) -> None:
-    with pytest.raises(InputError, match="sigma"):
-        Denoise(sigma_255=sigma)
-
-
 def test_a_picture_smaller_than_a_patch_is_named() -> None:
     images = ImageSet(("tiny.png",), (np.zeros((7, 30, 1), np.uint8),))
     with pytest.raises(InputError, match=r"tiny.png is 30x7.*--patch-size"):
         sampler(images, 8)
+
+
+def test_pairs_are_cut_and_turned_together() -> None:
+    plain = picture_set([(20, 24), (9, 30)], channels=3)
+    pairs = ImageSet(plain.names, plain.images, tuple(255 - image for image in plain.images))
+    degraded, clean = PatchSampler(pairs, Derain(), patch_size=8, batch_size=16, seed=[0]).batch(3)
+    torch.testing.assert_close(degraded, 1 - clean)

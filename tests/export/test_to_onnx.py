@@ -16,7 +16,7 @@ from clearer.space import Architecture, SearchSpace
 from tests.clearer.test_supernet import randomize
 
 INFO = {
-    "task": {"name": "denoise", "sigma_255": 25.0},
+    "task": {"name": "denoise", "sigma": "25"},
     "protocol": "awgn",
     "data": "some pictures",
     "selection": "best of 3",
@@ -49,7 +49,7 @@ Exported = tuple[RestorationNet, bytes]
 
 def test_parity_with_torch_at_odd_sizes_and_in_a_batch(exported: Exported) -> None:
     net, model = exported
-    rows = check_parity(model, net, sigma_255=25)
+    rows = check_parity(model, net)
     shapes = [tuple(row["shape"][i] for i in (0, 2, 3)) for row in rows]
     assert shapes == [(1, 17, 19), (1, 61, 77), (1, 321, 481), (3, 61, 77)]
     assert all(row["max_abs"] < 1e-4 for row in rows)
@@ -58,7 +58,7 @@ def test_parity_with_torch_at_odd_sizes_and_in_a_batch(exported: Exported) -> No
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 5), (1, 64, 64)])
 def test_tiny_and_even_images(exported: Exported, shape: tuple[int, int, int]) -> None:
     net, model = exported
-    check_parity(model, net, sigma_255=25, shapes=[shape])
+    check_parity(model, net, shapes=[shape])
 
 
 def test_parity_finds_a_wrong_weight(exported: Exported) -> None:
@@ -69,7 +69,7 @@ def test_parity_finds_a_wrong_weight(exported: Exported) -> None:
     damaged.flat[0] += 0.5
     weights[0].CopyFrom(onnx.numpy_helper.from_array(damaged, weights[0].name))
     with pytest.raises(ClearerError, match="differs from torch"):
-        check_parity(proto.SerializeToString(), net, sigma_255=25)
+        check_parity(proto.SerializeToString(), net)
 
 
 def test_the_file_is_plain(exported: Exported) -> None:
@@ -100,7 +100,7 @@ def test_metadata_say_what_the_file_is(exported: Exported) -> None:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["task"] == "denoise"
-    assert metadata["sigma_255"] == "25.0"
+    assert metadata["task_options"] == '{"sigma": "25"}'
     assert metadata["protocol"] == "awgn"
     assert metadata["training_data"] == "some pictures"
     assert metadata["val_psnr_db"] == "30.123"

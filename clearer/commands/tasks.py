@@ -1,0 +1,28 @@
+"""``clearer tasks``."""
+
+from __future__ import annotations
+
+import json
+
+from clearer import console
+from clearer.commands.options import AsJson, Debug
+from clearer.tasks import TASKS, task_options
+
+
+def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
+    """List what a network can be trained to undo, with the options of each."""
+    rows = [
+        {
+            "task": name,
+            "summary": kind.summary,
+            "options": {
+                option: {"default": str(field.default), "help": field.metadata["help"]}
+                for option, field in task_options(kind).items()
+            },
+        }
+        for name, kind in TASKS.items()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        console.print_tasks(rows)

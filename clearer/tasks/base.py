@@ -1,0 +1,125 @@
+"""What every task has: a name, a protocol, options, and a way to degrade a clean picture."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.errors import InputError
+
+__all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option"]
+
+Picture = NDArray[np.float32]
+"""``(H, W, C)``, range [0, 1]."""
+
+Layout = Literal["folders", "clean-left", "clean-right"]
+"""Two folders with the same names, or files that hold both pictures side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A number, or a range from which one is drawn for each picture."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """``"25"`` or ``"5:50"``.
+
+        Raises:
+            ValueError: If the text is neither, or the numbers are not finite or out of order.
+        """
+        low, _, high = text.partition(":")
+        span = cls(float(low), float(high or low))
+        if not (math.isfinite(span.low) and math.isfinite(span.high) and span.low <= span.high):
+            raise ValueError(f"{text} is not a finite number, nor a range LOW:HIGH")
+        return span
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is a single number."""
+        return self.low == self.high
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """A number, all of the range being equally likely; a fixed one costs no randomness."""
+        return self.low if self.is_fixed else float(rng.uniform(self.low, self.high))
+
+    def __str__(self) -> str:
+        return f"{self.low:g}" if self.is_fixed else f"{self.low:g}:{self.high:g}"
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """A parser that takes these words only."""
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"use one of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+def option(
+    default: object, parse: Callable[[str], object], help: str, *, name: str | None = None
+) -> Any:
+    """A field of a task that users set by an option.
+
+    Args:
+        default: Where it is not given.
+        parse: From the text that a user types; raises ValueError.
+        help: For ``--help``.
+        name: Of the option; default: that of the field.
+    """
+    return field(default=default, metadata={"parse": parse, "help": help, "name": name})
+
+
+class Task(ABC):
+    """One kind of degradation. A subclass is a frozen dataclass whose fields are :func:`option`."""
+
+    name: ClassVar[str]
+    """What ``--task`` takes."""
+    summary: ClassVar[str]
+    """A line for ``clearer tasks``."""
+
+    is_noise: ClassVar[bool] = False
+    """Whether a classical denoiser is a fair comparison."""
+
+    @property
+    @abstractmethod
+    def protocol(self) -> str:
+        """Name under which figures of this degradation may be compared."""
+
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """For people, with the protocol."""
+
+    @property
+    def pairs(self) -> Layout | None:
+        """How folders hold degraded and clean pictures; None where :meth:`degrade` makes them."""
+        return None
+
+    @property
+    def crop_multiple(self) -> int:
+        """Pictures are evaluated after their sides are cut to a multiple of this."""
+        return 1
+
+    @property
+    def sigma_255(self) -> float | None:
+        """Standard deviation of additive white noise on the scale 0 to 255, where it is known."""
+        return None
+
+    def degrade(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """A degraded copy of a picture; values may leave [0, 1].
+
+        Raises:
+            InputError: If this task reads its degraded pictures from files.
+        """
+        raise InputError(f"task {self.name} reads degraded pictures from files and makes none")

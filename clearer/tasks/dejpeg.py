@@ -1,0 +1,54 @@
+"""Traces of JPEG compression."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from PIL import Image
+
+from clearer.errors import InputError
+from clearer.tasks.base import Picture, Span, Task, option
+
+__all__ = ["DeJpeg"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeJpeg(Task):
+    """JPEG by libjpeg at a quality, or at whole qualities drawn from a range; colour as 4:2:0.
+
+    Raises:
+        InputError: If the quality is out of range.
+    """
+
+    name: ClassVar[str] = "dejpeg"
+    summary: ClassVar[str] = "blocks and ringing of JPEG compression"
+
+    quality: Span = option(
+        Span(10, 60), Span.parse, "JPEG quality, or a range from which one is drawn per picture."
+    )
+
+    def __post_init__(self) -> None:
+        if not (self.quality.low >= 1 and self.quality.high <= 95):
+            raise InputError(f"--quality must lie in 1..95; got {self.quality}")
+
+    @property
+    def protocol(self) -> str:
+        """``jpeg``: compressed by libjpeg, read back as 8 bits."""
+        return "jpeg"
+
+    @property
+    def text(self) -> str:
+        """For people, with the protocol."""
+        return f"dejpeg, quality {self.quality}, protocol {self.protocol}"
+
+    def degrade(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """Compress and decode."""
+        pixels = np.rint(clean * 255).clip(0, 255).astype(np.uint8)
+        packed = io.BytesIO()
+        image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        image.save(packed, "JPEG", quality=round(self.quality.draw(rng)))
+        decoded = np.asarray(Image.open(packed), dtype=np.float32)
+        return decoded.reshape(clean.shape) / np.float32(255)

@@ -1,0 +1,99 @@
+"""Noise: white Gaussian, or that of a camera's sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy as np
+
+from clearer.errors import InputError
+from clearer.tasks.base import Picture, Span, Task, one_of, option
+
+__all__ = ["Denoise"]
+
+_PAPER_MULTIPLE: Final = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Denoise(Task):
+    """White Gaussian noise of one level or of a range of levels, or Poisson-Gaussian noise.
+
+    Protocol ``awgn``: in floating point, not clipped. Protocol ``paper`` (Gou et al., "CLEARER",
+    NeurIPS 2020, as in the authors' code): clipped to 0..255 and truncated to 8 bits, evaluated on
+    pictures cut to multiples of 64. Poisson-Gaussian noise (Foi et al., 2008) has the variance
+    ``shot * x + (sigma / 255)**2`` at brightness x; ``shot`` is the part of full scale that one
+    photo-electron adds.
+
+    Raises:
+        InputError: If a number is out of range, or a protocol does not go with the noise.
+    """
+
+    name: ClassVar[str] = "denoise"
+    summary: ClassVar[str] = "white Gaussian noise (one level, or blind), or a camera's noise"
+    is_noise: ClassVar[bool] = True
+
+    sigma: Span = option(
+        Span(25, 25), Span.parse, "Noise level on the scale 0 to 255, or a range like 5:50."
+    )
+    noise: str = option(
+        "gaussian",
+        one_of("gaussian", "poisson-gaussian"),
+        "gaussian, or poisson-gaussian: photons (--shot) and the sensor's readout (--sigma).",
+    )
+    shot: Span = option(
+        Span(0.01, 0.01),
+        Span.parse,
+        "Full scale per photo-electron, or a range: 0.01 is a camera at high ISO, 0.0005 at low.",
+    )
+    protocol_name: str = option(
+        "awgn",
+        one_of("awgn", "paper"),
+        "Of the noise: awgn, in floating point; paper, clipped and truncated to 8 bits.",
+        name="protocol",
+    )
+
+    def __post_init__(self) -> None:
+        if not (self.sigma.low > 0 and self.sigma.high <= 255):
+            raise InputError(f"sigma must lie in 0..255, above 0; got {self.sigma}")
+        if not (self.shot.low > 0 and self.shot.high <= 1):
+            raise InputError(f"--shot must lie in 0..1, above 0; got {self.shot}")
+        if self.noise != "gaussian" and self.protocol_name == "paper":
+            raise InputError("--protocol paper is for Gaussian noise: leave out --noise")
+
+    @property
+    def protocol(self) -> str:
+        """``awgn``, ``paper`` or ``poisson-gaussian``."""
+        return self.protocol_name if self.noise == "gaussian" else self.noise
+
+    @property
+    def text(self) -> str:
+        """For people, with the protocol."""
+        shot = f", shot {self.shot}" if self.noise != "gaussian" else ""
+        return f"denoise, sigma {self.sigma}{shot}, protocol {self.protocol}"
+
+    @property
+    def crop_multiple(self) -> int:
+        """64 under protocol ``paper``."""
+        return _PAPER_MULTIPLE if self.protocol == "paper" else 1
+
+    @property
+    def sigma_255(self) -> float | None:
+        """The noise level, where it is one and white."""
+        return self.sigma.low if self.sigma.is_fixed and self.noise == "gaussian" else None
+
+    def degrade(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """Add noise; a level, where there is a range, is drawn first."""
+        sigma = np.float32(self.sigma.draw(rng) / 255)
+        if self.noise == "poisson-gaussian":
+            shot = self.shot.draw(rng)
+            electrons = rng.poisson(clean / shot)
+            clean = (electrons * shot).astype(np.float32)
+        noisy = rng.standard_normal(clean.shape, dtype=np.float32)
+        noisy *= sigma
+        noisy += clean
+        if self.protocol == "paper":
+            noisy *= np.float32(255)
+            np.trunc(noisy.clip(0, 255, out=noisy), out=noisy)
+            noisy /= np.float32(255)
+        return noisy

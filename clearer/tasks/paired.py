@@ -1,0 +1,53 @@
+"""Degraded pictures that lie in files beside the clean ones: rain, cameras, anything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from clearer.tasks.base import Layout, Task, one_of, option
+
+__all__ = ["Derain", "Paired"]
+
+_LAYOUTS = one_of("folders", "clean-left", "clean-right")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paired(Task):
+    """Pairs of pictures, one to one by name, or side by side in one file."""
+
+    name: ClassVar[str] = "paired"
+    summary: ClassVar[str] = "your own pairs of degraded and clean pictures"
+
+    layout: Layout = option(
+        "folders",
+        _LAYOUTS,
+        "Pairs: folders clean/ and degraded/ with the same names, or side by side in one file "
+        "(clean-left, clean-right).",
+        name="pairs",
+    )
+
+    @property
+    def protocol(self) -> str:
+        """``pairs``: as the files are."""
+        return "pairs"
+
+    @property
+    def text(self) -> str:
+        """For people, with the protocol."""
+        return f"{self.name}, protocol {self.protocol}"
+
+    @property
+    def pairs(self) -> Layout | None:
+        """Where the files hold which picture."""
+        return self.layout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Derain(Paired):
+    """Pairs of rainy and clean pictures; by default side by side, as Rain800 stores them."""
+
+    name: ClassVar[str] = "derain"
+    summary: ClassVar[str] = "rain; pairs, by default as Rain800 stores them (clean left)"
+
+    layout: Layout = option("clean-left", _LAYOUTS, "As for paired.", name="pairs")
