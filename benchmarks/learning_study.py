@@ -1,0 +1,259 @@
+r"""What decides how well, and how fast, such a network learns? One change at a time, the same time.
+
+    python benchmarks/bsds500_split.py ../shared/data bsds500-fair
+    OMP_NUM_THREADS=1 python benchmarks/learning_study.py bsds500-fair learning.json --seconds 90
+
+Gray, sigma 50, protocol awgn, one architecture. Each variant trains for the same processor time on
+one thread, with a schedule shaped to that time, and is scored on the middles of the validation
+pictures. The file is written after each variant; what it holds already is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clearer.blocks import Bottleneck, ResidualBlock
+from clearer.data import Splits, load_splits
+from clearer.device import device_name
+from clearer.ema import MovingAverage
+from clearer.evaluate import evaluate, torch_restorer
+from clearer.files import read_json, write_json
+from clearer.images import ImageSet
+from clearer.network import RestorationNet
+from clearer.patches import PatchSampler
+from clearer.precision import Precision, autocast
+from clearer.space import Architecture, SearchSpace
+from clearer.tasks import Denoise, Span
+from clearer.train import VALIDATION_SEED
+
+TASK: Final = Denoise(sigma=Span(50, 50))
+VAL_SIDE: Final = 128
+WARMUP: Final = 0.05
+EMA_SHARE: Final = 0.03
+PROBE_STEPS: Final = 10
+
+
+def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
+    """Smooth L1: the root of the squared error plus 1e-6."""
+    return (restored - clean).square().add(1e-6).sqrt().mean()
+
+
+def without_norm(network: nn.Module) -> None:
+    """Convolutions with bias in place of convolution and batch normalisation.
+
+    Residual branches end in weights of zero, so that the signal does not grow with depth.
+    """
+    for module in network.modules():
+        if not isinstance(module, nn.Sequential):
+            continue
+        for index, layer in enumerate(module):
+            if isinstance(layer, nn.BatchNorm2d):
+                old = module[index - 1]
+                assert isinstance(old, nn.Conv2d)
+                kernel, stride = old.kernel_size[0], old.stride[0]
+                new = nn.Conv2d(
+                    old.in_channels, old.out_channels, kernel, stride, padding=kernel // 2
+                )
+                nn.init.kaiming_normal_(new.weight, nonlinearity="relu")
+                assert new.bias is not None
+                nn.init.zeros_(new.bias)
+                module[index - 1], module[index] = new, nn.Identity()
+    for module in network.modules():
+        if isinstance(module, ResidualBlock | Bottleneck):
+            last = [layer for layer in module.body if isinstance(layer, nn.Conv2d)][-1]
+            nn.init.zeros_(last.weight)
+
+
+def zero_gamma(network: nn.Module) -> None:
+    """Residual branches begin as the identity."""
+    for module in network.modules():
+        if isinstance(module, ResidualBlock | Bottleneck):
+            last = [layer for layer in module.body if isinstance(layer, nn.BatchNorm2d)][-1]
+            nn.init.zeros_(last.weight)
+
+
+def random_head(network: nn.Module) -> None:
+    """The head of a residual network as torch initialises it, not zero."""
+    assert isinstance(network, RestorationNet)
+    network.output.head.reset_parameters()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to train; the defaults are the base."""
+
+    space: dict[str, Any] = field(default_factory=dict)
+    architecture: str = "PPPP-PPPP-FFFP"
+    batch: int = 8
+    patch: int = 48
+    rate: float = 3e-3
+    loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
+    precision: Precision = "bf16"
+    settle: float = 0.5
+    change: Callable[[nn.Module], None] | None = None
+    seed: int = 0
+
+
+VARIANTS: Final = {
+    "base": Variant(),
+    "no batch normalisation": Variant(change=without_norm),
+    "no batch normalisation, rate 1e-3": Variant(change=without_norm, rate=1e-3),
+    "no residual": Variant(space={"residual": False}),
+    "stem 2": Variant(space={"stem": 2}),
+    "stem 2, width 28": Variant(space={"stem": 2, "width": 28}),
+    "L1": Variant(loss=F.l1_loss),
+    "Charbonnier": Variant(loss=charbonnier),
+    "rate 1e-3": Variant(rate=1e-3),
+    "rate 1e-2": Variant(rate=1e-2),
+    "base, seed 1": Variant(seed=1),
+    "batch 4": Variant(batch=4),
+    "batch 16": Variant(batch=16),
+    "patch 32": Variant(patch=32),
+    "patch 64": Variant(patch=64),
+    "batch 4, patch 64": Variant(batch=4, patch=64),
+    "last gamma of each branch 0": Variant(change=zero_gamma),
+    "head not 0": Variant(change=random_head),
+    "width 8": Variant(space={"width": 8}),
+    "width 20": Variant(space={"width": 20}),
+    "statistics never settled": Variant(settle=1.0),
+    "fp32": Variant(precision="fp32"),
+    "all parallel": Variant(architecture="PPPP-PPPP-PPPP"),
+    "all fusion": Variant(architecture="FFFF-FFFF-FFFF"),
+    "base, seed 2": Variant(seed=2),
+    "patch 96": Variant(patch=96, batch=4),
+}
+
+
+def train_variant(variant: Variant, splits: Splits, seconds: float) -> dict[str, Any]:
+    """Train for a processor time and score the averaged weights at half of it and at the end."""
+    torch.manual_seed(variant.seed)
+    space = SearchSpace(**{"width": 14, "residual": True, **variant.space})
+    network = RestorationNet(Architecture.from_text(variant.architecture, space))
+    if variant.change is not None:
+        variant.change(network)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.train()
+    sampler = PatchSampler(
+        splits.train,
+        TASK,
+        patch_size=variant.patch,
+        batch_size=variant.batch,
+        seed=[variant.seed, 7],
+    )
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.0)
+    average = MovingAverage(network, 1.0)
+    spent, iteration, settled = 0.0, 0, False
+    psnr_db: list[float] = []
+    while spent < seconds:
+        start, share = time.process_time(), spent / seconds
+        rise = min(1.0, (share + 1e-3) / WARMUP)
+        rate = variant.rate * rise * 0.5 * (1 + math.cos(math.pi * share))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        if share >= variant.settle and not settled:
+            settled = True
+            average.copy_statistics(network)
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        degraded, clean = sampler.batch(iteration)
+        with autocast("cpu", variant.precision):
+            restored = network(degraded)
+        optimizer.zero_grad()
+        loss = variant.loss(restored.float(), clean)
+        loss.backward()
+        optimizer.step()
+        average.update(iteration)
+        iteration += 1
+        spent += time.process_time() - start
+        if iteration == PROBE_STEPS:
+            average.decay = 1 - 1 / max(1.0, EMA_SHARE * seconds / (spent / iteration))
+        if not math.isfinite(loss.item()):
+            return {"iterations": iteration, "psnr_db": None}
+        if spent >= seconds * 0.5 * (len(psnr_db) + 1):
+            restore = torch_restorer(average.network)
+            psnr_db.append(evaluate(restore, splits.val, TASK, VALIDATION_SEED).psnr_db)
+    raw = evaluate(torch_restorer(network.eval()), splits.val, TASK, VALIDATION_SEED)
+    return {
+        "iterations": iteration,
+        "ms_per_step": 1000 * spent / iteration,
+        "params": sum(p.numel() for p in network.parameters()),
+        "psnr_db_half": psnr_db[0],
+        "psnr_db": psnr_db[-1],
+        "psnr_db_without_ema": raw.psnr_db,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown, best first."""
+    rows = {name: row for name, row in result["variants"].items() if row["psnr_db"] is not None}
+    base = [row["psnr_db"] for name, row in rows.items() if name.startswith("base")]
+    mean = sum(base) / len(base)
+    lines = [
+        "| variant | PSNR, dB | to the base | at half time | iterations | ms per step | params |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, row in sorted(rows.items(), key=lambda item: -item[1]["psnr_db"]):
+        lines.append(
+            f"| {name} | {row['psnr_db']:.2f} | {row['psnr_db'] - mean:+.2f} "
+            f"| {row['psnr_db_half']:.2f} | {row['iterations']:,} | {row['ms_per_step']:.0f} "
+            f"| {row['params']:,} |"
+        )
+    failed = set(result["variants"]) - set(rows)
+    return "\n".join([*lines, *(f"| {name} | diverged | | | | | |" for name in sorted(failed))])
+
+
+def _middles(images: ImageSet) -> ImageSet:
+    middles = []
+    for image in images.images:
+        top, left = ((side - VAL_SIDE) // 2 for side in image.shape[:2])
+        middles.append(image[top : top + VAL_SIDE, left : left + VAL_SIDE])
+    return ImageSet(images.names, tuple(middles))
+
+
+def main() -> None:
+    """Train the variants that the file lacks, then print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path, help="folder with train/ and val/")
+    parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
+    parser.add_argument("--seconds", type=float, default=90, help="processor time per variant")
+    parser.add_argument("--table", action="store_true", help="only print the table of the file")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    if not arguments.table:
+        torch.set_num_threads(1)
+        splits = load_splits(arguments.data, "gray", 0, TASK)
+        splits = Splits(splits.train, _middles(splits.val), splits.test, splits.source)
+        about = {
+            "task": TASK.text,
+            "data": f"{splits.source}: {len(splits.train)} to train on, middles of "
+            f"{len(splits.val)} to validate ({VAL_SIDE}x{VAL_SIDE})",
+            "seconds": arguments.seconds,
+            "base": "PPPP-PPPP-FFFP, width 14, batch 8, patch 48, Adam 3e-3, MSE, bf16",
+            "device": device_name("cpu"),
+            "threads": 1,
+            "torch": torch.__version__,
+        }
+        result = read_json(out) if out.exists() else {"about": about, "variants": {}}
+        if result["about"] != about:
+            raise SystemExit(f"{out} was made with other settings: {result['about']}")
+        for name, variant in VARIANTS.items():
+            if name not in result["variants"]:
+                result["variants"][name] = train_variant(variant, splits, arguments.seconds)
+                write_json(out, result)
+                print(name, result["variants"][name], flush=True)
+    print(table(read_json(out)))
+
+
+if __name__ == "__main__":
+    main()
