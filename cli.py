@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from clearer import __version__, console
-from clearer.commands import bench, export, profile, search, show, tasks, train
+from clearer.commands import bench, evaluate, export, profile, search, show, tasks, train
 from clearer.errors import explain
 
 __all__ = ["app", "main"]
@@ -60,10 +60,10 @@ def _options(
     pass
 
 
-def _add(command: Callable[..., None], *examples: str) -> None:
+def _add(command: Callable[..., None], *examples: str, name: str | None = None) -> None:
     """Register a command; the mark keeps the lines of its examples apart."""
     epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
-    app.command(epilog=epilog)(_reported(command))
+    app.command(name, epilog=epilog)(_reported(command))
 
 
 _add(
@@ -88,6 +88,14 @@ _add(
     bench.bench,
     "clearer bench",
     "clearer bench --data photos/test --against other.onnx --size 321x481",
+)
+_add(
+    evaluate.evaluate,
+    "clearer eval --data set12",
+    "clearer eval runs/20261123-195507 --data bsd68 --self-ensemble --save-images",
+    "clearer eval model.onnx --data bsd68 --protocol paper --sigma 50",
+    "clearer eval nlm --data photos --task denoise --sigma 25",
+    name="eval",
 )
 _add(
     profile.profile,

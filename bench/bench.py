@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearer import __version__
+from clearer.bench.evaluation import evaluation_images
 from clearer.bench.measure import latency_ms, summary
 from clearer.bench.plots import plot_frontier, plot_strip
 from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
@@ -20,7 +21,6 @@ from clearer.files import write_json
 from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
 from clearer.network import load_network
-from clearer.pairs import list_pictures, read_pictures
 from clearer.run import Run
 from clearer.tasks import Task
 from clearer.train import VALIDATION_SEED
@@ -62,11 +62,7 @@ def bench_images(folder: Path | None, run: Run) -> tuple[ImageSet, str]:
         if len(splits.test):
             return splits.test, f"{splits.source}, test"
         return splits.val, f"{splits.source}, validation (used to select the weights)"
-    for split in ("test", "val"):
-        if (folder / split).is_dir():
-            files = list_pictures(folder / split, settings.task)
-            return read_pictures(files, settings.color), f"{folder.name}, {split}"
-    return read_pictures(list_pictures(folder, settings.task), settings.color), folder.name
+    return evaluation_images(folder, settings.task, settings.color)
 
 
 def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str, Any]:

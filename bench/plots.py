@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from clearer.bench.cost_fit import Check
 from clearer.bench.runners import Runner
@@ -19,10 +23,18 @@ from clearer.cost import CostTable
 from clearer.evaluate import evaluation_pairs
 from clearer.files import write_atomic
 from clearer.images import ImageSet
-from clearer.metrics import psnr_db
+from clearer.metrics import psnr_db, ssim
 from clearer.tasks import Task
 
-__all__ = ["plot_check", "plot_front", "plot_frontier", "plot_strip"]
+__all__ = [
+    "Example",
+    "plot_check",
+    "plot_crops",
+    "plot_example",
+    "plot_front",
+    "plot_frontier",
+    "plot_strip",
+]
 
 _OURS: Final = "#c2410c"
 _OTHERS: Final = "#475569"
@@ -76,37 +88,105 @@ def plot_frontier(path: Path, report: dict[str, Any]) -> None:
     _save(figure, path)
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One picture in three states, each ``(C, H, W)``."""
+
+    name: str
+    degraded: NDArray[np.float32]
+    restored: NDArray[np.float32]
+    clean: NDArray[np.float32]
+
+    @property
+    def panels(self) -> list[tuple[str, NDArray[np.float32]]]:
+        """Each state with its title; the figures are those of the whole picture."""
+        return [
+            (f"degraded, {_figures(self.degraded, self.clean)}", self.degraded),
+            (f"restored, {_figures(self.restored, self.clean)}", self.restored),
+            ("clean", self.clean),
+        ]
+
+
+def _figures(image: NDArray[np.float32], clean: NDArray[np.float32]) -> str:
+    return f"{psnr_db(image, clean):.2f} dB / {ssim(image, clean):.4f}"
+
+
 def plot_strip(
     path: Path, images: ImageSet, task: Task, runners: Sequence[Runner], seed: int
 ) -> None:
-    """Degraded, restored by the first runner, and clean: the middle of the first image.
-
-    The PSNR under each is of the whole image.
-    """
+    """Degraded, restored by the first runner, and clean: the middle of the first image."""
     degraded, clean = next(evaluation_pairs(images, task, seed))
     restored = runners[0](degraded).clip(0, 1)
-    panels = [
-        (f"degraded, {psnr_db(degraded, clean):.2f} dB", degraded),
-        (f"restored, {psnr_db(restored, clean):.2f} dB", restored),
-        ("clean", clean),
-    ]
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    for axes, (title, batch) in zip(figure.subplots(1, 3), panels, strict=True):
-        pixels = _middle(batch[0])
-        axes.imshow(
-            pixels.squeeze(-1) if pixels.shape[2] == 1 else pixels, cmap="gray", vmin=0, vmax=1
-        )
-        axes.set_title(title, fontsize=11)
-        axes.set_axis_off()
-    figure.suptitle(f"{images.names[0]}; {task.text}", fontsize=9)
+    example = Example(images.names[0], degraded[0], restored[0], clean[0])
+    _plot_panels(path, example, task.text, _middle)
+
+
+def plot_example(path: Path, example: Example, title: str) -> None:
+    """Degraded, restored and clean, the whole picture."""
+    _plot_panels(path, example, title, _shown)
+
+
+def _plot_panels(
+    path: Path,
+    example: Example,
+    title: str,
+    cut: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> None:
+    height, width = cut(example.clean).shape[:2]
+    figure = Figure(figsize=(9, 3 * height / width + 0.5), layout="constrained")
+    for axes, (text, image) in zip(figure.subplots(1, 3), example.panels, strict=True):
+        _show(axes, cut(image), text)
+    figure.suptitle(f"{example.name}; {title}", fontsize=9)
     _save(figure, path)
+
+
+def plot_crops(path: Path, examples: Sequence[Example], title: str) -> None:
+    """A row per picture: the whole with a frame, and what is in the frame in three states.
+
+    The frame is put where the clean picture has most detail.
+    """
+    figure = Figure(figsize=(10, 2.7 * len(examples)), layout="constrained")
+    grid = figure.subplots(len(examples), 4, squeeze=False)
+    for row, example in zip(grid, examples, strict=True):
+        top, left, side = _most_detailed(example.clean)
+        _show(row[0], _shown(example.clean), example.name)
+        frame = Rectangle((left, top), side, side, fill=False, edgecolor=_OURS, linewidth=2)
+        row[0].add_patch(frame)
+        for axes, (text, image) in zip(row[1:], example.panels, strict=True):
+            _show(axes, _shown(image)[top : top + side, left : left + side], text)
+    figure.suptitle(title, fontsize=9)
+    _save(figure, path)
+
+
+def _most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
+    """(top, left, side) of the square whose pixels differ most from their neighbours."""
+    height, width = clean.shape[1:]
+    side = max(1, min(height, width) // 3)
+    brightness = clean.mean(axis=0)
+    steps = np.abs(np.diff(brightness, axis=0))[:, 1:] + np.abs(np.diff(brightness, axis=1))[1:]
+    detail = uniform_filter(steps, side, mode="constant")
+    y, x = np.unravel_index(int(detail.argmax()), detail.shape)
+    top, left = int(y) - side // 2, int(x) - side // 2
+    return max(0, min(top, height - side)), max(0, min(left, width - side)), side
+
+
+def _show(axes: Axes, pixels: NDArray[np.float32], title: str) -> None:
+    gray = pixels.shape[2] == 1
+    axes.imshow(pixels.squeeze(-1) if gray else pixels, cmap="gray", vmin=0, vmax=1)
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+
+
+def _shown(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(H, W, C)``, clipped to [0, 1]."""
+    return image.transpose(1, 2, 0).clip(0, 1)
 
 
 def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """At most 256 x 256 pixels from the middle, ``(H, W, C)``, clipped to [0, 1]."""
     _, height, width = image.shape
     top, left = max(0, (height - _CROP) // 2), max(0, (width - _CROP) // 2)
-    return image[:, top : top + _CROP, left : left + _CROP].transpose(1, 2, 0).clip(0, 1)
+    return _shown(image[:, top : top + _CROP, left : left + _CROP])
 
 
 def plot_check(path: Path, table: CostTable, check: Check) -> None:

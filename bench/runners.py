@@ -16,7 +16,7 @@ from clearer.errors import InputError, require
 from clearer.evaluate import torch_restorer
 from clearer.network import RestorationNet
 
-__all__ = ["NonLocalMeansRunner", "OnnxRunner", "Runner", "TorchRunner"]
+__all__ = ["Bm3dRunner", "NonLocalMeansRunner", "OnnxRunner", "Runner", "TorchRunner"]
 
 Array = NDArray[np.float32]
 
@@ -68,13 +68,13 @@ class OnnxRunner:
     Args:
         name: For reports.
         path: The file: one float32 input ``(N, C, H, W)``, one output of the same shape.
-        channels: Channels of the images it will get.
+        channels: Channels of the images it will get; None takes what the file says.
 
     Raises:
         InputError: If the file cannot be loaded or is not image to image.
     """
 
-    def __init__(self, name: str, path: Path, channels: int) -> None:
+    def __init__(self, name: str, path: Path, channels: int | None) -> None:
         ort = require("onnxruntime", extra="cpu")
         if not path.is_file():
             raise InputError(f"{path} is not a file: give an ONNX model")
@@ -94,7 +94,9 @@ class OnnxRunner:
             raise InputError(
                 f"{path} is not image to image: it needs one float32 N x C x H x W input"
             )
-        if shape[1] != channels and isinstance(shape[1], int):
+        self.channels = shape[1] if isinstance(shape[1], int) else 1
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        if channels is not None and shape[1] != channels and isinstance(shape[1], int):
             raise InputError(f"{path} takes {shape[1]} channel(s), the images have {channels}")
         self.info = RunnerInfo(
             name=name,
@@ -166,3 +168,38 @@ class NonLocalMeansRunner:
         # A single channel comes back without its axis.
         planes = restored.reshape(image.shape[1], image.shape[2], -1).transpose(2, 0, 1)
         return np.ascontiguousarray(planes, dtype=np.float32)
+
+
+class Bm3dRunner:
+    """BM3D of Dabov et al., 2007, by its authors' package; its licence allows research only.
+
+    Args:
+        sigma_255: The true noise level; None has it estimated from each picture.
+
+    Raises:
+        ClearerError: If the package is not installed.
+    """
+
+    def __init__(self, sigma_255: float | None) -> None:
+        self._bm3d = require("bm3d", extra="bm3d")
+        self.info = RunnerInfo(
+            name="BM3D",
+            backend="bm3d, CPU",
+            version=metadata.version("bm3d"),
+            precision="fp32",
+            threads=torch.get_num_threads(),
+        )
+        self._sigma = None if sigma_255 is None else sigma_255 / 255
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch."""
+        return np.stack([self._restore(image) for image in degraded])
+
+    def _restore(self, image: Array) -> Array:
+        picture = image.transpose(1, 2, 0)
+        sigma = self._sigma or float(estimate_sigma(picture, channel_axis=-1, average_sigmas=True))
+        if picture.shape[2] == 1:
+            restored = self._bm3d.bm3d(picture[..., 0], sigma)[..., None]
+        else:
+            restored = self._bm3d.bm3d_rgb(picture, sigma)
+        return np.ascontiguousarray(restored.transpose(2, 0, 1), dtype=np.float32)

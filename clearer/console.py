@@ -41,6 +41,7 @@ __all__ = [
     "print_architecture",
     "print_bench",
     "print_cost_table",
+    "print_evaluation",
     "print_export",
     "print_front",
     "print_quality",
@@ -341,6 +342,33 @@ def print_bench(run: Run, report: dict[str, Any]) -> None:
         )
     Console().print(table)
     print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")
+
+
+def print_evaluation(report: dict[str, Any], stays: str) -> None:
+    """A line per picture, and the mean with its interval."""
+    mean, (low, high) = report["mean"], report["psnr_db_interval_95"]
+    words = ["self-ensemble of 8" if report["self_ensemble"] else ""]
+    words.append("patches of 64x64" if report["patches"] else "")
+    how = ", ".join(word for word in words if word) or "whole pictures"
+    model = report["model"]
+    shown = Table(
+        title=f"{report['model']['name']}: {stays}; {report['data']}, {how}",
+        caption=f"{model['backend']} {model['version']}, {model['precision']}, "
+        f"{model['threads']} threads; {report['device']}",
+        box=SIMPLE,
+        show_footer=True,
+    )
+    shown.add_column("image", f"mean of {report['num_images']}", overflow="fold")
+    keys = {"input_psnr_db": "degraded, dB", "input_ssim": "SSIM"}
+    keys |= {"psnr_db": "restored, dB", "ssim": "SSIM"}
+    for key, header in keys.items():
+        digits = 2 if key.endswith("db") else 4
+        shown.add_column(header, f"{mean[key]:.{digits}f}", justify="right")
+    for row in report["rows"]:
+        cells = [f"{row[key]:.{2 if key.endswith('db') else 4}f}" for key in keys]
+        shown.add_row(escape(_printable(row["image"])), *cells)
+    Console().print(shown)
+    print(f"mean {mean['psnr_db']:.2f} dB, 95 % interval over pictures {low:.2f} to {high:.2f} dB")
 
 
 def print_tasks(rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,248 @@
+"""PSNR and SSIM of one model, picture by picture, with the interval that the mean is known to."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer import __version__
+from clearer.bench.plots import Example, plot_crops, plot_example
+from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
+from clearer.device import device_name
+from clearer.errors import InputError
+from clearer.evaluate import Restorer, check_evaluation_size, evaluation_pairs
+from clearer.files import write_json
+from clearer.images import Color, ImageSet
+from clearer.metrics import psnr_db, ssim
+from clearer.network import load_network
+from clearer.pairs import list_pictures, read_pictures
+from clearer.run import Run
+from clearer.tasks import TASKS, Task, make_task, task_to_dict
+from clearer.train import VALIDATION_SEED
+
+__all__ = [
+    "CLASSICAL",
+    "PATCH",
+    "EvaluationSettings",
+    "Model",
+    "bootstrap_interval",
+    "evaluate_model",
+    "evaluation_images",
+    "find_model",
+    "self_ensemble",
+]
+
+CLASSICAL: Final = ("nlm", "bm3d")
+"""Methods that are known by name."""
+PATCH: Final = 64
+"""Side of the patches of ``--patches``, as in the paper's tables."""
+_SCHEMA_VERSION: Final = 1
+_RESAMPLINGS: Final = 10_000
+_NUM_CROPS: Final = 4
+_MAX_METADATA: Final = 10_000
+Array = NDArray[np.float32]
+Listener = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationSettings:
+    """How a model is evaluated."""
+
+    self_ensemble: bool = False
+    """Average over the eight flips and rotations of the input."""
+    patches: bool = False
+    """Restore and measure patches of 64x64, each alone."""
+    save_images: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something that restores, with the task that it was made for."""
+
+    name: str
+    runner: Callable[[Task], Runner]
+    """Made when the task is known."""
+    color: Color
+    task: Task | None
+
+
+def find_model(text: str | None, color: Color) -> Model:
+    """A run, an ONNX file, or a classical method.
+
+    Args:
+        text: A run folder, a file that ends in .onnx, ``nlm`` or ``bm3d``; None: the newest run.
+        color: For a classical method, which takes both.
+
+    Raises:
+        InputError: If there is no such model, or it cannot be loaded.
+    """
+    if text == "nlm":
+        return Model(text, lambda task: NonLocalMeansRunner(_noise_level(task)), color, None)
+    if text == "bm3d":
+        return Model(text, lambda task: Bm3dRunner(_noise_level(task)), color, None)
+    if text is not None and text.endswith(".onnx"):
+        return _onnx_model(Path(text))
+    run = Run.open(None if text is None else Path(text))
+    network, _ = load_network(run.weights)
+    name = f"{run.path.name} {network.architecture.text}"
+    settings = run.settings()
+    return Model(name, lambda task: TorchRunner(name, network), settings.color, settings.task)
+
+
+def _noise_level(task: Task) -> float | None:
+    if not task.is_noise:
+        raise InputError(f"classical methods here remove noise: they are not for task {task.name}")
+    return task.sigma_255
+
+
+def _onnx_model(path: Path) -> Model:
+    runner = OnnxRunner(path.stem, path, None)
+    data = runner.metadata
+    task = None
+    options = data.get("task_options", "")
+    if data.get("task") in TASKS and 0 < len(options) < _MAX_METADATA:
+        try:
+            parsed = json.loads(options)
+            task = make_task(data["task"], {str(k): str(v) for k, v in parsed.items()})
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{path} names a task that cannot be read: {error}") from error
+    return Model(path.stem, lambda task: runner, "rgb" if runner.channels == 3 else "gray", task)
+
+
+def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:
+    """The pictures of ``test/``, else of ``val/``, else of the folder, and a name for them.
+
+    Raises:
+        InputError: If the folder or a picture cannot be used.
+    """
+    found = [split for split in ("test", "val") if (folder / split).is_dir()]
+    part, name = (
+        (folder / found[0], f"{folder.name}, {found[0]}") if found else (folder, folder.name)
+    )
+    return read_pictures(list_pictures(part, task), color), name
+
+
+def self_ensemble(restore: Restorer) -> Restorer:
+    """Average the results for the eight flips and rotations of a picture, each turned back."""
+
+    def restore_all(degraded: Array) -> Array:
+        total = np.zeros(degraded.shape, np.float64)
+        for turns in range(4):
+            for is_flipped in (False, True):
+                turned = np.rot90(degraded, turns, (2, 3))
+                turned = turned[..., ::-1] if is_flipped else turned
+                restored = restore(np.ascontiguousarray(turned))
+                restored = restored[..., ::-1] if is_flipped else restored
+                total += np.rot90(restored, -turns, (2, 3))
+        return (total / 8).astype(np.float32)
+
+    return restore_all
+
+
+def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of the mean, by drawing the pictures again with replacement."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(_RESAMPLINGS, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def evaluate_model(
+    model: Model,
+    task: Task,
+    images: ImageSet,
+    data_name: str,
+    settings: EvaluationSettings,
+    out: Path,
+    listener: Listener,
+) -> dict[str, Any]:
+    """Restore every picture, and write the report, and pictures where asked for.
+
+    Args:
+        model: What restores.
+        task: What degrades; the noise of a picture is the same for every model.
+        images: Pictures, or pairs.
+        data_name: For the report.
+        settings: How.
+        out: Folder for ``<model>-<data>-<protocol>.json`` and, of the same name, pictures.
+        listener: Called with (done, total).
+
+    Returns:
+        The content of the report.
+
+    Raises:
+        InputError: If a picture is too small, or the model does not give what it got.
+        ClearerError: If a package is missing.
+    """
+    check_evaluation_size(images, task)
+    runner = model.runner(task)
+    restore = self_ensemble(runner) if settings.self_ensemble else runner
+    mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
+    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol + mode]
+    stem = out / "-".join(words).replace("/", "-")
+    rows: list[dict[str, Any]] = []
+    examples: list[Example] = []
+    for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
+        listener(index, len(images))
+        name = images.names[index]
+        pieces = list(_patches(degraded, clean)) if settings.patches else [(degraded, clean)]
+        if not pieces:
+            raise InputError(f"{name} is smaller than a patch of {PATCH}x{PATCH}: remove it")
+        restored = [restore(piece).clip(0, 1) for piece, _ in pieces]
+        if not all(np.isfinite(array).all() for array in restored):
+            raise InputError(f"{model.name} gives values that are no numbers for {name}")
+        rows.append({"image": name, **_figures(pieces, restored)})
+        if settings.save_images and not settings.patches:
+            example = Example(name, degraded[0], restored[0][0], clean[0])
+            plot_example(stem / f"{Path(name).stem}.png", example, task.text)
+            examples = [*examples, example][-_NUM_CROPS:]
+    if examples:
+        plot_crops(stem / "crops.png", examples, f"{model.name}; {task.text}; {data_name}")
+    listener(len(images), len(images))
+    report = {
+        "schema_version": _SCHEMA_VERSION,
+        "clearer": __version__,
+        "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": device_name("cpu"),
+        "model": {**asdict(runner.info), "name": model.name},
+        "task": task_to_dict(task),
+        "protocol": task.protocol,
+        "data": data_name,
+        "color": model.color,
+        "num_images": len(images),
+        "noise_seed": VALIDATION_SEED,
+        **asdict(settings),
+        "mean": {key: float(np.mean([row[key] for row in rows])) for key in _KEYS},
+        "psnr_db_interval_95": bootstrap_interval(np.array([row["psnr_db"] for row in rows])),
+        "rows": rows,
+    }
+    write_json(stem.parent / f"{stem.name}.json", report)
+    return {**report, "file": str(stem.parent / f"{stem.name}.json")}
+
+
+_KEYS: Final = ("psnr_db", "ssim", "input_psnr_db", "input_ssim")
+
+
+def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
+    """All whole patches side by side, from the top left."""
+    height, width = clean.shape[2:]
+    for y in range(0, height - PATCH + 1, PATCH):
+        for x in range(0, width - PATCH + 1, PATCH):
+            window = (slice(None), slice(None), slice(y, y + PATCH), slice(x, x + PATCH))
+            yield np.ascontiguousarray(degraded[window]), np.ascontiguousarray(clean[window])
+
+
+def _figures(pieces: list[tuple[Array, Array]], restored: list[Array]) -> dict[str, float]:
+    """Means over the pieces of one picture."""
+    figures = [
+        (psnr_db(r, c), ssim(r[0], c[0]), psnr_db(d, c), ssim(d[0], c[0]))
+        for (d, c), r in zip(pieces, restored, strict=True)
+    ]
+    return dict(zip(_KEYS, np.mean(figures, axis=0).tolist(), strict=True))

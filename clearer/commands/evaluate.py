@@ -1,0 +1,87 @@
+"""``clearer eval``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from clearer import console
+from clearer.commands.options import AsJson, Debug
+from clearer.commands.task_options import with_task_options
+from clearer.errors import InputError
+from clearer.tasks import TASKS, make_task, task_to_dict
+
+
+@with_task_options
+def evaluate(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Run folder, ONNX file, nlm or bm3d; default: the newest run in runs/.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images (its test/ or val/, or itself)."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(TASKS)}; default: what the model was made for."),
+    ] = None,
+    color: Annotated[
+        Literal["gray", "rgb"], typer.Option(help="For nlm and bm3d; a network says it itself.")
+    ] = "gray",
+    ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="Average over 8 flips and rotations.")
+    ] = False,
+    patches: Annotated[
+        bool, typer.Option("--patches", help="Restore and measure patches of 64x64, each alone.")
+    ] = False,
+    save_images: Annotated[
+        bool,
+        typer.Option("--save-images", help="Write degraded | restored | clean, and zoomed crops."),
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the report and the pictures.")] = Path(
+        "eval"
+    ),
+    as_json: AsJson = False,
+    debug: Debug = False,
+    **task_options: str,
+) -> None:
+    """Measure PSNR and SSIM, picture by picture. The noise is the same for every model."""
+    from clearer.bench.evaluation import (
+        EvaluationSettings,
+        evaluate_model,
+        evaluation_images,
+        find_model,
+    )
+
+    if data is None:
+        raise InputError("give a folder of clean images, or of pairs, by --data")
+    found = find_model(model, color)
+    options: dict[str, str] = {}
+    if found.task is not None and task in (None, found.task.name):
+        options = task_to_dict(found.task)
+        task = options.pop("name")
+    what = make_task(task or "denoise", {**options, **task_options})
+    images, name = evaluation_images(data, what, found.color)
+    with console.progress_bar() as progress:
+        bar = progress.add_task("restoring", total=len(images), note="")
+        report = evaluate_model(
+            found,
+            what,
+            images,
+            name,
+            EvaluationSettings(self_ensemble=ensemble, patches=patches, save_images=save_images),
+            out,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        console.print_evaluation(report, what.text)
+        print(f"written: {report['file']}")
