@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from clearer.bench.evaluation import (
+    EvaluationSettings,
+    Model,
+    bootstrap_interval,
+    evaluate_model,
+    evaluation_images,
+    find_model,
+    self_ensemble,
+)
+from clearer.bench.runners import RunnerInfo
+from clearer.errors import InputError
+from clearer.evaluate import evaluate, evaluation_pairs
+from clearer.files import read_json
+from clearer.tasks import Denoise, make_task
+from clearer.train import VALIDATION_SEED
+
+Array = NDArray[np.float32]
+MakeImages = Callable[..., Path]
+
+
+class Blur:
+    """Mean with the pixel to the left: its result depends on how a picture is turned."""
+
+    info = RunnerInfo(name="blur", backend="numpy", version="1", precision="fp32", threads=1)
+
+    def __call__(self, degraded: Array) -> Array:
+        return np.float32(0.5) * (degraded + np.roll(degraded, 1, axis=3))
+
+
+BLUR = Model("blur", lambda task: Blur(), "gray", None)
+
+
+def run(folder: Path, out: Path, **changes: bool) -> dict[str, Any]:
+    task = Denoise()
+    images, name = evaluation_images(folder, task, "gray")
+    settings = EvaluationSettings(**changes)
+    return evaluate_model(BLUR, task, images, name, settings, out, lambda done, total: None)
+
+
+def test_the_mean_is_that_of_the_library(make_images: MakeImages, tmp_path: Path) -> None:
+    folder = make_images("set", 3, size=(64, 130))
+    report = run(folder, tmp_path / "out")
+    images, _ = evaluation_images(folder, Denoise(), "gray")
+    quality = evaluate(Blur(), images, Denoise(), VALIDATION_SEED)
+    assert report["mean"]["psnr_db"] == pytest.approx(quality.psnr_db)
+    assert report["mean"]["ssim"] == pytest.approx(quality.ssim)
+    written = read_json(tmp_path / "out" / "blur-set-awgn.json")
+    assert [row["image"] for row in written["rows"]] == [f"picture{i}.png" for i in range(3)]
+    assert written["protocol"] == "awgn"
+
+
+def test_self_ensemble_commutes_with_turning() -> None:
+    picture = np.random.default_rng(0).random((1, 3, 8, 12), dtype=np.float32)
+    restore = self_ensemble(Blur())
+    turned = np.ascontiguousarray(np.rot90(picture, 1, (2, 3))[..., ::-1])
+    expected = np.rot90(restore(picture), 1, (2, 3))[..., ::-1]
+    np.testing.assert_allclose(restore(turned), expected, atol=1e-6)
+    assert np.abs(Blur()(picture) - restore(picture)).max() > 0.01
+
+
+def test_patches_are_restored_alone(make_images: MakeImages, tmp_path: Path) -> None:
+    """A network that looks left wraps around within each patch, not within the picture."""
+    folder = make_images("set", 1, size=(64, 130))
+    report = run(folder, tmp_path, patches=True)
+    images, _ = evaluation_images(folder, Denoise(), "gray")
+    ((degraded, clean),) = evaluation_pairs(images, Denoise(), VALIDATION_SEED)
+    errors = []
+    for x in (0, 64):
+        restored = Blur()(degraded[..., x : x + 64]).clip(0, 1)
+        errors.append(float(np.square(restored - clean[..., x : x + 64]).mean()))
+    expected = np.mean([-10 * np.log10(error) for error in errors])
+    assert report["mean"]["psnr_db"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_pictures_are_written(make_images: MakeImages, tmp_path: Path) -> None:
+    run(make_images("set", 2), tmp_path / "out", save_images=True)
+    folder = tmp_path / "out" / "blur-set-awgn"
+    assert sorted(p.name for p in folder.iterdir()) == ["crops.png", "picture0.png", "picture1.png"]
+    with Image.open(folder / "crops.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_the_interval_covers_the_mean_of_normal_values_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        low, high = bootstrap_interval(rng.normal(30, 2, size=40))
+        hits += low <= 30 <= high
+    assert 180 <= hits <= 198
+
+
+def test_the_protocol_of_the_paper_evaluates_multiples_of_64(make_images: MakeImages) -> None:
+    task = make_task("denoise", {"protocol": "paper"})
+    images, _ = evaluation_images(make_images("set", 1, size=(130, 200)), task, "gray")
+    ((degraded, clean),) = evaluation_pairs(images, task, 0)
+    assert degraded.shape == clean.shape == (1, 1, 128, 192)
+
+
+def test_a_picture_too_small_for_the_protocol_is_named(
+    make_images: MakeImages, tmp_path: Path
+) -> None:
+    task = make_task("denoise", {"protocol": "paper"})
+    images, name = evaluation_images(make_images("set", 1), task, "gray")
+    with pytest.raises(InputError, match="picture0.png is 40x48.*64x64 are needed"):
+        evaluate_model(BLUR, task, images, name, EvaluationSettings(), tmp_path, lambda *_: None)
+
+
+def test_classical_methods_are_not_for_rain() -> None:
+    with pytest.raises(InputError, match="not for task derain"):
+        find_model("nlm", "rgb").runner(make_task("derain", {}))
+
+
+def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
+    pytest.importorskip("bm3d", reason='not installed: pip install "clearer[bm3d]"')
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)
+    folder = tmp_path / "ramp"
+    folder.mkdir()
+    Image.fromarray(np.tile(ramp, (64, 1))).save(folder / "ramp.png")
+    images, name = evaluation_images(folder, Denoise(), "gray")
+    report = evaluate_model(
+        find_model("bm3d", "gray"),
+        Denoise(),
+        images,
+        name,
+        EvaluationSettings(),
+        tmp_path,
+        lambda *_: None,
+    )
+    assert report["mean"]["psnr_db"] > report["mean"]["input_psnr_db"] + 8

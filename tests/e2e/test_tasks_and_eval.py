@@ -1,0 +1,119 @@
+"""Other tasks than plain denoising, and figures of any model, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from clearer.cli import app
+
+TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "12", "--batch-size", "2"]
+TINY += ["--patch-size", "32", "--precision", "fp32"]
+MakeImages = Callable[..., Path]
+
+
+def clearer(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def rain(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Iterator[Path]:
+    """Six small pairs cut from Rain800: clean left, rainy right."""
+    folder = tmp_path_factory.mktemp("rain") / "rain"
+    folder.mkdir()
+    for path in sorted((real_data / "rain800" / "train").glob("1*.jpg"))[:6]:
+        with Image.open(path) as both:
+            middle = both.width // 2
+            halves = [both.crop((x, 0, x + 72, 64)) for x in (0, middle)]
+        pair = Image.fromarray(np.concatenate([np.asarray(half) for half in halves], axis=1))
+        pair.save(folder / f"{path.stem}.png")
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_derain_from_pairs_to_figures(rain: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--task", "derain", "--data", rain, "--color", "rgb", "--out", run, *TINY]
+    result = clearer("search", *words)
+    assert result.exit_code == 0, result.stderr
+    assert "derain, protocol pairs" in result.stderr
+    assert clearer("export", run).exit_code == 0
+    reports = []
+    for model in (run, run / "model.onnx"):
+        result = clearer("eval", model, "--data", rain, "--out", tmp_path / "eval", "--json")
+        assert result.exit_code == 0, result.stderr
+        reports.append(json.loads(result.stdout))
+    assert reports[0]["task"] == {"name": "derain", "pairs": "clean-left"} == reports[1]["task"]
+    assert reports[0]["mean"] == pytest.approx(reports[1]["mean"], rel=1e-5)
+    assert clearer("bench", run, "--data", rain, "--runs", 3, "--size", "64x64").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--sigma", "5:50"],
+        ["--noise", "poisson-gaussian", "--shot", "0.01:0.05", "--sigma", "3"],
+        ["--task", "dejpeg", "--quality", "10:40"],
+        ["--sigma", "30", "--protocol", "paper"],
+    ],
+    ids=["blind", "camera", "jpeg", "paper"],
+)
+def test_synthetic_tasks_from_search_to_figures(
+    words: list[str], make_images: MakeImages, tmp_path: Path
+) -> None:
+    data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "run"
+    result = clearer("search", *words, "--data", data, "--out", run, *TINY)
+    assert result.exit_code == 0, result.stderr
+    result = clearer("eval", run, "--data", data, "--out", tmp_path / "eval", "--json")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        assert report["task"]["name" if option == "--task" else option[2:]] == value
+    low, high = report["psnr_db_interval_95"]
+    assert low <= report["mean"]["psnr_db"] <= high
+    assert len(report["rows"]) == 4
+
+
+def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_path: Path) -> None:
+    data = make_images("pictures", 2)
+    words = ["eval", "nlm", "--data", data, "--sigma", "15", "--out", tmp_path / "eval"]
+    result = clearer(*words)
+    assert result.exit_code == 0, result.stderr
+    assert "sigma 15, protocol awgn" in " ".join(result.stdout.split())
+    assert "95 % interval" in result.stdout
+    assert list((tmp_path / "eval").iterdir()) == [tmp_path / "eval" / "nlm-pictures-awgn.json"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["eval", "nlm"], "by --data"),
+        (["eval", "nothing.onnx", "--data", "."], "nothing.onnx is not a file"),
+        (["eval", "nothing", "--data", "."], "not the folder of a run"),
+        (["eval", "nlm", "--data", "nowhere"], "nowhere is not a folder"),
+        (["eval", "nlm", "--data", ".", "--task", "blur"], "unknown task 'blur'"),
+        (["search", "--task", "derain"], "needs pairs of pictures"),
+        (["search", "--task", "dejpeg", "--sigma", "5"], "task dejpeg has no --sigma"),
+        (["search", "--sigma", "50:5"], "--sigma 50:5"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(words: list[str], message: str) -> None:
+    result = clearer(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 3
+
+
+def test_tasks_lists_every_option() -> None:
+    result = clearer("tasks", "--json")
+    assert result.exit_code == 0
+    names = {row["task"]: set(row["options"]) for row in json.loads(result.stdout)}
+    assert names["denoise"] == {"sigma", "noise", "shot", "protocol"}
+    assert "--quality" in clearer("tasks").stdout
