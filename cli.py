@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from clearer import __version__, console
-from clearer.commands import bench, evaluate, export, profile, search, show, tasks, train
+from clearer.commands import bench, data, evaluate, export, profile, search, show, tasks, train
 from clearer.errors import explain
 
 __all__ = ["app", "main"]
@@ -60,10 +60,15 @@ def _options(
     pass
 
 
-def _add(command: Callable[..., None], *examples: str, name: str | None = None) -> None:
+def _add(
+    command: Callable[..., None],
+    *examples: str,
+    name: str | None = None,
+    group: typer.Typer = app,
+) -> None:
     """Register a command; the mark keeps the lines of its examples apart."""
     epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
-    app.command(name, epilog=epilog)(_reported(command))
+    group.command(name, epilog=epilog)(_reported(command))
 
 
 _add(
@@ -104,6 +109,21 @@ _add(
     "clearer profile --emit board --width 16    # copy board/ to the device, run its script there",
     "clearer profile --collect board --out board.json",
 )
+_data = typer.Typer(
+    name="data",
+    help="Sets of pictures that are known by name: list, get, verify.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(_data)
+_add(data.list_, "clearer data list", "clearer data list --json", name="list", group=_data)
+_add(
+    data.get,
+    "clearer data get bsds500 set12",
+    "clearer search --data bsds500    # once it is here, its name is enough",
+    group=_data,
+)
+_add(data.verify, "clearer data verify", "clearer data verify rain800", group=_data)
 _add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
 _add(show.show, "clearer show", "clearer show --front", "clearer show RUN --front --quality")
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cost_file_name",
+    "counting_bar",
     "describe_cost_table",
     "describe_decision",
     "describe_images",
@@ -41,6 +42,7 @@ __all__ = [
     "print_architecture",
     "print_bench",
     "print_cost_table",
+    "print_data_sets",
     "print_evaluation",
     "print_export",
     "print_front",
@@ -207,6 +209,14 @@ def progress_bar() -> Progress:
 
 
 @contextlib.contextmanager
+def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work that tells how many of how many are done."""
+    with progress_bar() as progress:
+        task = progress.add_task(description, total=None, note="")
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
 def loop_bars(settings: RunSettings) -> Iterator[Listener]:
     """A progress bar per loop; where no terminal listens, a line now and then."""
     tasks: dict[str, TaskID] = {}
@@ -369,6 +379,21 @@ def print_evaluation(report: dict[str, Any], stays: str) -> None:
         shown.add_row(escape(_printable(row["image"])), *cells)
     Console().print(shown)
     print(f"mean {mean['psnr_db']:.2f} dB, 95 % interval over pictures {low:.2f} to {high:.2f} dB")
+
+
+def print_data_sets(rows: list[dict[str, Any]]) -> None:
+    """Sets of pictures and where they lie."""
+    shown = Table(box=SIMPLE)
+    shown.add_column("set")
+    shown.add_column("what")
+    shown.add_column("files", justify="right")
+    shown.add_column("MB", justify="right")
+    shown.add_column("where", overflow="fold")
+    for row in rows:
+        where = escape(_printable(row["folder"])) if row["folder"] else "not here"
+        shown.add_row(row["name"], row["what"], f"{row['files']}", f"{row['mb']}", where)
+    Console().print(shown)
+    say("get one by clearer data get NAME; --json shows the terms and sources")
 
 
 def print_tasks(rows: list[dict[str, Any]]) -> None:

@@ -16,7 +16,9 @@ def bench(
     run_path: RunArgument = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of images (its test/ or val/, or itself); default: the run's."),
+        typer.Option(
+            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's."
+        ),
     ] = None,
     against: Annotated[
         list[Path] | None,
@@ -35,11 +37,12 @@ def bench(
     Beside the network in torch and as ONNX stand non-local means and the files of --against.
     """
     from clearer.bench.bench import BenchSettings, bench_run
+    from clearer.datasets import resolve_data
     from clearer.run import Run
 
     height, width = parse_size(size)
     settings = BenchSettings(
-        data=data,
+        data=resolve_data(data),
         against=tuple(against or ()),
         height=height,
         width=width,

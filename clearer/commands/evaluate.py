@@ -26,7 +26,7 @@ def evaluate(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of images (its test/ or val/, or itself)."),
+        typer.Option(help="Folder of images (its test/ or val/, or itself), or a set: set12."),
     ] = None,
     task: Annotated[
         str | None,
@@ -59,6 +59,7 @@ def evaluate(
         evaluation_images,
         find_model,
     )
+    from clearer.datasets import resolve_data
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")
@@ -68,9 +69,8 @@ def evaluate(
         options = task_to_dict(found.task)
         task = options.pop("name")
     what = make_task(task or "denoise", {**options, **task_options})
-    images, name = evaluation_images(data, what, found.color)
-    with console.progress_bar() as progress:
-        bar = progress.add_task("restoring", total=len(images), note="")
+    images, name = evaluation_images(resolve_data(data) or data, what, found.color)
+    with console.counting_bar("restoring") as listener:
         report = evaluate_model(
             found,
             what,
@@ -78,7 +78,7 @@ def evaluate(
             name,
             EvaluationSettings(self_ensemble=ensemble, patches=patches, save_images=save_images),
             out,
-            lambda done, total: progress.update(bar, completed=done, total=total),
+            listener,
         )
     if as_json:
         print(json.dumps(report, indent=2))

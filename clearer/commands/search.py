@@ -53,7 +53,8 @@ def search(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of images: with train/ and, optionally, val/ and test/, or flat. "
+            help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
+            "name of a set (clearer data list). "
             "Default: built-in photographs and synthetic images."
         ),
     ] = None,
@@ -127,6 +128,7 @@ def search(
     from clearer.budget import Budget
     from clearer.cost_file import read_cost_table, write_cost_table
     from clearer.data import load_splits
+    from clearer.datasets import resolve_data
     from clearer.files import read_json
     from clearer.run import Run
     from clearer.train import train as train_network
@@ -166,7 +168,7 @@ def search(
                 preset=preset,
                 task=make_task(task, task_options),
                 color=color,
-                data=data,
+                data=resolve_data(data),
                 budgets=budgets,
                 image_size=image_size,
                 costs=costs,

@@ -1,0 +1,103 @@
+"""``clearer data``: list, get and verify sets of pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clearer import console
+from clearer.commands.options import AsJson, Debug
+from clearer.errors import ClearerError, InputError
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="See clearer data list.")]
+_MOST_NAMED = 10
+
+
+def list_(as_json: AsJson = False, debug: Debug = False) -> None:
+    """List the sets that are known by name, and where each lies."""
+    from clearer.datasets import DATA_SETS, find_data_set
+
+    rows = [
+        {
+            "name": name,
+            "what": made.what,
+            "files": len(made.hashes()),
+            "mb": made.mb,
+            "folder": str(find_data_set(name) or "") or None,
+            "terms": made.terms,
+            "source": made.url,
+        }
+        for name, made in DATA_SETS.items()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        console.print_data_sets(rows)
+
+
+def get(
+    names: Names,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to put the sets in; default: a cache.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Address of a mirror that has the same paths.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Download sets, each file checked by its SHA-256. Run it again to go on."""
+    from clearer.datasets import cache_folder, data_set, find_data_set
+    from clearer.download import download
+
+    for made in [data_set(name) for name in names]:
+        here = find_data_set(made.name)
+        if here is not None and to is None:
+            print(f"{made.name} is here: {here}")
+            continue
+        folder = (to or cache_folder()) / made.name
+        console.say(f"{made.name}: {made.what}; {made.mb} MB from {source or made.url}")
+        console.say(f"terms: {made.terms}")
+        with console.counting_bar(made.name) as listener:
+            count = download(made, folder, source, listener)
+        print(f"{made.name}: {count} files fetched, complete in {folder}")
+
+
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Default: all that are here.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--in", help="Folder that holds the sets; default: the usual.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Check every file of sets by its SHA-256."""
+    from clearer.datasets import DATA_SETS, cache_folder, data_set, find_data_set
+    from clearer.download import check_files
+
+    chosen = [data_set(name) for name in names or DATA_SETS if names or find_data_set(name)]
+    if not chosen:
+        raise InputError("no set is here: clearer data list shows what can be had")
+    bad = []
+    for made in chosen:
+        default = find_data_set(made.name) or cache_folder() / made.name
+        place = default if folder is None else folder / made.name
+        with console.counting_bar(made.name) as listener:
+            check = check_files(made, place, listener)
+        print(
+            f"{made.name}: {len(check.good)} good, {len(check.wrong)} wrong, "
+            f"{len(check.missing)} missing, in {place}"
+        )
+        for what, paths in (("wrong", check.wrong), ("missing", check.missing)):
+            for path in paths[:_MOST_NAMED]:
+                print(f"  {what}: {path}")
+            if len(paths) > _MOST_NAMED:
+                print(f"  and {len(paths) - _MOST_NAMED} more {what}")
+        if check.wrong or check.missing:
+            bad.append((made.name, place))
+    if bad:
+        mend = "; ".join(f"clearer data get {name} --to {place.parent}" for name, place in bad)
+        raise ClearerError(f"{len(bad)} of {len(chosen)} sets are not whole; mend with: {mend}")

@@ -1,0 +1,173 @@
+"""Sets of pictures that are known by name: where they come from, their terms, where they lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from clearer.errors import InputError
+
+__all__ = ["DATA_SETS", "DataSet", "cache_folder", "data_set", "find_data_set", "resolve_data"]
+
+_RAW: Final = "https://raw.githubusercontent.com"
+_BERKELEY: Final = (
+    "free for non-commercial research and education; cite Arbelaez, Maire, Fowlkes, Malik, TPAMI "
+    "33(5), 2011"
+)
+_NONE_STATED: Final = "the source states none; a standard research test set"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataSet:
+    """Pictures in a public repository at one commit, each with its SHA-256."""
+
+    name: str
+    what: str
+    mb: float
+    terms: str
+    repository: str
+    commit: str
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Folder in the repository by folder here; ``""`` is the set itself."""
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 by relative path."""
+        text = (resources.files("clearer") / "hashes" / f"{self.name}.txt").read_text()
+        pairs = (line.split(maxsplit=1) for line in text.splitlines())
+        return {path: digest for digest, path in pairs}
+
+    @property
+    def url(self) -> str:
+        """Address that the files lie under."""
+        return f"{_RAW}/{self.repository}/{self.commit}/"
+
+    def remote_path(self, path: str) -> str:
+        """Where a file lies under :attr:`url`."""
+        folder, _, name = path.rpartition("/")
+        return f"{self.folders[folder]}/{name}"
+
+
+_FFDNET: Final = ("cszn/FFDNet", "e787f46df2f374ff3591186706229cb9a0591fea")
+_BSDS500: Final = ("BIDS/BSDS500", "a04b7c6c3a9f0ace74bf205c72a43d32e1c72722")
+_RAIN800: Final = (
+    "TheLethargicOwl/Single-Image-De-Raining-Keras",
+    "8978c8439543532d6992be96f931a45776ef8239",
+)
+_SPLITS: Final = {name: f"BSDS500/data/images/{name}" for name in ("train", "val", "test")}
+
+DATA_SETS: dict[str, DataSet] = {
+    made.name: made
+    for made in (
+        DataSet(
+            name="bsds500",
+            what="500 photographs: train, val, test; BSD68 is part of val",
+            mb=37.0,
+            terms=_BERKELEY,
+            repository=_BSDS500[0],
+            commit=_BSDS500[1],
+            folders=_SPLITS,
+        ),
+        DataSet(
+            name="set12",
+            what="12 gray test pictures",
+            mb=1.2,
+            terms=_NONE_STATED,
+            repository=_FFDNET[0],
+            commit=_FFDNET[1],
+            folders={"": "testsets/Set12"},
+        ),
+        DataSet(
+            name="bsd68",
+            what="68 gray test photographs, from BSDS500 val",
+            mb=6.5,
+            terms=_BERKELEY,
+            repository=_FFDNET[0],
+            commit=_FFDNET[1],
+            folders={"": "testsets/BSD68"},
+        ),
+        DataSet(
+            name="cbsd68",
+            what="the same 68 in colour, as BSDS500 has them",
+            mb=5.0,
+            terms=_BERKELEY,
+            repository=_BSDS500[0],
+            commit=_BSDS500[1],
+            folders=_SPLITS,
+        ),
+        DataSet(
+            name="kodak24",
+            what="24 colour test photographs, 500x500",
+            mb=10.4,
+            terms=_NONE_STATED,
+            repository=_FFDNET[0],
+            commit=_FFDNET[1],
+            folders={"": "testsets/Kodak24"},
+        ),
+        DataSet(
+            name="rain800",
+            what="800 pairs of rain, side by side, clean left; train/460 repeats a test scene",
+            mb=84.5,
+            terms="the authors state none for the pictures: research only; cite Zhang, Sindagi, "
+            "Patel, arXiv:1701.05957",
+            repository=_RAIN800[0],
+            commit=_RAIN800[1],
+            folders={"train": "dataset/rain/training", "test": "dataset/rain/test_syn"},
+        ),
+    )
+}
+
+
+def data_set(name: str) -> DataSet:
+    """A set by its name.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if name not in DATA_SETS:
+        raise InputError(f"unknown data set {name!r}: use one of {', '.join(DATA_SETS)}")
+    return DATA_SETS[name]
+
+
+def cache_folder() -> Path:
+    """Where sets are downloaded to."""
+    return Path(platformdirs.user_cache_dir("clearer")) / "data"
+
+
+def _places(name: str) -> list[Path]:
+    """Where a set may lie: ``CLEARER_DATA`` first, by default a folder beside the source tree."""
+    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+    collection = Path(os.environ.get("CLEARER_DATA", default))
+    return [(collection / name).resolve(), cache_folder() / name]
+
+
+def find_data_set(name: str) -> Path | None:
+    """The folder of a set that is here with all its files; their content is not checked.
+
+    Raises:
+        InputError: If the name is unknown.
+    """
+    paths = data_set(name).hashes()
+    for folder in _places(name):
+        if all((folder / path).is_file() for path in paths):
+            return folder
+    return None
+
+
+def resolve_data(data: Path | None) -> Path | None:
+    """What ``--data`` means: a folder that exists, else a set by name.
+
+    Raises:
+        InputError: If it is the name of a set that is not here.
+    """
+    if data is None or data.exists() or str(data) not in DATA_SETS:
+        return data
+    folder = find_data_set(str(data))
+    if folder is None:
+        raise InputError(f"the set {data} is not here: clearer data get {data}")
+    return folder

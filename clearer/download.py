@@ -1,0 +1,128 @@
+"""Downloading a set of pictures file by file, each checked by its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pooch
+import requests
+
+from clearer.datasets import DataSet
+from clearer.errors import ClearerError
+
+__all__ = ["Check", "check_files", "download"]
+
+_CONNECTIONS: Final = 4
+_RETRIES: Final = 3
+_TIMEOUT_S: Final = 30
+Listener = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Files of a set by what was found."""
+
+    good: list[str]
+    wrong: list[str]
+    missing: list[str]
+
+
+def check_files(made: DataSet, folder: Path, listener: Listener) -> Check:
+    """Compare all files of a set with their SHA-256.
+
+    Args:
+        made: The set.
+        folder: Where it lies.
+        listener: Called with (done, total).
+    """
+    check = Check([], [], [])
+    hashes = made.hashes()
+    for done, (path, expected) in enumerate(hashes.items(), start=1):
+        file = folder / path
+        if not file.is_file():
+            check.missing.append(path)
+        elif _sha256(file) == expected:
+            check.good.append(path)
+        else:
+            check.wrong.append(path)
+        listener(done, len(hashes))
+    return check
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download(made: DataSet, folder: Path, source: str | None, listener: Listener) -> int:
+    """Fetch the files of a set that are missing or wrong.
+
+    A file is written under a temporary name, and renamed once its SHA-256 is right: what was
+    finished stays, whatever happens, and the next call goes on from there.
+
+    Args:
+        made: The set.
+        folder: Where to put it.
+        source: Address of a mirror with the same paths; None: where the set is published.
+        listener: Called with (done, total).
+
+    Returns:
+        How many files were fetched.
+
+    Raises:
+        ClearerError: If a file cannot be had, or not written; the others that were fetched stay.
+    """
+    hashes = made.hashes()
+    base = (source or made.url).rstrip("/") + "/"
+    pooch.get_logger().setLevel("ERROR")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for parent in {(folder / path).parent for path in hashes}:
+            parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ClearerError(
+            f"{folder} cannot be written ({error.strerror}): choose another by --to"
+        ) from error
+    check = check_files(made, folder, lambda done, total: None)
+    todo = check.missing + check.wrong
+    registry = pooch.create(
+        path=folder,
+        base_url=base,
+        registry={path: f"sha256:{hashes[path]}" for path in todo},
+        urls={path: base + made.remote_path(path) for path in todo},
+        retry_if_failed=_RETRIES,
+    )
+    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S)
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        futures = {pool.submit(registry.fetch, path, downloader=downloader): path for path in todo}
+        done = len(check.good)
+        listener(done, len(hashes))
+        for future in as_completed(futures):
+            failure = future.exception()
+            if failure is not None:
+                pool.shutdown(wait=True, cancel_futures=True)
+                here = len(check_files(made, folder, lambda done, total: None).good)
+                raise ClearerError(
+                    f"{_reason(failure, base + made.remote_path(futures[future]))}; {here} of "
+                    f"{len(hashes)} files are here, run again to go on"
+                ) from failure
+            done += 1
+            listener(done, len(hashes))
+    return len(todo)
+
+
+def _reason(error: BaseException, url: str) -> str:
+    if isinstance(error, requests.HTTPError):
+        return f"{url} answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.RequestException):
+        return f"{url} cannot be reached ({type(error).__name__})"
+    if isinstance(error, ValueError):
+        return f"{url} gives a file with a wrong SHA-256: it was thrown away"
+    if isinstance(error, OSError):
+        return f"a file cannot be written ({error.strerror}): free some space, or use --to"
+    return f"{url} failed: {error}"
