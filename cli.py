@@ -86,6 +86,7 @@ _add(
     train.train,
     "clearer train",
     "clearer train --resume",
+    "clearer train --minutes 30 --out runs/half-an-hour",
     "clearer train runs/20261123-195507 --iterations 20000 --out runs/longer",
 )
 _add(export.export, "clearer export", "clearer export runs/20261123-195507 --json")

@@ -9,27 +9,24 @@ from typing import Any, Final
 import torch
 
 from clearer.data import Splits
-from clearer.ema import MovingAverage
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.evaluate import evaluate, torch_restorer
 from clearer.files import load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
-from clearer.losses import restoration_loss
-from clearer.network import RestorationNet, save_network
+from clearer.network import save_network
 from clearer.patches import PatchSampler
-from clearer.precision import autocast
 from clearer.progress import Listener, LoopLog, Progress
 from clearer.run import Run
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
+from clearer.training_step import new_training_state, training_step
 
 __all__ = ["VALIDATION_SEED", "train"]
 
 VALIDATION_SEED: Final = 0
 """Noise of the validation images, the same for every run, so that runs can be compared."""
 _STREAM: Final = 3
-_INIT_STREAM: Final = 1_000_003
 
 
 def train(
@@ -58,7 +55,7 @@ def train(
         ClearerError: If the loss is not finite.
         Interrupted: On Ctrl-C; the checkpoint is saved.
     """
-    s, device, architecture = settings.train, settings.device, run.read_architecture()
+    s = settings.train
     sampler = PatchSampler(
         splits.train,
         settings.task,
@@ -66,12 +63,8 @@ def train(
         batch_size=s.batch_size,
         seed=[settings.seed, _STREAM],
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed + _INIT_STREAM)
-        network = RestorationNet(architecture)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
-    average = MovingAverage(network, s.ema_share * s.iterations)
+    state = new_training_state(settings, run.read_architecture())
+    network, optimizer, average = state.network, state.optimizer, state.average
     start, best, log = 0, {"val_psnr_db": -math.inf}, None
     can_resume = resume and run.train_checkpoint.exists()
     if run.weights.exists() and not can_resume:
@@ -80,25 +73,25 @@ def train(
             f"architecture anew by clearer train {run.path} --out NEW"
         )
     if can_resume:
-        state = load_checkpoint(run.train_checkpoint)
+        saved_state = load_checkpoint(run.train_checkpoint)
         try:
-            network.load_state_dict(state["network"])
+            network.load_state_dict(saved_state["network"])
         except RuntimeError as error:
             raise InputError(
                 f"{run.train_checkpoint} does not fit the architecture in {run.architecture.name}"
             ) from error
-        average.network.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["iteration"]
-        log = LoopLog(run.train_log, start, state["sums"])
-        if run.weights.exists() or not math.isfinite(state["best"]["val_psnr_db"]):
-            best = state["best"]
+        average.network.load_state_dict(saved_state["average"])
+        optimizer.load_state_dict(saved_state["optimizer"])
+        start = saved_state["iteration"]
+        log = LoopLog(run.train_log, start, saved_state["sums"])
+        if run.weights.exists() or not math.isfinite(saved_state["best"]["val_psnr_db"]):
+            best = saved_state["best"]
         else:  # written once, and lost: the average in the checkpoint replaces them
             best = _validate(run, settings, splits, average.network, start, best, log)
     log = log or LoopLog(run.train_log)
 
     def save(iteration: int) -> None:
-        state = {
+        to_save = {
             "iteration": iteration,
             "network": network.state_dict(),
             "average": average.network.state_dict(),
@@ -106,11 +99,10 @@ def train(
             "best": best,
             "sums": log.sums,
         }
-        save_checkpoint(run.train_checkpoint, state)
+        save_checkpoint(run.train_checkpoint, to_save)
 
     if not can_resume:
         save(0)  # from here on, weights never lie in a run without a checkpoint
-    network.train()
     settled = math.ceil(s.batch_statistics_share * s.iterations)
     if start > settled:
         _keep_statistics(network)
@@ -122,15 +114,7 @@ def train(
             if iteration == settled:
                 average.copy_statistics(network)
                 _keep_statistics(network)
-            degraded, clean = (t.to(device, non_blocking=True) for t in sampler.batch(iteration))
-            with autocast(device, settings.precision):
-                restored = network(degraded)
-            loss = restoration_loss(restored.float(), clean)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            average.update(iteration)
-            value = loss.item()
+            value = training_step(state, sampler.batch(iteration), settings, iteration)
             if not math.isfinite(value):
                 raise ClearerError(
                     f"the loss of the training is {value} at iteration {iteration}: lower "

@@ -15,10 +15,12 @@ __all__ = [
     "BatchSize",
     "CheckpointSeconds",
     "Debug",
+    "Minutes",
     "PatchSize",
     "RunArgument",
     "Size",
     "ValidateEvery",
+    "check_minutes",
     "parse_size",
 ]
 
@@ -35,6 +37,10 @@ PatchSize = Annotated[
     int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")
 ]
 ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between validations.", min=1)]
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Train as many iterations as fit, by the speed of this machine now."),
+]
 Size = Annotated[str, typer.Option(help="HEIGHTxWIDTH of the image that is timed.")]
 DEFAULT_SIZE = "256x256"
 
@@ -53,3 +59,17 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (0 < int(height) <= _MAX_SIDE and 0 < int(width) <= _MAX_SIDE):
         raise InputError(f"--size {text!r}: both sides must lie in 1..{_MAX_SIDE}")
     return int(height), int(width)
+
+
+def check_minutes(
+    minutes: float | None, iterations: int | None, validate_every: int | None
+) -> None:
+    """Refuse what a time decides itself.
+
+    Raises:
+        InputError: If iterations are given too.
+    """
+    if minutes is not None and (iterations is not None or validate_every is not None):
+        raise InputError(
+            "--minutes sets the iterations itself: leave out --iterations and --validate-every"
+        )

@@ -14,9 +14,11 @@ from clearer.commands.options import (
     BatchSize,
     CheckpointSeconds,
     Debug,
+    Minutes,
     PatchSize,
     Size,
     ValidateEvery,
+    check_minutes,
     parse_size,
 )
 from clearer.commands.task_options import with_task_options
@@ -89,6 +91,7 @@ def search(
     iterations: Annotated[
         int | None, typer.Option(help="Iterations of the training; default: the preset's.")
     ] = None,
+    minutes: Minutes = None,
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
@@ -131,10 +134,12 @@ def search(
     from clearer.datasets import resolve_data
     from clearer.files import read_json
     from clearer.run import Run
+    from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
     from clearer.workflow import check_inputs, freeze_again, make_settings, refreeze_settings
     from clearer.workflow import search_run as run_search
 
+    check_minutes(minutes, iterations, validate_every)
     limits = {"mb": budget_mb, "ms": budget_ms, "gmacs": budget_gmacs, "params": budget_params}
     budgets = tuple(
         Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
@@ -220,6 +225,9 @@ def search(
                 listener=listener,
             )
         console.describe_decision(read_json(run.architecture))
+        if train and minutes is not None:
+            settings = fit_training_to_time(run, minutes, splits)
+            console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
         if train:
             train_network(
                 run,
@@ -235,10 +243,10 @@ def search(
         print(run.architecture.read_text(), end="")
 
 
-_RESUMABLE = {"out", "resume", "train", "checkpoint_seconds", "as_json", "debug"}
+_RESUMABLE = {"out", "resume", "minutes", "train", "checkpoint_seconds", "as_json", "debug"}
 _REFREEZABLE = {
     *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "cost", "size"),
-    *("out", "train", "checkpoint_seconds", "as_json", "debug"),
+    *("out", "train", "minutes", "checkpoint_seconds", "as_json", "debug"),
 }
 
 

@@ -13,9 +13,11 @@ from clearer.commands.options import (
     BatchSize,
     CheckpointSeconds,
     Debug,
+    Minutes,
     PatchSize,
     RunArgument,
     ValidateEvery,
+    check_minutes,
 )
 from clearer.commands.trained import print_trained
 
@@ -27,6 +29,7 @@ def train(
         typer.Option(help="Training settings of a preset; default: of the run."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
+    minutes: Minutes = None,
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
@@ -42,9 +45,11 @@ def train(
     """Train the frozen architecture of a run from scratch, or go on."""
     from clearer.data import load_splits
     from clearer.run import Run
+    from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
     from clearer.workflow import prepare_training
 
+    check_minutes(minutes, iterations, validate_every)
     changes = {
         "iterations": iterations,
         "batch_size": batch_size,
@@ -57,6 +62,9 @@ def train(
     console.say(f"run folder: {run.path}")
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
+    if minutes is not None:
+        settings = fit_training_to_time(run, minutes, splits)
+        console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
     with console.loop_bars(settings) as listener:
         train_network(
             run,

@@ -133,3 +133,39 @@ def test_gray_bsds500_equals_bsd68(real_data: Path) -> None:
     for gray, color in zip(pairs[::2], pairs[1::2], strict=True):
         ours = read_image(real_data / "bsds500" / color, "gray")
         assert (ours == read_image(real_data / "bsd68" / gray, "gray")).all()
+
+
+def test_pictures_of_cameras_and_print_are_read_as_people_see_them(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(20, 30, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    picture.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png", "rgb"), np.rot90(pixels, -1))
+    picture.convert("CMYK").save(tmp_path / "print.tif")
+    assert np.abs(read_image(tmp_path / "print.tif", "rgb").astype(int) - pixels).max() <= 2
+    palette = picture.quantize(8)
+    palette.save(tmp_path / "palette.png", transparency=0)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "palette.png", "rgb"), np.asarray(palette.convert("RGB"))
+    )
+
+
+def test_animated_pictures_are_refused_by_name(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
+    for name in ("moving.png", "moving.webp", "pages.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(InputError, match=f"{name} is animated, or has several pages"):
+            read_image(tmp_path / name, "rgb")
+
+
+def test_an_empty_file_and_a_bomb_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"empty.png cannot be read as an image \(it is empty\)"):
+        read_image(tmp_path / "empty.png", "gray")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    Image.new("L", (100, 100)).save(tmp_path / "bomb.png")
+    with pytest.raises(InputError, match="bomb.png has more than"):
+        read_image(tmp_path / "bomb.png", "gray")

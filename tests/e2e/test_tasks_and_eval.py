@@ -13,6 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
+from clearer.files import read_jsonl
+from clearer.run import Run
 
 TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
@@ -81,6 +83,26 @@ def test_synthetic_tasks_from_search_to_figures(
     assert len(report["rows"]) == 4
 
 
+def test_minutes_shape_the_schedule(make_images: MakeImages, tmp_path: Path) -> None:
+    data, run, longer = make_images("pictures", 4, size=(96, 80)), tmp_path / "a", tmp_path / "b"
+    words = ["search", "--data", data, "--out", run, *TINY]
+    del words[words.index("--iterations") : words.index("--iterations") + 2]
+    result = clearer(*words, "--minutes", 0.03)
+    assert result.exit_code == 0, result.stderr
+    result = clearer("train", run, "--minutes", 0.06, "--out", longer)
+    assert result.exit_code == 0, result.stderr
+    result = clearer("train", run, "--resume", "--minutes", 1)
+    assert result.exit_code == 2
+    assert "leave out --minutes" in result.stderr
+    for folder in (run, longer):
+        log = read_jsonl(folder / "train.jsonl")
+        settings = Run(folder).settings().train
+        assert log[-1]["iteration"] == settings.iterations
+        assert sum("val_psnr_db" in record for record in log) <= 6
+        rates = [record["learning_rate"] for record in log if "learning_rate" in record]
+        assert rates[-1] < 0.01 * settings.learning_rate  # the cosine has come to its end
+
+
 def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_path: Path) -> None:
     data = make_images("pictures", 2)
     words = ["eval", "nlm", "--data", data, "--sigma", "15", "--out", tmp_path / "eval"]
@@ -102,6 +124,7 @@ def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_
         (["search", "--task", "derain"], "needs pairs of pictures"),
         (["search", "--task", "dejpeg", "--sigma", "5"], "task dejpeg has no --sigma"),
         (["search", "--sigma", "50:5"], "--sigma 50:5"),
+        (["search", "--minutes", "5", "--iterations", "9"], "leave out --iterations"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words: list[str], message: str) -> None:

@@ -1,0 +1,84 @@
+"""How many iterations of training fit into a time on this machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Final
+
+from clearer.data import Splits
+from clearer.errors import InputError
+from clearer.evaluate import evaluate, torch_restorer
+from clearer.patches import PatchSampler
+from clearer.run import Run
+from clearer.settings import RunSettings
+from clearer.train import VALIDATION_SEED
+from clearer.training_step import new_training_state, training_step
+
+__all__ = ["fit_training_to_time"]
+
+_WARMUP_STEPS: Final = 3
+_TIMED_STEPS: Final = 12
+_VALIDATIONS: Final = 6
+_STREAM: Final = 5
+
+
+def fit_training_to_time(run: Run, minutes: float, splits: Splits) -> RunSettings:
+    """Give the training of a run the iterations that fit, and write them into its settings.
+
+    The schedule then spans exactly these iterations, so that it is as repeatable, and goes on as
+    exactly after an interrupt, as any other. The speed is that of a few steps now: on a machine
+    that becomes busier the training takes longer.
+
+    Args:
+        run: With an architecture, and no training yet.
+        minutes: For steps and validations.
+        splits: Pictures of the run.
+
+    Raises:
+        InputError: If the time is not a positive number, too short for a few steps, or the
+            training has begun.
+    """
+    if run.train_checkpoint.exists() or run.weights.exists():
+        raise InputError("the training has begun, with its iterations set: leave out --minutes")
+    if not 0 < minutes < float("inf"):
+        raise InputError(f"--minutes must be a number above 0; got {minutes:g}")
+    settings = run.settings()
+    step_s, validation_s = _seconds(run, settings, splits)
+    left_s = 60 * minutes - _VALIDATIONS * validation_s
+    iterations = int(left_s / step_s)
+    if iterations < _VALIDATIONS:
+        least = (_VALIDATIONS * (validation_s + step_s)) / 60
+        raise InputError(f"--minutes {minutes:g} is too short: give at least {least * 1.5:.2g}")
+    share = settings.train.warmup_iterations / settings.train.iterations
+    train = replace(
+        settings.train,
+        iterations=iterations,
+        warmup_iterations=int(share * iterations),
+        validate_every=-(-iterations // _VALIDATIONS),
+    )
+    settings = replace(settings, train=train)
+    run.write_config(settings)
+    return settings
+
+
+def _seconds(run: Run, settings: RunSettings, splits: Splits) -> tuple[float, float]:
+    """Of a step and of a validation, with networks that are thrown away."""
+    s = settings.train
+    state = new_training_state(settings, run.read_architecture())
+    sampler = PatchSampler(
+        splits.train,
+        settings.task,
+        patch_size=s.patch_size,
+        batch_size=s.batch_size,
+        seed=[settings.seed, _STREAM],
+    )
+    start = 0.0
+    for index in range(_WARMUP_STEPS + _TIMED_STEPS):
+        if index == _WARMUP_STEPS:
+            start = time.perf_counter()
+        training_step(state, sampler.batch(index), settings, index)
+    middle = time.perf_counter()
+    restore = torch_restorer(state.average.network, settings.device)
+    evaluate(restore, splits.val, settings.task, VALIDATION_SEED)
+    return (middle - start) / _TIMED_STEPS, time.perf_counter() - middle

@@ -1,0 +1,55 @@
+"""One step of training a frozen network, and what it changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clearer.ema import MovingAverage
+from clearer.losses import restoration_loss
+from clearer.network import RestorationNet
+from clearer.precision import autocast
+from clearer.settings import RunSettings
+from clearer.space import Architecture
+
+__all__ = ["TrainingState", "new_training_state", "training_step"]
+
+_INIT_STREAM = 1_000_003
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """What a step updates."""
+
+    network: RestorationNet
+    optimizer: torch.optim.Optimizer
+    average: MovingAverage
+
+
+def new_training_state(settings: RunSettings, architecture: Architecture) -> TrainingState:
+    """An untrained network, initialised by the seed of the run, in training mode."""
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed + _INIT_STREAM)
+        network = RestorationNet(architecture)
+    network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    s = settings.train
+    optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
+    average = MovingAverage(network, s.ema_share * s.iterations)
+    return TrainingState(network.train(), optimizer, average)
+
+
+def training_step(
+    state: TrainingState, batch: tuple[Tensor, Tensor], settings: RunSettings, iteration: int
+) -> float:
+    """Change the weights by one batch of (degraded, clean), and return its loss."""
+    degraded, clean = (tensor.to(settings.device, non_blocking=True) for tensor in batch)
+    with autocast(settings.device, settings.precision):
+        restored = state.network(degraded)
+    loss = restoration_loss(restored.float(), clean)
+    state.optimizer.zero_grad()
+    loss.backward()
+    state.optimizer.step()
+    state.average.update(iteration)
+    return loss.item()
