@@ -1,0 +1,68 @@
+"""A run that is killed again and again, at random moments, ends as one that never was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from typer.testing import CliRunner
+
+from clearer.cli import app
+from clearer.files import read_jsonl
+
+KILLS = 10
+WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "200", "--batch-size", "2"]
+WORDS += ["--patch-size", "32", "--precision", "fp32", "--checkpoint-seconds", "0.05"]
+FILES = ("architecture.json", "weights.safetensors", "last.safetensors")
+
+
+def clearer(*words: object) -> int:
+    return CliRunner().invoke(app, [str(word) for word in words]).exit_code
+
+
+def start(*words: object) -> int:
+    """The command in a process of its own, which has no packages to load."""
+    child = os.fork()
+    if child == 0:
+        os._exit(clearer(*words))
+    return child
+
+
+def newest(run: Path) -> float:
+    """When the newest checkpoint was written."""
+    return max((p.stat().st_mtime for p in (run / "checkpoint").glob("*.pt")), default=0.0)
+
+
+def test_kill_9_ten_times_at_random_moments(
+    make_images: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = make_images("pictures", 6, size=(64, 64))
+    unbroken, run = tmp_path / "unbroken", tmp_path / "killed"
+    assert clearer("search", "--data", data, "--out", unbroken, *WORDS) == 0
+    rng = np.random.default_rng(0)
+    words = ["search", "--data", data, "--out", run, *WORDS]
+    seen: set[str] = set()
+    for kill in range(KILLS):
+        before, child = newest(run), start(*words)
+        while kill > 0 and newest(run) == before:  # but the first may come before any work
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.25))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), f"it ended by itself after {kill} kills"
+        seen |= {path.name for path in (run / "checkpoint").glob("*.pt")}
+        if (run / "config.json").exists():
+            words = ["search", "--resume", "--out", run, "--checkpoint-seconds", "0.05"]
+    assert "train.pt" in seen, "no kill came in the training"
+    assert clearer("search", "--resume", "--out", run) == 0
+    for name in FILES:
+        assert (run / name).read_bytes() == (unbroken / name).read_bytes(), name
+    for name in ("search.jsonl", "train.jsonl"):
+        logs = [read_jsonl(folder / name) for folder in (run, unbroken)]
+        for record in logs[0] + logs[1]:
+            record.pop("iterations_per_s", None)
+        assert logs[0] == logs[1]
