@@ -42,12 +42,10 @@ __all__ = [
     "print_architecture",
     "print_bench",
     "print_cost_table",
-    "print_data_sets",
-    "print_evaluation",
     "print_export",
     "print_front",
     "print_quality",
-    "print_tasks",
+    "printable",
     "progress_bar",
     "round_bars",
     "say",
@@ -63,20 +61,20 @@ def _stderr() -> Console:
     return Console(stderr=True)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names of files may hold control characters, which would act on the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def say(line: str) -> None:
     """One line for people."""
-    _stderr().print(escape(_printable(line)), soft_wrap=True, highlight=False)
+    _stderr().print(escape(printable(line)), soft_wrap=True, highlight=False)
 
 
 def warn(message: str) -> None:
     """One line that says what went wrong."""
     _stderr().print(
-        f"[bold red]error:[/] {escape(_printable(message))}", soft_wrap=True, highlight=False
+        f"[bold red]error:[/] {escape(printable(message))}", soft_wrap=True, highlight=False
     )
 
 
@@ -352,57 +350,3 @@ def print_bench(run: Run, report: dict[str, Any]) -> None:
         )
     Console().print(table)
     print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")
-
-
-def print_evaluation(report: dict[str, Any], stays: str) -> None:
-    """A line per picture, and the mean with its interval."""
-    mean, (low, high) = report["mean"], report["psnr_db_interval_95"]
-    words = ["self-ensemble of 8" if report["self_ensemble"] else ""]
-    words.append("patches of 64x64" if report["patches"] else "")
-    how = ", ".join(word for word in words if word) or "whole pictures"
-    model = report["model"]
-    shown = Table(
-        title=f"{report['model']['name']}: {stays}; {report['data']}, {how}",
-        caption=f"{model['backend']} {model['version']}, {model['precision']}, "
-        f"{model['threads']} threads; {report['device']}",
-        box=SIMPLE,
-        show_footer=True,
-    )
-    shown.add_column("image", f"mean of {report['num_images']}", overflow="fold")
-    keys = {"input_psnr_db": "degraded, dB", "input_ssim": "SSIM"}
-    keys |= {"psnr_db": "restored, dB", "ssim": "SSIM"}
-    for key, header in keys.items():
-        digits = 2 if key.endswith("db") else 4
-        shown.add_column(header, f"{mean[key]:.{digits}f}", justify="right")
-    for row in report["rows"]:
-        cells = [f"{row[key]:.{2 if key.endswith('db') else 4}f}" for key in keys]
-        shown.add_row(escape(_printable(row["image"])), *cells)
-    Console().print(shown)
-    print(f"mean {mean['psnr_db']:.2f} dB, 95 % interval over pictures {low:.2f} to {high:.2f} dB")
-
-
-def print_data_sets(rows: list[dict[str, Any]]) -> None:
-    """Sets of pictures and where they lie."""
-    shown = Table(box=SIMPLE)
-    shown.add_column("set")
-    shown.add_column("what")
-    shown.add_column("files", justify="right")
-    shown.add_column("MB", justify="right")
-    shown.add_column("where", overflow="fold")
-    for row in rows:
-        where = escape(_printable(row["folder"])) if row["folder"] else "not here"
-        shown.add_row(row["name"], row["what"], f"{row['files']}", f"{row['mb']}", where)
-    Console().print(shown)
-    say("get one by clearer data get NAME; --json shows the terms and sources")
-
-
-def print_tasks(rows: list[dict[str, Any]]) -> None:
-    """Tasks, their options and defaults."""
-    shown = Table(box=SIMPLE)
-    for header in ("task", "option", "what"):
-        shown.add_column(header)
-    for row in rows:
-        shown.add_row(f"[bold]{row['task']}", "", f"[bold]{row['summary']}")
-        for name, about in row["options"].items():
-            shown.add_row("", f"--{name} {about['default']}", escape(about["help"]))
-    Console().print(shown)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clearer import console
+from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
 
@@ -35,7 +35,7 @@ def list_(as_json: AsJson = False, debug: Debug = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
-        console.print_data_sets(rows)
+        tables.print_data_sets(rows)
 
 
 def get(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearer import console
+from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
@@ -83,5 +83,5 @@ def evaluate(
     if as_json:
         print(json.dumps(report, indent=2))
     else:
-        console.print_evaluation(report, what.text)
+        tables.print_evaluation(report, what.text)
         print(f"written: {report['file']}")

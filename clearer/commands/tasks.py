@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from clearer import console
+from clearer import tables
 from clearer.commands.options import AsJson, Debug
 from clearer.tasks import TASKS, task_options
 
@@ -25,4 +25,4 @@ def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
-        console.print_tasks(rows)
+        tables.print_tasks(rows)
