@@ -184,9 +184,7 @@ def evaluate_model(
     check_evaluation_size(images, task)
     runner = model.runner(task)
     restore = self_ensemble(runner) if settings.self_ensemble else runner
-    mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
-    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol + mode]
-    stem = out / "-".join(words).replace("/", "-")
+    stem = out / _file_stem(model, task, data_name, settings)
     rows: list[dict[str, Any]] = []
     examples: list[Example] = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
@@ -207,6 +205,28 @@ def evaluate_model(
         plot_crops(stem / "crops.png", examples, f"{model.name}; {task.text}; {data_name}")
     listener(len(images), len(images))
     report = {
+        **_about(model, runner, task, data_name, settings),
+        "num_images": len(images),
+        "mean": {key: float(np.mean([row[key] for row in rows])) for key in _KEYS},
+        "psnr_db_interval_95": bootstrap_interval(np.array([row["psnr_db"] for row in rows])),
+        "rows": rows,
+    }
+    file = stem.parent / f"{stem.name}.json"
+    write_json(file, report)
+    return {**report, "file": str(file)}
+
+
+def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSettings) -> str:
+    mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
+    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol + mode]
+    return "-".join(words).replace("/", "-")
+
+
+def _about(
+    model: Model, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
+) -> dict[str, Any]:
+    """How the figures of a report were made."""
+    return {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,
         "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -216,15 +236,9 @@ def evaluate_model(
         "protocol": task.protocol,
         "data": data_name,
         "color": model.color,
-        "num_images": len(images),
         "noise_seed": VALIDATION_SEED,
         **asdict(settings),
-        "mean": {key: float(np.mean([row[key] for row in rows])) for key in _KEYS},
-        "psnr_db_interval_95": bootstrap_interval(np.array([row["psnr_db"] for row in rows])),
-        "rows": rows,
     }
-    write_json(stem.parent / f"{stem.name}.json", report)
-    return {**report, "file": str(stem.parent / f"{stem.name}.json")}
 
 
 _KEYS: Final = ("psnr_db", "ssim", "input_psnr_db", "input_ssim")
