@@ -130,7 +130,10 @@ VARIANTS: Final = {
     "all parallel": Variant(architecture="PPPP-PPPP-PPPP"),
     "all fusion": Variant(architecture="FFFF-FFFF-FFFF"),
     "base, seed 2": Variant(seed=2),
-    "patch 96": Variant(patch=96, batch=4),
+    "batch 4, patch 96": Variant(patch=96, batch=4),
+    "statistics settled at 0.75": Variant(settle=0.75),
+    "all parallel, settled at 0.75": Variant(architecture="PPPP-PPPP-PPPP", settle=0.75),
+    "patch 32, batch 16": Variant(patch=32, batch=16),
 }
 
 
