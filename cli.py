@@ -11,7 +11,7 @@ import typer
 
 from clearer import __version__, console
 from clearer.commands import bench, data, evaluate, export, profile, search, show, tasks, train
-from clearer.errors import explain
+from clearer.errors import OtherProcessFailed, explain
 
 __all__ = ["app", "main"]
 
@@ -39,7 +39,8 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             if kwargs.get("debug"):
                 traceback.print_exc()
             message, code = explain(error)
-            console.warn(message)
+            if not isinstance(error, OtherProcessFailed):
+                console.warn(message)
             raise typer.Exit(code) from error
 
     return wrapper

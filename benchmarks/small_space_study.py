@@ -34,6 +34,7 @@ from clearer.cost import cost_table
 from clearer.cost_source import CostSource
 from clearer.data import Splits, load_splits, partition
 from clearer.device import device_name
+from clearer.engine import Engine
 from clearer.evaluate import evaluate, torch_restorer
 from clearer.files import load_checkpoint, read_json, write_json
 from clearer.freeze import inherit_weights
@@ -276,7 +277,13 @@ def _trained_psnr_db(architecture: Architecture, settings: RunSettings, splits: 
         run = Run.create(Path(folder) / "run", settings)
         write_json(run.architecture, architecture.to_dict())
         best = train(
-            run, settings, splits, resume=False, checkpoint_seconds=1e9, listener=_say_nothing
+            run,
+            settings,
+            splits,
+            resume=False,
+            checkpoint_seconds=1e9,
+            listener=_say_nothing,
+            engine=Engine(),
         )
     return round(float(best["val_psnr_db"]), 4)
 
@@ -323,6 +330,7 @@ def _search(run: Run, settings: RunSettings, splits: Splits) -> NDArray[np.float
         resume=True,
         checkpoint_seconds=1e9,
         listener=_say_nothing,
+        engine=Engine(),
     )
 
 

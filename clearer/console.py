@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from clearer.space import Architecture
 
 __all__ = [
+    "be_quiet",
     "cost_file_name",
     "counting_bar",
     "describe_cost_table",
@@ -57,8 +58,17 @@ _DECIDED: Final = 0.5
 """Gap between the op weights of a column from which on it is shown as decided."""
 
 
+_is_quiet = False
+
+
+def be_quiet() -> None:
+    """Print nothing but errors from now on: another process of the same work speaks."""
+    global _is_quiet
+    _is_quiet = True
+
+
 def _stderr() -> Console:
-    return Console(stderr=True)
+    return Console(stderr=True, quiet=_is_quiet)
 
 
 def printable(text: str) -> str:
@@ -73,7 +83,7 @@ def say(line: str) -> None:
 
 def warn(message: str) -> None:
     """One line that says what went wrong."""
-    _stderr().print(
+    Console(stderr=True).print(
         f"[bold red]error:[/] {escape(printable(message))}", soft_wrap=True, highlight=False
     )
 

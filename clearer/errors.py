@@ -6,7 +6,14 @@ import errno
 import importlib
 from types import ModuleType
 
-__all__ = ["ClearerError", "InputError", "Interrupted", "explain", "require"]
+__all__ = [
+    "ClearerError",
+    "InputError",
+    "Interrupted",
+    "OtherProcessFailed",
+    "explain",
+    "require",
+]
 
 
 class ClearerError(Exception):
@@ -25,6 +32,13 @@ class Interrupted(ClearerError):  # noqa: N818 - the user wants it: no error
     """The user stopped the work; what was finished is saved."""
 
     exit_code = 130
+
+
+class OtherProcessFailed(ClearerError):  # noqa: N818 - it is not the error, but its echo
+    """The first process of several failed, and says why itself."""
+
+    def __init__(self) -> None:
+        super().__init__("the first process failed")
 
 
 def require(module: str, *, extra: str) -> ModuleType:

@@ -51,17 +51,25 @@ class PatchSampler:
         patch_size: Side of a patch in pixels.
         batch_size: Patches in a batch.
         seed: Names the stream of batches.
+        share: The patches of each batch that this process makes; default: all.
 
     Raises:
         InputError: If a picture is smaller than a patch.
     """
 
     def __init__(
-        self, images: ImageSet, task: Task, *, patch_size: int, batch_size: int, seed: list[int]
+        self,
+        images: ImageSet,
+        task: Task,
+        *,
+        patch_size: int,
+        batch_size: int,
+        seed: list[int],
+        share: slice | None = None,
     ) -> None:
         check_patch_size(images, patch_size)
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
-        self._seed = seed
+        self._seed, self._share = seed, range(batch_size)[share or slice(None)]
         # The two pictures of a pair become one with twice the channels: they are cut together.
         pictures = [
             np.concatenate(pair, axis=2)
@@ -78,14 +86,15 @@ class PatchSampler:
         self._places = np.cumsum((shapes[:, 0] - patch_size + 1) * self._columns)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch ``index``: degraded and clean patches, ``(batch, C, patch, patch)``, float32."""
+        """Batch ``index``: degraded and clean patches, ``(share, C, patch, patch)``, float32."""
         rng = np.random.default_rng([*self._seed, index])
-        patches = to_unit(self._pixels[self._pixel_indices(rng)])
+        indices = self._pixel_indices(rng)[self._share.start : self._share.stop]
+        patches = to_unit(self._pixels[indices])
         if self._has_pairs:
             clean, degraded = np.split(patches, 2, axis=3)
             return _to_tensor(degraded.copy()), _to_tensor(clean.copy())
         # A stream of noise for each patch, so that its noise does not hang on its neighbours.
-        noise = (np.random.default_rng([*self._seed, index, i]) for i in range(len(patches)))
+        noise = (np.random.default_rng([*self._seed, index, i]) for i in self._share)
         degraded = np.stack(
             [self._task.degrade(*pair) for pair in zip(patches, noise, strict=True)]
         )

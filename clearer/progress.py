@@ -36,17 +36,20 @@ class LoopLog:
         path: The ``.jsonl`` file.
         iteration: Where the loop starts; later lines, from work that was lost, are dropped.
         sums: Sums that were running there.
+        writes: Whether the file is written: of several processes, one does.
     """
 
     path: Path
     iteration: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    writes: bool = True
 
     def __post_init__(self) -> None:
         kept = [r for r in read_jsonl(self.path) if r["iteration"] <= self.iteration]
         self.record: dict[str, Any] = kept[-1] if kept else {}
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_atomic(self.path, text.encode())
+        if self.writes:
+            text = "".join(json.dumps(record) + "\n" for record in kept)
+            write_atomic(self.path, text.encode())
         self._count, self._since = 0, time.perf_counter()
 
     def add(self, **values: float) -> None:
@@ -67,4 +70,5 @@ class LoopLog:
     def write(self, iteration: int, **fields: Any) -> None:
         """Write a line."""
         self.record = {"iteration": iteration, **fields}
-        append_jsonl(self.path, self.record)
+        if self.writes:
+            append_jsonl(self.path, self.record)

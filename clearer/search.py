@@ -16,6 +16,7 @@ from torch import Tensor
 from clearer.budget import Budget
 from clearer.cost import CostTable, cost_table
 from clearer.data import partition
+from clearer.engine import Engine
 from clearer.errors import ClearerError, Interrupted
 from clearer.files import load_checkpoint, save_checkpoint
 from clearer.images import ImageSet
@@ -29,6 +30,7 @@ from clearer.sampling import draw, expected_loss
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.supernet import SuperNet
+from clearer.training_step import average_gradients
 
 __all__ = ["search"]
 
@@ -90,6 +92,7 @@ def search(
     resume: bool,
     checkpoint_seconds: float,
     listener: Listener,
+    engine: Engine,
 ) -> NDArray[np.float64]:
     """Train the weights and the architecture parameters in turn, on two halves of the images.
 
@@ -100,7 +103,8 @@ def search(
         tables: Cost table of each budget.
         resume: Go on from the checkpoint, if there is one.
         checkpoint_seconds: Time between checkpoints.
-        listener: Called after each iteration.
+        listener: Called after each iteration, in the first process.
+        engine: The processes that search together.
 
     Returns:
         Logarithm of the final op weights, shape ``(K, 2)``.
@@ -118,6 +122,7 @@ def search(
             patch_size=s.patch_size,
             batch_size=s.batch_size,
             seed=[settings.seed, stream],
+            share=engine.share(s.batch_size),
         )
         for half, stream in ((weight_half, _WEIGHT_STREAM), (alpha_half, _ALPHA_STREAM))
     ]
@@ -126,6 +131,7 @@ def search(
         torch.manual_seed(settings.seed)
         supernet = SuperNet(settings.space)
     supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    engine.prepare(supernet)
     weights = list(supernet.weight_parameters())
     weight_optimizer = _weight_optimizer(settings, weights)
     alpha_optimizer = torch.optim.Adam(
@@ -142,10 +148,13 @@ def search(
         weight_optimizer.load_state_dict(state["weight_optimizer"])
         alpha_optimizer.load_state_dict(state["alpha_optimizer"])
         costs.lambdas, start = state["lambdas"], state["iteration"]
-        log = LoopLog(run.search_log, start, state["sums"])
-    log = log or LoopLog(run.search_log)
+        log = LoopLog(run.search_log, start, state["sums"], writes=engine.is_first)
+    log = log or LoopLog(run.search_log, writes=engine.is_first)
+    engine.on_first(lambda: None)  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
+        if not engine.is_first:
+            return
         state = {
             "iteration": iteration,
             "supernet": supernet.state_dict(),
@@ -175,6 +184,7 @@ def search(
             loss = restoration(weight_batches.batch(iteration), seen)
             weight_optimizer.zero_grad()
             loss.backward()
+            average_gradients(engine, loss, weights)
             torch.nn.utils.clip_grad_norm_(weights, s.gradient_clip)
             weight_optimizer.step()
             values = {"loss_res": _finite(loss, iteration)}
@@ -192,6 +202,7 @@ def search(
                 loss_arch, loss_comp = architecture_loss(supernet.alpha), costs.loss(supernet.alpha)
                 alpha_loss = search_loss(alpha_res, loss_arch, loss_comp, s.lambda_arch, 1.0)
                 (supernet.alpha.grad,) = torch.autograd.grad(alpha_loss, supernet.alpha)
+                engine.average([supernet.alpha.grad, alpha_res.detach()])
                 alpha_optimizer.step()
                 _set_requires_grad(weights, True)
                 costs.ascend(_log_op_weights(supernet).exp().numpy())
@@ -211,10 +222,11 @@ def search(
                     expected_cost=costs.expected(op_weights),
                     lambda_comp=list(costs.lambdas),
                 )
-            listener(
-                Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
-            )
-            if stop.requested and done < s.iterations:
+            if engine.is_first:
+                listener(
+                    Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
+                )
+            if done < s.iterations and engine.any(stop.requested):
                 save(done)
                 raise Interrupted(
                     f"stopped at search iteration {done}; go on with: "

@@ -70,6 +70,8 @@ class TrainSettings:
     learning_rate: float
     """Rises linearly over the warm-up, then falls along a cosine to 0."""
     warmup_iterations: int
+    gradient_clip: float = 5.0
+    """Largest norm of the weights' gradient."""
     ema_share: float = 0.03
     """Of the iterations, over which the weights that are validated and kept are averaged."""
     batch_statistics_share: float = 0.5

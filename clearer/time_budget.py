@@ -6,7 +6,10 @@ import time
 from dataclasses import replace
 from typing import Final
 
+import torch
+
 from clearer.data import Splits
+from clearer.engine import Engine
 from clearer.errors import InputError
 from clearer.evaluate import evaluate, torch_restorer
 from clearer.patches import PatchSampler
@@ -23,7 +26,7 @@ _VALIDATIONS: Final = 6
 _STREAM: Final = 5
 
 
-def fit_training_to_time(run: Run, minutes: float, splits: Splits) -> RunSettings:
+def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engine) -> RunSettings:
     """Give the training of a run the iterations that fit, and write them into its settings.
 
     The schedule then spans exactly these iterations, so that it is as repeatable, and goes on as
@@ -34,6 +37,7 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits) -> RunSetting
         run: With an architecture, and no training yet.
         minutes: For steps and validations.
         splits: Pictures of the run.
+        engine: The processes that train together.
 
     Raises:
         InputError: If the time is not a positive number, too short for a few steps, or the
@@ -44,7 +48,9 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits) -> RunSetting
     if not 0 < minutes < float("inf"):
         raise InputError(f"--minutes must be a number above 0; got {minutes:g}")
     settings = run.settings()
-    step_s, validation_s = _seconds(run, settings, splits)
+    seconds = torch.tensor(_seconds(run, settings, splits, engine))
+    engine.average([seconds])
+    step_s, validation_s = seconds.tolist()
     left_s = 60 * minutes - _VALIDATIONS * validation_s
     iterations = int(left_s / step_s)
     if iterations < _VALIDATIONS:
@@ -58,26 +64,29 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits) -> RunSetting
         validate_every=-(-iterations // _VALIDATIONS),
     )
     settings = replace(settings, train=train)
-    run.write_config(settings)
+    engine.on_first(lambda: run.write_config(settings))
     return settings
 
 
-def _seconds(run: Run, settings: RunSettings, splits: Splits) -> tuple[float, float]:
+def _seconds(
+    run: Run, settings: RunSettings, splits: Splits, engine: Engine
+) -> tuple[float, float]:
     """Of a step and of a validation, with networks that are thrown away."""
     s = settings.train
-    state = new_training_state(settings, run.read_architecture())
+    state = new_training_state(settings, run.read_architecture(), engine)
     sampler = PatchSampler(
         splits.train,
         settings.task,
         patch_size=s.patch_size,
         batch_size=s.batch_size,
         seed=[settings.seed, _STREAM],
+        share=engine.share(s.batch_size),
     )
     start = 0.0
     for index in range(_WARMUP_STEPS + _TIMED_STEPS):
         if index == _WARMUP_STEPS:
             start = time.perf_counter()
-        training_step(state, sampler.batch(index), settings, index)
+        training_step(state, sampler.batch(index), settings, index, engine)
     middle = time.perf_counter()
     restore = torch_restorer(state.average.network, settings.device)
     evaluate(restore, splits.val, settings.task, VALIDATION_SEED)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from clearer.data import Splits
+from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.evaluate import evaluate, torch_restorer
 from clearer.files import load_checkpoint, save_checkpoint
@@ -37,6 +38,7 @@ def train(
     resume: bool,
     checkpoint_seconds: float,
     listener: Listener,
+    engine: Engine,
 ) -> dict[str, Any]:
     """Train the run's architecture; keep the best average of the weights, and the last.
 
@@ -46,7 +48,8 @@ def train(
         splits: Pictures to train on and to validate with.
         resume: Go on from the checkpoint, if there is one.
         checkpoint_seconds: Time between checkpoints.
-        listener: Called after each iteration.
+        listener: Called after each iteration, in the first process.
+        engine: The processes that train together.
 
     Returns:
         The best validation: iteration, ``val_psnr_db``, ``val_ssim``.
@@ -62,12 +65,14 @@ def train(
         patch_size=s.patch_size,
         batch_size=s.batch_size,
         seed=[settings.seed, _STREAM],
+        share=engine.share(s.batch_size),
     )
-    state = new_training_state(settings, run.read_architecture())
+    state = new_training_state(settings, run.read_architecture(), engine)
     network, optimizer, average = state.network, state.optimizer, state.average
     start, best, log = 0, {"val_psnr_db": -math.inf}, None
     can_resume = resume and run.train_checkpoint.exists()
-    if run.weights.exists() and not can_resume:
+    has_weights = run.weights.exists()
+    if has_weights and not can_resume:
         raise InputError(
             f"{run.path} has trained weights and no checkpoint to go on from: train its "
             f"architecture anew by clearer train {run.path} --out NEW"
@@ -83,14 +88,17 @@ def train(
         average.network.load_state_dict(saved_state["average"])
         optimizer.load_state_dict(saved_state["optimizer"])
         start = saved_state["iteration"]
-        log = LoopLog(run.train_log, start, saved_state["sums"])
-        if run.weights.exists() or not math.isfinite(saved_state["best"]["val_psnr_db"]):
+        log = LoopLog(run.train_log, start, saved_state["sums"], writes=engine.is_first)
+        if has_weights or not math.isfinite(saved_state["best"]["val_psnr_db"]):
             best = saved_state["best"]
-        else:  # written once, and lost: the average in the checkpoint replaces them
+        elif engine.is_first:  # written once, and lost: the average in the checkpoint replaces them
             best = _validate(run, settings, splits, average.network, start, best, log)
-    log = log or LoopLog(run.train_log)
+    log = log or LoopLog(run.train_log, writes=engine.is_first)
+    engine.on_first(lambda: None)  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
+        if not engine.is_first:
+            return
         to_save = {
             "iteration": iteration,
             "network": network.state_dict(),
@@ -114,7 +122,7 @@ def train(
             if iteration == settled:
                 average.copy_statistics(network)
                 _keep_statistics(network)
-            value = training_step(state, sampler.batch(iteration), settings, iteration)
+            value = training_step(state, sampler.batch(iteration), settings, iteration, engine)
             if not math.isfinite(value):
                 raise ClearerError(
                     f"the loss of the training is {value} at iteration {iteration}: lower "
@@ -125,10 +133,13 @@ def train(
             done = iteration + 1
             if done % s.log_every == 0 or done == s.iterations:
                 log.write_means(done, learning_rate=rate)
-            if done % s.validate_every == 0 or done == s.iterations:
+            if engine.is_first and (done % s.validate_every == 0 or done == s.iterations):
                 best = _validate(run, settings, splits, average.network, done, best, log)
-            listener(Progress(stage="train", iteration=done, total=s.iterations, record=log.record))
-            if stop.requested and done < s.iterations:
+            if engine.is_first:
+                listener(
+                    Progress(stage="train", iteration=done, total=s.iterations, record=log.record)
+                )
+            if done < s.iterations and engine.any(stop.requested):
                 save(done)
                 raise Interrupted(
                     f"stopped at training iteration {done}; go on with: "
@@ -137,13 +148,14 @@ def train(
             if done == s.iterations or time.monotonic() - saved > checkpoint_seconds:
                 save(done)
                 saved = time.monotonic()
+    engine.on_first(lambda: None)  # the files are whole before any process ends
     return best
 
 
 def _keep_statistics(network: torch.nn.Module) -> None:
     """Let batch normalisation use its running statistics as they are, from now on."""
     for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.SyncBatchNorm):
             module.eval()
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clearer.ema import MovingAverage
+from clearer.engine import Engine
 from clearer.losses import restoration_loss
 from clearer.network import RestorationNet
 from clearer.precision import autocast
 from clearer.settings import RunSettings
 from clearer.space import Architecture
 
-__all__ = ["TrainingState", "new_training_state", "training_step"]
+__all__ = ["TrainingState", "average_gradients", "new_training_state", "training_step"]
 
 _INIT_STREAM = 1_000_003
 
@@ -27,29 +28,52 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     average: MovingAverage
 
+    @property
+    def weights(self) -> list[nn.Parameter]:
+        """What is trained."""
+        return list(self.network.parameters())
 
-def new_training_state(settings: RunSettings, architecture: Architecture) -> TrainingState:
+
+def new_training_state(
+    settings: RunSettings, architecture: Architecture, engine: Engine
+) -> TrainingState:
     """An untrained network, initialised by the seed of the run, in training mode."""
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed + _INIT_STREAM)
         network = RestorationNet(architecture)
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    engine.prepare(network)
     s = settings.train
     optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
     average = MovingAverage(network, s.ema_share * s.iterations)
     return TrainingState(network.train(), optimizer, average)
 
 
+def average_gradients(engine: Engine, loss: Tensor, weights: list[nn.Parameter]) -> None:
+    """Mean over the processes of a loss and of its gradients, where there are any, in place."""
+    gradients = [p.grad for p in weights if p.grad is not None]
+    engine.average([loss.detach(), *gradients])
+
+
 def training_step(
-    state: TrainingState, batch: tuple[Tensor, Tensor], settings: RunSettings, iteration: int
+    state: TrainingState,
+    batch: tuple[Tensor, Tensor],
+    settings: RunSettings,
+    iteration: int,
+    engine: Engine,
 ) -> float:
-    """Change the weights by one batch of (degraded, clean), and return its loss."""
+    """Change the weights by one batch of (degraded, clean), and return its loss.
+
+    Every process gives its share of the batch; the loss is that of the whole.
+    """
     degraded, clean = (tensor.to(settings.device, non_blocking=True) for tensor in batch)
     with autocast(settings.device, settings.precision):
         restored = state.network(degraded)
     loss = restoration_loss(restored.float(), clean)
     state.optimizer.zero_grad()
     loss.backward()
+    average_gradients(engine, loss, state.weights)
+    torch.nn.utils.clip_grad_norm_(state.weights, settings.train.gradient_clip)
     state.optimizer.step()
     state.average.update(iteration)
     return loss.item()

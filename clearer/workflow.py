@@ -22,6 +22,7 @@ from clearer.cost_source import CostSource
 from clearer.data import Splits, partition
 from clearer.decision import Choose, decide
 from clearer.device import resolve_device
+from clearer.engine import Engine
 from clearer.errors import InputError
 from clearer.evaluate import check_evaluation_size
 from clearer.files import read_json, write_json
@@ -199,6 +200,7 @@ def search_run(
     resume: bool,
     checkpoint_seconds: float,
     listener: Listener,
+    engine: Engine,
 ) -> Architecture:
     """Search and freeze under the budgets of a run; nothing to do where that is done.
 
@@ -208,13 +210,14 @@ def search_run(
         costs: Where costs come from.
         resume: Go on from the checkpoint, if there is one.
         checkpoint_seconds: Time between checkpoints.
-        listener: Called after each iteration.
+        listener: Called after each iteration, in the first process.
+        engine: The processes that search together.
 
     Raises:
         InputError: If a budget cannot be met, or the pictures cannot be used.
         ClearerError: If the search fails.
     """
-    if run.architecture.exists():
+    if engine.on_first(run.architecture.exists):
         return run.read_architecture()
     settings = run.settings()
     tables = check_budgets(settings.space, settings.budgets, costs)
@@ -223,7 +226,7 @@ def search_run(
         def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
             return random_architecture(settings.space, settings.seed, tables, limits)
 
-        return _freeze(run, choose, tables, costs, {"strategy": "random"})
+        return _freeze_once(run, choose, tables, costs, {"strategy": "random"}, engine)
     found = []
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         found.append(
@@ -235,11 +238,13 @@ def search_run(
                 resume=resume,
                 checkpoint_seconds=checkpoint_seconds,
                 listener=listener,
+                engine=engine,
             )
         )
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
-    return _freeze(run, _most_probable(settings.space, mean), tables, costs, about)
+    most_probable = _most_probable(settings.space, mean)
+    return _freeze_once(run, most_probable, tables, costs, about, engine)
 
 
 def refreeze_settings(
@@ -312,6 +317,23 @@ def _freeze(
     decision = decide(settings.space, choose, settings.budgets, tables, costs)
     write_json(run.architecture, {**decision.to_dict(), **about})
     return decision.architecture
+
+
+def _freeze_once(
+    run: Run,
+    choose: Choose,
+    tables: Sequence[CostTable],
+    costs: CostSource,
+    about: dict[str, Any],
+    engine: Engine,
+) -> Architecture:
+    """The first process decides, and the others read what."""
+
+    def freeze() -> None:
+        _freeze(run, choose, tables, costs, about)
+
+    engine.on_first(freeze)
+    return run.read_architecture()
 
 
 def prepare_training(

@@ -15,7 +15,9 @@ __all__ = [
     "BatchSize",
     "CheckpointSeconds",
     "Debug",
+    "Devices",
     "Minutes",
+    "Nodes",
     "PatchSize",
     "RunArgument",
     "Size",
@@ -40,6 +42,17 @@ ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between vali
 Minutes = Annotated[
     float | None,
     typer.Option(help="Train as many iterations as fit, by the speed of this machine now."),
+]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        help="Processes on this machine, one a GPU, that share each batch; default: 1, or what "
+        "torchrun or srun started.",
+        min=1,
+    ),
+]
+Nodes = Annotated[
+    int | None, typer.Option(help="Machines; default: 1, or what the launcher says.", min=1)
 ]
 Size = Annotated[str, typer.Option(help="HEIGHTxWIDTH of the image that is timed.")]
 DEFAULT_SIZE = "256x256"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +16,9 @@ from clearer.commands.options import (
     BatchSize,
     CheckpointSeconds,
     Debug,
+    Devices,
     Minutes,
+    Nodes,
     PatchSize,
     Size,
     ValidateEvery,
@@ -122,6 +126,8 @@ def search(
         bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
     ] = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
+    devices: Devices = None,
+    nodes: Nodes = None,
     as_json: AsJson = False,
     debug: Debug = False,
     **task_options: str,
@@ -132,8 +138,11 @@ def search(
     from clearer.cost_file import read_cost_table, write_cost_table
     from clearer.data import load_splits
     from clearer.datasets import resolve_data
+    from clearer.device import resolve_device
+    from clearer.engine import launch
     from clearer.files import read_json
     from clearer.run import Run
+    from clearer.settings import RunSettings
     from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
     from clearer.workflow import check_inputs, freeze_again, make_settings, refreeze_settings
@@ -146,6 +155,9 @@ def search(
         for metric, limit in limits.items()
         if limit is not None
     )
+    engine = launch(resolve_device(device), devices, nodes)
+    if not engine.is_first:
+        console.be_quiet()
     run = old = table = None
     if resume:
         _refuse_other_options(context, _RESUMABLE, "--resume goes on with the settings of the run")
@@ -169,7 +181,8 @@ def search(
         else:
             sizes = {"batch_size": batch_size, "patch_size": patch_size}
             measured = table and table.measurement
-            settings = make_settings(
+            asked = partial(
+                make_settings,
                 preset=preset,
                 task=make_task(task, task_options),
                 color=color,
@@ -200,21 +213,33 @@ def search(
                     "validate_every": validate_every,
                 },
             )
+            # The first process alone measures what is faster, and what fits.
+            plain = engine.on_first(lambda: asked().to_dict())
+            settings = RunSettings.from_dict(json.loads(json.dumps(plain, default=str)))
     console.describe_settings(settings)
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
     if run is None:
-        console.say("checking the images and the budgets")
-        tables = check_inputs(settings, splits, costs)
-        run = Run.create(out, settings)
-        for made in tables:
-            if made.measurement is not None:
-                console.describe_cost_table(made)
-                write_cost_table(run.cost, made)
+
+        def make_run() -> str:
+            console.say("checking the images and the budgets")
+            for loop in (settings.search, settings.train):
+                engine.share(loop.batch_size)
+            tables = check_inputs(settings, splits, costs)
+            run = Run.create(out, settings)
+            for made in tables:
+                if made.measurement is not None:
+                    console.describe_cost_table(made)
+                    write_cost_table(run.cost, made)
+            return str(run.path)
+
+        run = Run(Path(engine.on_first(make_run)))
+        if not engine.is_first and run.cost.exists():
+            costs = MeasuredCosts(settings.image_size, read_cost_table(run.cost), console.say)
     console.say(f"run folder: {run.path}")
     with console.loop_bars(settings) as listener:
         if old is not None:
-            freeze_again(run, old, costs)
+            engine.on_first(lambda: freeze_again(run, old, costs) and None)
         else:
             run_search(
                 run,
@@ -223,10 +248,11 @@ def search(
                 resume=resume,
                 checkpoint_seconds=checkpoint_seconds,
                 listener=listener,
+                engine=engine,
             )
         console.describe_decision(read_json(run.architecture))
         if train and minutes is not None:
-            settings = fit_training_to_time(run, minutes, splits)
+            settings = fit_training_to_time(run, minutes, splits, engine)
             console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
         if train:
             train_network(
@@ -236,17 +262,22 @@ def search(
                 resume=resume,
                 checkpoint_seconds=checkpoint_seconds,
                 listener=listener,
+                engine=engine,
             )
-    if train:
+    if train and engine.is_first:
         print_trained(run, splits, as_json)
-    elif as_json:
+    elif as_json and engine.is_first:
         print(run.architecture.read_text(), end="")
 
 
-_RESUMABLE = {"out", "resume", "minutes", "train", "checkpoint_seconds", "as_json", "debug"}
+_RESUMABLE = {
+    *("out", "resume", "minutes", "train", "checkpoint_seconds", "devices", "nodes"),
+    *("as_json", "debug"),
+}
 _REFREEZABLE = {
     *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "cost", "size"),
-    *("out", "train", "minutes", "checkpoint_seconds", "as_json", "debug"),
+    *("out", "train", "minutes", "checkpoint_seconds", "devices", "nodes"),
+    *("as_json", "debug"),
 }
 
 

@@ -13,7 +13,9 @@ from clearer.commands.options import (
     BatchSize,
     CheckpointSeconds,
     Debug,
+    Devices,
     Minutes,
+    Nodes,
     PatchSize,
     RunArgument,
     ValidateEvery,
@@ -39,11 +41,14 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with RUN's training.")] = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
+    devices: Devices = None,
+    nodes: Nodes = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Train the frozen architecture of a run from scratch, or go on."""
     from clearer.data import load_splits
+    from clearer.engine import launch
     from clearer.run import Run
     from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
@@ -57,13 +62,23 @@ def train(
         "learning_rate": learning_rate,
         "validate_every": validate_every,
     }
-    run = prepare_training(Run.open(run_path), out, preset, changes, resume=resume)
+    source = Run.open(run_path)
+    engine = launch(source.settings().device, devices, nodes)
+    if not engine.is_first:
+        console.be_quiet()
+
+    def make_run() -> str:
+        run = prepare_training(source, out, preset, changes, resume=resume)
+        engine.share(run.settings().train.batch_size)
+        return str(run.path)
+
+    run = Run(Path(engine.on_first(make_run)))
     settings = run.settings()
     console.say(f"run folder: {run.path}")
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
     if minutes is not None:
-        settings = fit_training_to_time(run, minutes, splits)
+        settings = fit_training_to_time(run, minutes, splits, engine)
         console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
     with console.loop_bars(settings) as listener:
         train_network(
@@ -73,5 +88,7 @@ def train(
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,
             listener=listener,
+            engine=engine,
         )
-    print_trained(run, splits, as_json)
+    if engine.is_first:
+        print_trained(run, splits, as_json)

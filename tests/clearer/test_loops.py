@@ -17,6 +17,7 @@ from torch import nn
 from clearer.cost_source import CostSource
 from clearer.data import Splits
 from clearer.ema import MovingAverage
+from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.files import load_checkpoint, read_jsonl, save_checkpoint, write_atomic, write_json
 from clearer.images import ImageSet
@@ -68,6 +69,7 @@ def run_search(folder: Path, settings: RunSettings, **options: Any) -> tuple[np.
         "resume": False,
         "checkpoint_seconds": 1e9,
         "listener": lambda state: None,
+        "engine": Engine(),
     }
     weights = search(run, settings, pictures(), [], **{**values, **options})
     return weights, run
@@ -155,6 +157,7 @@ def test_statistics_settle_half_way_also_after_an_interrupt(
         if not resume:
             write_json(run.architecture, Architecture.from_text("P-F", settings.space).to_dict())
         options = {"resume": resume, "checkpoint_seconds": -1.0, "listener": listener}
+        options["engine"] = Engine()
         return train(run, settings, splits, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("clearer.train.save_checkpoint", spy)
@@ -209,6 +212,7 @@ def test_the_budget_pulls_the_expected_cost_below_its_limit(tmp_path: Path) -> N
         resume=False,
         checkpoint_seconds=1e9,
         listener=lambda state: None,
+        engine=Engine(),
     )
     records = [r for r in read_jsonl(run.search_log) if "loss_arch" in r]
     assert records[0]["expected_cost"][0] > limit

@@ -90,3 +90,18 @@ def test_pairs_are_cut_and_turned_together() -> None:
     pairs = ImageSet(plain.names, plain.images, tuple(255 - image for image in plain.images))
     degraded, clean = PatchSampler(pairs, Derain(), patch_size=8, batch_size=16, seed=[0]).batch(3)
     torch.testing.assert_close(degraded, 1 - clean)
+
+
+def test_the_shares_of_a_batch_make_the_batch() -> None:
+    rng = np.random.default_rng(0)
+    pictures = tuple(rng.integers(256, size=(24, 32, 1), dtype=np.uint8) for _ in range(3))
+    images = ImageSet(("a", "b", "c"), pictures)
+
+    def batch(share: slice | None) -> tuple[torch.Tensor, torch.Tensor]:
+        sampler = PatchSampler(images, FAINT, patch_size=8, batch_size=6, seed=[1], share=share)
+        return sampler.batch(4)
+
+    for whole, first, second in zip(
+        batch(None), batch(slice(0, 3)), batch(slice(3, 6)), strict=True
+    ):
+        assert torch.equal(whole, torch.cat([first, second]))

@@ -1,0 +1,72 @@
+"""Two processes that share each batch give what one process gives, up to rounding."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clearer.files import load_checkpoint, read_jsonl
+
+COMMAND = Path(sys.executable).parent / "clearer"
+WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "20", "--batch-size", "4"]
+WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu", "--validate-every", "10"]
+
+
+def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
+    data = make_images("pictures", 6, size=(64, 64))
+    for devices in ("1", "2"):
+        out = tmp_path / devices
+        words: list[str | Path] = [
+            COMMAND,
+            "search",
+            "--data",
+            data,
+            "--out",
+            out,
+            "--devices",
+            devices,
+            *WORDS,
+        ]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+    for name, fields in (
+        ("search.jsonl", ("loss_res", "loss_res_alpha")),
+        ("train.jsonl", ("loss", "val_psnr_db")),
+    ):
+        one, two = (read_jsonl(tmp_path / devices / name) for devices in ("1", "2"))
+        assert [r["iteration"] for r in one] == [r["iteration"] for r in two] != []
+        for a, b in zip(one, two, strict=True):
+            for field in set(fields) & set(a):
+                assert b[field] == pytest.approx(a[field], rel=1e-3), (name, field)
+    alphas = []
+    for devices in ("1", "2"):
+        state = load_checkpoint(tmp_path / devices / "checkpoint" / "search.pt")
+        alphas.append(state["supernet"]["alpha"].numpy().ravel())
+    # Adam divides by the gradient's size, so what is rounding in a column shows in its alpha.
+    assert np.corrcoef(alphas)[0, 1] > 0.8
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_once(
+    make_images: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = make_images("pictures", 6, size=(64, 64))
+    words: list[str | Path] = [
+        COMMAND,
+        "search",
+        "--data",
+        data,
+        "--out",
+        tmp_path / "run",
+        "--devices",
+        "2",
+    ]
+    words += [*WORDS, "--batch-size", "3"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("cannot be shared evenly") == 1
+    assert not (tmp_path / "run").exists()
