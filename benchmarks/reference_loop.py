@@ -1,0 +1,129 @@
+"""The paper's loops written straight down in plain PyTorch, to measure ours against.
+
+fp32, contiguous tensors, both candidates of every column in every step, every map of a fusion
+up-sampled by itself, the gradients of all weights computed in the architecture step too, and
+patches cut, flipped and turned one by one with Pillow.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from clearer.blocks import FusionModule
+from clearer.images import ImageSet
+from clearer.losses import architecture_loss
+from clearer.network import RestorationNet
+from clearer.space import Architecture, SearchSpace
+from clearer.supernet import SuperNet
+
+__all__ = ["ReferenceSearch", "ReferenceTraining"]
+
+
+class _PlainFusion(FusionModule):
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        outputs = []
+        for target, (downs, ups) in enumerate(zip(self.down, self.up, strict=True)):
+            total = features[target]
+            for descent, x in zip(downs.children(), features, strict=False):
+                total = total + descent(x)
+            for octave, (ascent, x) in enumerate(
+                zip(ups.children(), features[target + 1 :], strict=True), start=1
+            ):
+                total = total + F.interpolate(ascent(x), scale_factor=2.0**octave, mode="nearest")
+            outputs.append(F.relu(total))
+        return outputs
+
+
+def _make_plain(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, FusionModule):
+            module.__class__ = _PlainFusion
+
+
+class _Loader:
+    """Patches by Pillow, one after the other, with Gaussian noise."""
+
+    def __init__(self, images: ImageSet, patch_size: int, batch_size: int, sigma: float) -> None:
+        self._pictures = [Image.fromarray(image[:, :, 0]) for image in images.images]
+        self._patch_size, self._batch_size, self._sigma = patch_size, batch_size, sigma
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        patches = []
+        for _ in range(self._batch_size):
+            picture = random.choice(self._pictures)
+            left = random.randint(0, picture.width - self._patch_size)
+            top = random.randint(0, picture.height - self._patch_size)
+            patch = picture.crop((left, top, left + self._patch_size, top + self._patch_size))
+            if random.random() < 0.5:
+                patch = patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            patch = patch.rotate(90 * random.randrange(4))
+            patches.append(torch.from_numpy(np.array(patch, np.float32) / 255)[None])
+        clean = torch.stack(patches)
+        return clean + torch.randn_like(clean) * self._sigma / 255, clean
+
+
+class ReferenceSearch:
+    """One step is :meth:`weights`, then, after the warm-up, :meth:`architecture`."""
+
+    def __init__(
+        self, space: SearchSpace, images: ImageSet, patch_size: int, batch_size: int, sigma: float
+    ) -> None:
+        self._supernet = SuperNet(space).train()
+        _make_plain(self._supernet)
+        self._parameters = list(self._supernet.weight_parameters())
+        self._optimizer = torch.optim.Adam(self._parameters, lr=3e-3)
+        self._alpha_optimizer = torch.optim.Adam([self._supernet.alpha], lr=5e-3)
+        self._loader = _Loader(images, patch_size, batch_size, sigma)
+
+    def _loss(self) -> Tensor:
+        degraded, clean = self._loader.batch()
+        return F.mse_loss(self._supernet(degraded, self._supernet.op_weights()), clean)
+
+    def weights(self) -> None:
+        """Change the weights by one batch."""
+        self._optimizer.zero_grad()
+        loss = self._loss()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._parameters, 5.0)
+        self._optimizer.step()
+        loss.item()
+
+    def architecture(self) -> None:
+        """Change the architecture parameters by one batch."""
+        self._alpha_optimizer.zero_grad()
+        loss = self._loss() + 0.01 * architecture_loss(self._supernet.alpha)
+        loss.backward()
+        self._alpha_optimizer.step()
+        loss.item()
+
+
+class ReferenceTraining:
+    """Training of a frozen network."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        images: ImageSet,
+        patch_size: int,
+        batch_size: int,
+        sigma: float,
+    ) -> None:
+        self._network = RestorationNet(architecture).train()
+        _make_plain(self._network)
+        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=3e-3)
+        self._loader = _Loader(images, patch_size, batch_size, sigma)
+
+    def step(self) -> None:
+        """Change the weights by one batch."""
+        degraded, clean = self._loader.batch()
+        self._optimizer.zero_grad()
+        loss = F.mse_loss(self._network(degraded), clean)
+        loss.backward()
+        self._optimizer.step()
+        loss.item()
