@@ -102,6 +102,11 @@ class ReferenceSearch:
         self._alpha_optimizer.step()
         loss.item()
 
+    def both(self) -> None:
+        """One iteration after the warm-up."""
+        self.weights()
+        self.architecture()
+
 
 class ReferenceTraining:
     """Training of a frozen network."""

@@ -38,7 +38,7 @@ from clearer.tasks import Denoise
 from clearer.training_step import new_training_state, training_step
 from clearer.workflow import make_settings
 
-ROUNDS: Final = 2
+ROUNDS: Final = 1
 SKIPPED: Final = 3
 STEPS: Final = 12
 ARCHITECTURE: Final = "PPPP-PPPP-FFFP"
@@ -121,7 +121,7 @@ def measure(kind: str) -> dict[str, Any]:
     elif kind.startswith("reference"):
         loop = ReferenceSearch(settings.space, images, *sizes, 25)
         both = kind == "reference, search"
-        seconds = _times(lambda: (loop.weights(), loop.architecture() if both else None))
+        seconds = _times(loop.both if both else loop.weights)
     elif kind == "clearer, training":
         engine = Engine()
         state = new_training_state(settings, architecture, engine)
