@@ -171,7 +171,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "precision": {"reference": "fp32", "clearer": train[0]["precision"]},
-        "settings": f"gray, width 14, {ARCHITECTURE}, batch 8, patch 48; {ROUNDS} rounds of "
+        "settings": f"gray, width 14, {ARCHITECTURE}, batch 8, patch 48; rounds: {ROUNDS}, of "
         f"{STEPS} steps, medians",
         "ms_per_step": ms,
         "peak_mb": {k: float(np.median([r["peak_mb"] for r in rows])) for k, rows in found.items()},
