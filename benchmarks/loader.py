@@ -13,44 +13,25 @@ import time
 
 import numpy as np
 import torch
+from training_speed import quick_settings
 
-from clearer.cost_source import CostSource
 from clearer.data import load_splits
 from clearer.device import device_name
-from clearer.export.to_onnx import file_mb
 from clearer.losses import restoration_loss
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import autocast
 from clearer.space import Architecture
-from clearer.tasks import Denoise
-from clearer.workflow import make_settings
 
 REPETITIONS = 40
 
 
 def main() -> None:
     """Measure and print."""
-    settings = make_settings(
-        preset="quick",
-        task=Denoise(),
-        color="gray",
-        data=None,
-        budgets=(),
-        image_size=(256, 256),
-        costs=CostSource((256, 256), file_mb),
-        strategy="gradient",
-        num_seeds=1,
-        seed=0,
-        device="cpu",
-        precision="auto",
-        space={"width": 14},
-        search={},
-        train={},
-    )
+    settings = quick_settings()
     train = settings.train
     sampler = PatchSampler(
-        load_splits(None, "gray", 0, Denoise()).train,
+        load_splits(None, settings.color, 0, settings.task).train,
         settings.task,
         patch_size=train.patch_size,
         batch_size=train.batch_size,

@@ -53,7 +53,8 @@ KINDS: Final = (
 )
 
 
-def _settings() -> RunSettings:
+def quick_settings() -> RunSettings:
+    """The quick preset at width 14, on the built-in pictures."""
     return make_settings(
         preset="quick",
         task=Denoise(),
@@ -110,7 +111,7 @@ def _search_times(settings: RunSettings, images: Any, warmup: bool, sampling: bo
 
 def measure(kind: str) -> dict[str, Any]:
     """One kind, in this process."""
-    settings = _settings()
+    settings = quick_settings()
     images = load_splits(None, "gray", 0, settings.task).train
     s = settings.train
     sizes = (s.patch_size, s.batch_size)

@@ -88,6 +88,11 @@ class Engine:
             return value
         return bool(self.sum(torch.tensor(float(value), device=self._fabric.device)))
 
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self._fabric is not None:
+            self._fabric.barrier()
+
     def on_first(self, work: Callable[[], Any]) -> Any:
         """What ``work`` returns (plain data) in the first process, which alone does it.
 

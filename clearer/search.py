@@ -150,7 +150,7 @@ def search(
         costs.lambdas, start = state["lambdas"], state["iteration"]
         log = LoopLog(run.search_log, start, state["sums"], writes=engine.is_first)
     log = log or LoopLog(run.search_log, writes=engine.is_first)
-    engine.on_first(lambda: None)  # all have read the run before the first writes to it
+    engine.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
         if not engine.is_first:

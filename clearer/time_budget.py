@@ -12,11 +12,10 @@ from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import InputError
 from clearer.evaluate import evaluate, torch_restorer
-from clearer.patches import PatchSampler
 from clearer.run import Run
 from clearer.settings import RunSettings
 from clearer.train import VALIDATION_SEED
-from clearer.training_step import new_training_state, training_step
+from clearer.training_step import new_training_state, training_sampler, training_step
 
 __all__ = ["fit_training_to_time"]
 
@@ -72,16 +71,8 @@ def _seconds(
     run: Run, settings: RunSettings, splits: Splits, engine: Engine
 ) -> tuple[float, float]:
     """Of a step and of a validation, with networks that are thrown away."""
-    s = settings.train
     state = new_training_state(settings, run.read_architecture(), engine)
-    sampler = PatchSampler(
-        splits.train,
-        settings.task,
-        patch_size=s.patch_size,
-        batch_size=s.batch_size,
-        seed=[settings.seed, _STREAM],
-        share=engine.share(s.batch_size),
-    )
+    sampler = training_sampler(settings, splits.train, _STREAM, engine)
     start = 0.0
     for index in range(_WARMUP_STEPS + _TIMED_STEPS):
         if index == _WARMUP_STEPS:

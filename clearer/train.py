@@ -15,13 +15,12 @@ from clearer.evaluate import evaluate, torch_restorer
 from clearer.files import load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
 from clearer.network import save_network
-from clearer.patches import PatchSampler
 from clearer.progress import Listener, LoopLog, Progress
 from clearer.run import Run
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
-from clearer.training_step import new_training_state, training_step
+from clearer.training_step import new_training_state, training_sampler, training_step
 
 __all__ = ["VALIDATION_SEED", "train"]
 
@@ -59,14 +58,7 @@ def train(
         Interrupted: On Ctrl-C; the checkpoint is saved.
     """
     s = settings.train
-    sampler = PatchSampler(
-        splits.train,
-        settings.task,
-        patch_size=s.patch_size,
-        batch_size=s.batch_size,
-        seed=[settings.seed, _STREAM],
-        share=engine.share(s.batch_size),
-    )
+    sampler = training_sampler(settings, splits.train, _STREAM, engine)
     state = new_training_state(settings, run.read_architecture(), engine)
     network, optimizer, average = state.network, state.optimizer, state.average
     start, best, log = 0, {"val_psnr_db": -math.inf}, None
@@ -94,7 +86,7 @@ def train(
         elif engine.is_first:  # written once, and lost: the average in the checkpoint replaces them
             best = _validate(run, settings, splits, average.network, start, best, log)
     log = log or LoopLog(run.train_log, writes=engine.is_first)
-    engine.on_first(lambda: None)  # all have read the run before the first writes to it
+    engine.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
         if not engine.is_first:
@@ -148,7 +140,7 @@ def train(
             if done == s.iterations or time.monotonic() - saved > checkpoint_seconds:
                 save(done)
                 saved = time.monotonic()
-    engine.on_first(lambda: None)  # the files are whole before any process ends
+    engine.barrier()  # the files are whole before any process ends
     return best
 
 

@@ -9,13 +9,21 @@ from torch import Tensor, nn
 
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
+from clearer.images import ImageSet
 from clearer.losses import restoration_loss
 from clearer.network import RestorationNet
+from clearer.patches import PatchSampler
 from clearer.precision import autocast
 from clearer.settings import RunSettings
 from clearer.space import Architecture
 
-__all__ = ["TrainingState", "average_gradients", "new_training_state", "training_step"]
+__all__ = [
+    "TrainingState",
+    "average_gradients",
+    "new_training_state",
+    "training_sampler",
+    "training_step",
+]
 
 _INIT_STREAM = 1_000_003
 
@@ -27,11 +35,7 @@ class TrainingState:
     network: RestorationNet
     optimizer: torch.optim.Optimizer
     average: MovingAverage
-
-    @property
-    def weights(self) -> list[nn.Parameter]:
-        """What is trained."""
-        return list(self.network.parameters())
+    weights: list[nn.Parameter]
 
 
 def new_training_state(
@@ -46,7 +50,22 @@ def new_training_state(
     s = settings.train
     optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
     average = MovingAverage(network, s.ema_share * s.iterations)
-    return TrainingState(network.train(), optimizer, average)
+    return TrainingState(network.train(), optimizer, average, list(network.parameters()))
+
+
+def training_sampler(
+    settings: RunSettings, images: ImageSet, stream: int, engine: Engine
+) -> PatchSampler:
+    """Batches of the training, this process's share of each, from a stream of the run's seed."""
+    s = settings.train
+    return PatchSampler(
+        images,
+        settings.task,
+        patch_size=s.patch_size,
+        batch_size=s.batch_size,
+        seed=[settings.seed, stream],
+        share=engine.share(s.batch_size),
+    )
 
 
 def average_gradients(engine: Engine, loss: Tensor, weights: list[nn.Parameter]) -> None:

@@ -226,7 +226,7 @@ def search_run(
         def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
             return random_architecture(settings.space, settings.seed, tables, limits)
 
-        return _freeze_once(run, choose, tables, costs, {"strategy": "random"}, engine)
+        return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
     found = []
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         found.append(
@@ -244,7 +244,7 @@ def search_run(
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
     most_probable = _most_probable(settings.space, mean)
-    return _freeze_once(run, most_probable, tables, costs, about, engine)
+    return _freeze(run, most_probable, tables, costs, about, engine)
 
 
 def refreeze_settings(
@@ -261,7 +261,7 @@ def refreeze_settings(
     return replace(source.settings(), budgets=budgets, image_size=image_size)
 
 
-def freeze_again(run: Run, source: Run, costs: CostSource) -> Architecture:
+def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:
     """Freeze another architecture, under the budgets of ``run``, from a search that is done.
 
     Raises:
@@ -275,7 +275,8 @@ def freeze_again(run: Run, source: Run, costs: CostSource) -> Architecture:
         "searched_in": str(source.path),
         **_describe_choices(settings.space, [log_op_weights], log_op_weights),
     }
-    return _freeze(run, _most_probable(settings.space, log_op_weights), tables, costs, about)
+    most_probable = _most_probable(settings.space, log_op_weights)
+    return _freeze(run, most_probable, tables, costs, about, engine)
 
 
 def _most_probable(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Choose:
@@ -312,25 +313,14 @@ def _freeze(
     tables: Sequence[CostTable],
     costs: CostSource,
     about: dict[str, Any],
-) -> Architecture:
-    settings = run.settings()
-    decision = decide(settings.space, choose, settings.budgets, tables, costs)
-    write_json(run.architecture, {**decision.to_dict(), **about})
-    return decision.architecture
-
-
-def _freeze_once(
-    run: Run,
-    choose: Choose,
-    tables: Sequence[CostTable],
-    costs: CostSource,
-    about: dict[str, Any],
     engine: Engine,
 ) -> Architecture:
     """The first process decides, and the others read what."""
 
     def freeze() -> None:
-        _freeze(run, choose, tables, costs, about)
+        settings = run.settings()
+        decision = decide(settings.space, choose, settings.budgets, tables, costs)
+        write_json(run.architecture, {**decision.to_dict(), **about})
 
     engine.on_first(freeze)
     return run.read_architecture()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -155,7 +154,11 @@ def search(
         for metric, limit in limits.items()
         if limit is not None
     )
-    engine = launch(resolve_device(device), devices, nodes)
+    if resume or source is not None:  # the device is that of the run
+        where = Run.open(out if resume else source).settings().device
+    else:
+        where = resolve_device(device)
+    engine = launch(where, devices, nodes)
     if not engine.is_first:
         console.be_quiet()
     run = old = table = None
@@ -215,7 +218,7 @@ def search(
             )
             # The first process alone measures what is faster, and what fits.
             plain = engine.on_first(lambda: asked().to_dict())
-            settings = RunSettings.from_dict(json.loads(json.dumps(plain, default=str)))
+            settings = RunSettings.from_dict(plain)
     console.describe_settings(settings)
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
@@ -239,7 +242,7 @@ def search(
     console.say(f"run folder: {run.path}")
     with console.loop_bars(settings) as listener:
         if old is not None:
-            engine.on_first(lambda: freeze_again(run, old, costs) and None)
+            freeze_again(run, old, costs, engine)
         else:
             run_search(
                 run,

@@ -17,22 +17,15 @@ WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "20", "--b
 WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu", "--validate-every", "10"]
 
 
+def search(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [COMMAND, "search", "--data", data, "--out", out, *WORDS, *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+
+
 def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
     data = make_images("pictures", 6, size=(64, 64))
     for devices in ("1", "2"):
-        out = tmp_path / devices
-        words: list[str | Path] = [
-            COMMAND,
-            "search",
-            "--data",
-            data,
-            "--out",
-            out,
-            "--devices",
-            devices,
-            *WORDS,
-        ]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+        done = search(data, tmp_path / devices, "--devices", devices)
         assert done.returncode == 0, done.stderr
     for name, fields in (
         ("search.jsonl", ("loss_res", "loss_res_alpha")),
@@ -55,18 +48,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_once(
     make_images: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = make_images("pictures", 6, size=(64, 64))
-    words: list[str | Path] = [
-        COMMAND,
-        "search",
-        "--data",
-        data,
-        "--out",
-        tmp_path / "run",
-        "--devices",
-        "2",
-    ]
-    words += [*WORDS, "--batch-size", "3"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    done = search(data, tmp_path / "run", "--devices", "2", "--batch-size", "3")
     assert done.returncode == 2
     assert done.stderr.count("cannot be shared evenly") == 1
     assert not (tmp_path / "run").exists()
