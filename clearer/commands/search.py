@@ -154,6 +154,10 @@ def search(
         for metric, limit in limits.items()
         if limit is not None
     )
+    if resume:
+        _refuse_other_options(context, _RESUMABLE, "--resume goes on with the settings of the run")
+    elif source is not None:
+        _refuse_other_options(context, _REFREEZABLE, "--from keeps the search of that run")
     if resume or source is not None:  # the device is that of the run
         where = Run.open(out if resume else source).settings().device
     else:
@@ -163,7 +167,6 @@ def search(
         console.be_quiet()
     run = old = table = None
     if resume:
-        _refuse_other_options(context, _RESUMABLE, "--resume goes on with the settings of the run")
         run = Run.open(out)
         settings = run.settings()
         table = read_cost_table(run.cost) if run.cost.exists() else None
@@ -178,7 +181,6 @@ def search(
         image_size = _image_size(context, size, table)
         costs = MeasuredCosts(image_size, table, console.say)
         if source is not None:
-            _refuse_other_options(context, _REFREEZABLE, "--from keeps the search of that run")
             old = Run.open(source)
             settings = refreeze_settings(old, budgets, image_size)
         else:
