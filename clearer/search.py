@@ -246,7 +246,7 @@ def _weight_optimizer(
         return torch.optim.SGD(
             weights, lr=s.learning_rate, momentum=0.9, weight_decay=s.weight_decay
         )
-    return torch.optim.Adam(weights, lr=s.learning_rate, weight_decay=s.weight_decay)
+    return torch.optim.Adam(weights, lr=s.learning_rate, weight_decay=s.weight_decay, fused=True)
 
 
 def _set_requires_grad(parameters: list[torch.nn.Parameter], value: bool) -> None:

@@ -48,7 +48,7 @@ def new_training_state(
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     engine.prepare(network)
     s = settings.train
-    optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate, fused=True)
     average = MovingAverage(network, s.ema_share * s.iterations)
     return TrainingState(network.train(), optimizer, average, list(network.parameters()))
 
