@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["draw", "expected_loss"]
+from clearer.supernet import SuperNet
+
+__all__ = ["draw", "expected_loss", "losses_of_choices"]
 
 
 def draw(op_weights: Tensor, rng: np.random.Generator) -> Tensor:
@@ -26,23 +28,46 @@ def draw(op_weights: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.stack([~fused, fused], dim=1).float()
 
 
-def expected_loss(loss_of: Callable[[Tensor], Tensor], op_weights: Tensor, drawn: Tensor) -> Tensor:
-    """Loss of a drawn architecture, with an unbiased gradient of its expectation.
+def losses_of_choices(
+    supernet: SuperNet, image: Tensor, loss_of: Callable[[Tensor], Tensor], drawn: Tensor
+) -> Tensor:
+    """Loss of a drawn architecture with each of its columns turned, and of itself.
 
-    The expectation over what one column may be is exact, given the other columns: each column is
-    turned in the drawn architecture, on the same batch. No gradient of a network is computed.
+    Two architectures that differ in column k agree in all that comes before: each turned one is
+    computed from what its column reads.
 
     Args:
-        loss_of: Loss, a scalar, of one-hot rows of shape ``(K, 2)``.
+        supernet: The weights.
+        image: Batch of shape ``(N, channels, H, W)``.
+        loss_of: Loss, a scalar, of a restored batch.
+        drawn: What :func:`draw` gave.
+
+    Returns:
+        Shape ``(K, 2)``: of the drawn architecture with column k being each of its candidates.
+    """
+    with torch.no_grad():
+        read: list[list[Tensor]] = []
+        first = supernet.first_features(image)
+        loss = loss_of(supernet.forward_from(0, first, image, drawn, read))
+        losses = loss.repeat(drawn.shape)
+        for column, features in enumerate(read):
+            turned = drawn.clone()
+            turned[column] = 1 - drawn[column]
+            restored = supernet.forward_from(column, features, image, turned)
+            losses[column, turned[column].argmax()] = loss_of(restored)
+    return losses
+
+
+def expected_loss(losses: Tensor, op_weights: Tensor, drawn: Tensor) -> Tensor:
+    """Loss of a drawn architecture, with an unbiased gradient of its expectation.
+
+    The expectation over what one column may be is exact, given the other columns.
+
+    Args:
+        losses: What :func:`losses_of_choices` gave.
         op_weights: Probabilities that carry the gradient, shape ``(K, 2)``.
         drawn: What :func:`draw` gave for them.
     """
-    with torch.no_grad():
-        loss = loss_of(drawn)
-        losses = loss.repeat(drawn.shape)
-        for column in range(len(drawn)):
-            turned = drawn.clone()
-            turned[column] = 1 - drawn[column]
-            losses[column, turned[column].argmax()] = loss_of(turned)
+    loss = losses[0, drawn[0].argmax()]
     expectation = (op_weights * losses.to(op_weights.device)).sum()
     return loss + expectation - expectation.detach()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -26,7 +25,7 @@ from clearer.patches import PatchSampler
 from clearer.precision import autocast
 from clearer.progress import Listener, LoopLog, Progress
 from clearer.run import Run
-from clearer.sampling import draw, expected_loss
+from clearer.sampling import draw, expected_loss, losses_of_choices
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.supernet import SuperNet
@@ -165,11 +164,25 @@ def search(
         }
         save_checkpoint(run.search_checkpoint, state)
 
-    def restoration(batch: tuple[Tensor, Tensor], op_weights: Tensor) -> Tensor:
+    def on_device(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         degraded, clean = (tensor.to(device, non_blocking=True) for tensor in batch)
+        return degraded, clean
+
+    def restoration(batch: tuple[Tensor, Tensor], op_weights: Tensor) -> Tensor:
+        degraded, clean = on_device(batch)
         with autocast(device, settings.precision):
             restored = supernet(degraded, op_weights)
         return restoration_loss(restored.float(), clean)
+
+    def expectation(batch: tuple[Tensor, Tensor], op_weights: Tensor, drawn: Tensor) -> Tensor:
+        degraded, clean = on_device(batch)
+
+        def loss_of(restored: Tensor) -> Tensor:
+            return restoration_loss(restored.float(), clean)
+
+        with autocast(device, settings.precision):
+            losses = losses_of_choices(supernet, degraded, loss_of, drawn)
+        return expected_loss(losses, op_weights, drawn)
 
     supernet.train()
     saved = time.monotonic()
@@ -192,12 +205,11 @@ def search(
             # The architecture parameters: equation (2); no gradient of the weights is computed.
             if iteration >= s.warmup_iterations:
                 _set_requires_grad(weights, False)
-                loss_of = partial(restoration, alpha_batches.batch(iteration))
-                relaxed = supernet.op_weights()
+                batch, relaxed = alpha_batches.batch(iteration), supernet.op_weights()
                 alpha_res = (
-                    expected_loss(loss_of, relaxed, draw(mixture, rng))
+                    expectation(batch, relaxed, draw(mixture, rng))
                     if s.sampling
-                    else loss_of(relaxed)
+                    else restoration(batch, relaxed)
                 )
                 loss_arch, loss_comp = architecture_loss(supernet.alpha), costs.loss(supernet.alpha)
                 alpha_loss = search_loss(alpha_res, loss_arch, loss_comp, s.lambda_arch, 1.0)

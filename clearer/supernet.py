@@ -89,11 +89,42 @@ class SuperNet(nn.Module):
         Returns:
             The restored batch, of the same shape.
         """
-        features = [self.input(image)]
-        weights = iter(op_weights)
-        for transition, cell in zip(self.transitions, self.cells, strict=True):
-            features = transition(features)
-            for column in cell.children():
-                features = column(features, next(weights))
+        return self.forward_from(0, self.first_features(image), image, op_weights)
+
+    def first_features(self, image: Tensor) -> list[Tensor]:
+        """What the first column reads; no choice has a part in it."""
+        first: list[Tensor] = self.transitions[0]([self.input(image)])
+        return first
+
+    def forward_from(
+        self,
+        column: int,
+        features: list[Tensor],
+        image: Tensor,
+        op_weights: Tensor,
+        read: list[list[Tensor]] | None = None,
+    ) -> Tensor:
+        """Restore a batch from what a column reads, so that architectures share what they can.
+
+        Args:
+            column: Index of the first column to compute.
+            features: What it reads.
+            image: The batch, as for :meth:`forward`.
+            op_weights: Likewise; the rows before ``column`` are not looked at.
+            read: What each column from ``column`` on reads is appended here.
+
+        Returns:
+            The restored batch.
+        """
+        index = 0
+        for cell, columns in enumerate(self.cells):
+            for place, module in enumerate(columns.children()):
+                if index > column and place == 0:
+                    features = self.transitions[cell](features)
+                if index >= column:
+                    if read is not None:
+                        read.append(features)
+                    features = module(features, op_weights[index])
+                index += 1
         restored: Tensor = self.output(features)
         return image - restored if self.space.residual else restored

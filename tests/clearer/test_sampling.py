@@ -6,7 +6,34 @@ import numpy as np
 import pytest
 import torch
 
-from clearer.sampling import draw, expected_loss
+from clearer.losses import restoration_loss
+from clearer.sampling import draw, expected_loss, losses_of_choices
+from clearer.space import SearchSpace
+from clearer.supernet import SuperNet
+
+
+def _with(drawn: torch.Tensor, column: int, choice: int) -> torch.Tensor:
+    turned = drawn.clone()
+    turned[column] = torch.eye(2, dtype=drawn.dtype)[choice]
+    return turned
+
+
+def test_turned_columns_share_what_comes_before_and_change_no_loss() -> None:
+    torch.manual_seed(0)
+    space = SearchSpace(width=2, columns=(2, 1, 2), residual=True)
+    supernet = SuperNet(space).train()
+    torch.nn.init.normal_(supernet.output.head.weight)
+    image, clean = torch.rand(2, 2, 1, 16, 16)
+
+    def loss_of(restored: torch.Tensor) -> torch.Tensor:
+        return restoration_loss(restored, clean)
+
+    drawn = torch.eye(2)[[0, 1, 1, 0, 1]]
+    losses = losses_of_choices(supernet, image, loss_of, drawn)
+    assert losses.unique().numel() == 6
+    for column, choice in product(range(5), (0, 1)):
+        expected = loss_of(supernet(image, _with(drawn, column, choice)))
+        assert losses[column, choice].item() == expected.item()
 
 
 def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -> None:
@@ -25,7 +52,10 @@ def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -
     value = 0.0
     for choices in product((0, 1), repeat=3):
         drawn = torch.eye(2, dtype=torch.float64)[list(choices)]
-        loss = expected_loss(loss_of, op_weights, drawn)
+        losses = torch.stack(
+            [torch.stack([loss_of(_with(drawn, k, choice)) for choice in (0, 1)]) for k in range(3)]
+        )
+        loss = expected_loss(losses, op_weights, drawn)
         assert loss.item() == pytest.approx(loss_of(drawn).item())
         probability = float((drawn * op_weights).sum(dim=1).prod().detach())
         value += probability * loss.item()
