@@ -15,6 +15,7 @@ from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
 from clearer.images import Color, ImageSet
 from clearer.pairs import PictureFile, list_pictures, read_pictures
+from clearer.scenes import read_scenes
 from clearer.tasks import Task
 
 __all__ = ["BUILTIN_TRAIN", "BUILTIN_VAL", "PHOTOGRAPHS", "Splits", "load_splits", "partition"]
@@ -62,7 +63,9 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
     Args:
         folder: With sub-folders ``train`` and, optionally, ``val`` and ``test``; or flat. Without
             ``val``, a tenth of the training pictures, picked by a seeded hash of their names,
-            validates. None: the built-in photographs and dead leaves.
+            validates. A file of scenes (:mod:`clearer.scenes`) keeps a scene on one side: training
+            pictures of a scene in ``val`` or ``test`` are left out. None: the built-in photographs
+            and dead leaves.
         color: What every picture is converted to.
         seed: Decides the split where the folder does not.
         task: Whether the folder holds pictures, or pairs of degraded and clean ones.
@@ -80,31 +83,49 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
     has_splits = (folder / "train").is_dir()
     train = list_pictures(folder / "train" if has_splits else folder, task)
-    if has_splits and (folder / "val").is_dir():
-        val = list_pictures(folder / "val", task)
-    else:
-        train, val = _split_by_name(train, folder, seed)
-    has_test = has_splits and (folder / "test").is_dir()
+    test = list_pictures(folder / "test", task) if _has(folder, "test") else []
+    scenes = read_scenes(folder)
+    scene_of = {f.name: scenes.get(f"train/{f.name}" if has_splits else f.name) for f in train}
+    val = list_pictures(folder / "val", task) if _has(folder, "val") else []
+    held = {
+        scenes.get(f"{part}/{f.name}") for part, fs in (("val", val), ("test", test)) for f in fs
+    }
+    train = [f for f in train if scene_of[f.name] is None or scene_of[f.name] not in held]
+    if not val:
+        train, val = _split_by_scene(train, scene_of, folder, seed)
     return Splits(
         train=read_pictures(train, color),
         val=read_pictures(val, color),
-        test=read_pictures(list_pictures(folder / "test", task) if has_test else [], color),
+        test=read_pictures(test, color),
         source=folder.name,
     )
 
 
-def _split_by_name(
-    files: list[PictureFile], folder: Path, seed: int
+def _has(folder: Path, part: str) -> bool:
+    return (folder / "train").is_dir() and (folder / part).is_dir()
+
+
+def _split_by_scene(
+    files: list[PictureFile], scene_of: dict[str, str | None], folder: Path, seed: int
 ) -> tuple[list[PictureFile], list[PictureFile]]:
+    """Whole scenes validate, in the order of a seeded hash, until a tenth of the pictures does."""
     if len(files) < 3:
         raise InputError(
             f"{folder} holds {len(files)} image(s): at least 3 are needed, two to train "
             "on and one to validate"
         )
-    ranked = sorted(files, key=lambda f: hashlib.sha256(f"{seed}:{f.name}".encode()).digest())
+
+    def rank(file: PictureFile) -> bytes:
+        return hashlib.sha256(f"{seed}:{scene_of[file.name] or file.name}".encode()).digest()
+
+    ranked = sorted(files, key=lambda f: (rank(f), f.name))
     num_val = max(1, round(_VAL_SHARE * len(files)))
+    last = rank(ranked[num_val - 1])
+    val = [f for f in ranked if rank(f) <= last]
+    if len(val) > len(files) - 2:
+        raise InputError(f"{folder} holds too few scenes: add pictures, or make a folder val/")
     by_name = attrgetter("name")
-    return sorted(ranked[num_val:], key=by_name), sorted(ranked[:num_val], key=by_name)
+    return sorted(ranked[len(val) :], key=by_name), sorted(val, key=by_name)
 
 
 def _builtin(color: Color) -> Splits:

@@ -42,6 +42,11 @@ class DataSet:
         pairs = (line.split(maxsplit=1) for line in text.splitlines())
         return {path: digest for digest, path in pairs}
 
+    def scenes(self) -> str | None:
+        """Content of the file of scenes (:mod:`clearer.scenes`) that belongs to the set."""
+        path = resources.files("clearer") / "hashes" / f"{self.name}_scenes.txt"
+        return path.read_text() if path.is_file() else None
+
     @property
     def url(self) -> str:
         """Address that the files lie under."""

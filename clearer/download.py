@@ -14,6 +14,8 @@ import requests
 
 from clearer.datasets import DataSet
 from clearer.errors import ClearerError
+from clearer.files import write_atomic
+from clearer.scenes import SCENES_FILE
 
 __all__ = ["Check", "check_files", "download"]
 
@@ -113,6 +115,9 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
                 ) from failure
             done += 1
             listener(done, len(hashes))
+    scenes = made.scenes()
+    if scenes is not None:
+        write_atomic(folder / SCENES_FILE, scenes.encode())
     return len(todo)
 
 

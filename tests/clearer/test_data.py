@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clearer.data import BUILTIN_TRAIN, BUILTIN_VAL, load_splits, partition
+from clearer.datasets import DATA_SETS
 from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
 from clearer.images import ImageSet, read_image
@@ -63,6 +64,42 @@ def test_sub_folders_are_the_splits(make_images: MakeImages) -> None:
 def test_without_val_a_part_of_train_validates(make_images: MakeImages) -> None:
     splits = load_splits(make_images("set/train", 10).parent, "gray", 0, Denoise())
     assert (len(splits.train), len(splits.val)) == (9, 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_scene_stays_on_one_side(make_images: MakeImages, seed: int) -> None:
+    make_images("set/test", 2)
+    folder = make_images("set/train", 20).parent
+    names = [path.name for path in sorted((folder / "train").iterdir())]
+    groups = [[f"train/{name}" for name in names[start : start + 4]] for start in (0, 4, 8)]
+    groups[0].append(f"test/{names[0]}")
+    (folder / "repeated_scenes.txt").write_text("\n".join(" ".join(group) for group in groups))
+    splits = load_splits(folder, "gray", seed, Denoise())
+    assert set(splits.train.names) | set(splits.val.names) == set(names[4:])
+    for group in (
+        {f"train/{name}" for name in names[4:8]},
+        {f"train/{name}" for name in names[8:12]},
+    ):
+        sides = [
+            sum(f"train/{n}" in group for n in part.names) for part in (splits.train, splits.val)
+        ]
+        assert sorted(sides) == [0, 4]
+
+
+def test_a_damaged_file_of_scenes(make_images: MakeImages) -> None:
+    folder = make_images("flat", 4)
+    (folder / "repeated_scenes.txt").write_text("0.png 1.png\n1.png 2.png\n")
+    with pytest.raises(InputError, match="names 1.png twice"):
+        load_splits(folder, "gray", 0, Denoise())
+
+
+def test_rain800_keeps_its_scenes_apart() -> None:
+    text = DATA_SETS["rain800"].scenes()
+    assert text is not None
+    assert "test/6.jpg train/460.jpg" in text.splitlines()
+    assert {name for line in text.splitlines() for name in line.split()} <= set(
+        DATA_SETS["rain800"].hashes()
+    )
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:
