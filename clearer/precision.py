@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-import platformdirs
 import torch
 
 from clearer.device import device_name
-from clearer.files import write_json
+from clearer.machine_cache import read_measured, remember
 from clearer.space import SearchSpace
 from clearer.supernet import SuperNet
 
 __all__ = ["Precision", "autocast", "fastest_precision"]
 
 Precision = Literal["fp32", "bf16"]
+_CACHE: Final = "precision"
 
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
@@ -36,27 +33,16 @@ def fastest_precision(space: SearchSpace, device: str) -> Precision:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "fp32"
-    cache = Path(platformdirs.user_cache_dir("clearer")) / "precision.json"
     shape = f"width {space.width}, stem {space.stem}, columns {space.columns}"
     threads = f"{torch.get_num_threads()} threads"
     key = f"{device_name(device)}, {threads}, torch {torch.__version__}, {shape}"
-    known = _read_cache(cache)
-    if key not in known:
-        seconds: dict[Precision, float] = _step_seconds(space)
-        known[key] = min(seconds, key=lambda precision: seconds[precision])
-        with contextlib.suppress(OSError):  # a read-only home: measure again next time
-            write_json(cache, known)
-    return known[key]
-
-
-def _read_cache(cache: Path) -> dict[str, Precision]:
-    try:
-        data = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    return {key: value for key, value in data.items() if value in ("fp32", "bf16")}
+    known = read_measured(_CACHE).get(key)
+    if known in ("fp32", "bf16"):
+        return known  # type: ignore[no-any-return]
+    seconds: dict[Precision, float] = _step_seconds(space)
+    faster = min(seconds, key=lambda precision: seconds[precision])
+    remember(_CACHE, key, faster)
+    return faster
 
 
 def _step_seconds(space: SearchSpace) -> dict[Precision, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clearer.files import append_jsonl, read_jsonl, write_atomic
+from clearer.tensorboard import Board
 
 __all__ = ["Listener", "LoopLog", "Progress"]
 
@@ -37,12 +38,14 @@ class LoopLog:
         iteration: Where the loop starts; later lines, from work that was lost, are dropped.
         sums: Sums that were running there.
         writes: Whether the file is written: of several processes, one does.
+        board: Folder of TensorBoard's files, where they are wanted.
     """
 
     path: Path
     iteration: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     writes: bool = True
+    board: Path | None = None
 
     def __post_init__(self) -> None:
         kept = [r for r in read_jsonl(self.path) if r["iteration"] <= self.iteration]
@@ -50,6 +53,7 @@ class LoopLog:
         if self.writes:
             text = "".join(json.dumps(record) + "\n" for record in kept)
             write_atomic(self.path, text.encode())
+        self._board = Board(self.board, self.iteration) if self.board and self.writes else None
         self._count, self._since = 0, time.perf_counter()
 
     def add(self, **values: float) -> None:
@@ -72,3 +76,5 @@ class LoopLog:
         self.record = {"iteration": iteration, **fields}
         if self.writes:
             append_jsonl(self.path, self.record)
+        if self._board:
+            self._board.write(self.record)

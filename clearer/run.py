@@ -50,6 +50,7 @@ class Run:
         self.onnx = path / "model.onnx"
         self.export_report = path / "export.json"
         self.bench_report = path / "bench.json"
+        self.tensorboard = path / "tensorboard"
 
     @classmethod
     def create(cls, out: Path | None, settings: RunSettings) -> Run:

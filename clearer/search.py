@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clearer.budget import Budget
+from clearer.compilation import compile_network
 from clearer.cost import CostTable, cost_table
 from clearer.data import partition
 from clearer.engine import Engine
@@ -141,14 +142,15 @@ def search(
     )
     costs = _Costs(settings, settings.budgets, tables)
     start, log = 0, None
+    board = run.tensorboard / "search" if settings.tensorboard else None
     if resume and run.search_checkpoint.exists():
         state = load_checkpoint(run.search_checkpoint)
         supernet.load_state_dict(state["supernet"])
         weight_optimizer.load_state_dict(state["weight_optimizer"])
         alpha_optimizer.load_state_dict(state["alpha_optimizer"])
         costs.lambdas, start = state["lambdas"], state["iteration"]
-        log = LoopLog(run.search_log, start, state["sums"], writes=engine.is_first)
-    log = log or LoopLog(run.search_log, writes=engine.is_first)
+        log = LoopLog(run.search_log, start, state["sums"], engine.is_first, board)
+    log = log or LoopLog(run.search_log, writes=engine.is_first, board=board)
     engine.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
@@ -185,6 +187,8 @@ def search(
         return expected_loss(losses, op_weights, drawn)
 
     supernet.train()
+    if settings.compile == "on" and not s.sampling:  # each draw is another graph
+        compile_network(supernet)
     saved = time.monotonic()
     with StopRequest() as stop:
         for iteration in range(start, s.iterations):

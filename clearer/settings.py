@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from clearer.budget import Budget
+from clearer.compilation import Compile
 from clearer.errors import InputError
 from clearer.images import Color
 from clearer.space import PAPER_SPACE, SearchSpace
@@ -193,6 +194,10 @@ class RunSettings:
     seed: int
     device: str
     precision: Literal["fp32", "bf16"]
+    compile: Compile = "auto"
+    """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
+    tensorboard: bool = False
+    """Whether the logs are written for TensorBoard too."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -216,6 +221,8 @@ class RunSettings:
                 raise InputError(f"color must be gray or rgb, not {data['color']!r}")
             if data["strategy"] not in get_args(Strategy):
                 raise InputError(f"unknown strategy {data['strategy']!r}")
+            if data.get("compile", "auto") not in get_args(Compile):
+                raise InputError(f"compile must be auto, on or off, not {data['compile']!r}")
             height, width = data["image_size"]
             return cls(
                 **{

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import torch
 
+from clearer.compilation import compile_network
 from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
@@ -20,7 +21,12 @@ from clearer.run import Run
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
-from clearer.training_step import new_training_state, training_sampler, training_step
+from clearer.training_step import (
+    is_compiled,
+    new_training_state,
+    training_sampler,
+    training_step,
+)
 
 __all__ = ["VALIDATION_SEED", "train"]
 
@@ -59,9 +65,11 @@ def train(
     """
     s = settings.train
     sampler = training_sampler(settings, splits.train, _STREAM, engine)
-    state = new_training_state(settings, run.read_architecture(), engine)
+    architecture = run.read_architecture()
+    state = new_training_state(settings, architecture, engine)
     network, optimizer, average = state.network, state.optimizer, state.average
     start, best, log = 0, {"val_psnr_db": -math.inf}, None
+    board = run.tensorboard / "train" if settings.tensorboard else None
     can_resume = resume and run.train_checkpoint.exists()
     has_weights = run.weights.exists()
     if has_weights and not can_resume:
@@ -79,13 +87,17 @@ def train(
             ) from error
         average.network.load_state_dict(saved_state["average"])
         optimizer.load_state_dict(saved_state["optimizer"])
-        start = saved_state["iteration"]
-        log = LoopLog(run.train_log, start, saved_state["sums"], writes=engine.is_first)
+        start, compiled = saved_state["iteration"], saved_state["compiled"]
+        log = LoopLog(run.train_log, start, saved_state["sums"], engine.is_first, board)
         if has_weights or not math.isfinite(saved_state["best"]["val_psnr_db"]):
             best = saved_state["best"]
         elif engine.is_first:  # written once, and lost: the average in the checkpoint replaces them
             best = _validate(run, settings, splits, average.network, start, best, log)
-    log = log or LoopLog(run.train_log, writes=engine.is_first)
+    else:
+        compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
+    log = log or LoopLog(run.train_log, writes=engine.is_first, board=board)
+    if compiled:
+        compile_network(network)
     engine.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
@@ -97,6 +109,7 @@ def train(
             "average": average.network.state_dict(),
             "optimizer": optimizer.state_dict(),
             "best": best,
+            "compiled": compiled,
             "sums": log.sums,
         }
         save_checkpoint(run.train_checkpoint, to_save)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from clearer.compilation import compile_network, compiling_pays
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
 from clearer.images import ImageSet
@@ -20,6 +22,7 @@ from clearer.space import Architecture
 __all__ = [
     "TrainingState",
     "average_gradients",
+    "is_compiled",
     "new_training_state",
     "training_sampler",
     "training_step",
@@ -66,6 +69,23 @@ def training_sampler(
         seed=[settings.seed, stream],
         share=engine.share(s.batch_size),
     )
+
+
+def is_compiled(settings: RunSettings, architecture: Architecture, images: ImageSet) -> bool:
+    """Whether the training uses ``torch.compile``: as asked for, else where that is sooner done."""
+    if settings.compile != "auto":
+        return settings.compile == "on"
+    s, alone = settings.train, Engine()
+    batch = training_sampler(settings, images, 0, alone).batch(0)
+
+    def make_step(is_compiled: bool) -> Callable[[], float]:
+        state = new_training_state(settings, architecture, alone)
+        if is_compiled:
+            compile_network(state.network)
+        return lambda: training_step(state, batch, settings, 0, alone)
+
+    what = f"{architecture.hash}, {settings.precision}, batch {s.batch_size}x{s.patch_size}"
+    return compiling_pays(f"training, {what}", settings.device, s.iterations, make_step)
 
 
 def average_gradients(engine: Engine, loss: Tensor, weights: list[nn.Parameter]) -> None:

@@ -17,13 +17,14 @@ from clearer.budget import (
     fit_space,
     random_architecture,
 )
+from clearer.compilation import Compile
 from clearer.cost import CostTable
 from clearer.cost_source import CostSource
 from clearer.data import Splits, partition
 from clearer.decision import Choose, decide
 from clearer.device import resolve_device
 from clearer.engine import Engine
-from clearer.errors import InputError
+from clearer.errors import InputError, require
 from clearer.evaluate import check_evaluation_size
 from clearer.files import read_json, write_json
 from clearer.images import Color
@@ -71,6 +72,8 @@ def make_settings(
     space: dict[str, Any],
     search: dict[str, Any],
     train: dict[str, Any],
+    compile: Compile = "auto",
+    tensorboard: bool = False,
 ) -> RunSettings:
     """Settings from a preset and what the user changes of it.
 
@@ -90,10 +93,14 @@ def make_settings(
         space: Fields that replace those of the preset's space; None is 'not given'.
         search: Likewise for the search.
         train: Likewise for the training.
+        compile: Whether the loops use ``torch.compile``.
+        tensorboard: Whether the logs are written for TensorBoard too.
 
     Raises:
         InputError: If a value is unknown or out of range.
     """
+    if tensorboard:
+        require("tensorboard", extra="tensorboard")
     base = _preset(preset)
     fields = _given(space)
     width, stem = fields.pop("width", None), fields.pop("stem", None)
@@ -120,6 +127,8 @@ def make_settings(
         seed=seed,
         device=resolved,
         precision="fp32",
+        compile=compile,
+        tensorboard=tensorboard,
     )
     _check_loops(settings)
     if precision == "auto":
@@ -327,7 +336,13 @@ def _freeze(
 
 
 def prepare_training(
-    run: Run, out: Path | None, preset: str | None, train: dict[str, Any], *, resume: bool
+    run: Run,
+    out: Path | None,
+    preset: str | None,
+    train: dict[str, Any],
+    compile: Compile | None,
+    *,
+    resume: bool,
 ) -> Run:
     """The run that a training works in, with its settings.
 
@@ -336,6 +351,7 @@ def prepare_training(
         out: New run to train it in; None for ``run`` itself.
         preset: Whose training settings to take; None for those of ``run``.
         train: Fields that replace them; None is 'not given'.
+        compile: Likewise.
         resume: Whether an interrupted training of ``run`` goes on.
 
     Raises:
@@ -344,13 +360,16 @@ def prepare_training(
     """
     architecture, settings = run.read_architecture(), run.settings()
     if resume:
-        if out or preset or _given(train):
+        if out or preset or compile or _given(train):
             raise InputError("--resume goes on with the settings of the run: give no others")
         return run
     if preset is not None:
         settings = replace(settings, preset=preset, train=_preset(preset).train)
     settings = replace(
-        settings, space=architecture.space, train=replace(settings.train, **_given(train))
+        settings,
+        space=architecture.space,
+        train=replace(settings.train, **_given(train)),
+        compile=compile or settings.compile,
     )
     _check_loops(settings)
     if out is not None:

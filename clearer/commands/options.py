@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ __all__ = [
     "AsJson",
     "BatchSize",
     "CheckpointSeconds",
+    "CompileOption",
     "Debug",
     "Devices",
     "Minutes",
@@ -42,6 +43,14 @@ ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between vali
 Minutes = Annotated[
     float | None,
     typer.Option(help="Train as many iterations as fit, by the speed of this machine now."),
+]
+CompileOption = Annotated[
+    Literal["auto", "on", "off"] | None,
+    typer.Option(
+        "--compile",
+        help="torch.compile; auto (default): the training, where it is measured to be sooner done; "
+        "on: the search by the mixture too.",
+    ),
 ]
 Devices = Annotated[
     int | None,

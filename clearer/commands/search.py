@@ -14,6 +14,7 @@ from clearer.commands.options import (
     AsJson,
     BatchSize,
     CheckpointSeconds,
+    CompileOption,
     Debug,
     Devices,
     Minutes,
@@ -117,6 +118,10 @@ def search(
         Literal["auto", "fp32", "bf16"],
         typer.Option(help="Of the forward and backward pass; auto: what is faster here."),
     ] = "auto",
+    compile_: CompileOption = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, in the run folder.")
+    ] = False,
     train: Annotated[bool, typer.Option(help="Train the network after the search.")] = True,
     out: Annotated[
         Path | None, typer.Option(help="Run folder to make (or to resume); default: runs/<time>.")
@@ -200,6 +205,8 @@ def search(
                 seed=seed,
                 device=device,
                 precision=precision,
+                compile=compile_ or "auto",
+                tensorboard=tensorboard,
                 space={
                     "width": measured.space.width if measured and width is None else width,
                     "stem": measured.space.stem if measured and stem is None else stem,

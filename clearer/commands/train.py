@@ -12,6 +12,7 @@ from clearer.commands.options import (
     AsJson,
     BatchSize,
     CheckpointSeconds,
+    CompileOption,
     Debug,
     Devices,
     Minutes,
@@ -36,6 +37,7 @@ def train(
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    compile_: CompileOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
     ] = None,
@@ -68,7 +70,7 @@ def train(
         console.be_quiet()
 
     def make_run() -> str:
-        run = prepare_training(source, out, preset, changes, resume=resume)
+        run = prepare_training(source, out, preset, changes, compile_, resume=resume)
         engine.share(run.settings().train.batch_size)
         return str(run.path)
 

@@ -350,3 +350,15 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
     Run.create(tmp_path / "run", settings)
     with pytest.raises(InputError, match="exists"):
         Run.create(tmp_path / "run", settings)
+
+
+def test_the_logs_can_be_read_by_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, run = run_search(tmp_path / "run", tiny_settings(tensorboard=True))
+    events = EventAccumulator(str(run.tensorboard / "search"))
+    events.Reload()
+    logged = read_jsonl(run.search_log)
+    for name in ("loss_res", "op_weights/1/0"):
+        assert [event.step for event in events.Scalars(name)] == [r["iteration"] for r in logged]
+    assert events.Scalars("loss_res")[-1].value == pytest.approx(logged[-1]["loss_res"])
