@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clearer import compilation
-from clearer.compilation import StepTimes, compiling_pays
+from clearer.compilation import Compile, StepTimes, compiling_pays
 from clearer.space import Architecture
 from clearer.training_step import is_compiled
 from tests.clearer.test_loops import pictures, tiny_settings
@@ -41,8 +41,9 @@ def test_it_is_measured_once_and_never_for_short_work(monkeypatch: pytest.Monkey
 def test_what_is_asked_for_goes_before_what_pays() -> None:
     settings = tiny_settings()
     architecture = Architecture.from_text("P-F", settings.space)
-    for word, expected in (("on", True), ("off", False), ("auto", False)):
-        assert is_compiled(replace(settings, compile=word), architecture, pictures()) == expected
+    words: tuple[Compile, ...] = ("on", "off", "auto")
+    found = [is_compiled(replace(settings, compile=w), architecture, pictures()) for w in words]
+    assert found == [True, False, False]
 
 
 def test_a_compiled_network_keeps_its_parameters_and_results() -> None:
