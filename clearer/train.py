@@ -11,7 +11,7 @@ import torch
 from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
-from clearer.evaluate import evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
 from clearer.network import save_network
@@ -22,10 +22,8 @@ from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
 from clearer.training_step import new_training_state, training_sampler, training_step
 
-__all__ = ["VALIDATION_SEED", "train"]
+__all__ = ["train"]
 
-VALIDATION_SEED: Final = 0
-"""Noise of the validation images, the same for every run, so that runs can be compared."""
 _STREAM: Final = 3
 
 
