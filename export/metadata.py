@@ -173,9 +173,10 @@ def model_info(
         if len(text) > _MAX_TEXT:
             raise InputError(f"{key[:40]!r} of the metadata is longer than {_MAX_TEXT} characters")
     weights = metadata.get("weights")
+    said_channels, said_io = _whole(metadata, "channels"), _one_of(metadata, "io", get_args(Io))
     return ModelInfo(
-        channels=channels or _whole(metadata, "channels"),
-        io=io or _one_of(metadata, "io", get_args(Io)),
+        channels=channels or said_channels,
+        io=io or said_io,
         shape=shape,
         task=_task(metadata),
         precision=_one_of(metadata, "precision", get_args(Precision)),

@@ -26,7 +26,15 @@ from clearer.network import RestorationNet
 from clearer.settings import RunSettings
 from clearer.tasks import Denoise, Task
 
-__all__ = ["LIMITS", "Check", "Limit", "Reference", "check_artefact", "make_reference"]
+__all__ = [
+    "LIMITS",
+    "Check",
+    "Limit",
+    "Reference",
+    "check_artefact",
+    "make_reference",
+    "to_pixels",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
