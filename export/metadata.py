@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, get_args
 import onnx
 
 from clearer import __version__
+from clearer.datasets import DATA_SETS
 from clearer.errors import InputError
 from clearer.images import Color
 from clearer.space import Architecture
@@ -79,8 +80,14 @@ def model_metadata(
         "val_psnr_db": f"{info['val_psnr_db']:.3f}" if "val_psnr_db" in info else "none",
         "val_ssim": f"{info['val_ssim']:.4f}" if "val_ssim" in info else "none",
         "generator": f"{_GENERATOR}{__version__}",
-        "licence": f"code MIT; weights under the terms of the training data: {data}",
+        "licence": f"code MIT; weights under the terms of the training data: {_terms(data)}",
     }
+
+
+def _terms(data: str) -> str:
+    """Those of a set that is known by name; of other pictures, only their owner knows them."""
+    known = DATA_SETS.get(data)
+    return data if known is None else f"{data}, {known.terms}"
 
 
 def update_metadata(model: onnx.ModelProto, changes: Mapping[str, str]) -> None:

@@ -31,7 +31,7 @@ from clearer.space import Architecture
 from clearer.tasks import Denoise
 from tests.export.test_parity import SPACE, settings
 
-FILES = {
+FILES: dict[str, tuple[str, str, list[int] | None]] = {
     "model.onnx": ("fp32", "tensor", None),
     "model.image.onnx": ("fp32", "image", None),
     "model.2x16x24.onnx": ("fp32", "tensor", [2, 16, 24]),
@@ -111,7 +111,7 @@ def test_every_file_is_whole_and_reported(exported: Path) -> None:
             onnx.checker.check_model(exported / name, full_check=True)
             info = read_model_info(exported / name)
             assert (info.precision, info.io, info.is_trained) == (precision, io, True)
-            assert list(info.shape) == (shape or [None, None, None])
+            assert info.shape == (tuple(shape) if shape else (None, None, None))
             assert info.task == Denoise()
     (budget,) = report(exported)["budgets"]
     assert budget["measured"] == rows["model.onnx"]["bytes"] / 1e6 <= budget["limit"]

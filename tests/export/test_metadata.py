@@ -36,10 +36,9 @@ def identity(
     kind: int = TensorProto.FLOAT,
     shape: tuple[int | str | None, ...] = ("n", 3, "h", "w"),
 ) -> Path:
-    values = [helper.make_tensor_value_info(name, kind, shape) for name in ("x", "y")]
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])], "g", *([v] for v in values)
-    )
+    given, result = (helper.make_tensor_value_info(name, kind, shape) for name in ("x", "y"))
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph([node], "g", [given], [result])
     model = helper.make_model(graph)
     helper.set_model_props(model, entries or {})
     onnx.save(model, path)
@@ -57,6 +56,12 @@ def test_all_that_is_written_is_read() -> None:
     assert info.licence is not None
     assert "some pictures" in info.licence
     assert json.loads(json.dumps(info.to_dict()))["task"]["sigma"] == "5:50"
+
+
+def test_the_terms_of_a_known_set_are_said() -> None:
+    info = model_info(model_metadata(ARCHITECTURE, {**INFO, "data": "bsds500"}))
+    assert info.licence is not None
+    assert "bsds500, free for non-commercial research" in info.licence
 
 
 def test_never_trained_is_said() -> None:
@@ -84,7 +89,7 @@ def test_a_file_of_another_program_says_what_its_input_says(
     path = identity(tmp_path / "m.onnx", {"task": "detect", "names": "x" * 50_000}, kind, shape)
     info = read_model_info(path)
     assert (info.io, info.channels, info.shape) == expected
-    assert info.task is info.version is info.architecture is info.precision is None
+    assert (info.task, info.version, info.architecture, info.precision) == (None,) * 4
 
 
 def test_the_input_holds_over_the_metadata(tmp_path: Path) -> None:

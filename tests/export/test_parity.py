@@ -110,7 +110,7 @@ def test_psnr_may_not_fall(reference: Reference, precision: Precision, drop_db: 
         # sign noise has a variance and no tails
         amplitude = np.float32(np.sqrt(mse * (10 ** (drop / 10) - 1)))
         rng = np.random.default_rng(0)
-        return lambda x: x + amplitude * rng.choice(np.float32([-1, 1]), x.shape)
+        return lambda x: x + amplitude * rng.choice([-1, 1], x.shape).astype(np.float32)
 
     low = check_artefact(artefact(reference, noise(0.2 * drop_db), precision), reference)
     assert low.failure is None
