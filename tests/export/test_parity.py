@@ -100,7 +100,7 @@ def test_a_single_value_may_not_be_far_off(reference: Reference, precision: Prec
     assert "differs from torch by" in failure
 
 
-@pytest.mark.parametrize(("precision", "drop_db"), [("fp16", 0.01), ("int8", 0.1)])
+@pytest.mark.parametrize(("precision", "drop_db"), [("fp16", 0.02), ("int8", 0.1)])
 def test_psnr_may_not_fall(reference: Reference, precision: Precision, drop_db: float) -> None:
     """White noise, too small for the limit on single values, costs what its variance says."""
     assert LIMITS[precision].psnr_drop_db == drop_db
