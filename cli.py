@@ -90,7 +90,12 @@ _add(
     "clearer train --minutes 30 --out runs/half-an-hour",
     "clearer train runs/20261123-195507 --iterations 20000 --out runs/longer",
 )
-_add(export.export, "clearer export", "clearer export runs/20261123-195507 --json")
+_add(
+    export.export,
+    "clearer export",
+    "clearer export --fp16 --io image",
+    "clearer export runs/20261123-195507 --shapes 1x256x256,4x128x128 --torch --json",
+)
 _add(
     bench.bench,
     "clearer bench",
@@ -127,7 +132,13 @@ _add(
 )
 _add(data.verify, "clearer data verify", "clearer data verify rain800", group=_data)
 _add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
-_add(show.show, "clearer show", "clearer show --front", "clearer show RUN --front --quality")
+_add(
+    show.show,
+    "clearer show",
+    "clearer show --front",
+    "clearer show RUN --front --quality",
+    "clearer show model.onnx    # what a file says about itself",
+)
 
 
 def main() -> None:

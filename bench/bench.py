@@ -16,14 +16,13 @@ from clearer.bench.plots import plot_frontier, plot_strip
 from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
 from clearer.data import load_splits
 from clearer.device import device_name
-from clearer.evaluate import check_evaluation_size, evaluate, evaluation_pairs
+from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluate, evaluation_pairs
 from clearer.files import write_json
 from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
 from clearer.network import load_network
 from clearer.run import Run
 from clearer.tasks import Task
-from clearer.train import VALIDATION_SEED
 
 __all__ = ["BenchSettings", "bench_images", "bench_run", "reference_qualities"]
 

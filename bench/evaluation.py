@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -17,15 +16,15 @@ from clearer.bench.plots import Example, plot_crops, plot_example
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
 from clearer.device import device_name
 from clearer.errors import InputError
-from clearer.evaluate import Restorer, check_evaluation_size, evaluation_pairs
+from clearer.evaluate import VALIDATION_SEED, Restorer, check_evaluation_size, evaluation_pairs
+from clearer.export.metadata import model_info
 from clearer.files import write_json
 from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
 from clearer.network import load_network
 from clearer.pairs import list_pictures, read_pictures
 from clearer.run import Run
-from clearer.tasks import TASKS, Task, make_task, task_to_dict
-from clearer.train import VALIDATION_SEED
+from clearer.tasks import Task, task_to_dict
 
 __all__ = [
     "CLASSICAL",
@@ -46,7 +45,6 @@ PATCH: Final = 64
 _SCHEMA_VERSION: Final = 1
 _RESAMPLINGS: Final = 10_000
 _NUM_CROPS: Final = 4
-_MAX_METADATA: Final = 10_000
 Array = NDArray[np.float32]
 Listener = Callable[[int, int], None]
 
@@ -104,16 +102,13 @@ def _noise_level(task: Task) -> float | None:
 
 def _onnx_model(path: Path) -> Model:
     runner = OnnxRunner(path.stem, path, None)
-    data = runner.metadata
-    task = None
-    options = data.get("task_options", "")
-    if data.get("task") in TASKS and 0 < len(options) < _MAX_METADATA:
-        try:
-            parsed = json.loads(options)
-            task = make_task(data["task"], {str(k): str(v) for k, v in parsed.items()})
-        except (ValueError, AttributeError) as error:
-            raise InputError(f"{path} names a task that cannot be read: {error}") from error
-    return Model(path.stem, lambda task: runner, "rgb" if runner.channels == 3 else "gray", task)
+    try:
+        info = model_info(runner.metadata)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Model(
+        path.stem, lambda task: runner, "rgb" if runner.channels == 3 else "gray", info.task
+    )
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:

@@ -26,7 +26,7 @@ from clearer.blocks import Bottleneck, ResidualBlock
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.ema import MovingAverage
-from clearer.evaluate import evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import read_json, write_json
 from clearer.images import ImageSet
 from clearer.network import RestorationNet
@@ -34,7 +34,6 @@ from clearer.patches import PatchSampler
 from clearer.precision import Precision, autocast
 from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Denoise, Span
-from clearer.train import VALIDATION_SEED
 
 TASK: Final = Denoise(sigma=Span(50, 50))
 VAL_SIDE: Final = 128

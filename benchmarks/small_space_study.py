@@ -35,7 +35,7 @@ from clearer.cost_source import CostSource
 from clearer.data import Splits, load_splits, partition
 from clearer.device import device_name
 from clearer.engine import Engine
-from clearer.evaluate import evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import load_checkpoint, read_json, write_json
 from clearer.freeze import inherit_weights
 from clearer.images import ImageSet
@@ -48,7 +48,7 @@ from clearer.settings import RunSettings
 from clearer.space import CHOICES, Architecture
 from clearer.supernet import SuperNet
 from clearer.tasks import Denoise
-from clearer.train import VALIDATION_SEED, train
+from clearer.train import train
 from clearer.workflow import make_settings
 
 TRAIN_SEEDS = (0, 1, 2)

@@ -43,7 +43,6 @@ __all__ = [
     "print_architecture",
     "print_bench",
     "print_cost_table",
-    "print_export",
     "print_front",
     "print_quality",
     "printable",
@@ -317,19 +316,6 @@ def print_quality(title: str, rows: dict[str, dict[str, float]]) -> None:
     for name, row in rows.items():
         table.add_row(name, f"{row['psnr_db']:.2f}", f"{row['ssim']:.4f}")
     Console().print(table)
-
-
-def print_export(run: Run, report: dict[str, Any]) -> None:
-    """Table of ``export.json``."""
-    for file in report["files"]:
-        table = Table(title=f"{file['file']}: {file['bytes'] / 1e6:.3f} MB", box=SIMPLE)
-        for column in ("input", "largest difference to torch", "mean difference"):
-            table.add_column(column, justify="right")
-        for row in file["parity"]:
-            shape = "x".join(map(str, row["shape"]))
-            table.add_row(shape, f"{row['max_abs']:.1e}", f"{row['mean_abs']:.1e}")
-        Console().print(table)
-        print(f"written: {run.path / file['file']}; next: clearer bench {run.path}")
 
 
 def print_bench(run: Run, report: dict[str, Any]) -> None:

@@ -18,7 +18,15 @@ from clearer.pairs import PictureFile, list_pictures, read_pictures
 from clearer.scenes import read_scenes
 from clearer.tasks import Task
 
-__all__ = ["BUILTIN_TRAIN", "BUILTIN_VAL", "PHOTOGRAPHS", "Splits", "load_splits", "partition"]
+__all__ = [
+    "BUILTIN_TRAIN",
+    "BUILTIN_VAL",
+    "PHOTOGRAPHS",
+    "Splits",
+    "load_splits",
+    "load_validation",
+    "partition",
+]
 
 PHOTOGRAPHS: Final = Path(skimage.__file__).parent / "data"
 """Where scikit-image installs its pictures."""
@@ -40,6 +48,7 @@ BUILTIN_VAL: Final = ("camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
 _GRAY_ONLY: Final = frozenset(
     {"brick.png", "camera.png", "coins.png", "grass.png", "gravel.png", "moon.png"}
 )
+_BUILTIN_SOURCE: Final = "built-in photographs and dead leaves"
 _NUM_DEAD_LEAVES: Final = 40
 _DEAD_LEAVES_SIZE: Final = 256
 _DEAD_LEAVES_SEED: Final = 2020
@@ -74,25 +83,9 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
         InputError: If the folder, or a picture in it, cannot be used.
     """
     if folder is None:
-        if task.pairs is not None:
-            raise InputError(
-                f"task {task.name} needs pairs of pictures: give their folder by --data"
-            )
+        _refuse_builtin_pairs(task)
         return _builtin(color)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give --data a folder of images")
-    has_splits = (folder / "train").is_dir()
-    train = list_pictures(folder / "train" if has_splits else folder, task)
-    test = list_pictures(folder / "test", task) if _has(folder, "test") else []
-    scenes = read_scenes(folder)
-    scene_of = {f.name: scenes.get(f"train/{f.name}" if has_splits else f.name) for f in train}
-    val = list_pictures(folder / "val", task) if _has(folder, "val") else []
-    held = {
-        scenes.get(f"{part}/{f.name}") for part, fs in (("val", val), ("test", test)) for f in fs
-    }
-    train = [f for f in train if scene_of[f.name] is None or scene_of[f.name] not in held]
-    if not val:
-        train, val = _split_by_scene(train, scene_of, folder, seed)
+    train, val, test = _list_splits(folder, seed, task)
     return Splits(
         train=read_pictures(train, color),
         val=read_pictures(val, color),
@@ -101,8 +94,46 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
     )
 
 
-def _has(folder: Path, part: str) -> bool:
-    return (folder / "train").is_dir() and (folder / part).is_dir()
+def load_validation(
+    folder: Path | None, color: Color, seed: int, task: Task
+) -> tuple[ImageSet, str]:
+    """The validation pictures of :func:`load_splits` and its source, without reading the others.
+
+    Raises:
+        InputError: If the folder, or a picture in it, cannot be used.
+    """
+    if folder is None:
+        _refuse_builtin_pairs(task)
+        return _builtin_photographs(BUILTIN_VAL, color), _BUILTIN_SOURCE
+    return read_pictures(_list_splits(folder, seed, task)[1], color), folder.name
+
+
+def _refuse_builtin_pairs(task: Task) -> None:
+    if task.pairs is not None:
+        raise InputError(f"task {task.name} needs pairs of pictures: give their folder by --data")
+
+
+def _list_splits(
+    folder: Path, seed: int, task: Task
+) -> tuple[list[PictureFile], list[PictureFile], list[PictureFile]]:
+    """Files to train on, to validate with and to test."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give --data a folder of images")
+    has_splits = (folder / "train").is_dir()
+    train = list_pictures(folder / "train" if has_splits else folder, task)
+    val, test = (
+        list_pictures(folder / part, task) if has_splits and (folder / part).is_dir() else []
+        for part in ("val", "test")
+    )
+    scenes = read_scenes(folder)
+    scene_of = {f.name: scenes.get(f"train/{f.name}" if has_splits else f.name) for f in train}
+    held = {
+        scenes.get(f"{part}/{f.name}") for part, fs in (("val", val), ("test", test)) for f in fs
+    }
+    train = [f for f in train if scene_of[f.name] is None or scene_of[f.name] not in held]
+    if not val:
+        train, val = _split_by_scene(train, scene_of, folder, seed)
+    return train, val, test
 
 
 def _split_by_scene(
@@ -128,12 +159,13 @@ def _split_by_scene(
     return sorted(ranked[len(val) :], key=by_name), sorted(val, key=by_name)
 
 
-def _builtin(color: Color) -> Splits:
+def _builtin_photographs(names: tuple[str, ...], color: Color) -> ImageSet:
     skip = _GRAY_ONLY if color == "rgb" else frozenset()
-    photos, val = (
-        read_pictures([PictureFile(n, PHOTOGRAPHS / n) for n in names if n not in skip], color)
-        for names in (BUILTIN_TRAIN, BUILTIN_VAL)
-    )
+    return read_pictures([PictureFile(n, PHOTOGRAPHS / n) for n in names if n not in skip], color)
+
+
+def _builtin(color: Color) -> Splits:
+    photos, val = (_builtin_photographs(names, color) for names in (BUILTIN_TRAIN, BUILTIN_VAL))
     rng = np.random.default_rng(_DEAD_LEAVES_SEED)
     # Colours of leaves come from training photographs alone.
     colors = np.concatenate(
@@ -145,7 +177,7 @@ def _builtin(color: Color) -> Splits:
         train=ImageSet(photos.names + names, photos.images + tuple(leaves)),
         val=val,
         test=ImageSet((), ()),
-        source="built-in photographs and dead leaves",
+        source=_BUILTIN_SOURCE,
     )
 
 

@@ -64,7 +64,7 @@ def _describe_os_error(error: OSError) -> str:
     """One line for an operating-system error, with what to do where that is known."""
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"no space left to write{where}: free some space, then run again with --resume"
+        return f"no space left to write{where}: free some space, and run it again or --resume"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission to write{where}: choose another folder with --out"
     return f"{error.strerror or error}{':' + where if where else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from clearer.patches import to_unit
 from clearer.tasks import Task
 
 __all__ = [
+    "VALIDATION_SEED",
     "Quality",
     "Restorer",
     "check_evaluation_size",
@@ -25,6 +27,8 @@ __all__ = [
     "torch_restorer",
 ]
 
+VALIDATION_SEED: Final = 0
+"""Noise of the validation images, the same for every run, so that runs can be compared."""
 Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Maps ``(1, C, H, W)`` float32 to the same shape."""
 

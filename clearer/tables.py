@@ -1,7 +1,8 @@
-"""Tables of what is known by name, and of figures picture by picture, on stdout."""
+"""Tables of what is known by name, of exports, and of figures by picture, on stdout."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
@@ -11,7 +12,13 @@ from rich.table import Table
 
 from clearer.console import printable, say
 
-__all__ = ["print_data_sets", "print_evaluation", "print_tasks"]
+__all__ = [
+    "print_data_sets",
+    "print_evaluation",
+    "print_export",
+    "print_model_info",
+    "print_tasks",
+]
 
 
 def print_data_sets(rows: list[dict[str, Any]]) -> None:
@@ -65,4 +72,64 @@ def print_tasks(rows: list[dict[str, Any]]) -> None:
         shown.add_row(f"[bold]{row['task']}", "", f"[bold]{row['summary']}")
         for name, about in row["options"].items():
             shown.add_row("", f"--{name} {about['default']}", escape(about["help"]))
+    Console().print(shown)
+
+
+def print_export(folder: Path, report: dict[str, Any]) -> None:
+    """A line per file of ``export.json``."""
+    shown = Table(
+        title=f"PSNR on {escape(printable(report['data']))} ({report['num_images']} pictures)",
+        caption="differences to torch fp32, on the scale 0 to 1, at odd sizes and in a batch too",
+        box=SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    shown.add_column("file\nprecision, io", overflow="fold")
+    headers = ("\nMB", "max\ndiff", "mean\ndiff", "torch,\ndB", "file,\ndB", "change,\ndB")
+    for header in headers:
+        shown.add_column(header, justify="right", no_wrap=True)
+    for row in report["files"]:
+        check = row["check"]
+        shown.add_row(
+            f"{row['file']}\n[dim]{row['precision']}, {row['io']}[/]"
+            + ("" if check["passed"] else ", [bold red]failed[/]"),
+            f"{row['bytes'] / 1e6:.3f}",
+            f"{check['max_abs']:.1e}",
+            f"{check['mean_abs']:.1e}",
+            f"{check['psnr_torch_db']:.3f}",
+            f"{check['psnr_file_db']:.3f}",
+            f"{check['psnr_change_db']:+.4f}",
+        )
+    Console().print(shown)
+    print(f"written: {folder}; next: clearer bench {folder}")
+
+
+def print_model_info(row: dict[str, Any]) -> None:
+    """What a model file says; it may come from anywhere."""
+    shown = Table(box=SIMPLE, show_header=False)
+    shown.add_column()
+    shown.add_column(overflow="fold")
+    task = row["task"] and " ".join(f"{name} {value}" for name, value in row["task"].items())
+    architecture, (batch, height, width) = row["architecture"], row["shape"]
+    takes = {"image": "8-bit pictures, N x H x W x C", "tensor": "tensors in 0..1, N x C x H x W"}
+    trained = {True: "trained", False: "never trained", None: None}
+    figures = ", ".join(f"{name} {value:g}" for name, value in row["figures"].items())
+    cells = {
+        "file": row["file"],
+        "MB": f"{row['bytes'] / 1e6:.3f}",
+        "written by": f"clearer {row['version']}" if row["version"] else "another program",
+        "task": task and task.removeprefix("name "),
+        "takes and gives": takes.get(row["io"], "no pictures"),
+        "batch x height x width": " x ".join(str(s or "any") for s in (batch, height, width)),
+        "channels": f"{row['channels'] or 'any'}, {row['color']}",
+        "precision": row["precision"],
+        "architecture": architecture and f"{architecture['choices']}, {architecture['space']}",
+        "padded to multiples of": row["multiple"] and str(row["multiple"]),
+        "weights": trained[row["is_trained"]],
+        "validation": figures and f"{figures}; {row['selection']}",
+        "trained on": row["data"],
+        "licence": row["licence"],
+    }
+    for name, cell in cells.items():
+        shown.add_row(name, escape(printable(cell)) if cell else "not said")
     Console().print(shown)

@@ -11,10 +11,9 @@ import torch
 from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import InputError
-from clearer.evaluate import evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.run import Run
 from clearer.settings import RunSettings
-from clearer.train import VALIDATION_SEED
 from clearer.training_step import new_training_state, training_sampler, training_step
 
 __all__ = ["fit_training_to_time"]

@@ -12,7 +12,7 @@ from clearer.compilation import compile_network
 from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
-from clearer.evaluate import evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
 from clearer.network import save_network
@@ -28,10 +28,8 @@ from clearer.training_step import (
     training_step,
 )
 
-__all__ = ["VALIDATION_SEED", "train"]
+__all__ = ["train"]
 
-VALIDATION_SEED: Final = 0
-"""Noise of the validation images, the same for every run, so that runs can be compared."""
 _STREAM: Final = 3
 
 

@@ -1,72 +1,247 @@
-"""Export of a run: the file, checked, and the report of the checks."""
+"""Export of a run: files, each checked before it is put in place, and the report of the checks."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
+
+import torch
 
 from clearer import __version__
 from clearer.cost import cost_table
-from clearer.errors import ClearerError
-from clearer.export.metadata import model_metadata
-from clearer.export.parity import PARITY_LIMIT, check_parity
-from clearer.export.to_onnx import OPSET, to_onnx
-from clearer.files import write_atomic, write_json
-from clearer.network import load_network
+from clearer.errors import ClearerError, InputError, Interrupted
+from clearer.export.artefact import (
+    Artefact,
+    Shape,
+    file_name,
+    onnx_artefacts,
+    program_restorer,
+)
+from clearer.export.fold import halve_body
+from clearer.export.metadata import Io, model_metadata
+from clearer.export.parity import Check, check_artefact, make_reference
+from clearer.export.to_onnx import OPSET, check_opset, to_onnx
+from clearer.export.to_torch import to_torch_program
+from clearer.files import read_json, write_atomic, write_json
+from clearer.network import RestorationNet, load_network
 from clearer.run import Run
+from clearer.tasks import task_to_dict
 
-__all__ = ["export_run"]
+__all__ = ["ExportFailed", "ExportSettings", "export_run"]
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
+Listener = Callable[[str], None]
 
 
-def export_run(run: Run) -> dict[str, Any]:
-    """Write ``model.onnx`` and ``export.json`` of a trained run.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportSettings:
+    """What is made of a run, beside the fp32 ONNX file.
+
+    Raises:
+        InputError: If the exporter cannot write the operator set.
+    """
+
+    fp16: bool = False
+    """A second file that computes in halves."""
+    with_images: bool = False
+    """Beside each ONNX file, one that takes and gives 8-bit pictures."""
+    shapes: tuple[Shape, ...] = ()
+    """Beside each ONNX file, one for each of these alone."""
+    torch_program: bool = False
+    """A ``torch.export`` program."""
+    opset: int = OPSET
+    is_untrained: bool = False
+    """Export the weights that a training would start from."""
+    keeps_failed: bool = False
+    """Write files that fail their check under another name."""
+
+    def __post_init__(self) -> None:
+        check_opset(self.opset)
+
+    @property
+    def ios(self) -> tuple[Io, ...]:
+        """What the ONNX files take."""
+        return ("tensor", "image") if self.with_images else ("tensor",)
+
+
+class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
+    """A file failed its check; what passed is in place.
+
+    Args:
+        report: The content of ``export.json``.
+    """
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        self.report = report
+        failed = [row for row in report["files"] if not row["check"]["passed"]]
+        row = failed[0]
+        kept = f"kept as {row['kept_as']}" if row["kept_as"] else "not written (--force keeps it)"
+        more = f"; {len(failed) - 1} more failed" if len(failed) > 1 else ""
+        super().__init__(f"{row['file']} failed: {row['check']['failure']}; {kept}{more}")
+
+
+def export_run(
+    run: Run, settings: ExportSettings = ExportSettings(), listener: Listener = lambda what: None
+) -> dict[str, Any]:
+    """Write the files of a run, and ``export.json``, file by file.
+
+    Args:
+        run: A trained run, or any with an architecture where the settings say untrained.
+        settings: What to make.
+        listener: Called with the name of each file before it is checked.
 
     Returns:
         The content of ``export.json``.
 
     Raises:
-        InputError: If the run has no weights.
-        ClearerError: If the file differs from torch, or is over a budget of the run; it is not
-            put in place then.
+        InputError: If the run has no weights, or its pictures cannot be used.
+        ExportFailed: If a file differs from torch; those that do not are in place.
+        ClearerError: If the fp32 file is over a budget of the run: nothing is written then.
+        Interrupted: On Ctrl-C; what was written is whole.
     """
-    network, info = load_network(run.weights)
-    architecture = network.architecture
-    settings = run.settings()
-    model = to_onnx(network, model_metadata(architecture, info))
-    parity = check_parity(model, network)
-    sizes = {
-        "mb": len(model) / 1e6,
-        "params": cost_table(architecture.space, "params").cost(architecture),
+    network, info, weights = _load(run, settings)
+    reference = make_reference(network, run.settings())
+    report: dict[str, Any] = {
+        "schema_version": _SCHEMA_VERSION,
+        "clearer": __version__,
+        "architecture": network.architecture.text,
+        "weights_sha256": weights,
+        "opset": settings.opset,
+        "data": reference.source,
+        "num_images": len(reference),
+        "params": _params(network),
+        "budgets": [],
+        "files": [],
+        "outdated": [],
     }
-    # What time and arithmetic the architecture takes was measured when it was chosen.
-    of_file = [budget for budget in settings.budgets if budget.metric in sizes]
-    budgets = [{"metric": b.metric, "limit": b.limit, "measured": sizes[b.metric]} for b in of_file]
+    report["files"], report["outdated"] = _earlier_files(run, weights)
+    try:
+        for artefact in _artefacts(network, info, settings):
+            listener(artefact.name)
+            if artefact.name == run.onnx.name:
+                report["budgets"] = _check_budgets(run, network, artefact)
+            check = check_artefact(artefact, reference)
+            _write(run, artefact, check, settings, report)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"interrupted; whole and checked in {run.path}: "
+            f"{', '.join(row['file'] for row in report['files']) or 'no file yet'}"
+        ) from error
+    if not all(row["check"]["passed"] for row in report["files"]):
+        raise ExportFailed(report)
+    return report
+
+
+def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str, Any], str | None]:
+    """The network, what is known of its training, and a hash of its weights."""
+    if not settings.is_untrained:
+        if not run.weights.exists():
+            raise InputError(
+                f"{run.path} has no weights: train it with clearer train {run.path}, or export "
+                "those that a training would start from by --untrained"
+            )
+        network, info = load_network(run.weights)
+        return network, info, hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    if run.weights.exists():
+        raise InputError(f"{run.path} has been trained: leave out --untrained")
+    architecture, made_by = run.read_architecture(), run.settings()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(made_by.seed)
+        network = RestorationNet(architecture).eval()
+    task = made_by.task
+    return network, {"task": task_to_dict(task), "protocol": task.protocol}, None
+
+
+def _artefacts(
+    network: RestorationNet, info: dict[str, Any], settings: ExportSettings
+) -> Iterator[Artefact]:
+    """Each is made when its turn comes, so that what is done is checked and written first."""
+    is_trained = not settings.is_untrained
+    metadata = model_metadata(network.architecture, info, is_trained=is_trained)
+    model = to_onnx(network, metadata, opset=settings.opset)
+    yield from onnx_artefacts(model, "", "fp32", settings.ios, settings.shapes)
+    if settings.fp16:
+        half = to_onnx(halve_body(network), {**metadata, "precision": "fp16"}, opset=settings.opset)
+        yield from onnx_artefacts(half, "fp16", "fp16", settings.ios, settings.shapes)
+    if settings.torch_program:
+        program = to_torch_program(network, metadata)
+        yield Artefact(
+            files={file_name(ending="pt2"): program}, precision="fp32", load=program_restorer
+        )
+
+
+def _params(network: RestorationNet) -> float:
+    return cost_table(network.architecture.space, "params").cost(network.architecture)
+
+
+def _check_budgets(run: Run, network: RestorationNet, artefact: Artefact) -> list[dict[str, Any]]:
+    """What the fp32 file takes of each budget that a file has a part in.
+
+    What time and arithmetic the architecture takes was measured when it was chosen.
+    """
+    sizes = {"mb": artefact.num_bytes / 1e6, "params": _params(network)}
+    of_file = [budget for budget in run.settings().budgets if budget.metric in sizes]
     for budget in of_file:
         if sizes[budget.metric] > budget.limit:
             raise ClearerError(
                 f"the file has {budget.text(sizes[budget.metric])}, over {budget.option} "
                 f"{budget.limit:g}: no file was written; search again with the same budget"
             )
-    report = {
-        "schema_version": _SCHEMA_VERSION,
-        "clearer": __version__,
-        "architecture": architecture.text,
-        "files": [
-            {
-                "file": run.onnx.name,
-                "precision": "fp32",
-                "opset": OPSET,
-                "bytes": len(model),
-                "sha256": hashlib.sha256(model).hexdigest(),
-                "parity_limit": PARITY_LIMIT,
-                "parity": parity,
-            }
-        ],
-        "params": sizes["params"],
-        "budgets": budgets,
+    return [{"metric": b.metric, "limit": b.limit, "measured": sizes[b.metric]} for b in of_file]
+
+
+def _write(
+    run: Run, artefact: Artefact, check: Check, settings: ExportSettings, report: dict[str, Any]
+) -> None:
+    """Put the files in place, or aside where they failed, and note it in ``export.json``."""
+    has_passed = check.failure is None
+    names = {name: name if has_passed else _failed_name(name) for name in artefact.files}
+    if has_passed or settings.keeps_failed:
+        for name, data in artefact.files.items():
+            write_atomic(run.path / names[name], data)
+    if has_passed:
+        report["outdated"] = [name for name in report["outdated"] if name != artefact.name]
+    row = {
+        "file": artefact.name,
+        "kept_as": names[artefact.name] if not has_passed and settings.keeps_failed else None,
+        "precision": artefact.precision,
+        "io": artefact.io,
+        "shape": None if artefact.shape is None else list(artefact.shape),
+        "bytes": artefact.num_bytes,
+        "sha256": {name: _sha256(data) for name, data in artefact.files.items()},
+        "check": check.to_dict(),
     }
-    write_atomic(run.onnx, model)
+    others = [other for other in report["files"] if other["file"] != artefact.name]
+    report["files"] = [*others, row]
     write_json(run.export_report, report)
-    return report
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _failed_name(name: str) -> str:
+    """``model.fp16.onnx`` becomes ``model.fp16.failed.onnx``."""
+    path = Path(name)
+    return f"{path.stem}.failed{path.suffix}"
+
+
+def _earlier_files(run: Run, weights: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows of an earlier export that still hold, and names of files of other weights."""
+    try:
+        earlier = read_json(run.export_report)
+        if earlier["schema_version"] != _SCHEMA_VERSION:
+            return [], []
+        rows = [row for row in earlier["files"] if row["check"]["passed"] and _is_there(run, row)]
+        is_same = earlier["weights_sha256"] == weights
+    except (InputError, KeyError, TypeError):  # none, or damaged: this export writes a new one
+        return [], []
+    return (rows, []) if is_same else ([], [row["file"] for row in rows])
+
+
+def _is_there(run: Run, row: dict[str, Any]) -> bool:
+    paths = {run.path / name: digest for name, digest in row["sha256"].items()}
+    return all(p.is_file() and _sha256(p.read_bytes()) == h for p, h in paths.items())

@@ -1,23 +1,62 @@
-"""What an exported file says about itself."""
+"""What an exported file says about itself: written here, and read here."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import onnx
 
 from clearer import __version__
+from clearer.datasets import DATA_SETS
+from clearer.errors import InputError
+from clearer.images import Color
 from clearer.space import Architecture
+from clearer.tasks import TASKS, Task, make_task, task_to_dict
 
-__all__ = ["model_metadata"]
+__all__ = [
+    "Io",
+    "ModelInfo",
+    "Precision",
+    "model_info",
+    "model_metadata",
+    "read_model_info",
+    "update_metadata",
+]
+
+Precision = Literal["fp32", "fp16", "int8"]
+"""Of the arithmetic in the body of a network."""
+Io = Literal["tensor", "image"]
+"""float32 ``(N, C, H, W)`` in [0, 1], or uint8 ``(N, H, W, C)``."""
+
+_GENERATOR: Final = "clearer "
+_FIGURES: Final = ("val_psnr_db", "val_ssim")
+_UNTRAINED: Final = "as initialised, never trained"
+# Files come from anywhere. A network of the widest space has 0.3 GB; ours have some 20 entries.
+_MAX_FILE_BYTES: Final = 2**30
+_MAX_ENTRIES: Final = 256
+_MAX_TEXT: Final = 10_000
 
 
-def model_metadata(architecture: Architecture, info: dict[str, Any]) -> dict[str, str]:
-    """Key and value strings for an ONNX file.
+def model_metadata(
+    architecture: Architecture,
+    info: Mapping[str, Any],
+    *,
+    precision: Precision = "fp32",
+    is_trained: bool = True,
+) -> dict[str, str]:
+    """Key and value strings for a file that takes and gives tensors.
 
     Args:
         architecture: Of the network in the file.
-        info: What :func:`clearer.network.load_network` returned beside the network; empty for a
-            network that has not been trained.
+        info: What :func:`clearer.network.load_network` returned beside the network: task,
+            protocol, data and figures. What is missing is ``none`` in the file.
+        precision: Of the body.
+        is_trained: Whether the weights have been trained.
     """
     space = architecture.space
     options = dict(info.get("task", {}))
@@ -27,15 +66,233 @@ def model_metadata(architecture: Architecture, info: dict[str, Any]) -> dict[str
         "task_options": json.dumps(options, sort_keys=True),
         "channels": str(space.channels),
         "color_order": "gray" if space.channels == 1 else "RGB",
+        "io": "tensor",
         "layout": "NCHW",
         "range": "0..1, output not clipped",
+        "precision": precision,
+        "multiple": str(space.multiple),
         "sizes": f"any; padded inside to a multiple of {space.multiple}",
         "architecture": architecture.to_json(),
+        "weights": "trained" if is_trained else _UNTRAINED,
         "training_data": data,
         "protocol": str(info.get("protocol", "none")),
         "selection": str(info.get("selection", "none")),
         "val_psnr_db": f"{info['val_psnr_db']:.3f}" if "val_psnr_db" in info else "none",
         "val_ssim": f"{info['val_ssim']:.4f}" if "val_ssim" in info else "none",
-        "generator": f"clearer {__version__}",
-        "licence": f"code MIT; weights under the terms of the training data: {data}",
+        "generator": f"{_GENERATOR}{__version__}",
+        "licence": f"code MIT; weights under the terms of the training data: {_terms(data)}",
     }
+
+
+def _terms(data: str) -> str:
+    """Those of a set that is known by name; of other pictures, only their owner knows them."""
+    known = DATA_SETS.get(data)
+    return data if known is None else f"{data}, {known.terms}"
+
+
+def update_metadata(model: onnx.ModelProto, changes: Mapping[str, str]) -> None:
+    """Replace entries of a file's metadata, or add them."""
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**entries, **changes})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelInfo:
+    """What is known of a model file; None where neither its metadata nor its input says it."""
+
+    channels: int | None
+    io: Io | None
+    shape: tuple[int | None, int | None, int | None] = (None, None, None)
+    """(batch, height, width) that it takes; None where any will do."""
+    task: Task | None = None
+    precision: Precision | None = None
+    architecture: Architecture | None = None
+    multiple: int | None = None
+    """Sides are padded to a multiple of it inside."""
+    is_trained: bool | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Of the validation that selected the weights: ``val_psnr_db``, ``val_ssim``."""
+    selection: str | None = None
+    """How many pictures validated."""
+    data: str | None = None
+    """Pictures that it was trained on."""
+    licence: str | None = None
+    version: str | None = None
+    """Of clearer that wrote the file; None for a file of another program."""
+
+    @property
+    def color(self) -> Color:
+        """RGB where there are three channels."""
+        return "rgb" if self.channels == 3 else "gray"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "version": self.version,
+            "task": None if self.task is None else task_to_dict(self.task),
+            "protocol": None if self.task is None else self.task.protocol,
+            "channels": self.channels,
+            "color": self.color,
+            "io": self.io,
+            "shape": list(self.shape),
+            "precision": self.precision,
+            "architecture": None if self.architecture is None else self.architecture.to_dict(),
+            "multiple": self.multiple,
+            "is_trained": self.is_trained,
+            "figures": dict(self.figures),
+            "selection": self.selection,
+            "data": self.data,
+            "licence": self.licence,
+        }
+
+
+Side = int | str | None
+
+
+def model_info(
+    metadata: Mapping[str, str], *, input_type: str = "", input_shape: Sequence[Side] = ()
+) -> ModelInfo:
+    """Read the metadata of a file of any origin.
+
+    Args:
+        metadata: Such as ONNX Runtime's ``custom_metadata_map``.
+        input_type: As ONNX Runtime writes it: ``tensor(float)``, ``tensor(uint8)``. What the
+            graph says of its input holds over the metadata.
+        input_shape: Of the input; what is no whole number is free.
+
+    Raises:
+        InputError: If the metadata are of clearer and damaged, or too large.
+    """
+    io = _io_of(input_type, input_shape)
+    sides = [side if isinstance(side, int) and side > 0 else None for side in input_shape]
+    channels: int | None = None
+    shape: tuple[int | None, int | None, int | None] = (None, None, None)
+    if len(sides) == 4:
+        batch, height, width, channels = (
+            sides if io == "image" else (sides[0], sides[2], sides[3], sides[1])
+        )
+        shape = (batch, height, width)
+    if len(metadata) > _MAX_ENTRIES:
+        raise InputError(f"{len(metadata)} entries of metadata, more than {_MAX_ENTRIES}")
+    if not metadata.get("generator", "").startswith(_GENERATOR):
+        return ModelInfo(channels=channels, io=io, shape=shape)
+    for key, text in metadata.items():
+        if len(text) > _MAX_TEXT:
+            raise InputError(f"{key[:40]!r} of the metadata is longer than {_MAX_TEXT} characters")
+    weights = metadata.get("weights")
+    said_channels, said_io = _whole(metadata, "channels"), _one_of(metadata, "io", get_args(Io))
+    return ModelInfo(
+        channels=channels or said_channels,
+        io=io or said_io,
+        shape=shape,
+        task=_task(metadata),
+        precision=_one_of(metadata, "precision", get_args(Precision)),
+        architecture=_architecture(metadata),
+        multiple=_whole(metadata, "multiple"),
+        is_trained=None if weights is None else weights != _UNTRAINED,
+        figures=_figures(metadata),
+        selection=_text(metadata, "selection"),
+        data=_text(metadata, "training_data"),
+        licence=_text(metadata, "licence"),
+        version=metadata["generator"].removeprefix(_GENERATOR),
+    )
+
+
+def read_model_info(path: Path) -> ModelInfo:
+    """What an ONNX file says; it is parsed, and nothing of it is run.
+
+    Raises:
+        InputError: If there is no such file, it is no ONNX network, or what it says is damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file: give an ONNX model")
+    size = path.stat().st_size
+    if size > _MAX_FILE_BYTES:
+        raise InputError(f"{path} has {size / 1e6:,.0f} MB, too much for a network to be read")
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except OSError:
+        raise
+    except Exception as error:  # protobuf has a type for this that depends on its implementation
+        raise InputError(f"{path} is not an ONNX file, or it is damaged") from error
+    stored = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in stored]
+    # Protobuf reads some files of other kinds as an empty message.
+    if not (model.ir_version and model.graph.node and inputs):
+        raise InputError(f"{path} is not an ONNX file, or it holds no network")
+    tensor = inputs[0].type.tensor_type
+    sides = [d.dim_value or d.dim_param for d in tensor.shape.dim] if len(inputs) == 1 else []
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    try:
+        return model_info(metadata, input_type=_TYPES.get(tensor.elem_type, ""), input_shape=sides)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+_TYPES: Final = {
+    onnx.TensorProto.FLOAT: "tensor(float)",
+    onnx.TensorProto.FLOAT16: "tensor(float16)",
+    onnx.TensorProto.UINT8: "tensor(uint8)",
+}
+
+
+def _io_of(input_type: str, input_shape: Sequence[Side]) -> Io | None:
+    if len(input_shape) != 4:
+        return None
+    if input_type == "tensor(uint8)":
+        return "image"
+    return "tensor" if input_type in ("tensor(float)", "tensor(float16)") else None
+
+
+def _text(metadata: Mapping[str, str], key: str) -> str | None:
+    text = metadata.get(key, "none")
+    return None if text == "none" else text
+
+
+def _whole(metadata: Mapping[str, str], key: str) -> int | None:
+    text = _text(metadata, key)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 6):
+        raise InputError(f"{key} of the metadata is not a whole number: {text[:40]!r}")
+    return int(text)
+
+
+def _one_of(metadata: Mapping[str, str], key: str, words: tuple[Any, ...]) -> Any:
+    text = _text(metadata, key)
+    if text is not None and text not in words:
+        raise InputError(f"{key} of the metadata is none of {', '.join(words)}: {text[:40]!r}")
+    return text
+
+
+def _figures(metadata: Mapping[str, str]) -> dict[str, float]:
+    figures = {}
+    for key in _FIGURES:
+        text = _text(metadata, key)
+        if text is None:
+            continue
+        try:
+            figures[key] = float(text)
+        except ValueError as error:
+            raise InputError(f"{key} of the metadata is not a number: {text[:40]!r}") from error
+        if not math.isfinite(figures[key]):
+            raise InputError(f"{key} of the metadata is not a finite number")
+    return figures
+
+
+def _task(metadata: Mapping[str, str]) -> Task | None:
+    name = _text(metadata, "task")
+    if name is None:
+        return None
+    if name not in TASKS:
+        raise InputError(f"unknown task {name[:40]!r}: the file may need a newer clearer")
+    try:
+        options = json.loads(metadata.get("task_options", "{}"))
+        return make_task(name, {str(key): str(value) for key, value in options.items()})
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise InputError(f"options of task {name} that cannot be read: {error}") from error
+
+
+def _architecture(metadata: Mapping[str, str]) -> Architecture | None:
+    text = _text(metadata, "architecture")
+    return None if text is None else Architecture.from_json(text)

@@ -3,20 +3,110 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated, Final, Literal
 
-from clearer import console
+import typer
+
+from clearer import console, tables
 from clearer.commands.options import AsJson, Debug, RunArgument
+from clearer.errors import InputError
+
+_MAX_SHAPES: Final = 16
+# The check runs torch on it, which takes some gigabytes for one picture of 4K.
+_MAX_PIXELS: Final = 2**23
 
 
-def export(run_path: RunArgument = None, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Write the trained network as ONNX, checked against torch."""
-    from clearer.export.export import export_run
+def export(
+    run_path: RunArgument = None,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="Add model.fp16.onnx: half the size, computes in fp16.")
+    ] = False,
+    io: Annotated[
+        Literal["tensor", "image"],
+        typer.Option(
+            help="image: beside each ONNX file one for 8-bit pictures, N x H x W x C in and out."
+        ),
+    ] = "tensor",
+    shapes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NxHxW,...", help="Beside each ONNX file one for each fixed size: 1x256x256."
+        ),
+    ] = None,
+    torch_program: Annotated[
+        bool, typer.Option("--torch", help="Add model.pt2, which torch alone loads and runs.")
+    ] = False,
+    opset: Annotated[
+        int | None, typer.Option(help="ONNX operator set; default: 20, which most runtimes know.")
+    ] = None,
+    untrained: Annotated[
+        bool, typer.Option("--untrained", help="Export a network that was never trained.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Keep files that fail the check, named *.failed.*.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the trained network as ONNX and more, each file checked against torch."""
+    fixed = parse_shapes(shapes) if shapes is not None else ()
+    from clearer.export.export import ExportFailed, ExportSettings, export_run
+    from clearer.export.to_onnx import OPSET
     from clearer.run import Run
 
+    settings = ExportSettings(
+        fp16=fp16,
+        with_images=io == "image",
+        shapes=fixed,
+        torch_program=torch_program,
+        opset=OPSET if opset is None else opset,
+        is_untrained=untrained,
+        keeps_failed=force,
+    )
     run = Run.open(run_path)
-    with console.status("exporting and comparing with torch"):
-        report = export_run(run)
+    if untrained:
+        console.say("warning: these weights have never been trained; the files say so")
+    failure = None
+    with console.status("exporting and comparing with torch") as shown:
+        try:
+            report = export_run(
+                run, settings, lambda name: shown.update(f"comparing {name} with torch")
+            )
+        except ExportFailed as error:
+            report, failure = error.report, error
     if as_json:
         print(json.dumps(report, indent=2))
-        return
-    console.print_export(run, report)
+    else:
+        tables.print_export(run.path, report)
+    if report["outdated"]:
+        names = ", ".join(report["outdated"])
+        console.say(f"warning: of earlier weights, export them again or delete them: {names}")
+    if failure is not None:
+        raise failure
+
+
+def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:
+    """Batch, height and width of each of ``1x256x256,4x128x128``.
+
+    Raises:
+        InputError: If the text is not that, or a size is absurd.
+    """
+    words = text.lower().split(",")
+    if len(words) > _MAX_SHAPES:
+        raise InputError(f"--shapes takes at most {_MAX_SHAPES} sizes, not {len(words)}")
+    shapes = []
+    for word in words:
+        sides = word.strip().split("x")
+        if len(sides) != 3 or not all(s.isascii() and s.isdecimal() and len(s) < 9 for s in sides):
+            raise InputError(
+                f"--shapes {word[:40]!r} is not BATCHxHEIGHTxWIDTH, like 1x256x256; put commas "
+                "between several"
+            )
+        batch, height, width = map(int, sides)
+        if not 0 < batch * height * width <= _MAX_PIXELS:
+            raise InputError(
+                f"--shapes {word[:40]}: each side must be above 0, and all pixels together at most "
+                f"{_MAX_PIXELS} (a picture of 4K)"
+            )
+        shapes.append((batch, height, width))
+    return tuple(dict.fromkeys(shapes))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clearer import console
-from clearer.commands.options import AsJson, Debug, RunArgument
+from clearer import console, tables
+from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def show(
-    run_path: RunArgument = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN or MODEL]",
+            help="Run folder, or ONNX file of any origin; default: the newest run in runs/.",
+        ),
+    ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="All that its search offers, from dear to cheap.")
     ] = False,
@@ -38,11 +44,16 @@ def show(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show the architecture of a run, and what else its search offers."""
+    """Show the architecture of a run, and what else its search offers; or what a file says."""
+    if path is not None and (path.is_file() or path.suffix == ".onnx"):
+        if front or quality or cost is not None:
+            raise InputError("--front, --quality and --cost are for runs: leave them out")
+        _show_file(path, as_json)
+        return
     from clearer.files import read_json
     from clearer.run import Run
 
-    run = Run.open(run_path)
+    run = Run.open(path)
     architecture = run.read_architecture()
     if not front:
         if quality or cost is not None:
@@ -78,6 +89,17 @@ def show(
         return
     console.print_front(rows, table.unit, architecture.text)
     print(f"written: {picture}; freeze another: clearer search --from {run.path} --budget-...")
+
+
+def _show_file(path: Path, as_json: bool) -> None:
+    from clearer.export.metadata import read_model_info
+
+    info = read_model_info(path)
+    row = {"file": str(path), "bytes": path.stat().st_size, **info.to_dict()}
+    if as_json:
+        print(json.dumps(row, indent=2))
+    else:
+        tables.print_model_info(row)
 
 
 def _table(

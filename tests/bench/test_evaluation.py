@@ -20,10 +20,9 @@ from clearer.bench.evaluation import (
 )
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
-from clearer.evaluate import evaluate, evaluation_pairs
+from clearer.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
 from clearer.files import read_json
 from clearer.tasks import Denoise, make_task
-from clearer.train import VALIDATION_SEED
 
 Array = NDArray[np.float32]
 MakeImages = Callable[..., Path]

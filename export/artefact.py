@@ -1,0 +1,113 @@
+"""One thing that an export makes: its files, what they are, and how they are run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clearer.errors import require
+from clearer.export.fixed_sizes import with_fixed_sizes
+from clearer.export.image_io import with_image_io
+from clearer.export.metadata import Io, Precision
+
+__all__ = [
+    "Artefact",
+    "Shape",
+    "file_name",
+    "onnx_artefacts",
+    "onnx_restorer",
+    "program_restorer",
+]
+
+Shape = tuple[int, int, int]
+"""(batch, height, width)."""
+Restore = Callable[[NDArray[Any]], NDArray[Any]]
+"""Takes and gives what the artefact does: see :data:`Io`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artefact:
+    """An export that has not been checked yet."""
+
+    files: Mapping[str, bytes]
+    """Content by file name; the first is the one that users name."""
+    precision: Precision
+    load: Callable[[Mapping[str, bytes]], Restore]
+    """Makes of :attr:`files` what restores, in the runtime that the check is done with."""
+    io: Io = "tensor"
+    shape: Shape | None = None
+    """The only shape that it takes; None: any."""
+
+    @property
+    def name(self) -> str:
+        """The file that users name."""
+        return next(iter(self.files))
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all files together."""
+        return sum(map(len, self.files.values()))
+
+
+def file_name(*labels: str, ending: str = "onnx") -> str:
+    """``model``, what tells the file from others, and the ending, with dots between."""
+    return ".".join(["model", *filter(None, labels), ending])
+
+
+def onnx_artefacts(
+    model: bytes, label: str, precision: Precision, ios: Sequence[Io], shapes: Sequence[Shape]
+) -> Iterator[Artefact]:
+    """An ONNX file for any size, and those that are asked for beside it.
+
+    Args:
+        model: Takes and gives float32 ``(n, C, h, w)``.
+        label: In the file names, such as ``fp16``; empty for the plain file.
+        precision: Of its body.
+        ios: What the files take.
+        shapes: Fixed sizes, each of which gets files of its own.
+    """
+    for shape in (None, *shapes):
+        fixed = model if shape is None else with_fixed_sizes(model, shape)
+        size = "" if shape is None else "x".join(map(str, shape))
+        for kind in ios:
+            is_image = kind == "image"
+            name = file_name(label, "image" if is_image else "", size)
+            yield Artefact(
+                files={name: with_image_io(fixed) if is_image else fixed},
+                precision=precision,
+                load=onnx_restorer,
+                io=kind,
+                shape=shape,
+            )
+
+
+def onnx_restorer(files: Mapping[str, bytes]) -> Restore:
+    """The first file in ONNX Runtime on the CPU.
+
+    Raises:
+        ClearerError: If ONNX Runtime is missing.
+    """
+    ort = require("onnxruntime", extra="cpu")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    model = next(iter(files.values()))
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0]
+
+
+def program_restorer(files: Mapping[str, bytes]) -> Restore:
+    """The first file as a ``torch.export`` program, on the CPU."""
+    program = torch.export.load(io.BytesIO(next(iter(files.values())))).module()
+
+    def restore(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return program(torch.from_numpy(batch)).numpy()  # type: ignore[no-any-return]
+
+    return restore
