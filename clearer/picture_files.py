@@ -72,8 +72,10 @@ def read_picture(path: Path) -> StoredPicture:
     try:
         with path.open("rb") as file:
             is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-        tiff = _deep_tiff(path) if is_tiff else None
-        return tiff or _read_by_pillow(path)
+        with warnings.catch_warnings():
+            # Of damaged EXIF data and the like: notes say it where it matters.
+            warnings.simplefilter("ignore")
+            return (_deep_tiff(path) if is_tiff else None) or _read_by_pillow(path)
     except (ClearerError, MemoryError):
         raise
     except Exception as error:  # decoders raise many types for damaged files
@@ -221,13 +223,11 @@ def _read_exif(load: Callable[[], Image.Exif], notes: list[str]) -> tuple[bytes 
     """EXIF data without what concerns the layout of pixels, and the orientation."""
     orientation = 1
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            exif = load()
-            orientation = exif.get(_ORIENTATION, 1)
-            for tag in _LAYOUT_TAGS & set(exif):
-                del exif[tag]
-            data = exif.tobytes()[len(EXIF_PREFIX) :] if len(exif) else None
+        exif = load()
+        orientation = exif.get(_ORIENTATION, 1)
+        for tag in _LAYOUT_TAGS & set(exif):
+            del exif[tag]
+        data = exif.tobytes()[len(EXIF_PREFIX) :] if len(exif) else None
     except Exception:  # damaged data raise many types, and are no reason to leave a picture out
         notes.append("damaged EXIF data were left out")
         data = None
