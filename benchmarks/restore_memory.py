@@ -2,9 +2,9 @@
 
     python benchmarks/restore_memory.py kodak24/kodim03.png runs/<time> runs/<time>/model.onnx
 
-The picture is enlarged to 6000x4000, Gaussian noise of sigma 25 is added and it is rounded to 8 bits;
-once gray and once in colour. Prints a JSON object a line: the largest resident memory of the process
-and its wall time, with the load of the machine before and after.
+The picture is enlarged to 6000x4000, Gaussian noise of sigma 25 is added and it is rounded to 8
+bits; once gray and once in colour. Prints a JSON object a line: the largest resident memory of the
+process and its wall time, with the load of the machine before and after.
 """
 
 from __future__ import annotations
@@ -76,12 +76,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
-        folder.mkdir(exist_ok=True)
+        out = folder / "restored"
+        out.mkdir(parents=True, exist_ok=True)
         for name, mode in (("gray", "L"), ("colour", "RGB")):
             picture = folder / f"{name}.png"
             make_picture(arguments.source, mode, picture)
             for model in arguments.models:
-                print(json.dumps(measure(picture, model, folder, arguments.threads)), flush=True)
+                print(json.dumps(measure(picture, model, out, arguments.threads)), flush=True)
 
 
 if __name__ == "__main__":
