@@ -33,7 +33,7 @@ FOREIGN_OVERLAP: Final = 64
 _FOREIGN_SIDE: Final = 512
 # Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
 _FOREIGN_MULTIPLE: Final = 64
-# Of what a network computes on a tile, under ONNX Runtime and torch alike (benchmarks/restore.py);
+# Of what a network computes on a tile, under ONNX Runtime and torch alike (benchmarks/restore_memory.py);
 # beside it a process holds the libraries, about 350 MB, and the picture twice.
 _TILE_BYTES: Final = 400e6
 _BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
@@ -45,7 +45,7 @@ def default_plan(
     """How pictures are cut where nobody says it.
 
     The overlap is half the receptive field: what lies farther away hardly counts, and with it a
-    trained network stays within 0.01 of 1/255 of what it makes of the whole picture
+    trained network stays within a tenth of 1/255 of what it makes of the whole picture
     (``benchmarks/seams.py``). An overlap of the receptive field gives exactly that.
 
     Args:
