@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_too_small_an_overlap_or_a_shifted_grid_shows() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_level_survives_an_identity(dtype: type[np.uint8] | type[np.uint16]) -> None:
-    levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(16, -1, 1)
+    levels: Any = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(16, -1, 1)
     seen: list[tuple[int, int]] = []
     plan = TilePlan(side=300, overlap=Reach(3, 5), multiple=8)
     same = restore_tiles(lambda x: x, levels, plan, lambda done, total: seen.append((done, total)))
