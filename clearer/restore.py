@@ -33,7 +33,7 @@ FOREIGN_OVERLAP: Final = 64
 _FOREIGN_SIDE: Final = 512
 # Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
 _FOREIGN_MULTIPLE: Final = 64
-# What a network computes on a tile, under ONNX Runtime (torch takes less). Beside it a process holds
+# What a network computes on a tile under ONNX Runtime (torch takes less). Beside it a process has
 # the libraries, about 350 MB, and the picture twice: benchmarks/restore_memory.py.
 _TILE_BYTES: Final = 400e6
 _BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
