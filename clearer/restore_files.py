@@ -78,7 +78,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> list[Job]
 def _below(folder: Path, out: Path) -> list[tuple[Path, Path]]:
     """Pictures of a folder and of its sub-folders, and their names in it."""
     pairs = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_refuse_folder):
         here = Path(place)
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and not _is_same(here / name, out)
@@ -87,6 +87,10 @@ def _below(folder: Path, out: Path) -> list[tuple[Path, Path]]:
             if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
                 pairs.append((here / name, (here / name).relative_to(folder)))
     return pairs
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _is_same(one: Path, other: Path) -> bool:

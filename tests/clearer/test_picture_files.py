@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from clearer import png_chunks
 from clearer.errors import InputError
+from clearer.images import read_image
 from clearer.picture_encoding import Kind, encode_picture, kind_of, name_as
 from clearer.picture_files import EXIF_PREFIX, Pixels, StoredPicture, read_picture
 
@@ -174,6 +175,17 @@ def test_meaning_of_colours_of_a_png_is_kept(tmp_path: Path) -> None:
     data, _ = encode_picture(read_picture(path), "png")
     with Image.open(io.BytesIO(data)) as again:
         assert again.info["gamma"] == 0.45455
+
+
+def test_previews_in_a_camera_file_are_no_pages(tmp_path: Path) -> None:
+    path = tmp_path / "camera.jpg"
+    pixels = random_pixels(32, 48, 3)
+    preview = Image.fromarray(pixels[::4, ::4])
+    Image.fromarray(pixels).save(path, "MPO", save_all=True, append_images=[preview])
+    picture = read_picture(path)
+    assert picture.pixels.shape == (32, 48, 3)
+    assert picture.notes == ("previews inside the file were left out",)
+    assert read_image(path, "rgb").shape == (32, 48, 3)
 
 
 def test_damaged_exif_is_left_out(tmp_path: Path) -> None:
