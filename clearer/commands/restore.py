@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def restore(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURES...", help="Pictures, or folders of them.")
+        list[Path], typer.Argument(metavar="PICTURES", help="Pictures, or folders of them.")
     ],
     model: Annotated[
         Path | None,
