@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from clearer import __version__, console
-from clearer.commands import bench, data, evaluate, export, profile, search, show, tasks, train
+from clearer.commands import (
+    bench,
+    data,
+    evaluate,
+    export,
+    profile,
+    restore,
+    search,
+    show,
+    tasks,
+    train,
+)
 from clearer.errors import OtherProcessFailed, explain
 
 __all__ = ["app", "main"]
@@ -108,6 +119,12 @@ _add(
     "clearer eval model.onnx --data bsd68 --protocol paper --sigma 50",
     "clearer eval nlm --data photos --task denoise --sigma 25",
     name="eval",
+)
+_add(
+    restore.restore,
+    "clearer restore photo.jpg",
+    "clearer restore scans --out clean --format png",
+    "clearer restore scan16.tif --model runs/20261123-195507/model.onnx --backend openvino",
 )
 _add(
     profile.profile,

@@ -94,6 +94,7 @@ class OnnxRunner:
             raise InputError(
                 f"{path} is not image to image: it needs one float32 N x C x H x W input"
             )
+        self.shape: list[int | str | None] = shape
         self.channels = shape[1] if isinstance(shape[1], int) else 1
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         if channels is not None and shape[1] != channels and isinstance(shape[1], int):

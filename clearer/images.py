@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 
 from clearer.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "Color", "ImageSet", "list_images", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "open_image", "read_image"]
 
 Color = Literal["gray", "rgb"]
 
@@ -24,7 +25,7 @@ IMAGE_SUFFIXES: Final = frozenset(
 
 # ITU-R BT.601 luma with all digits of MATLAB's rgb2gray, which made the usual gray test sets: with
 # fewer digits a few pixels differ from them.
-_LUMA: Final = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
+LUMA: Final = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +81,9 @@ def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
     Raises:
         InputError: If the file cannot be decoded, or is gray where RGB is asked for.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                if getattr(file, "n_frames", 1) > 1:
-                    raise InputError(f"{path} is animated, or has several pages: keep one picture")
-                file.load()
-                pixels = _to_8_bit(ImageOps.exif_transpose(file))
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        limit = f"{(Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels"
-        raise InputError(f"{path} has more than {limit}: cut it into pieces") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        reason = "it is empty" if path.stat().st_size == 0 else str(error)
-        raise InputError(f"{path} cannot be read as an image ({reason}): remove it") from error
+    with open_image(path, Image.MAX_IMAGE_PIXELS or 0) as file:
+        file.load()
+        pixels = _to_8_bit(ImageOps.exif_transpose(file))
     is_gray = pixels.ndim == 2
     if color == "gray":
         return pixels[..., None] if is_gray else _luma(pixels)[..., None]
@@ -102,6 +92,37 @@ def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
             f"{path} is gray, and RGB images are needed: remove it or use --color gray"
         )
     return pixels
+
+
+@contextlib.contextmanager
+def open_image(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """Open one picture, and say by name what goes wrong while it is decoded.
+
+    The previews that cameras add to a JPEG (its format is then MPO) are no further pages.
+
+    Args:
+        path: The file.
+        max_pixels: More are refused before anything is decoded.
+
+    Raises:
+        InputError: If the file cannot be decoded, or has several pages or too many pixels.
+    """
+    too_large = f"{path} has more than {max_pixels / 1e6:.0f} megapixels: cut it into pieces"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as file:
+                if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
+                    raise InputError(f"{path} is animated, or has several pages: keep one picture")
+                if file.width * file.height > max_pixels:
+                    raise InputError(too_large)
+                yield file
+    except Image.DecompressionBombError as error:
+        raise InputError(too_large) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        is_empty = path.is_file() and path.stat().st_size == 0
+        reason = "it is empty" if is_empty else str(error)
+        raise InputError(f"{path} cannot be read as an image ({reason}): remove it") from error
 
 
 def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
@@ -114,5 +135,5 @@ def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
 
 
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    luma: NDArray[np.uint8] = np.rint(rgb @ _LUMA).astype(np.uint8)
+    luma: NDArray[np.uint8] = np.rint(rgb @ LUMA).astype(np.uint8)
     return luma

@@ -1,0 +1,148 @@
+"""``clearer restore``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from clearer import console
+from clearer.commands.options import AsJson, Debug
+from clearer.errors import ClearerError, Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clearer.restore_files import Job, Method
+
+
+def restore(
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="PICTURES", help="Pictures, or folders of them.")
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Run folder, .safetensors or .onnx file; default: the newest run."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(
+        "restored"
+    ),
+    kind: Annotated[
+        Literal["png", "jpeg", "tiff", "webp"] | None,
+        typer.Option("--format", help="Of the results; default: as the input, BMP and PPM as PNG."),
+    ] = None,
+    color: Annotated[
+        Literal["per-channel", "luma"],
+        typer.Option(help="What a gray network restores of a colour picture."),
+    ] = "per-channel",
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of the tiles, in pixels; default: as large as 400 MB allow.", min=1
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels that tiles share on each side; default: half of what the network sees.",
+            min=0,
+        ),
+    ] = None,
+    backend: Annotated[
+        Literal["torch", "onnxruntime", "openvino"] | None,
+        typer.Option(help="Default: torch for runs, ONNX Runtime for ONNX files."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Make results anew that exist already.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Restore pictures of any size: 8 or 16 bits, gray or colour, as they are but for the pixels.
+
+    Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
+    """
+    from clearer.bench.restorers import find_restorer
+    from clearer.restore import default_plan
+    from clearer.restore_files import Method, plan_jobs
+
+    jobs = plan_jobs(pictures, out, kind)
+    with console.status("loading the network"):
+        found = find_restorer(model, backend)
+    plan = default_plan(found.architecture, tile, overlap)
+    method = Method(restore=found.runner, channels=found.channels, color=color, plan=plan)
+    info = found.runner.info
+    console.say(
+        f"{info.name}, {'gray' if found.channels == 1 else 'RGB'}; {info.backend} {info.version}, "
+        f"{info.precision}, {info.threads} threads; {plan.text}"
+        + ("" if found.architecture else " (architecture unknown: see --overlap)")
+    )
+    if found.channels == 1:
+        console.say(_COLOR_NOTES[color])
+    records: list[dict[str, Any]] = []
+    try:
+        _restore_all(jobs, method, overwrite, records, quiet=as_json)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            f"interrupted: {len(records)} of {len(jobs)} pictures are done, and left as they are "
+            "when the same command is given again"
+        ) from error
+    finally:
+        if as_json:
+            print(json.dumps(records, indent=2))
+    counts = {word: sum(r["status"] == word for r in records) for word in _STATUS}
+    if not as_json:
+        print(f"{out}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n))
+    if counts["failed"]:
+        raise ClearerError(f"{counts['failed']} of {len(jobs)} pictures failed")
+
+
+_STATUS = ("restored", "skipped", "failed")
+_COLOR_NOTES = {
+    "per-channel": "colour pictures: each channel by itself, since noise is in all of them "
+    "(--color luma takes a third of the time and leaves the noise of colours)",
+    "luma": "colour pictures: brightness alone, colours as they were",
+}
+
+
+def _restore_all(
+    jobs: Sequence[Job],
+    method: Method,
+    overwrite: bool,
+    records: list[dict[str, Any]],
+    *,
+    quiet: bool,
+) -> None:
+    """Fill ``records``, with bars for pictures and tiles, and a line for each picture."""
+    from clearer.restore_files import restore_files
+
+    with console.progress_bar() as progress:
+        all_ = progress.add_task("pictures", total=len(jobs), note="")
+        tiles = progress.add_task("tiles", total=None, note="")
+
+        def listener(done: int, total: int) -> None:
+            name = console.printable(jobs[len(records)].source.name)
+            progress.update(tiles, completed=done, total=total, note=name)
+            progress.update(all_, completed=len(records) + done / total)
+
+        for record in restore_files(jobs, method, overwrite=overwrite, listener=listener):
+            records.append(record)
+            progress.update(all_, completed=len(records))
+            if record["status"] == "failed":
+                name, reason = record["input"], record["reason"]
+                console.warn(reason if name in reason else f"{name}: {reason}")
+            elif not quiet:
+                console.say(_line(record))
+
+
+def _line(record: dict[str, Any]) -> str:
+    if record["status"] == "skipped":
+        return f"{record['output']}: exists, left as it is (--overwrite makes it anew)"
+    tiles = "" if record["tiles"] == 1 else f", {record['tiles']} tiles"
+    notes = "".join(f"; {note}" for note in record["notes"])
+    return (
+        f"{record['output']}: {record['width']}x{record['height']}, {record['bits']} bits{tiles}, "
+        f"{record['seconds']:.1f} s{notes}"
+    )

@@ -1,0 +1,143 @@
+"""Restoring a whole picture by a network, whatever channels and bits either has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.evaluate import Restorer
+from clearer.images import LUMA
+from clearer.picture_files import StoredPicture
+from clearer.receptive_field import Reach, receptive_field
+from clearer.space import Architecture
+from clearer.tiling import TilePlan, restore_tiles
+
+__all__ = [
+    "FOREIGN_OVERLAP",
+    "ColorMode",
+    "default_plan",
+    "fit_channels",
+    "restore_picture",
+]
+
+Array = NDArray[np.float32]
+ColorMode = Literal["per-channel", "luma"]
+"""How a gray network restores a colour picture."""
+
+FOREIGN_OVERLAP: Final = 64
+"""Pixels of overlap for a network of unknown architecture: 64 layers of 3x3 see as far."""
+_FOREIGN_SIDE: Final = 512
+# Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
+_FOREIGN_MULTIPLE: Final = 64
+# What a network computes on a tile under ONNX Runtime (torch takes less). Beside it a process has
+# the libraries, about 350 MB, and the picture twice: benchmarks/restore_memory.py.
+_TILE_BYTES: Final = 400e6
+_BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
+
+
+def default_plan(
+    architecture: Architecture | None, side: int | None = None, overlap: int | None = None
+) -> TilePlan:
+    """How pictures are cut where nobody says it.
+
+    The overlap is half the receptive field: what lies farther away hardly counts, and with it a
+    trained network stays within a tenth of 1/255 of what it makes of the whole picture
+    (``benchmarks/seams.py``). An overlap of the receptive field gives exactly that.
+
+    Args:
+        architecture: Of the network; None where it is unknown.
+        side: Of the tiles, in pixels; by default as large as some 400 MB allow, or 512 for an
+            unknown architecture.
+        overlap: On each side, in pixels; more than the receptive field is never taken.
+
+    Raises:
+        InputError: If the tiles are too small for the overlap.
+    """
+    if architecture is None:
+        reach = FOREIGN_OVERLAP if overlap is None else overlap
+        margin = Reach(reach, reach)
+        if side is None:
+            side = max(_FOREIGN_SIDE, 2 * _least_side(margin, _FOREIGN_MULTIPLE))
+        return TilePlan(side=side, overlap=margin, multiple=_FOREIGN_MULTIPLE)
+    field = receptive_field(architecture)
+    if overlap is None:
+        margin = Reach(-(-field.before // 2), -(-field.after // 2))
+    else:
+        margin = Reach(min(field.before, overlap), min(field.after, overlap))
+    multiple = architecture.space.multiple
+    if side is None:
+        side = max(_affordable_side(architecture), 2 * _least_side(margin, multiple))
+    return TilePlan(side=side, overlap=margin, multiple=multiple)
+
+
+def _least_side(margin: Reach, multiple: int) -> int:
+    return TilePlan(side=2**31, overlap=margin, multiple=multiple).least_side
+
+
+def _affordable_side(architecture: Architecture) -> int:
+    space = architecture.space
+    bytes_per_pixel = _BYTES_PER_PIXEL_AND_CHANNEL * space.width / space.stem**2
+    return int((_TILE_BYTES / bytes_per_pixel) ** 0.5)
+
+
+def restore_picture(
+    restore: Restorer,
+    picture: StoredPicture,
+    *,
+    channels: int,
+    color: ColorMode = "per-channel",
+    plan: TilePlan,
+    listener: Callable[[int, int], None] = lambda done, total: None,
+) -> StoredPicture:
+    """Restore the pixels of a picture; its transparency and all else stay as they are.
+
+    Args:
+        restore: Maps ``(1, channels, h, w)``, range [0, 1], to the same shape.
+        picture: Gray or RGB, 8 or 16 bits.
+        channels: 1 or 3: those of the network.
+        color: For a gray network and an RGB picture.
+        plan: How the picture is cut into tiles.
+        listener: Called with (done, total) tiles.
+
+    Raises:
+        ClearerError: If the network gives values that are no numbers.
+    """
+    fitted = fit_channels(restore, channels, picture.pixels.shape[2], color)
+    return replace(picture, pixels=restore_tiles(fitted, picture.pixels, plan, listener))
+
+
+def fit_channels(restore: Restorer, channels: int, num_planes: int, color: ColorMode) -> Restorer:
+    """A restorer of ``(1, num_planes, h, w)`` made of one of ``(1, channels, h, w)``.
+
+    RGB by a gray network: each plane by itself, or the luma alone, whose change is added to all
+    three planes so that colour differences stay. Gray by an RGB network: three equal planes, and
+    the mean of what comes back.
+    """
+    if channels == num_planes:
+        return restore
+    if channels == 3:
+
+        def as_gray(planes: Array) -> Array:
+            mean: Array = restore(np.repeat(planes, 3, axis=1)).mean(axis=1, keepdims=True)
+            return mean
+
+        return as_gray
+    if color == "luma":
+
+        def by_luma(planes: Array) -> Array:
+            luma = np.tensordot(LUMA.astype(np.float32), planes, (0, 1))[:, None]
+            changed: Array = planes + (restore(luma) - luma)
+            return changed
+
+        return by_luma
+
+    def by_planes(planes: Array) -> Array:
+        # One by one: three at once would need three times the memory.
+        parts = [restore(np.ascontiguousarray(planes[:, i : i + 1])) for i in range(num_planes)]
+        return np.concatenate(parts, axis=1)
+
+    return by_planes
