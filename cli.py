@@ -10,7 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from clearer import __version__, console
-from clearer.commands import bench, data, evaluate, export, profile, search, show, tasks, train
+from clearer.commands import (
+    bench,
+    data,
+    doctor,
+    evaluate,
+    export,
+    profile,
+    search,
+    show,
+    tasks,
+    train,
+)
 from clearer.errors import OtherProcessFailed, explain
 
 __all__ = ["app", "main"]
@@ -90,7 +101,13 @@ _add(
     "clearer train --minutes 30 --out runs/half-an-hour",
     "clearer train runs/20261123-195507 --iterations 20000 --out runs/longer",
 )
-_add(export.export, "clearer export", "clearer export runs/20261123-195507 --json")
+_add(
+    export.export,
+    "clearer export",
+    "clearer export runs/20261123-195507 --json",
+    "clearer export --trt --profile 1x64x64,1x512x512,4x1088x1920",
+    "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",
+)
 _add(
     bench.bench,
     "clearer bench",
@@ -127,6 +144,7 @@ _add(
 )
 _add(data.verify, "clearer data verify", "clearer data verify rain800", group=_data)
 _add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
+_add(doctor.doctor, "clearer doctor", "clearer doctor --json")
 _add(show.show, "clearer show", "clearer show --front", "clearer show RUN --front --quality")
 
 
