@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from clearer.bench.runners import RunnerInfo
-from clearer.errors import ClearerError, InputError
+from clearer.errors import InputError
 from clearer.export.engine_device import require_gpu
 from clearer.export.engine_library import FLAVOURS, open_library
 from clearer.export.engine_record import check_runs_here, read_engine
 from clearer.export.engine_session import EngineSession
 
-__all__ = ["EngineRunner", "open_engines"]
+__all__ = ["EngineRunner"]
 
 Array = NDArray[np.float32]
 
@@ -80,19 +80,3 @@ class EngineRunner:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_engines(folder: Path, name: str) -> tuple[list[EngineRunner], list[str]]:
-    """The engines in a folder that run here, and a line on each that does not.
-
-    Args:
-        folder: Of a run.
-        name: For reports.
-    """
-    runners, skipped = [], []
-    for path in sorted(folder.glob("*.engine")):
-        try:
-            runners.append(EngineRunner(name, path))
-        except ClearerError as error:
-            skipped.append(f"{path.name} is left out: {error}")
-    return runners, skipped

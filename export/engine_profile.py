@@ -41,9 +41,9 @@ class EngineProfile:
                 f"--profile {text!r} is not MIN,OPT,MAX, each NxHxW, like {DEFAULT_PROFILE}"
             )
         for batch, height, width in found:
-            if not (0 < batch <= _MAX_BATCH and min(height, width) > 0):
+            if not 0 < batch <= _MAX_BATCH:
                 raise InputError(f"--profile {text!r}: batches must lie in 1..{_MAX_BATCH}")
-            if max(height, width) > _MAX_SIDE:
+            if not 0 < min(height, width) <= max(height, width) <= _MAX_SIDE:
                 raise InputError(f"--profile {text!r}: sides must lie in 1..{_MAX_SIDE}")
         low, opt, high = found
         if any(not a <= b <= c for a, b, c in zip(low, opt, high, strict=True)):
