@@ -6,11 +6,11 @@ DEMO ?= demo
 
 .PHONY: demo test lint clean
 
+# TensorRT-RTX builds engines without a GPU, so the tests do it; where it cannot be installed, they skip.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==$(shell sed -n 's/^torch==//p' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[cpu,openvino,dev]"
-	# Builds engines without a GPU, so that the tests can; few machines have a package of it.
 	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[trt-rtx]"
 	touch $@
 
