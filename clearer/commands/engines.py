@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearer import console
-from clearer.errors import ClearerError
+from clearer.errors import ClearerError, InputError
 
 if TYPE_CHECKING:
     from clearer.export.engine import EngineSettings
@@ -42,8 +42,6 @@ def engine_settings(trt: bool, trt_rtx: bool, profile: str | None) -> list[Engin
     """
     if not (trt or trt_rtx):
         if profile is not None:
-            from clearer.errors import InputError
-
             raise InputError("--profile is for engines: give --trt or --trt-rtx too")
         return []
     from clearer.export.engine import EngineSettings
@@ -56,15 +54,20 @@ def engine_settings(trt: bool, trt_rtx: bool, profile: str | None) -> list[Engin
 
 
 def make_engines(
-    onnx_files: list[Path], wanted: list[EngineSettings]
+    files: list[Path], wanted: list[EngineSettings]
 ) -> tuple[list[dict[str, Any]], ClearerError | None]:
     """Build all that can be built.
+
+    Args:
+        files: What was exported; the ONNX files among it are taken.
+        wanted: From :func:`engine_settings`.
 
     Returns:
         The records of the engines, and the error that kept others from being built.
     """
     from clearer.export.engine import build_engines
 
+    onnx_files = [path for path in files if path.suffix == ".onnx"]
     rows: list[dict[str, Any]] = []
     problems = []
     for settings in wanted:
