@@ -6,10 +6,12 @@ DEMO ?= demo
 
 .PHONY: demo test lint clean
 
+# TensorRT-RTX builds engines without a GPU, so the tests do it; where it cannot be installed, they skip.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==$(shell sed -n 's/^torch==//p' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[cpu,openvino,dev]"
+	-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[trt-rtx]"
 	touch $@
 
 demo: $(VENV)/.installed

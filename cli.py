@@ -13,6 +13,7 @@ from clearer import __version__, console
 from clearer.commands import (
     bench,
     data,
+    doctor,
     evaluate,
     export,
     profile,
@@ -106,6 +107,8 @@ _add(
     "clearer export",
     "clearer export --fp16 --io image",
     "clearer export runs/20261123-195507 --shapes 1x256x256,4x128x128 --torch --json",
+    "clearer export --trt --profile 1x64x64,1x512x512,4x1088x1920",
+    "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",
 )
 _add(
     bench.bench,
@@ -149,6 +152,7 @@ _add(
 )
 _add(data.verify, "clearer data verify", "clearer data verify rain800", group=_data)
 _add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
+_add(doctor.doctor, "clearer doctor", "clearer doctor --json")
 _add(
     show.show,
     "clearer show",

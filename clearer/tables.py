@@ -14,8 +14,10 @@ from clearer.console import printable, say
 
 __all__ = [
     "print_data_sets",
+    "print_engines",
     "print_evaluation",
     "print_export",
+    "print_findings",
     "print_model_info",
     "print_tasks",
 ]
@@ -34,6 +36,20 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
         shown.add_row(row["name"], row["what"], f"{row['files']}", f"{row['mb']}", where)
     Console().print(shown)
     say("get one by clearer data get NAME; --json shows the terms and sources")
+
+
+def print_engines(rows: list[dict[str, Any]]) -> None:
+    """A line per engine."""
+    for row in rows:
+        differences = [check["max_abs"] for check in row["parity"] or []]
+        checked = f"not run here: {row['not_run']}"
+        if differences:
+            checked = f"largest difference to {row['onnx']} {max(differences):.1e}"
+        how = "reused" if row["reused"] else f"built in {row['build_seconds']:g} s"
+        print(
+            f"{row['file']}: {how}, {row['bytes'] / 1e6:.3f} MB, {row['precision']}, "
+            f"{row['profile']}; {checked}"
+        )
 
 
 def print_evaluation(report: dict[str, Any], stays: str) -> None:
@@ -132,4 +148,19 @@ def print_model_info(row: dict[str, Any]) -> None:
     }
     for name, cell in cells.items():
         shown.add_row(name, escape(printable(cell)) if cell else "not said")
+    Console().print(shown)
+
+
+def print_findings(rows: list[dict[str, Any]]) -> None:
+    """Parts of a machine, and what to do about the missing ones."""
+    colors = {"ok": "green", "absent": "yellow", "broken": "bold red"}
+    shown = Table(box=SIMPLE)
+    shown.add_column("part", no_wrap=True)
+    shown.add_column("", no_wrap=True)
+    shown.add_column("found", overflow="fold")
+    shown.add_column("what to do", overflow="fold")
+    for row in rows:
+        state = f"[{colors[row['state']]}]{row['state']}[/]"
+        texts = [escape(printable(row[key])) for key in ("found", "advice")]
+        shown.add_row(escape(row["part"]), state, *texts)
     Console().print(shown)

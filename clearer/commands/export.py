@@ -8,6 +8,13 @@ from typing import Annotated, Final, Literal
 import typer
 
 from clearer import console, tables
+from clearer.commands.engines import (
+    ProfileText,
+    TensorRt,
+    TensorRtRtx,
+    engine_settings,
+    make_engines,
+)
 from clearer.commands.options import AsJson, Debug, RunArgument
 from clearer.errors import InputError
 
@@ -45,10 +52,18 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Keep files that fail the check, named *.failed.*.")
     ] = False,
+    trt: TensorRt = False,
+    trt_rtx: TensorRtRtx = False,
+    profile: ProfileText = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write the trained network as ONNX and more, each file checked against torch."""
+    """Write the trained network as ONNX and more, each file checked against torch.
+
+    Where an engine cannot be built, the ONNX files are written all the same; the command then
+    says what is missing, and exits with 1.
+    """
+    wanted = engine_settings(trt, trt_rtx, profile)
     fixed = parse_shapes(shapes) if shapes is not None else ()
     from clearer.export.export import ExportFailed, ExportSettings, export_run
     from clearer.export.to_onnx import OPSET
@@ -74,15 +89,21 @@ def export(
             )
         except ExportFailed as error:
             report, failure = error.report, error
+    engines, unbuilt = make_engines(
+        [run.path / row["file"] for row in report["files"] if row["check"]["passed"]], wanted
+    )
     if as_json:
-        print(json.dumps(report, indent=2))
+        print(json.dumps({**report, "engines": engines}, indent=2))
     else:
         tables.print_export(run.path, report)
+        tables.print_engines(engines)
     if report["outdated"]:
         names = ", ".join(report["outdated"])
         console.say(f"warning: of earlier weights, export them again or delete them: {names}")
     if failure is not None:
         raise failure
+    if unbuilt is not None:
+        raise unbuilt
 
 
 def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:

@@ -1,0 +1,82 @@
+"""TensorRT engines among the runners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clearer.bench.runners import RunnerInfo
+from clearer.errors import InputError
+from clearer.export.engine_device import require_gpu
+from clearer.export.engine_library import FLAVOURS, open_library
+from clearer.export.engine_record import check_runs_here, read_engine
+from clearer.export.engine_session import EngineSession
+
+__all__ = ["EngineRunner"]
+
+Array = NDArray[np.float32]
+
+
+class EngineRunner:
+    """An engine on the GPU; a call copies its input there and its output back.
+
+    It holds memory of the GPU until it is closed, or the ``with`` block that it stands in ends.
+
+    Args:
+        name: For reports.
+        engine_path: The engine; its record lies beside it.
+        cuda_graph: Launch all kernels of a call at once.
+
+    Raises:
+        InputError: If the engine or its record is missing or damaged, or is not float32 images.
+        ClearerError: If it was built for another GPU or library, or something is missing here.
+    """
+
+    def __init__(self, name: str, engine_path: Path, *, cuda_graph: bool = False) -> None:
+        plan, record = read_engine(engine_path)
+        library = FLAVOURS[record["flavour"]]
+        trt = open_library(library)
+        gpu = require_gpu()
+        check_runs_here(engine_path, record, trt.__version__, gpu)
+        self._session = EngineSession(trt, plan, cuda_graph=cuda_graph)
+        if self._session.input_type != np.float32:
+            self.close()
+            raise InputError(f"{engine_path} takes {self._session.input_type} images, not float32")
+        graph = ", CUDA graph" if cuda_graph else ""
+        self.info = RunnerInfo(
+            name=name,
+            backend=f"{library.title}, {gpu.name}{graph}",
+            version=trt.__version__,
+            precision=record["precision"],
+            threads=torch.get_num_threads(),
+            file_bytes=len(plan),
+        )
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch.
+
+        Raises:
+            InputError: If it lies outside the engine's profile.
+            ClearerError: If the engine fails.
+        """
+        return self._session(degraded)
+
+    def close(self) -> None:
+        """Give the memory of the GPU back."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,30 @@
+"""``clearer doctor``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from clearer import console, tables
+from clearer.commands.options import AsJson, Debug
+
+
+def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
+    """Say what this machine can do: runtimes, devices, and what would bring the missing ones.
+
+    Exits with 1 where something that is installed cannot work.
+    """
+    from clearer.bench.doctor import examine
+
+    with console.status("looking at this machine"):
+        findings = [asdict(finding) for finding in examine()]
+    if as_json:
+        print(json.dumps(findings, indent=2))
+    else:
+        tables.print_findings(findings)
+    broken = [finding["part"] for finding in findings if finding["state"] == "broken"]
+    if broken:
+        console.warn(f"broken: {', '.join(broken)}")
+        raise typer.Exit(1)

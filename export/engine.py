@@ -1,0 +1,252 @@
+"""TensorRT and TensorRT-RTX engines of ONNX files, checked, kept, and used again while they fit."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import platformdirs
+import torch
+from numpy.typing import NDArray
+
+from clearer import __version__
+from clearer.errors import ClearerError, InputError, require
+from clearer.export.engine_build import MadeForCpusError, graph_precision, serialize_engine
+from clearer.export.engine_device import Gpu, require_gpu
+from clearer.export.engine_library import FLAVOURS, EngineLibrary, Flavour, open_library
+from clearer.export.engine_profile import EngineProfile
+from clearer.export.engine_record import (
+    SCHEMA_VERSION,
+    built_by,
+    engine_path,
+    read_engine,
+    record_path,
+)
+from clearer.export.engine_session import EngineSession, require_torch_cuda
+from clearer.files import write_atomic, write_json
+
+__all__ = ["ENGINE_LIMITS", "EngineSettings", "build_engine", "build_engines", "onnx_reference"]
+
+Array = NDArray[Any]
+Reference = Callable[[Array], Array]
+Listener = Callable[[str], None]
+
+ENGINE_LIMITS: Final = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 1e-1, "int8": 1e-1}
+"""Largest difference allowed to the ONNX file, by precision. Sums come in another order: in fp16 a
+few units of 2^-11 per layer; in int8 a feature may fall into the next step of a coarse scale."""
+_CHECKED: Final = ((1, 17, 19), (2, 61, 77), (1, 256, 256))
+"""(batch, height, width) that are compared, brought into the profile."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSettings:
+    """What to build with, and for which sizes."""
+
+    flavour: Flavour
+    profile: EngineProfile
+
+
+def build_engines(
+    onnx_files: Sequence[Path], settings: EngineSettings, listener: Listener
+) -> list[dict[str, Any]]:
+    """Build an engine beside each ONNX file, and compare it with that file in ONNX Runtime.
+
+    Files that are quantised for CPUs are left out, and named to the listener.
+
+    Args:
+        onnx_files: What to build; each is tried alone, so that one that fails keeps no other out.
+        settings: What to build with.
+        listener: Told what is being done.
+
+    Returns:
+        Per engine the content of its record, and ``reused``: whether it was there already.
+
+    Raises:
+        ClearerError: If the library, the driver or a GPU is missing, or an engine cannot be built.
+    """
+    library = FLAVOURS[settings.flavour]
+    trt = open_library(library)
+    gpu = _require_gpu(library)
+    rows, problems = [], []
+    for path in onnx_files:
+        listener(f"{library.title} engine of {path.name}")
+        try:
+            reference = onnx_reference(path)
+            rows.append(build_engine(trt, library, gpu, path, settings.profile, reference))
+        except MadeForCpusError:
+            listener(f"{path.name} is quantised for CPUs: there is no engine of it")
+        except ClearerError as error:
+            problems.append(f"{path.name}: {error}")
+    if problems:
+        raise ClearerError("; ".join(problems))
+    return rows
+
+
+def build_engine(
+    trt: Any,
+    library: EngineLibrary,
+    gpu: Gpu | None,
+    onnx_path: Path,
+    profile: EngineProfile,
+    reference: Reference,
+) -> dict[str, Any]:
+    """Build, check and write one engine, or take the one that is there if nothing has changed.
+
+    Args:
+        trt: The library.
+        library: Its names.
+        gpu: To build for; None where the library needs none.
+        onnx_path: The file; the engine and its record go beside it.
+        profile: Sizes that the engine has to take.
+        reference: What the engine has to compute, batch to batch.
+
+    Returns:
+        As in :func:`build_engines`.
+
+    Raises:
+        ClearerError: If it cannot be built, or differs from the reference: it is not put in place.
+    """
+    model = onnx_path.read_bytes()
+    identity = {
+        **built_by(library, trt.__version__, gpu),
+        "profile": profile.text,
+        "precision": graph_precision(model),
+        "onnx_sha256": hashlib.sha256(model).hexdigest(),
+    }
+    path = engine_path(onnx_path, library, gpu)
+    known = _known_engine(path, identity)
+    if known is not None:
+        plan, record = known
+        # An engine that was built without a GPU is checked on the first machine that has one.
+        if record.get("parity") is None:
+            checked = _check(trt, library, plan, profile, identity["precision"], reference)
+            if checked["parity"] is not None:
+                record |= checked
+                write_json(record_path(path), record)
+        return {**record, "reused": True}
+    plan, seconds = _build(trt, gpu, model, profile)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "clearer": __version__,
+        "file": path.name,
+        "onnx": onnx_path.name,
+        **identity,
+        "plan_sha256": hashlib.sha256(plan).hexdigest(),
+        "bytes": len(plan),
+        "build_seconds": round(seconds, 1),
+        "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **_check(trt, library, plan, profile, identity["precision"], reference),
+    }
+    # In this order: a record without its engine is noticed by the hash of the plan.
+    write_atomic(path, plan)
+    write_json(record_path(path), record)
+    return {**record, "reused": False}
+
+
+def onnx_reference(path: Path) -> Reference:
+    """The ONNX file itself, in ONNX Runtime on the CPU."""
+    ort = require("onnxruntime", extra="cpu")
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+
+    def run(batch: Array) -> Array:
+        restored: Array = session.run(None, {given.name: batch})[0]
+        return restored
+
+    return run
+
+
+def _require_gpu(library: EngineLibrary) -> Gpu | None:
+    if not library.is_tied:
+        return None
+    gpu = require_gpu()
+    require_torch_cuda()
+    return gpu
+
+
+def _known_engine(path: Path, identity: dict[str, Any]) -> tuple[bytes, dict[str, Any]] | None:
+    try:
+        plan, record = read_engine(path)
+    except InputError:  # none, or a damaged one: build it anew
+        return None
+    is_same = all(record.get(key) == value for key, value in identity.items())
+    return (plan, record) if is_same else None
+
+
+def _build(trt: Any, gpu: Gpu | None, model: bytes, profile: EngineProfile) -> tuple[bytes, float]:
+    start = time.perf_counter()
+    if gpu is None:
+        plan, _ = serialize_engine(trt, model, profile)
+        return plan, time.perf_counter() - start
+    folder = Path(platformdirs.user_cache_dir("clearer")) / "tensorrt"
+    cache = folder / f"{gpu.file_name}-{trt.__version__}.timing"
+    known = cache.read_bytes() if cache.is_file() else b""
+    free_bytes, _ = torch.cuda.mem_get_info()
+    plan, learnt = serialize_engine(
+        trt, model, profile, workspace_bytes=free_bytes, timing_cache=known
+    )
+    if learnt is not None:
+        with contextlib.suppress(OSError):  # a read-only home: learn it again next time
+            write_atomic(cache, learnt)
+    return plan, time.perf_counter() - start
+
+
+def _check(
+    trt: Any,
+    library: EngineLibrary,
+    plan: bytes,
+    profile: EngineProfile,
+    precision: str,
+    reference: Reference,
+) -> dict[str, Any]:
+    """Run the engine and compare; where this machine cannot run it, say why."""
+    limit = ENGINE_LIMITS[precision]
+    try:
+        session = EngineSession(trt, plan)
+    except ClearerError as error:
+        if library.is_tied:
+            raise
+        return {"parity_limit": limit, "parity": None, "not_run": str(error)}
+    with session:
+        rows = [
+            _compare(session, reference, shape, limit)
+            for shape in dict.fromkeys(profile.clip(size) for size in _CHECKED)
+        ]
+    return {"parity_limit": limit, "parity": rows, "not_run": None}
+
+
+def _compare(
+    session: EngineSession, reference: Reference, size: tuple[int, int, int], limit: float
+) -> dict[str, Any]:
+    batch = _random_batch(session, size)
+    restored, expected = session(batch), reference(batch)
+    if restored.shape != expected.shape:
+        raise ClearerError(f"the engine gives shape {restored.shape} for {expected.shape}")
+    difference = np.abs(restored.astype(np.float32) - expected.astype(np.float32))
+    if session.output_type == np.uint8:
+        # An 8-bit image in and out: what lies near the middle of two levels may take either.
+        difference, limit = difference / 255, max(limit, 1.001 / 255)
+    if not difference.max() <= limit:
+        raise ClearerError(
+            f"the engine differs from the ONNX file by {difference.max():.2e} at {batch.shape} "
+            f"(limit {limit:g}): no engine was written"
+        )
+    return {
+        "shape": list(batch.shape),
+        "max_abs": float(difference.max()),
+        "mean_abs": float(difference.mean()),
+    }
+
+
+def _random_batch(session: EngineSession, size: tuple[int, int, int]) -> Array:
+    rng = np.random.default_rng(list(size))
+    shape = session.input_shape(size)
+    if session.input_type == np.uint8:
+        return rng.integers(256, size=shape, dtype=np.uint8)
+    return rng.random(shape, dtype=np.float32)

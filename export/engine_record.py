@@ -1,0 +1,101 @@
+"""The JSON beside an engine: what built it, for what, and from what."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+from clearer.errors import ClearerError, InputError
+from clearer.export.engine_device import Gpu
+from clearer.export.engine_library import FLAVOURS, EngineLibrary
+from clearer.files import read_json
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "built_by",
+    "check_runs_here",
+    "engine_path",
+    "read_engine",
+    "record_path",
+]
+
+SCHEMA_VERSION: Final = 1
+_MAX_BYTES: Final = 1_000_000
+_TEXTS: Final = ("flavour", "version", "precision", "profile", "onnx_sha256", "plan_sha256")
+
+
+def engine_path(onnx_path: Path, library: EngineLibrary, gpu: Gpu | None) -> Path:
+    """``model.fp16.onnx`` to ``model.fp16.<gpu>.engine``, or ``.rtx.engine`` for any RTX card."""
+    where = gpu.file_name if library.is_tied and gpu is not None else "rtx"
+    return onnx_path.with_name(f"{onnx_path.stem}.{where}.engine")
+
+
+def record_path(engine: Path) -> Path:
+    """The JSON beside an engine."""
+    return engine.with_name(engine.name + ".json")
+
+
+def built_by(library: EngineLibrary, version: str, gpu: Gpu | None) -> dict[str, Any]:
+    """What an engine of this library and GPU hangs on; null where it hangs on no GPU."""
+    gpu = gpu if library.is_tied else None
+    return {
+        "flavour": library.flavour,
+        "version": version,
+        "gpu": gpu and gpu.name,
+        "compute_capability": gpu and gpu.compute_capability,
+        "driver": gpu and gpu.driver,
+    }
+
+
+def read_engine(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """The plan and its record.
+
+    Raises:
+        InputError: If a file is missing or damaged, or they do not belong together.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file: make an engine with clearer export --trt")
+    beside = record_path(path)
+    if beside.is_file() and beside.stat().st_size > _MAX_BYTES:
+        raise InputError(f"{beside} is too large to be the record of an engine")
+    record = read_json(beside)
+    is_known = isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION
+    if not (
+        is_known
+        and all(isinstance(record.get(key), str) for key in _TEXTS)
+        and record["flavour"] in FLAVOURS
+    ):
+        raise InputError(f"{beside} is not the record of an engine: build the engine again")
+    plan = path.read_bytes()
+    if hashlib.sha256(plan).hexdigest() != record["plan_sha256"]:
+        raise InputError(f"{path} is not the engine that {beside.name} describes: build it again")
+    return plan, record
+
+
+def check_runs_here(path: Path, record: dict[str, Any], version: str, gpu: Gpu) -> None:
+    """Refuse an engine of another library version or GPU.
+
+    Args:
+        path: Of the engine.
+        record: From :func:`read_engine`.
+        version: Of the library that would run it.
+        gpu: That would run it.
+
+    Raises:
+        ClearerError: If it was built for something else; the text names both.
+    """
+    library = FLAVOURS[record["flavour"]]
+    option = "--trt" if library.is_tied else "--trt-rtx"
+    again = f"build it here with clearer export {option}"
+    if record["version"] != version:
+        raise ClearerError(
+            f"{path.name} was built by {library.title} {record['version']}, here is {version}: "
+            f"{again}"
+        )
+    theirs = record.get("gpu"), record.get("compute_capability")
+    if library.is_tied and theirs != (gpu.name, gpu.compute_capability):
+        raise ClearerError(
+            f"{path.name} was built for {theirs[0]} (compute capability {theirs[1]}), here is "
+            f"{gpu.name} ({gpu.compute_capability}): {again}"
+        )

@@ -1,0 +1,168 @@
+"""An engine on the GPU: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clearer.errors import ClearerError, InputError
+from clearer.export.engine_library import make_logger
+
+__all__ = ["EngineSession", "require_torch_cuda"]
+
+
+def require_torch_cuda() -> None:
+    """Engines work on memory that torch holds.
+
+    Raises:
+        ClearerError: If torch cannot use the GPU.
+    """
+    if not torch.cuda.is_available():
+        raise ClearerError(
+            f"torch {torch.__version__} cannot use the GPU: install a torch for CUDA 13, and a "
+            "driver of version 580 or newer"
+        )
+
+
+class EngineSession:
+    """A deserialised engine with its memory, on a stream of its own.
+
+    Args:
+        trt: The library that built it.
+        plan: The engine.
+        cuda_graph: Launch all kernels of a call at once; a graph per shape is recorded.
+
+    Raises:
+        ClearerError: If the engine or torch cannot work here.
+    """
+
+    def __init__(self, trt: Any, plan: bytes, *, cuda_graph: bool = False) -> None:
+        require_torch_cuda()
+        self._logger = make_logger(trt)
+        self._runtime = trt.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        if self._engine is None:
+            raise ClearerError(
+                f"the engine cannot be loaded here ({self._last_error()}); build it again on this "
+                "machine with clearer export"
+            )
+        self._input = self._only_tensor(trt.TensorIOMode.INPUT)
+        self._output = self._only_tensor(trt.TensorIOMode.OUTPUT)
+        self.input_type, self.output_type = (
+            np.dtype(trt.nptype(self._engine.get_tensor_dtype(name)))
+            for name in (self._input, self._output)
+        )
+        # TensorRT-RTX compiles kernels while it runs, so it records its graphs itself.
+        self._records_itself = cuda_graph and hasattr(trt, "CudaGraphStrategy")
+        self._with_graph = cuda_graph and not self._records_itself
+        self._context = self._make_context(trt)
+        self._stream = torch.cuda.Stream()
+        self._shape: tuple[int, ...] = ()
+        self._buffers: list[torch.Tensor] = []
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
+        """Run the network on a batch in memory of the CPU, and copy the result back.
+
+        Raises:
+            InputError: If the batch lies outside the profile of the engine, or is of another type.
+            ClearerError: If the engine fails.
+        """
+        if batch.dtype != self.input_type:
+            raise InputError(f"the engine takes {self.input_type}, the images are {batch.dtype}")
+        # torch takes no flipped views, and an engine none that lie otherwise in memory.
+        batch = np.ascontiguousarray(batch)
+        with torch.cuda.stream(self._stream):
+            if batch.shape != self._shape:
+                self._prepare(batch)
+            given, result = self._buffers
+            given.copy_(torch.from_numpy(batch))
+            if self._graph is not None:
+                self._graph.replay()
+            else:
+                self._launch()
+            restored: NDArray[Any] = result.cpu().numpy()
+        return restored
+
+    def input_shape(self, size: tuple[int, int, int]) -> tuple[int, ...]:
+        """Shape of the input for a (batch, height, width), its free axes in this order."""
+        values = iter(size)
+        shape = self._engine.get_tensor_shape(self._input)
+        return tuple(next(values) if extent < 0 else extent for extent in shape)
+
+    def close(self) -> None:
+        """Give the memory of the GPU back."""
+        self._graph, self._buffers = None, []
+        self._context = self._engine = self._runtime = None
+        self._shape = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _make_context(self, trt: Any) -> Any:
+        if self._records_itself:
+            config = self._engine.create_runtime_config()
+            config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+            context = self._engine.create_execution_context(config)
+        else:
+            context = self._engine.create_execution_context()
+        if context is None:
+            raise ClearerError(
+                f"the engine does not get the memory of the GPU that it needs "
+                f"({self._last_error()}): build it for smaller images with --profile"
+            )
+        return context
+
+    def _prepare(self, batch: NDArray[Any]) -> None:
+        """Bind memory for a shape, and record its graph."""
+        self._graph, self._shape = None, ()
+        if not self._context.set_input_shape(self._input, batch.shape):
+            sizes = self._engine.get_tensor_profile_shape(self._input, 0)
+            low, _, high = ("x".join(map(str, tuple(size))) for size in sizes)
+            raise InputError(
+                f"the engine takes {low} to {high}, not {'x'.join(map(str, batch.shape))}: build "
+                "it with a wider --profile"
+            )
+        if self._context.infer_shapes():
+            raise ClearerError(f"the engine cannot infer its shapes: {self._last_error()}")
+        shape = tuple(self._context.get_tensor_shape(self._output))
+        given = torch.from_numpy(batch).cuda()
+        result = torch.from_numpy(np.empty(shape, dtype=self.output_type)).cuda()
+        for name, tensor in ((self._input, given), (self._output, result)):
+            self._context.set_tensor_address(name, tensor.data_ptr())
+        if self._with_graph:
+            # What a first run allocates or loads cannot be recorded.
+            self._launch()
+            self._stream.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=self._stream):
+                self._launch()
+            self._graph = graph
+        self._shape, self._buffers = batch.shape, [given, result]
+
+    def _launch(self) -> None:
+        if not self._context.execute_async_v3(self._stream.cuda_stream):
+            raise ClearerError(f"the engine fails to run: {self._last_error()}")
+
+    def _only_tensor(self, mode: Any) -> str:
+        engine = self._engine
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        found = [name for name in names if engine.get_tensor_mode(name) == mode]
+        if len(found) != 1:
+            raise InputError("the engine is not image to image: it needs one input and one output")
+        return str(found[0])
+
+    def _last_error(self) -> str:
+        return self._logger.errors[-1] if self._logger.errors else "TensorRT gives no reason"
