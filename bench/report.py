@@ -22,6 +22,7 @@ from clearer.bench.report_series import (
     search_charts,
     train_charts,
 )
+from clearer.budget import Budget
 from clearer.errors import InputError
 from clearer.files import read_json, read_jsonl, write_atomic
 from clearer.run import Run
@@ -49,18 +50,22 @@ def write_report(path: Path, report: dict[str, Any], run: Run | None) -> None:
     """
     script, style = _asset("report.js"), _asset("report.css")
     charts = _asset(_CHARTS).rsplit("\n//# sourceMappingURL", 1)[0]
-    html = _environment().get_template("report.html.j2").render(
-        report=report,
-        verdict=verdict(report),
-        table=table(report),
-        pictures=per_picture(report["rows"]),
-        strips=embed_strips(report["strips"], path.parent),
-        data={"scatter": scatter(report), "predicted": predictions(report), **_charts(run)},
-        run=_run_context(report, run),
-        command=shlex.join(report["command"]),
-        style=Markup(style),
-        scripts=[Markup(charts), Markup(script)],
-        policy=_policy([charts, script], style),
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            verdict=verdict(report),
+            table=table(report),
+            pictures=per_picture(report["rows"]),
+            strips=embed_strips(report["strips"], path.parent),
+            data={"scatter": scatter(report), "predicted": predictions(report), **_charts(run)},
+            run=_run_context(report, run),
+            command=shlex.join(report["command"]),
+            style=Markup(style),
+            scripts=[Markup(charts), Markup(script)],
+            policy=_policy([charts, script], style),
+        )
     )
     write_atomic(path, html.encode())
 
@@ -91,10 +96,19 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
         "architecture": architecture,
         "params": about.get("params"),
         "macs_per_pixel": about.get("macs_per_pixel"),
-        "budgets": about.get("budgets", []),
+        "budgets": [_budget(check) for check in about.get("budgets", [])],
         "drawing": draw_architecture(architecture, op_weights, report["timed_shape"][2:]),
         "tiles": op_weight_tiles(read_jsonl(run.search_log), run.settings(), architecture),
     }
+
+
+def _budget(check: dict[str, Any]) -> str:
+    """How the network meets a budget, in words."""
+    budget = Budget(metric=check["metric"], limit=check["limit"])
+    text = f"{budget.option} {budget.limit:g}: predicted {budget.text(check['predicted'])}"
+    if check["measured"] is None:
+        return text
+    return f"{text}, measured {budget.text(check['measured'])}"
 
 
 @cache

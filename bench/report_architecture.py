@@ -78,7 +78,8 @@ def _wire(x0: float, s0: int, x1: float, s1: int) -> str:
     start, end, middle = x0 + _BOX_W / 2, x1 - _BOX_W / 2, (x0 + x1) / 2
     if s0 == s1:
         return f"M{start:g},{_row(s0):g} H{end:g}"
-    return f"M{start:g},{_row(s0):g} C{middle:g},{_row(s0):g} {middle:g},{_row(s1):g} {end:g},{_row(s1):g}"
+    y0, y1 = _row(s0), _row(s1)
+    return f"M{start:g},{y0:g} C{middle:g},{y0:g} {middle:g},{y1:g} {end:g},{y1:g}"
 
 
 def draw_architecture(
@@ -131,13 +132,13 @@ def _transition(drawing: Drawing, x: float, num_scales: int, width: int) -> floa
     for scale in range(num_scales):
         if num_scales == 1:
             title = f"Transition: 3×3 convolution to {width} channels"
-            drawing.boxes.append(Box(after, _row(0), "fixed", "3×3", title))
+            drawing.boxes.append(Box(after, _row(0), "fixed", "→", title))
             drawing.wires.append(Wire(_wire(x, 0, after, 0), "line"))
         else:
             y, start = _row(scale), x + _BOX_W / 2
             drawing.wires.append(Wire(f"M{start:g},{y:g} H{after + _BOX_W / 2:g}", "line"))
     title = f"Transition: strided 3×3 convolution to {width * 2**num_scales} channels"
-    drawing.boxes.append(Box(after, _row(num_scales), "fixed", "3×3 ↓", title))
+    drawing.boxes.append(Box(after, _row(num_scales), "fixed", "↓", title))
     drawing.wires.append(Wire(_wire(x, num_scales - 1, after, num_scales), "line"))
     return after
 

@@ -18,7 +18,7 @@ __all__ = ["Strip", "Strips", "embed_strips"]
 _MAX_BYTES: Final = 1_200_000
 """Of all pictures together, so that a report can be sent by mail."""
 _MAX_PIXELS: Final = 40_000_000
-_QUALITIES: Final = (95, 90, 80, 70)
+_QUALITIES: Final = (95, 85, 70)
 _NUM_STRIPS: Final = 6
 
 
@@ -88,15 +88,15 @@ def _encoded(picture: Image.Image, limit: int) -> tuple[bytes, str]:
     """PNG where that is small enough, else WebP, as good as the limit allows, then smaller."""
     # Base64 takes four characters for three bytes.
     limit = limit * 3 // 4
-    data = _save(picture, "png", optimize=True)
+    data = _save(picture, "png")
     if len(data) <= limit:
         return data, "png"
     while True:
         for quality in _QUALITIES:
-            data = _save(picture, "webp", quality=quality)
+            data = _save(picture, "webp", quality=quality, method=2)
             if len(data) <= limit:
                 return data, "webp"
-        picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
+        picture = picture.resize((picture.width // 2, picture.height // 2))
 
 
 def _save(picture: Image.Image, kind: str, **options: Any) -> bytes:

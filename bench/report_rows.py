@@ -11,10 +11,18 @@ import numpy as np
 
 from clearer.bench.evaluation import bootstrap_interval
 
-__all__ = ["KINDS", "Table", "Verdict", "per_picture", "row_label", "table", "verdict"]
-
-KINDS: Final = {"ours": "this network", "other": "other networks", "classical": "classical"}
-"""Kinds of rows, and what they are called."""
+__all__ = [
+    "Table",
+    "Verdict",
+    "difference",
+    "distinction",
+    "finite",
+    "per_picture",
+    "reference_row",
+    "row_label",
+    "table",
+    "verdict",
+]
 
 Row = dict[str, Any]
 
@@ -109,7 +117,10 @@ _COLUMNS: Final[list[tuple[Column, _Show]]] = [
     (Column("Threads", "", True, ""), _number("threads", 0)),
     (Column("PSNR", "dB", True, "Mean over the pictures; its 95 % interval below"), _psnr),
     (Column("SSIM", "", True, "Mean over the pictures"), _number("ssim", 4)),
-    (Column("Median", "ms", True, "One call, array in, array out"), _number("latency.median_ms", 1)),
+    (
+        Column("Median", "ms", True, "One call, array in, array out"),
+        _number("latency.median_ms", 1),
+    ),
     (Column("p95", "ms", True, "95th percentile of the calls"), _number("latency.p95_ms", 1)),
     (Column("p99", "ms", True, "99th percentile of the calls"), _number("latency.p99_ms", 1)),
     (Column("Min", "ms", True, "Fastest of the calls"), _number("latency.min_ms", 1)),
@@ -128,11 +139,11 @@ _COLUMNS: Final[list[tuple[Column, _Show]]] = [
 def table(report: dict[str, Any]) -> Table:
     """All rows; columns in which no row has anything are left out."""
     rows = report["rows"]
-    reference = _reference(rows)
+    reference = reference_row(rows)
     columns = list(_COLUMNS)
     if reference is not None:
         place = next(i for i, (column, _) in enumerate(columns) if column.title == "SSIM")
-        about = f"PSNR less that of {reference['name']}, mean over the pictures and 95 % interval"
+        about = f"PSNR less that of {row_label(reference, rows)}, and its 95 % interval"
         columns.insert(place, (Column("Difference", "dB", True, about), _difference(reference)))
     shown = [(column, [show(row) for row in rows]) for column, show in columns]
     shown = [(column, cells) for column, cells in shown if any(cell.text for cell in cells)]
@@ -142,11 +153,11 @@ def table(report: dict[str, Any]) -> Table:
             (row["kind"], row["on_front"], [cells[index] for _, cells in shown])
             for index, row in enumerate(rows)
         ],
-        reference=None if reference is None else reference["name"],
+        reference=None if reference is None else row_label(reference, rows),
     )
 
 
-def _reference(rows: Sequence[Row]) -> Row | None:
+def reference_row(rows: Sequence[Row]) -> Row | None:
     """The first row of ours, where there is another one to compare with, picture by picture."""
     ours = next((row for row in rows if row["kind"] == "ours"), None)
     if ours is None or len(rows) < 2 or len(ours["images"]) < 2:
@@ -154,22 +165,31 @@ def _reference(rows: Sequence[Row]) -> Row | None:
     return ours
 
 
-def _difference(reference: Row) -> _Show:
-    """PSNR against the reference on the same pictures: far surer than two means side by side."""
-    of_reference = {image["image"]: image["psnr_db"] for image in reference["images"]}
+def difference(row: Row, reference: Row) -> tuple[float, float, float] | None:
+    """PSNR less that of the reference on the same pictures: mean and 95 % interval, in dB.
 
+    Pictures differ far more than methods do on one picture, so this is far surer than two means
+    side by side. None where there is nothing to compare.
+    """
+    of_reference = {image["image"]: image["psnr_db"] for image in reference["images"]}
+    pairs = [
+        image["psnr_db"] - of_reference[image["image"]]
+        for image in row["images"]
+        if image["image"] in of_reference
+    ]
+    differences = np.array(pairs, dtype=np.float64)
+    if row is reference or len(pairs) < 2 or not np.isfinite(differences).all():
+        return None
+    return float(differences.mean()), *bootstrap_interval(differences)
+
+
+def _difference(reference: Row) -> _Show:
     def show(row: Row) -> Cell:
-        pairs = [
-            image["psnr_db"] - of_reference[image["image"]]
-            for image in row["images"]
-            if image["image"] in of_reference
-        ]
-        differences = np.array(pairs, dtype=np.float64)
-        if row is reference or len(pairs) < 2 or not np.isfinite(differences).all():
+        found = difference(row, reference)
+        if found is None:
             return _EMPTY
-        low, high = bootstrap_interval(differences)
-        mean = float(differences.mean())
-        return Cell(f"{_signed(mean)}", mean, f"{_signed(low)} to {_signed(high)}")
+        mean, low, high = found
+        return Cell(_signed(mean), mean, f"{_signed(low)} to {_signed(high)}")
 
     return show
 
@@ -181,12 +201,18 @@ def _signed(value: float) -> str:
 
 def row_label(row: Row, rows: Sequence[Row]) -> str:
     """Name of a row, with what tells it apart from others of the same name."""
+    return ", ".join([row["name"], *distinction(row, rows)])
+
+
+def distinction(row: Row, rows: Sequence[Row]) -> list[str]:
+    """Backend and precision of a row, as far as rows of its name differ in them."""
+    words: list[str] = []
     alike = [other for other in rows if other["name"] == row["name"]]
-    words = [row["name"]]
     for key in ("backend", "precision"):
         if len({other[key] for other in alike}) > 1:
             words.append(row[key])
-    return ", ".join(words)
+        alike = [other for other in alike if other[key] == row[key]]
+    return words
 
 
 def per_picture(rows: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -252,4 +278,6 @@ def _beaten(rows: Sequence[Row]) -> str:
         and row["latency"]["median_ms"] <= best["latency"]["median_ms"]
     ]
     text = f"{_in_words(best, rows)} is not on the front"
-    return f"{text}: {_listed(better, rows)} is faster and at least as good." if better else f"{text}."
+    return (
+        f"{text}: {_listed(better, rows)} is faster and at least as good." if better else f"{text}."
+    )

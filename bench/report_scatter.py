@@ -4,29 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from clearer.bench.report_rows import finite, row_label
+from clearer.bench.report_rows import (
+    difference,
+    distinction,
+    finite,
+    reference_row,
+    row_label,
+)
 
 __all__ = ["predictions", "scatter"]
 
 
 def scatter(report: dict[str, Any]) -> dict[str, Any]:
-    """A point per row, with what is shown when it is pointed at."""
+    """A point per row, with what is shown when it is pointed at.
+
+    ``y_range`` is the interval of the mean over the pictures, ``difference_range`` that of the
+    difference to the first row of ours, around the row's mean.
+    """
     rows = report["rows"]
+    reference = reference_row(rows)
+    is_alone = len({row["name"] for row in rows if row["kind"] == "ours"}) == 1
     points = []
     for index, row in enumerate(rows):
         latency, interval = row["latency"], row["psnr_db_interval_95"]
         if finite(row["psnr_db"]) is None:
             continue  # a network that returns the clean picture has no place on the axis
+        found = None if reference is None else difference(row, reference)
+        # Where all of ours are one network, its colour says which, and the words what differs.
+        words = distinction(row, rows) if row["kind"] == "ours" and is_alone else []
         points.append(
             {
                 "row": index,
                 "kind": row["kind"],
                 "front": row["on_front"],
                 "label": row_label(row, rows),
+                "short": ", ".join(words) or row_label(row, rows),
                 "x": latency["median_ms"],
                 "y": row["psnr_db"],
                 "x_range": [latency["min_ms"], latency["p95_ms"]],
                 "y_range": interval,
+                "difference_range": found and [row["psnr_db"] - found[0] + d for d in found[1:]],
                 "lines": _lines(row),
             }
         )

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from clearer.budget import Budget
 from clearer.settings import RunSettings
 from clearer.space import CHOICES, Architecture
 
 __all__ = ["Tile", "Tiles", "op_weight_tiles", "search_charts", "train_charts"]
 
 _MAX_POINTS: Final = 300
-_UNITS: Final = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}
 _SMALLEST_REACH: Final = 0.05
 Record = dict[str, Any]
 Chart = dict[str, Any]
@@ -71,15 +71,21 @@ def search_charts(records: Sequence[Record], settings: RunSettings) -> list[Char
             log=True,
         )
     ]
-    costs = [(_UNITS[b.metric], b.limit) for b in settings.budgets] or [("parameters", None)]
+    costs = [(_unit(b), b.limit) for b in settings.budgets] or [("parameters", None)]
     for index, (unit, limit) in enumerate(costs):
         expected = _points(records, "expected_cost", index)
         flat = [] if limit is None or not expected else [(x, limit) for x in _ends(expected)]
         charts.append(
             _chart("Expected cost", unit, ("expected", expected, "main"), ("budget", flat, "limit"))
         )
-        charts.append(_chart("Multiplier λ₂", "", (unit, _points(records, "lambda_comp", index), "main")))
+        multiplier = _points(records, "lambda_comp", index)
+        title = "Multiplier λ₂" if len(costs) == 1 else f"Multiplier λ₂ of {unit}"
+        charts.append(_chart(title, "", ("λ₂", multiplier, "main")))
     return _filled(charts)
+
+
+def _unit(budget: Budget) -> str:
+    return budget.text(budget.limit).split()[-1]
 
 
 def _ends(points: list[tuple[float, float]]) -> tuple[float, float]:

@@ -23,6 +23,9 @@
     };
   }
 
+  // Lines of a logarithmic axis where it has a number.
+  const sparse = () => ({ tickLength: 4, color: (context) => (tick(context.tick.value) ? color("line") : "transparent") });
+
   function options(x, y, tooltip) {
     return {
       animation: false,
@@ -50,6 +53,8 @@
     pointHoverBorderColor: points.map((point) => color(point.kind)),
     pointHitRadius: 12,
   });
+
+  const rangeOf = (point, intervals) => (intervals ? point.y_range : point.difference_range);
 
   // Bars of the intervals, the front as stairs, and names where there is room for them.
   const drawings = {
@@ -86,9 +91,8 @@
         ctx.globalAlpha = active ? 1 : 0.45;
         ctx.lineWidth = active ? 2 : 1.25;
         line(x.getPixelForValue(point.x_range[0]), py, x.getPixelForValue(point.x_range[1]), py);
-        if (point.y_range && (chart.$intervals || active)) {
-          line(px, y.getPixelForValue(point.y_range[0]), px, y.getPixelForValue(point.y_range[1]));
-        }
+        const range = rangeOf(point, chart.$intervals);
+        if (range) line(px, y.getPixelForValue(range[0]), px, y.getPixelForValue(range[1]));
       });
       ctx.restore();
     },
@@ -98,6 +102,18 @@
         const px = x.getPixelForValue(point.x), py = y.getPixelForValue(point.y);
         return [px - 8, py - 8, px + 8, py + 8];
       });
+      // Names keep clear of the front and of the bars too.
+      let [at, level] = [area.left, area.bottom];
+      data.scatter.points.filter((point) => point.front).sort((a, b) => a.x - b.x || b.y - a.y).forEach((point) => {
+        const px = x.getPixelForValue(point.x), py = y.getPixelForValue(point.y);
+        boxes.push([at, level - 1, px, level + 1], [px - 1, py, px + 1, level]);
+        [at, level] = [px, py];
+      });
+      boxes.push([at, level - 1, area.right, level + 1]);
+      data.scatter.points.forEach((point) => {
+        const py = y.getPixelForValue(point.y);
+        boxes.push([x.getPixelForValue(point.x_range[0]), py - 1, x.getPixelForValue(point.x_range[1]), py + 1]);
+      });
       const free = (box) => box[0] >= area.left && box[2] <= area.right && box[1] >= area.top && box[3] <= area.bottom
         && !boxes.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
       const order = [...data.scatter.points.keys()].sort((a, b) => data.scatter.points[b].front - data.scatter.points[a].front);
@@ -106,11 +122,11 @@
       ctx.textBaseline = "middle";
       for (const index of order) {
         const point = data.scatter.points[index];
-        const text = point.label.length > 38 ? `${point.label.slice(0, 37)}…` : point.label;
+        const text = point.short.length > 32 ? `${point.short.slice(0, 31)}…` : point.short;
         const width = ctx.measureText(text).width;
         const px = x.getPixelForValue(point.x), py = y.getPixelForValue(point.y);
-        const places = [[px + 12, py], [px - 12 - width, py], [px - width / 2, py - 17], [px - width / 2, py + 17],
-          [px + 10, py - 15], [px + 10, py + 15], [px - 10 - width, py - 15], [px - 10 - width, py + 15]];
+        const places = [[px - 12 - width, py], [px + 12, py], [px + 8, py + 16], [px + 8, py - 16], [px - width / 2, py - 18],
+          [px - width / 2, py + 18], [px - 8 - width, py - 16], [px - 8 - width, py + 16]];
         const place = places.find(([left, middle]) => free([left - 2, middle - 8, left + width + 2, middle + 8]));
         if (!place) continue;
         boxes.push([place[0] - 2, place[1] - 8, place[0] + width + 2, place[1] + 8]);
@@ -126,7 +142,7 @@
     const { points } = data.scatter;
     const intervals = document.getElementById("intervals").checked;
     const times = points.map((point) => point.x);
-    const values = points.flatMap((point) => (intervals && point.y_range ? point.y_range : [point.y]));
+    const values = points.flatMap((point) => [point.y, ...(rangeOf(point, intervals) ?? [])]);
     const low = Math.min(...values), high = Math.max(...values), margin = Math.max(0.12 * (high - low), 0.05);
     const chart = new Chart(canvas, {
       type: "scatter",
@@ -136,7 +152,7 @@
         ...options(
           axis("median time of a call, ms (logarithmic)", {
             type: "logarithmic", min: Math.min(...times) / 1.7, max: Math.max(...times) * 1.7,
-            ticks: { callback: tick, autoSkip: false },
+            ticks: { callback: tick, autoSkip: false }, grid: sparse(),
           }),
           axis("PSNR, dB", {
             min: low - margin, max: high + margin,
@@ -159,7 +175,7 @@
     document.querySelectorAll("#rows tbody tr").forEach((row) => row.classList.toggle("active", rows.has(row.dataset.row)));
   }
 
-  function drawLines(canvas, spec) {
+  function drawLines(canvas, spec, last) {
     const shades = { main: "ours", second: "other", dots: "ours", limit: "muted" };
     charts.push(new Chart(canvas, {
       type: "scatter",
@@ -178,8 +194,10 @@
       },
       options: {
         ...options(
-          axis("", { grid: { display: false }, min: 0 }),
-          axis("", { type: spec.log ? "logarithmic" : "linear", ticks: spec.log ? { callback: tick, autoSkip: false } : { maxTicksLimit: 6 } }),
+          axis("", { grid: { display: false }, min: 0, max: last, ticks: { maxTicksLimit: 7, includeBounds: false } }),
+          spec.log
+            ? axis("", { type: "logarithmic", ticks: { callback: tick, autoSkip: false }, grid: sparse() })
+            : axis("", { grace: "8%", ticks: { maxTicksLimit: 6 } }),
           { callbacks: {
             title: (items) => (items.length ? `iteration ${items[0].raw.x.toLocaleString("en")}` : ""),
             label: (item) => `${item.dataset.label} ${Number(item.raw.y.toPrecision(5))} ${spec.unit}`,
@@ -225,7 +243,9 @@
       row.onmouseleave = () => { chart.setActiveElements([]); chart.update(); };
     });
     document.querySelectorAll("[data-charts]").forEach((holder) => {
-      holder.replaceChildren(...data[holder.dataset.charts].map((spec) => {
+      const specs = data[holder.dataset.charts];
+      const last = Math.max(...specs.flatMap((spec) => spec.lines.flatMap((line) => line.points.map(([x]) => x))));
+      holder.replaceChildren(...specs.map((spec) => {
         const figure = document.createElement("figure");
         const caption = document.createElement("figcaption");
         const title = document.createElement("b");
@@ -242,7 +262,7 @@
         figure.append(caption, box);
         return figure;
       }));
-      holder.querySelectorAll("canvas").forEach((canvas, index) => drawLines(canvas, data[holder.dataset.charts][index]));
+      holder.querySelectorAll("canvas").forEach((canvas, index) => drawLines(canvas, specs[index], last));
     });
     drawPredicted();
   }
