@@ -105,7 +105,7 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
 def _budget(check: dict[str, Any]) -> str:
     """How the network meets a budget, in words."""
     budget = Budget(metric=check["metric"], limit=check["limit"])
-    text = f"{budget.option} {budget.limit:g}: predicted {budget.text(check['predicted'])}"
+    text = f"Budget {budget.text(budget.limit)}: predicted {budget.text(check['predicted'])}"
     if check["measured"] is None:
         return text
     return f"{text}, measured {budget.text(check['measured'])}"

@@ -71,15 +71,15 @@ def search_charts(records: Sequence[Record], settings: RunSettings) -> list[Char
             log=True,
         )
     ]
-    costs = [(_unit(b), b.limit) for b in settings.budgets] or [("parameters", None)]
-    for index, (unit, limit) in enumerate(costs):
+    costs: list[tuple[str, float | None]] = [(_unit(b), b.limit) for b in settings.budgets]
+    for index, (unit, limit) in enumerate(costs or [("parameters", None)]):
         expected = _points(records, "expected_cost", index)
         flat = [] if limit is None or not expected else [(x, limit) for x in _ends(expected)]
         charts.append(
             _chart("Expected cost", unit, ("expected", expected, "main"), ("budget", flat, "limit"))
         )
         multiplier = _points(records, "lambda_comp", index)
-        title = "Multiplier λ₂" if len(costs) == 1 else f"Multiplier λ₂ of {unit}"
+        title = "Multiplier λ₂" if len(costs) < 2 else f"Multiplier λ₂ of {unit}"
         charts.append(_chart(title, "", ("λ₂", multiplier, "main")))
     return _filled(charts)
 

@@ -176,6 +176,7 @@
   }
 
   function drawLines(canvas, spec, last) {
+    const lowest = Math.min(...spec.lines.flatMap((line) => line.points.map((point) => point[1])));
     const shades = { main: "ours", second: "other", dots: "ours", limit: "muted" };
     charts.push(new Chart(canvas, {
       type: "scatter",
@@ -197,7 +198,7 @@
           axis("", { grid: { display: false }, min: 0, max: last, ticks: { maxTicksLimit: 7, includeBounds: false } }),
           spec.log
             ? axis("", { type: "logarithmic", ticks: { callback: tick, autoSkip: false }, grid: sparse() })
-            : axis("", { grace: "8%", ticks: { maxTicksLimit: 6 } }),
+            : axis("", { grace: "8%", min: lowest === 0 ? 0 : undefined, ticks: { maxTicksLimit: 6 } }),
           { callbacks: {
             title: (items) => (items.length ? `iteration ${items[0].raw.x.toLocaleString("en")}` : ""),
             label: (item) => `${item.dataset.label} ${Number(item.raw.y.toPrecision(5))} ${spec.unit}`,
@@ -250,9 +251,15 @@
         const caption = document.createElement("figcaption");
         const title = document.createElement("b");
         title.textContent = spec.title;
-        const names = spec.lines.length > 1 ? spec.lines.map((line) => line.label).join(", ") : "";
-        const rest = [spec.unit && `, ${spec.unit}`, names && `: ${names}`].filter(Boolean).join("");
-        caption.append(title, rest);
+        caption.append(title, spec.unit && `, ${spec.unit}`);
+        if (spec.lines.length > 1) {
+          caption.append(...spec.lines.map((line) => {
+            const key = document.createElement("span");
+            key.className = `key ${line.style}`;
+            key.textContent = line.label;
+            return key;
+          }));
+        }
         const box = document.createElement("div");
         box.className = "chart";
         const canvas = document.createElement("canvas");
