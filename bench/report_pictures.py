@@ -15,10 +15,10 @@ from clearer.errors import InputError
 
 __all__ = ["Strip", "Strips", "embed_strips"]
 
-_MAX_BYTES: Final = 1_200_000
+_MAX_BYTES: Final = 1_400_000
 """Of all pictures together, so that a report can be sent by mail."""
 _MAX_PIXELS: Final = 40_000_000
-_QUALITIES: Final = (95, 85, 70)
+_QUALITIES: Final = (90, 75)
 _NUM_STRIPS: Final = 6
 
 
@@ -52,11 +52,12 @@ def embed_strips(strips: Sequence[dict[str, Any]], folder: Path) -> Strips:
     Raises:
         InputError: If a strip is missing, no PNG picture, too large or outside of the folder.
     """
-    share = _MAX_BYTES // max(1, min(len(strips), _NUM_STRIPS))
-    shown = []
-    for strip in strips[:_NUM_STRIPS]:
+    shown: list[Strip] = []
+    room, picked = _MAX_BYTES, strips[:_NUM_STRIPS]
+    for index, strip in enumerate(picked):
         picture = _read(folder, strip["file"])
-        data, kind = _encoded(picture, share)
+        # Base64 takes four characters for three bytes.
+        data, kind = _encoded(picture, room // (len(picked) - index) * 3 // 4)
         shown.append(
             Strip(
                 image=strip["image"],
@@ -66,6 +67,7 @@ def embed_strips(strips: Sequence[dict[str, Any]], folder: Path) -> Strips:
                 height=picture.height,
             )
         )
+        room -= len(shown[-1].source)
     return Strips(shown, [strip["file"] for strip in strips[_NUM_STRIPS:]])
 
 
@@ -86,8 +88,6 @@ def _read(folder: Path, name: str) -> Image.Image:
 
 def _encoded(picture: Image.Image, limit: int) -> tuple[bytes, str]:
     """PNG where that is small enough, else WebP, as good as the limit allows, then smaller."""
-    # Base64 takes four characters for three bytes.
-    limit = limit * 3 // 4
     data = _save(picture, "png")
     if len(data) <= limit:
         return data, "png"
@@ -96,7 +96,7 @@ def _encoded(picture: Image.Image, limit: int) -> tuple[bytes, str]:
             data = _save(picture, "webp", quality=quality, method=2)
             if len(data) <= limit:
                 return data, "webp"
-        picture = picture.resize((picture.width // 2, picture.height // 2))
+        picture = picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
 
 
 def _save(picture: Image.Image, kind: str, **options: Any) -> bytes:

@@ -238,18 +238,20 @@ def verdict(report: dict[str, Any]) -> Verdict:
     front = sorted(
         (row for row in rows if row["on_front"]), key=lambda row: row["latency"]["median_ms"]
     )
-    ours = [row for row in front if row["kind"] == "ours"]
-    if not rows:
-        text = "Nothing was measured."
-    elif ours:
-        text = f"{_in_words(ours[-1], rows)} is on the front: nothing here is faster and better."
+    ours = max((row for row in front if row["kind"] == "ours"), key=_rank, default=None)
+    if ours is None:
+        text = _beaten(rows, front)
     else:
-        text = _beaten(rows)
-    others = [row for row in front if not ours or row is not ours[-1]]
-    if ours and others:
-        text += f" So {'is' if len(others) == 1 else 'are'} {_listed(others, rows)}."
-    noise = report["noise"]
-    return Verdict(text, noise["is_quiet"], noise["text"])
+        text = f"{_in_words(ours, rows)} is on the front: nothing here is faster and better."
+        others = [row for row in front if row is not ours]
+        if others:
+            text += f" So {'is' if len(others) == 1 else 'are'} {_listed(others, rows)}."
+    return Verdict(text, report["noise"]["is_quiet"], report["noise"]["text"])
+
+
+def _rank(row: Row) -> tuple[float, float]:
+    """The better first; of what reads alike, the faster."""
+    return round(row["psnr_db"], 2), -row["latency"]["median_ms"]
 
 
 def _in_words(row: Row, rows: Sequence[Row]) -> str:
@@ -264,13 +266,11 @@ def _listed(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _beaten(rows: Sequence[Row]) -> str:
+def _beaten(rows: Sequence[Row], front: Sequence[Row]) -> str:
     """Where no row of ours is on the front: what beats the best of them."""
-    ours = [row for row in rows if row["kind"] == "ours"]
-    front = [row for row in rows if row["on_front"]]
-    if not ours:
-        return f"On the front: {_listed(front, rows)}." if front else "No row is on the front."
-    best = max(ours, key=lambda row: (row["psnr_db"], -row["latency"]["median_ms"]))
+    best = max((row for row in rows if row["kind"] == "ours"), key=_rank, default=None)
+    if best is None:
+        return f"On the front: {_listed(front, rows)}." if front else "Nothing was measured."
     better = [
         row
         for row in front
@@ -278,6 +278,7 @@ def _beaten(rows: Sequence[Row]) -> str:
         and row["latency"]["median_ms"] <= best["latency"]["median_ms"]
     ]
     text = f"{_in_words(best, rows)} is not on the front"
-    return (
-        f"{text}: {_listed(better, rows)} is faster and at least as good." if better else f"{text}."
-    )
+    if not better:
+        return f"{text}."
+    verb = "is" if len(better) == 1 else "are"
+    return f"{text}: {_listed(better, rows)} {verb} faster and at least as good."

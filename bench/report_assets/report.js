@@ -54,6 +54,12 @@
     pointHitRadius: 12,
   });
 
+  // The front from fast to good. Rows that only noise keeps on it lie below its line.
+  function stairs() {
+    const front = data.scatter.points.filter((point) => point.front).sort((a, b) => a.x - b.x || b.y - a.y);
+    return front.filter((point, index) => front.slice(0, index).every((other) => other.y < point.y));
+  }
+
   const rangeOf = (point, intervals) => (intervals ? point.y_range : point.difference_range);
 
   // Bars of the intervals, the front as stairs, and names where there is room for them.
@@ -67,7 +73,7 @@
       ctx.beginPath();
       ctx.rect(area.left, area.top, area.width, area.height);
       ctx.clip();
-      const front = points.filter((point) => point.front).sort((a, b) => a.x - b.x || b.y - a.y);
+      const front = stairs();
       if (front.length) {
         ctx.strokeStyle = color("front");
         ctx.lineWidth = 1.5;
@@ -104,7 +110,7 @@
       });
       // Names keep clear of the front and of the bars too.
       let [at, level] = [area.left, area.bottom];
-      data.scatter.points.filter((point) => point.front).sort((a, b) => a.x - b.x || b.y - a.y).forEach((point) => {
+      stairs().forEach((point) => {
         const px = x.getPixelForValue(point.x), py = y.getPixelForValue(point.y);
         boxes.push([at, level - 1, px, level + 1], [px - 1, py, px + 1, level]);
         [at, level] = [px, py];
