@@ -41,7 +41,6 @@ __all__ = [
     "loop_bars",
     "num_cores",
     "print_architecture",
-    "print_bench",
     "print_cost_table",
     "print_export",
     "print_front",
@@ -330,33 +329,3 @@ def print_export(run: Run, report: dict[str, Any]) -> None:
             table.add_row(shape, f"{row['max_abs']:.1e}", f"{row['mean_abs']:.1e}")
         Console().print(table)
         print(f"written: {run.path / file['file']}; next: clearer bench {run.path}")
-
-
-def print_bench(run: Run, report: dict[str, Any]) -> None:
-    """Table of ``bench.json``."""
-    height, width = report["timed_shape"][2:]
-    table = Table(
-        title=f"{report['task']}; {report['data']}, {report['num_images']} images",
-        caption=f"{report['device']}; ms of one image of height {height} and width {width}",
-        box=SIMPLE,
-    )
-    for header in ("", "backend"):
-        table.add_column(header, overflow="fold")
-    for header in ("PSNR, dB", "SSIM", "median ms", "p95 ms", "n", "MB"):
-        table.add_column(header, justify="right", no_wrap=True)
-    given = report["input"]
-    table.add_row("input", "", f"{given['psnr_db']:.2f}", f"{given['ssim']:.4f}")
-    for row in report["rows"]:
-        threads = f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
-        table.add_row(
-            row["name"],
-            f"{row['backend']}\n{row['precision']}, {threads}",
-            f"{row['psnr_db']:.2f}",
-            f"{row['ssim']:.4f}",
-            f"{row['median_ms']:.1f}",
-            f"{row['p95_ms']:.1f}",
-            str(row["n"]),
-            "" if row["file_bytes"] is None else f"{row['file_bytes'] / 1e6:.2f}",
-        )
-    Console().print(table)
-    print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")
