@@ -145,6 +145,7 @@
 
   function drawScatter() {
     const canvas = document.getElementById("scatter");
+    if (!canvas) return;
     const { points } = data.scatter;
     const intervals = document.getElementById("intervals").checked;
     const times = points.map((point) => point.x);
@@ -174,7 +175,12 @@
     chart.$intervals = intervals;
     chart.update();
     charts.push(chart);
-    return chart;
+    document.querySelectorAll("#rows tbody tr").forEach((row) => {
+      const index = points.findIndex((point) => String(point.row) === row.dataset.row);
+      const active = index < 0 ? [] : [{ datasetIndex: 0, index }];
+      row.onmouseenter = () => { chart.setActiveElements(active); chart.update(); };
+      row.onmouseleave = () => { chart.setActiveElements([]); chart.update(); };
+    });
   }
 
   function mark(rows) {
@@ -242,13 +248,7 @@
   function drawAll() {
     charts.splice(0).forEach((chart) => chart.destroy());
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-    const chart = drawScatter();
-    document.querySelectorAll("#rows tbody tr").forEach((row) => {
-      const index = data.scatter.points.findIndex((point) => String(point.row) === row.dataset.row);
-      const active = index < 0 ? [] : [{ datasetIndex: 0, index }];
-      row.onmouseenter = () => { chart.setActiveElements(active); chart.update(); };
-      row.onmouseleave = () => { chart.setActiveElements([]); chart.update(); };
-    });
+    drawScatter();
     document.querySelectorAll("[data-charts]").forEach((holder) => {
       const specs = data[holder.dataset.charts];
       const last = Math.max(...specs.flatMap((spec) => spec.lines.flatMap((line) => line.points.map(([x]) => x))));
@@ -310,7 +310,7 @@
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); turn(); }
     });
   });
-  document.getElementById("intervals").addEventListener("change", drawAll);
+  document.getElementById("intervals")?.addEventListener("change", drawAll);
   document.getElementById("download").addEventListener("click", () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([document.getElementById("raw").textContent], { type: "application/json" }));

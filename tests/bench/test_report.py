@@ -300,6 +300,24 @@ def test_a_perfect_row_has_no_place_on_the_axis(tmp_path: Path) -> None:
     assert [point["row"] for point in json.loads(data[1])["scatter"]["points"]] == list(range(1, 8))
 
 
+def test_a_report_of_perfect_rows_has_no_plot(open_report: Callable[..., Page], run: Run) -> None:
+    report = bench_report(run.path)
+    for row in report["rows"]:
+        row["psnr_db"] = float("inf")
+        row["images"] = [{**image, "psnr_db": float("inf")} for image in row["images"]]
+    page = open_report(report)
+    assert page.locator("#scatter").count() == 0
+    assert page.locator("canvas").count() == 6
+    assert page.locator("#rows tbody tr").count() == 8
+
+
+def test_pointing_at_a_row_shows_its_point(open_report: Callable[..., Page], run: Run) -> None:
+    page = open_report(bench_report(run.path))
+    page.locator("#rows tbody tr[data-row='4'] td").first.hover()
+    active = "Chart.getChart('scatter').getActiveElements().map((element) => element.index)"
+    assert page.evaluate(active) == [4]
+
+
 def test_logs_become_curves() -> None:
     records = [search_line(i, 0.5 + i / 10_000) for i in range(1, 1001)]
     charts = {chart["title"]: chart for chart in search_charts(records, settings())}
