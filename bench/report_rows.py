@@ -246,7 +246,10 @@ def verdict(report: dict[str, Any]) -> Verdict:
         others = [row for row in front if row is not ours]
         if others:
             text += f" So {'is' if len(others) == 1 else 'are'} {_listed(others, rows)}."
-    return Verdict(text, report["noise"]["is_quiet"], report["noise"]["text"])
+    noise = report["noise"]
+    if not noise["is_quiet"]:
+        text = f"By the times of a busy machine, {text}"
+    return Verdict(text, noise["is_quiet"], noise["text"])
 
 
 def _rank(row: Row) -> tuple[float, float]:
@@ -255,8 +258,9 @@ def _rank(row: Row) -> tuple[float, float]:
 
 
 def _in_words(row: Row, rows: Sequence[Row]) -> str:
-    label = row_label(row, rows)
-    return f"{label} ({row['psnr_db']:.2f} dB at {row['latency']['median_ms']:.1f} ms)"
+    psnr_db, ms = row["psnr_db"], row["latency"]["median_ms"]
+    space = "\N{NO-BREAK SPACE}"
+    return f"{row_label(row, rows)} ({psnr_db:.2f}{space}dB at {ms:.1f}{space}ms)"
 
 
 def _listed(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:

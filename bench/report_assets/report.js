@@ -117,8 +117,10 @@
       });
       boxes.push([at, level - 1, area.right, level + 1]);
       data.scatter.points.forEach((point) => {
-        const py = y.getPixelForValue(point.y);
+        const px = x.getPixelForValue(point.x), py = y.getPixelForValue(point.y);
         boxes.push([x.getPixelForValue(point.x_range[0]), py - 1, x.getPixelForValue(point.x_range[1]), py + 1]);
+        const range = rangeOf(point, chart.$intervals);
+        if (range) boxes.push([px - 1, y.getPixelForValue(range[1]), px + 1, y.getPixelForValue(range[0])]);
       });
       const free = (box) => box[0] >= area.left && box[2] <= area.right && box[1] >= area.top && box[3] <= area.bottom
         && !boxes.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3]);
@@ -132,7 +134,8 @@
         const width = ctx.measureText(text).width;
         const px = x.getPixelForValue(point.x), py = y.getPixelForValue(point.y);
         const places = [[px - 12 - width, py], [px + 12, py], [px + 8, py + 16], [px + 8, py - 16], [px - width / 2, py - 18],
-          [px - width / 2, py + 18], [px - 8 - width, py - 16], [px - 8 - width, py + 16]];
+          [px - width / 2, py + 18], [px - 8 - width, py - 16], [px - 8 - width, py + 16],
+          [px + 4, py - 34], [px + 4, py + 34], [px - width / 2, py - 48], [px - width / 2, py + 48]];
         const place = places.find(([left, middle]) => free([left - 2, middle - 8, left + width + 2, middle + 8]));
         if (!place) continue;
         boxes.push([place[0] - 2, place[1] - 8, place[0] + width + 2, place[1] + 8]);
@@ -148,7 +151,7 @@
     if (!canvas) return;
     const { points } = data.scatter;
     const intervals = document.getElementById("intervals").checked;
-    const times = points.map((point) => point.x);
+    const times = points.flatMap((point) => [point.x, ...point.x_range]);
     const values = points.flatMap((point) => [point.y, ...(rangeOf(point, intervals) ?? [])]);
     const low = Math.min(...values), high = Math.max(...values), margin = Math.max(0.12 * (high - low), 0.05);
     const chart = new Chart(canvas, {
@@ -158,7 +161,7 @@
       options: {
         ...options(
           axis("median time of a call, ms (logarithmic)", {
-            type: "logarithmic", min: Math.min(...times) / 1.7, max: Math.max(...times) * 1.7,
+            type: "logarithmic", min: Math.min(...times) / 1.5, max: Math.max(...times) * 1.5,
             ticks: { callback: tick, autoSkip: false }, grid: sparse(),
           }),
           axis("PSNR, dB", {

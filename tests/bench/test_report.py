@@ -289,6 +289,8 @@ def test_the_verdict_says_who_is_on_the_front(tmp_path: Path) -> None:
     text = verdict(report).text
     assert "is not on the front: FFDNet, OpenVINO (" in text
     assert text.endswith("is faster and at least as good.")
+    report["noise"]["is_quiet"] = False
+    assert verdict(report).text.startswith("By the times of a busy machine, clearer PPPF")
 
 
 def test_a_perfect_row_has_no_place_on_the_axis(tmp_path: Path) -> None:
