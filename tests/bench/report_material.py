@@ -108,6 +108,21 @@ def bench_report(folder: Path) -> dict[str, Any]:
     }
 
 
+def hostile_report(folder: Path) -> dict[str, Any]:
+    """Every text that a report takes from elsewhere tries to break out."""
+
+    def poison(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {name: poison(item, name) for name, item in value.items()}
+        if isinstance(value, list):
+            return [poison(item, key) for item in value]
+        kept = ("kind", "file", "measured", "image")
+        return f"{value}{HOSTILE}" if isinstance(value, str) and key not in kept else value
+
+    poisoned: dict[str, Any] = poison(bench_report(folder))
+    return poisoned
+
+
 def _strip(folder: Path, rng: np.random.Generator, name: str) -> dict[str, Any]:
     y, x = np.mgrid[:160, :160]
     clean = 127 + 80 * np.sin(x / 9) * np.cos(y / 14)

@@ -27,7 +27,7 @@ from clearer.run import Run
 from clearer.settings import PRESETS, RunSettings
 from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Denoise
-from tests.bench.report_material import HOSTILE, bench_report
+from tests.bench.report_material import bench_report, hostile_report
 
 SPACE = SearchSpace(width=8, columns=(2, 3), residual=True)
 FROZEN = Architecture.from_text("PF-FPF", SPACE)
@@ -193,21 +193,6 @@ def test_the_raw_report_can_be_saved(open_report: Callable[..., Page], run: Run)
         page.locator("#download").click()
     assert download.value.suggested_filename == "bench.json"
     assert json.loads(Path(download.value.path()).read_text()) == report
-
-
-def hostile_report(folder: Path) -> dict[str, Any]:
-    """Every text that a report takes from elsewhere tries to break out."""
-
-    def poison(value: Any, key: str = "") -> Any:
-        if isinstance(value, dict):
-            return {name: poison(item, name) for name, item in value.items()}
-        if isinstance(value, list):
-            return [poison(item, key) for item in value]
-        kept = ("kind", "file", "measured", "image")
-        return f"{value}{HOSTILE}" if isinstance(value, str) and key not in kept else value
-
-    poisoned: dict[str, Any] = poison(bench_report(folder))
-    return poisoned
 
 
 def test_no_text_breaks_out(open_report: Callable[..., Page], run: Run) -> None:
