@@ -386,8 +386,7 @@ def test_a_small_strip_keeps_its_pixels(tmp_path: Path) -> None:
 
 
 def test_strips_that_are_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
+    (folder := tmp_path / "run").mkdir()
     noise_strip(tmp_path, 8)
     for file, reason in (
         ("../noise.png", "outside"),
