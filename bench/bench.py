@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from clearer import __version__
-from clearer.bench.evaluation import evaluation_images
-from clearer.bench.measure import latency_ms, summary
-from clearer.bench.plots import plot_frontier, plot_strip
-from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
-from clearer.data import load_splits
+from clearer.bench.accuracy import (
+    Accuracy,
+    difference,
+    guess_scale,
+    input_accuracy,
+    measure_accuracy,
+)
+from clearer.bench.measure import (
+    WARM_UP,
+    Timings,
+    images_per_second,
+    judge_noise,
+    ratio_interval,
+    summary,
+    time_rounds,
+    warm_up,
+)
+from clearer.bench.memory import peak_memory_mb
+from clearer.bench.pareto import Point, on_front
+from clearer.bench.plots import Example, plot_frontier, plot_strip
+from clearer.bench.rows import RowSpec, import_backend, open_runner
+from clearer.bench.runners import Runner, first_line
+from clearer.bench.strips import picked_pictures, write_strips
+from clearer.bench.targets import RunTarget, Targets, choose_backends, make_rows, unused_backends
 from clearer.device import device_name
-from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluate, evaluation_pairs
+from clearer.errors import ClearerError
+from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
 from clearer.files import write_json
-from clearer.images import Color, ImageSet
-from clearer.metrics import psnr_db, ssim
-from clearer.network import load_network
-from clearer.run import Run
+from clearer.images import ImageSet
 from clearer.tasks import Task
 
-__all__ = ["BenchSettings", "bench_images", "bench_run", "reference_qualities"]
+__all__ = ["SCHEMA_VERSION", "BenchSettings", "bench"]
 
-_SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_PACKAGES: Final = ("torch", "numpy", "onnxruntime", "openvino", "tensorrt", "scikit-image")
+_MOST_PANELS: Final = 5
+_SLOW_BATCH_SECONDS: Final = 5.0
 Listener = Callable[[str, int, int], None]
 
 
@@ -34,132 +58,286 @@ Listener = Callable[[str, int, int], None]
 class BenchSettings:
     """What to measure, and how long."""
 
-    data: Path | None = None
-    """Pictures to restore; None for those of the run."""
-    against: tuple[Path, ...] = ()
-    """Further ONNX files."""
     height: int = 256
     width: int = 256
     """Size of the images that are timed."""
-    num_runs: int = 100
+    backends: tuple[str, ...] = ()
+    """By name; none: those that are here and quick."""
+    classical: bool = True
+    """Whether non-local means and BM3D are rows, where the task is noise."""
+    num_rounds: int | None = None
+    """None: 100, and more until the rounds have taken 3 seconds."""
     max_seconds: float = 10.0
     """Time per row, after which it is timed no more."""
+    batch: int = 4
+    """Images in a call for the throughput; 0: it is not measured."""
+    threads: int = 1
+    pinned_cores: tuple[int, ...] | None = None
+    """Cores that this process is bound to, for the report."""
+    command: tuple[str, ...] = ()
+    """That was typed, for the report."""
 
 
-def bench_images(folder: Path | None, run: Run) -> tuple[ImageSet, str]:
-    """The pictures to restore and a name for them, with what they were used for.
+@dataclass(slots=True)
+class _Row:
+    """One row while it is being measured."""
 
-    A folder gives its ``test``, else its ``val``, else its own pictures; without a folder, the
-    test pictures of the run are taken, else its validation pictures.
-
-    Raises:
-        InputError: If the folder or a picture cannot be used.
-    """
-    settings = run.settings()
-    if folder is None:
-        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
-        if len(splits.test):
-            return splits.test, f"{splits.source}, test"
-        return splits.val, f"{splits.source}, validation (used to select the weights)"
-    return evaluation_images(folder, settings.task, settings.color)
+    spec: RowSpec
+    runner: Runner
+    accuracy: Accuracy
+    peak_memory_mb: float | None = None
 
 
-def bench_run(run: Run, settings: BenchSettings, listener: Listener) -> dict[str, Any]:
-    """Measure a run's network, its exports, classical denoising and other models.
+def bench(
+    targets: Targets,
+    task: Task,
+    images: ImageSet,
+    data: tuple[str, str],
+    out: Path,
+    settings: BenchSettings,
+    listener: Listener,
+) -> dict[str, Any]:
+    """Measure networks in all backends, classical methods and other models.
 
-    Writes ``bench.json``, ``bench.png`` (PSNR against time) and ``restored.png`` into the run.
+    Writes ``bench.json`` (docs/bench-schema.md), ``bench.png`` (PSNR against time),
+    ``restored.png`` and ``strips/``; nothing before all is measured.
 
     Args:
-        run: A trained run.
-        settings: What to measure.
+        targets: What to compare.
+        task: What degrades the pictures; their noise is the same for every row.
+        images: Pictures, or pairs.
+        data: Name of the pictures, and what they were used for.
+        out: Folder to write to.
+        settings: How.
         listener: Called with (what, done, total).
 
     Returns:
         The content of ``bench.json``.
 
     Raises:
-        InputError: If there is no trained network, or a file or folder cannot be used.
+        InputError: If a picture cannot be used, or a backend is unknown.
+        ClearerError: If no row is left.
     """
-    run_settings = run.settings()
-    task = run_settings.task
-    images, data_name = bench_images(settings.data, run)
     check_evaluation_size(images, task)
-    runners, skipped = _runners(run, settings, run_settings.color, task)
-    qualities = []
-    for done, runner in enumerate(runners):
-        listener(f"restoring with {runner.info.name}", done, len(runners))
-        qualities.append(evaluate(runner, images, task, VALIDATION_SEED))
-    channels = images.images[0].shape[2]
-    times = latency_ms(
+    torch.set_num_threads(settings.threads)
+    backends, skipped = choose_backends(settings.backends)
+    skipped = targets.skipped + skipped
+    size = (settings.height, settings.width)
+    specs, absent = make_rows(
+        targets, backends, task, size, threads=settings.threads, classical=settings.classical
+    )
+    skipped += absent
+    skipped += unused_backends(settings.backends, specs, skipped)
+    rows = _open_rows(specs, images, task, settings, skipped, listener)
+    if not rows:
+        reasons = "; ".join(entry["reason"] for entry in skipped)
+        raise ClearerError(f"nothing is left to measure: {reasons or 'there is no file'}")
+    for done, row in enumerate(rows):
+        listener("measuring memory", done, len(rows))
+        row.peak_memory_mb = peak_memory_mb(row.spec)
+    runners = [row.runner for row in rows]
+    timings = time_rounds(
         runners,
-        (1, channels, settings.height, settings.width),
-        num_runs=settings.num_runs,
+        (1, rows[0].spec.channels, *size),
+        num_rounds=settings.num_rounds,
         max_seconds=settings.max_seconds,
+        threads=settings.threads,
         listener=lambda done, total: listener("timing", done, total),
     )
-    rows = [
-        {
-            **asdict(runner.info),
-            "psnr_db": quality.psnr_db,
-            "ssim": quality.ssim,
-            **summary(row_times),
-            "times_ms": [round(value, 4) for value in row_times],
-        }
-        for runner, quality, row_times in zip(runners, qualities, times, strict=True)
-    ]
+    throughputs = _throughputs(rows, timings, settings, listener)
     report = {
-        "schema_version": _SCHEMA_VERSION,
-        "clearer": __version__,
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "device": device_name("cpu"),
-        "task": task.text,
-        "protocol": task.protocol,
-        "data": data_name,
-        "num_images": len(images),
-        "noise_seed": VALIDATION_SEED,
-        "timed_shape": [1, channels, settings.height, settings.width],
-        "input": _input_quality(images, task),
-        "rows": rows,
+        **_about(task, data, images, targets, settings, rows),
+        "noise": asdict(judge_noise(timings)),
+        "rows": _report_rows(rows, timings, throughputs, targets.runs),
         "skipped": skipped,
     }
-    write_json(run.bench_report, report)
-    plot_frontier(run.path / "bench.png", report)
-    plot_strip(run.path / "restored.png", images, task, runners, VALIDATION_SEED)
+    _write(out, report, rows, images, task)
     return report
 
 
-def _runners(
-    run: Run, settings: BenchSettings, color: Color, task: Task
-) -> tuple[list[Runner], list[str]]:
-    network, _ = load_network(run.weights)
-    channels = 1 if color == "gray" else 3
-    text = network.architecture.text
-    runners: list[Runner] = [TorchRunner(f"clearer {text}", network)]
-    skipped = []
-    if run.onnx.exists():
-        runners.append(OnnxRunner(f"clearer {text}", run.onnx, channels))
-    else:
-        skipped.append(f"{run.onnx.name} is not there: make it with clearer export")
-    if task.is_noise:
-        runners.append(NonLocalMeansRunner(task.sigma_255))
-    runners += [OnnxRunner(path.stem, path, channels) for path in settings.against]
-    return runners, skipped
+def _open_rows(
+    specs: list[RowSpec],
+    images: ImageSet,
+    task: Task,
+    settings: BenchSettings,
+    skipped: list[dict[str, str]],
+    listener: Listener,
+) -> list[_Row]:
+    """Load each row, restore all pictures with it, and warm it up at the timed size.
 
-
-def reference_qualities(images: ImageSet, task: Task) -> dict[str, dict[str, float]]:
-    """PSNR and SSIM of the degraded images and, for noise, of non-local means."""
-    rows = {"input": _input_quality(images, task)}
-    if task.is_noise:
-        classical = NonLocalMeansRunner(task.sigma_255)
-        quality = evaluate(classical, images, task, VALIDATION_SEED)
-        rows[classical.info.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
+    Where anything fails, the row is left out, and the reason kept: other rows go on.
+    """
+    rows: list[_Row] = []
+    known: dict[tuple[str, ...], Accuracy] = {}
+    for done, spec in enumerate(specs):
+        listener(f"restoring with {spec.name}, {spec.label}", done, len(specs))
+        try:
+            import_backend(spec)
+            runner = open_runner(spec)
+            if spec.scale is None:
+                spec = replace(spec, scale=guess_scale(runner, images, task))
+                runner = open_runner(spec)
+            key = _artefact(spec, runner)
+            if key not in known:
+                kept = picked_pictures(len(images))
+                known[key] = measure_accuracy(runner, images, task, kept)
+            shape = (1, spec.channels, spec.height, spec.width)
+            warm_up(runner, shape, settings.max_seconds / 4)
+        except (Exception, SystemExit) as error:  # each runtime fails in its own types
+            reason = first_line(error)
+            skipped.append({"name": spec.name, "backend": spec.label, "reason": reason})
+            continue
+        rows.append(_Row(spec, runner, known[key]))
     return rows
 
 
-def _input_quality(images: ImageSet, task: Task) -> dict[str, float]:
-    """Of the degraded images as they are, not clipped."""
-    pairs = list(evaluation_pairs(images, task, VALIDATION_SEED))
+def _artefact(spec: RowSpec, runner: Runner) -> tuple[str, ...]:
+    """What decides the pictures that a row makes: the same file is not evaluated twice."""
+    digest = "" if spec.path is None else hashlib.sha256(Path(spec.path).read_bytes()).hexdigest()
+    info = runner.info
+    return digest, spec.backend, info.precision, info.provider, str(spec.scale), str(spec.is_bgr)
+
+
+def _throughputs(
+    rows: list[_Row], timings: Timings, settings: BenchSettings, listener: Listener
+) -> list[dict[str, Any] | None]:
+    """Images per second at a batch; None for rows that are slow, classical or take no batch."""
+    found: list[dict[str, Any] | None] = [None] * len(rows)
+    medians = [summary(timing.call)["median_ms"] for timing in timings.rows]
+    usable = [
+        index
+        for index, row in enumerate(rows)
+        if row.spec.kind != "classical"
+        and settings.batch * medians[index] < 1000 * min(_SLOW_BATCH_SECONDS, settings.max_seconds)
+    ]
+    if not settings.batch or not usable:
+        return found
+    listener(f"batches of {settings.batch}", 0, 1)
+    first = rows[0].spec
+    shape = (first.channels, first.height, first.width)
+    runners = [rows[index].runner for index in usable]
+    speeds = images_per_second(runners, shape, settings.batch, settings.max_seconds / 4)
+    for index, speed in zip(usable, speeds, strict=True):
+        if isinstance(speed, float):
+            found[index] = {"batch": settings.batch, "images_per_s": speed}
+    return found
+
+
+def _report_rows(
+    rows: list[_Row],
+    timings: Timings,
+    throughputs: list[dict[str, Any] | None],
+    runs: list[RunTarget],
+) -> list[dict[str, Any]]:
+    points = [
+        Point(row.accuracy.psnr_db, timing.call)
+        for row, timing in zip(rows, timings.rows, strict=True)
+    ]
+    fronts = on_front(points)
+    report = []
+    for index, (row, timing) in enumerate(zip(rows, timings.rows, strict=True)):
+        spec, info = row.spec, asdict(row.runner.info)
+        gain, gain_interval = difference(points[index].psnrs_db, points[0].psnrs_db)
+        ratio, ratio_95 = ratio_interval(points[index].times_ms, points[0].times_ms)
+        report.append(
+            {
+                **info,
+                "name": spec.name,
+                "kind": spec.kind,
+                "source": spec.source,
+                "num_params": spec.num_params,
+                "peak_memory_mb": row.peak_memory_mb,
+                **row.accuracy.to_dict(),
+                "latency": summary(timing.call),
+                "end_to_end": summary(timing.picture),
+                "throughput": throughputs[index],
+                "predicted_ms": _predicted_ms(spec, info, runs),
+                "versus_first": {
+                    "psnr_db": gain,
+                    "psnr_db_interval_95": gain_interval,
+                    "time_ratio": ratio,
+                    "time_ratio_interval_95": ratio_95,
+                },
+                "on_front": fronts[index],
+            }
+        )
+    return report
+
+
+def _predicted_ms(spec: RowSpec, info: dict[str, Any], runs: list[RunTarget]) -> float | None:
+    """By the cost table of a row's run, where it is for this device, backend, size and threads."""
+    target = next((r for r in runs if spec.path and Path(spec.path).parent == r.run.path), None)
+    table = None if target is None else target.table
+    if target is None or table is None or table.measurement is None:
+        return None
+    m = table.measurement
+    backend = "openvino" if spec.backend == "openvino-bf16" else spec.backend
+    here = (backend, info["precision"], spec.threads, spec.height, spec.width, device_name("cpu"))
+    if here != (m.backend, m.precision, m.threads, m.height, m.width, m.device):
+        return None
+    return table.cost(target.architecture) if m.space == target.architecture.space else None
+
+
+def _about(
+    task: Task,
+    data: tuple[str, str],
+    images: ImageSet,
+    targets: Targets,
+    settings: BenchSettings,
+    rows: list[_Row],
+) -> dict[str, Any]:
+    """How the figures of a report were made."""
     return {
-        "psnr_db": math.fsum(psnr_db(noisy, clean) for noisy, clean in pairs) / len(pairs),
-        "ssim": math.fsum(ssim(noisy[0], clean[0]) for noisy, clean in pairs) / len(pairs),
+        "schema_version": SCHEMA_VERSION,
+        "clearer": __version__,
+        "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": list(settings.command),
+        "environment": {
+            "device": device_name("cpu"),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "os": platform.platform(),
+            "python": platform.python_version(),
+            "packages": {name: _version(name) for name in _PACKAGES},
+            "threads": settings.threads,
+            "pinned_cores": None if settings.pinned_cores is None else list(settings.pinned_cores),
+        },
+        "task": task.text,
+        "protocol": task.protocol,
+        "color": targets.color,
+        "data": data[0],
+        "data_use": data[1],
+        "num_images": len(images),
+        "noise_seed": VALIDATION_SEED,
+        "timed_shape": [1, rows[0].spec.channels, settings.height, settings.width],
+        "num_rounds": settings.num_rounds,
+        "warm_up": WARM_UP,
+        "input": input_accuracy(images, task),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _write(
+    out: Path, report: dict[str, Any], rows: list[_Row], images: ImageSet, task: Task
+) -> None:
+    """The pictures, and last the report that names them."""
+    shown: dict[str, Accuracy] = {}
+    for row in rows:
+        # A network looks the same in every backend: its first row stands for it.
+        if len(shown) < _MOST_PANELS:
+            shown.setdefault(row.spec.name, row.accuracy)
+    report["strips"] = write_strips(out, images, task, shown)
+    plot_frontier(out / "bench.png", report)
+    degraded, clean = next(evaluation_pairs(images, task, VALIDATION_SEED))
+    restored = rows[0].accuracy.restored[0]
+    plot_strip(
+        out / "restored.png",
+        Example(images.names[0], degraded[0], restored, clean[0]),
+        f"{rows[0].spec.name}; {task.text}",
+    )
+    write_json(out / "bench.json", report)

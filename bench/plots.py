@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from clearer.bench.cost_fit import Check
-from clearer.bench.runners import Runner
 from clearer.cost import CostTable
-from clearer.evaluate import evaluation_pairs
 from clearer.files import write_atomic
-from clearer.images import ImageSet
 from clearer.metrics import psnr_db, ssim
-from clearer.tasks import Task
 
 __all__ = [
     "Example",
+    "most_detailed",
     "plot_check",
     "plot_crops",
     "plot_example",
     "plot_front",
     "plot_frontier",
     "plot_strip",
+    "save_figure",
+    "show",
+    "shown",
 ]
 
 _OURS: Final = "#c2410c"
@@ -42,7 +42,8 @@ _MARKERS: Final = "osD^vP*X<>"
 _CROP: Final = 256
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"savefig.dpi": 150}):
         figure.savefig(buffer, format="png", bbox_inches="tight")
@@ -50,42 +51,52 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def plot_frontier(path: Path, report: dict[str, Any]) -> None:
-    """Scatter of PSNR against median time, from the content of ``bench.json``."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    """PSNR against median time with their intervals, from the content of ``bench.json``.
+
+    Rows on the front are filled; ours have a colour of their own.
+    """
+    figure = Figure(figsize=(9, max(4.5, 0.62 * len(report["rows"]))), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.grid(True, alpha=0.25)
     axes.margins(y=0.25)
-    times = [row["median_ms"] for row in report["rows"]]
+    times = [row["latency"]["median_ms"] for row in report["rows"]]
     axes.set_xlim(min(times) / 2.5, max(times) * 2.5)
     for index, row in enumerate(report["rows"]):
-        is_ours = row["name"].startswith("clearer")
-        axes.plot(
-            row["median_ms"],
-            row["psnr_db"],
-            _MARKERS[index % len(_MARKERS)],
-            color=_OURS if is_ours else _OTHERS,
-            fillstyle="full" if is_ours else "none",
-            markersize=9,
-            label=f"{row['name']}\n{row['backend']}: {row['psnr_db']:.2f} dB, "
-            f"{row['median_ms']:.1f} ms",
-        )
+        _plot_row(axes, row, _MARKERS[index % len(_MARKERS)])
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, labelspacing=1.0)
     height, width = report["timed_shape"][2:]
-    axes.set_xlabel(
-        f"median ms per image of {height}x{width} pixels (height x width), fp32, log scale"
-    )
-    axes.set_ylabel("PSNR, dB")
+    axes.set_xlabel(f"median ms per image of {height}x{width} pixels (height x width), log scale")
+    axes.set_ylabel("PSNR, dB; 95 % interval of the mean")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    environment = report["environment"]
+    busy = "" if report["noise"]["is_quiet"] else "; the machine was busy: times are uncertain"
     axes.set_title(
         f"{report['task']}; input {report['input']['psnr_db']:.2f} dB\n"
-        f"{report['data']}, {report['num_images']} images\n"
-        f"{report['device']}, {report['rows'][0]['threads']} threads",
+        f"{report['data']} ({report['data_use']}), {report['num_images']} images\n"
+        f"{environment['device']}, {environment['threads']} threads{busy}",
         fontsize=9,
     )
-    _save(figure, path)
+    save_figure(figure, path)
+
+
+def _plot_row(axes: Axes, row: dict[str, Any], marker: str) -> None:
+    color = _OURS if row["kind"] == "ours" else _OTHERS
+    ms, db = row["latency"]["median_ms"], row["psnr_db"]
+    axes.plot(
+        ms,
+        db,
+        marker,
+        color=color,
+        fillstyle="full" if row["on_front"] else "none",
+        markersize=9,
+        label=f"{row['name']}\n{row['backend']}, {row['precision']}: {db:.2f} dB, {ms:.1f} ms"
+        + (", on the front" if row["on_front"] else ""),
+    )
+    if row["psnr_db_interval_95"] is not None:
+        axes.plot([ms, ms], row["psnr_db_interval_95"], color=color, linewidth=0.8, alpha=0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +122,14 @@ def _figures(image: NDArray[np.float32], clean: NDArray[np.float32]) -> str:
     return f"{psnr_db(image, clean):.2f} dB / {ssim(image, clean):.4f}"
 
 
-def plot_strip(
-    path: Path, images: ImageSet, task: Task, runners: Sequence[Runner], seed: int
-) -> None:
-    """Degraded, restored by the first runner, and clean: the middle of the first image."""
-    degraded, clean = next(evaluation_pairs(images, task, seed))
-    restored = runners[0](degraded).clip(0, 1)
-    example = Example(images.names[0], degraded[0], restored[0], clean[0])
-    _plot_panels(path, example, task.text, _middle)
+def plot_strip(path: Path, example: Example, title: str) -> None:
+    """Degraded, restored and clean, the middle of the picture."""
+    _plot_panels(path, example, title, _middle)
 
 
 def plot_example(path: Path, example: Example, title: str) -> None:
     """Degraded, restored and clean, the whole picture."""
-    _plot_panels(path, example, title, _shown)
+    _plot_panels(path, example, title, shown)
 
 
 def _plot_panels(
@@ -135,9 +141,9 @@ def _plot_panels(
     height, width = cut(example.clean).shape[:2]
     figure = Figure(figsize=(9, 3 * height / width + 0.5), layout="constrained")
     for axes, (text, image) in zip(figure.subplots(1, 3), example.panels, strict=True):
-        _show(axes, cut(image), text)
+        show(axes, cut(image), text)
     figure.suptitle(f"{example.name}; {title}", fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_crops(path: Path, examples: Sequence[Example], title: str) -> None:
@@ -148,17 +154,17 @@ def plot_crops(path: Path, examples: Sequence[Example], title: str) -> None:
     figure = Figure(figsize=(10, 2.7 * len(examples)), layout="constrained")
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for row, example in zip(grid, examples, strict=True):
-        top, left, side = _most_detailed(example.clean)
-        _show(row[0], _shown(example.clean), example.name)
+        top, left, side = most_detailed(example.clean)
+        show(row[0], shown(example.clean), example.name)
         frame = Rectangle((left, top), side, side, fill=False, edgecolor=_OURS, linewidth=2)
         row[0].add_patch(frame)
         for axes, (text, image) in zip(row[1:], example.panels, strict=True):
-            _show(axes, _shown(image)[top : top + side, left : left + side], text)
+            show(axes, shown(image)[top : top + side, left : left + side], text)
     figure.suptitle(title, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
+def most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
     """(top, left, side) of the square whose pixels differ most from their neighbours."""
     height, width = clean.shape[1:]
     side = max(1, min(height, width) // 3)
@@ -170,14 +176,15 @@ def _most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
     return max(0, min(top, height - side)), max(0, min(left, width - side)), side
 
 
-def _show(axes: Axes, pixels: NDArray[np.float32], title: str) -> None:
+def show(axes: Axes, pixels: NDArray[np.float32], title: str) -> None:
+    """Put ``(H, W, C)`` pixels into a panel without axes."""
     gray = pixels.shape[2] == 1
     axes.imshow(pixels.squeeze(-1) if gray else pixels, cmap="gray", vmin=0, vmax=1)
     axes.set_title(title, fontsize=9)
     axes.set_axis_off()
 
 
-def _shown(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def shown(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """``(H, W, C)``, clipped to [0, 1]."""
     return image.transpose(1, 2, 0).clip(0, 1)
 
@@ -186,7 +193,7 @@ def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """At most 256 x 256 pixels from the middle, ``(H, W, C)``, clipped to [0, 1]."""
     _, height, width = image.shape
     top, left = max(0, (height - _CROP) // 2), max(0, (width - _CROP) // 2)
-    return _shown(image[:, top : top + _CROP, left : left + _CROP])
+    return shown(image[:, top : top + _CROP, left : left + _CROP])
 
 
 def plot_check(path: Path, table: CostTable, check: Check) -> None:
@@ -229,7 +236,7 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
         f"{m.device}",
         fontsize=9,
     )
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
@@ -248,4 +255,4 @@ def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -
         axes.grid(True, alpha=0.25)
         axes.set_xlabel(unit)
         axes.set_ylabel(fields[name])
-    _save(figure, path)
+    save_figure(figure, path)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from clearer.data import Splits
     from clearer.progress import Listener
     from clearer.progress import Progress as LoopProgress
-    from clearer.run import Run
     from clearer.settings import RunSettings
     from clearer.space import Architecture
 
@@ -41,7 +40,6 @@ __all__ = [
     "loop_bars",
     "num_cores",
     "print_architecture",
-    "print_bench",
     "print_cost_table",
     "print_front",
     "print_quality",
@@ -316,33 +314,3 @@ def print_quality(title: str, rows: dict[str, dict[str, float]]) -> None:
     for name, row in rows.items():
         table.add_row(name, f"{row['psnr_db']:.2f}", f"{row['ssim']:.4f}")
     Console().print(table)
-
-
-def print_bench(run: Run, report: dict[str, Any]) -> None:
-    """Table of ``bench.json``."""
-    height, width = report["timed_shape"][2:]
-    table = Table(
-        title=f"{report['task']}; {report['data']}, {report['num_images']} images",
-        caption=f"{report['device']}; ms of one image of height {height} and width {width}",
-        box=SIMPLE,
-    )
-    for header in ("", "backend"):
-        table.add_column(header, overflow="fold")
-    for header in ("PSNR, dB", "SSIM", "median ms", "p95 ms", "n", "MB"):
-        table.add_column(header, justify="right", no_wrap=True)
-    given = report["input"]
-    table.add_row("input", "", f"{given['psnr_db']:.2f}", f"{given['ssim']:.4f}")
-    for row in report["rows"]:
-        threads = f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
-        table.add_row(
-            row["name"],
-            f"{row['backend']}\n{row['precision']}, {threads}",
-            f"{row['psnr_db']:.2f}",
-            f"{row['ssim']:.4f}",
-            f"{row['median_ms']:.1f}",
-            f"{row['p95_ms']:.1f}",
-            str(row["n"]),
-            "" if row["file_bytes"] is None else f"{row['file_bytes'] / 1e6:.2f}",
-        )
-    Console().print(table)
-    print(f"written: {run.bench_report}, {run.path / 'bench.png'}, {run.path / 'restored.png'}")

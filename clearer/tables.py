@@ -13,6 +13,8 @@ from rich.table import Table
 from clearer.console import printable, say
 
 __all__ = [
+    "print_bench",
+    "print_comparison",
     "print_data_sets",
     "print_engines",
     "print_evaluation",
@@ -164,3 +166,90 @@ def print_findings(rows: list[dict[str, Any]]) -> None:
         texts = [escape(printable(row[key])) for key in ("found", "advice")]
         shown.add_row(escape(row["part"]), state, *texts)
     Console().print(shown)
+
+
+def print_bench(report: dict[str, Any]) -> None:
+    """Table of ``bench.json``, and how far it can be trusted."""
+    height, width = report["timed_shape"][2:]
+    environment = report["environment"]
+    shown = Table(
+        title=escape(
+            f"{report['task']}; {printable(report['data'])} ({report['data_use']}), "
+            f"{report['num_images']} image(s)"
+        ),
+        caption=f"{environment['device']}, {environment['threads']} thread(s); ms of one image of "
+        f"height {height} and width {width}; * nothing is both faster and better",
+        box=SIMPLE,
+    )
+    for header in ("", "backend"):
+        shown.add_column(header, overflow="fold")
+    headers = ["PSNR, dB", "SSIM", "median ms", "p95", "8-bit", "img/s", "MB", "peak MB"]
+    is_predicted = any(row["predicted_ms"] is not None for row in report["rows"])
+    headers += ["predicted"] * is_predicted
+    for header in headers:
+        shown.add_column(header, justify="right", no_wrap=True)
+    given = report["input"]
+    shown.add_row("input", "", *_quality_cells(given))
+    for row in report["rows"]:
+        call, size, throughput = row["latency"], row["file_bytes"], row["throughput"]
+        cells = [
+            *_quality_cells(row),
+            f"{call['median_ms']:.1f}",
+            f"{call['p95_ms']:.1f}",
+            f"{row['end_to_end']['median_ms']:.1f}",
+            _or_blank(None if throughput is None else throughput["images_per_s"], 1),
+            _or_blank(None if size is None else size / 1e6, 2),
+            _or_blank(row["peak_memory_mb"], 0),
+        ]
+        cells += [_or_blank(row["predicted_ms"], 1)] * is_predicted
+        mark = " *" if row["on_front"] else ""
+        source = f" {printable(row['source'])}" if row["source"] else ""
+        shown.add_row(
+            escape(printable(row["name"])) + mark,
+            escape(f"{row['backend']} {row['precision']}{source}"),
+            *cells,
+        )
+    Console().print(shown)
+    say(report["noise"]["text"])
+    for entry in report["skipped"]:
+        what = ", ".join(word for word in (entry["name"], entry["backend"]) if word)
+        say(f"left out: {what}: {entry['reason']}")
+
+
+def _quality_cells(row: dict[str, Any]) -> list[str]:
+    interval = row["psnr_db_interval_95"]
+    between = "" if interval is None else f"\n{interval[0]:.2f}-{interval[1]:.2f}"
+    return [f"{row['psnr_db']:.2f}{between}", f"{row['ssim']:.4f}"]
+
+
+def _or_blank(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def print_comparison(rows: list[dict[str, Any]], comparison: dict[str, Any]) -> None:
+    """A line per row that two reports share, and what they do not share."""
+    shown = Table(box=SIMPLE)
+    for header in ("", "backend"):
+        shown.add_column(header, overflow="fold")
+    for header in ("old ms", "new ms", "ratio, 95 %", "PSNR, dB", "verdict"):
+        shown.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        low, high = row["ratio_interval_95"]
+        shown.add_row(
+            escape(printable(row["name"])),
+            escape(f"{row['backend']} {row['precision']}"),
+            f"{row['old_ms']:.1f}",
+            f"{row['new_ms']:.1f}",
+            f"{row['ratio']:.3f} ({low:.3f}-{high:.3f})",
+            f"{row['change_db']:+.3f}",
+            row["verdict"],
+        )
+    Console().print(shown)
+    say(comparison["note"])
+    for key, words in {
+        "lost": "fails now",
+        "only_old": "only in the old one",
+        "only_new": "only in the new one",
+    }.items():
+        for text in comparison[key]:
+            say(f"{words}: {text}")

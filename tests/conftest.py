@@ -15,6 +15,8 @@ from PIL import Image
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
+pytest_plugins = ["tests.browser"]
+
 settings.register_profile(
     "clearer", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -2,64 +2,211 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clearer import console
-from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, RunArgument, Size, parse_size
+from clearer import console, tables
+from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
+from clearer.commands.task_options import with_task_options
+from clearer.errors import InputError, Interrupted
+from clearer.tasks import TASKS, make_task, task_to_dict
+
+_DEFAULT_OUT = Path("bench")
 
 
+@with_task_options
 def bench(
-    run_path: RunArgument = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RUN|MODEL",
+            help="Run folders and model files (.onnx, .engine); default: the newest in runs/.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             help="Folder of images (its test/ or val/, or itself) or a set; default: the run's."
         ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(TASKS)}; default: what the run was made for."),
+    ] = None,
     against: Annotated[
         list[Path] | None,
         typer.Option(help="Another image-to-image ONNX file to measure; may be repeated."),
     ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="torch, torch-compile (slow to start), onnxruntime, onnxruntime-cuda, "
+            "onnxruntime-tensorrt, openvino, openvino-bf16 or tensorrt; may be repeated. "
+            "Default: what is here and quick."
+        ),
+    ] = None,
+    classical: Annotated[
+        bool, typer.Option(help="Also non-local means, and BM3D where it is installed.")
+    ] = True,
     size: Size = DEFAULT_SIZE,
-    runs: Annotated[int, typer.Option(help="Timed calls per row.", min=3)] = 100,
+    runs: Annotated[
+        int | None,
+        typer.Option(help="Timed calls per row; default: 100, and 3 seconds in all.", min=3),
+    ] = None,
     max_seconds: Annotated[
         float, typer.Option(help="Time per row, after which it is timed no more.", min=0.1)
     ] = 10.0,
+    batch: Annotated[
+        int, typer.Option(help="Images in a call for the throughput; 0: none.", min=0, max=1024)
+    ] = 4,
+    threads: Annotated[
+        int | None, typer.Option(help="Of the CPU, per call; default: torch's.", min=1)
+    ] = None,
+    pin: Annotated[
+        str | None, typer.Option(help="Bind to these cores, like 0,1: steadier times.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results; default: the run's, or bench/ without a run."),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table as Markdown, for a pull request.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write report.html, to look at in a browser.")
+    ] = False,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            metavar="OLD NEW",
+            help="Two bench.json: what got slower or worse beyond noise (exit code 1).",
+        ),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
+    **task_options: str,
 ) -> None:
-    """Measure PSNR against milliseconds per image.
+    """Measure PSNR against milliseconds per image, all rows taking turns.
 
-    Beside the network in torch and as ONNX stand non-local means and the files of --against.
+    A row is a network in a backend: torch, and each exported file in ONNX Runtime, OpenVINO and
+    TensorRT; beside them stand non-local means and the files of --against.
     """
-    from clearer.bench.bench import BenchSettings, bench_run
+    if compare is not None:
+        if models:
+            raise InputError("--compare reads two files and measures nothing: leave out the rest")
+        _compare(*compare, markdown=markdown, as_json=as_json)
+        return
+    from clearer.bench.bench import BenchSettings
+    from clearer.bench.bench import bench as measure
+    from clearer.bench.markdown import bench_markdown
+    from clearer.bench.targets import open_targets, target_images
     from clearer.datasets import resolve_data
-    from clearer.run import Run
 
     height, width = parse_size(size)
-    settings = BenchSettings(
-        data=resolve_data(data),
-        against=tuple(against or ()),
-        height=height,
-        width=width,
-        num_runs=runs,
-        max_seconds=max_seconds,
-    )
-    run = Run.open(run_path)
-    with console.progress_bar() as progress:
-        task = progress.add_task("loading", total=None, note="")
+    with _pinned(pin) as cores:
+        settings = BenchSettings(
+            height=height,
+            width=width,
+            backends=tuple(backend or ()),
+            classical=classical,
+            num_rounds=runs,
+            max_seconds=max_seconds,
+            batch=batch,
+            threads=_num_threads(threads, cores),
+            pinned_cores=cores,
+            command=("clearer", *sys.argv[1:]),
+        )
+        targets = open_targets(models or (), against or ())
+        options: dict[str, str] = {}
+        if targets.task is not None and task in (None, targets.task.name):
+            options = task_to_dict(targets.task)
+            task = options.pop("name")
+        what = make_task(task or "denoise", {**options, **task_options})
+        images, about = target_images(resolve_data(data), targets, what)
+        run = targets.runs[0].run if targets.runs else None
+        folder = out or (run.path if run is not None else _DEFAULT_OUT)
+        try:
+            with console.progress_bar() as progress:
+                bar = progress.add_task("loading", total=None, note="")
 
-        def listener(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total)
+                def listener(words: str, done: int, total: int) -> None:
+                    progress.update(
+                        bar, description=console.printable(words), completed=done, total=total
+                    )
 
-        report = bench_run(run, settings, listener)
-    for line in report["skipped"]:
-        console.say(line)
+                result = measure(targets, what, images, about, folder, settings, listener)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted: nothing was written") from error
+    names = ["bench.json", "bench.png", "restored.png"]
+    if report:
+        from clearer.bench.report import (  # type: ignore[import-not-found, unused-ignore]
+            write_report,
+        )
+
+        write_report(folder / "report.html", result, run)
+        names.append("report.html")
     if as_json:
-        print(json.dumps(report, indent=2))
+        print(json.dumps(result, indent=2))
+    elif markdown:
+        print(bench_markdown(result))
     else:
-        console.print_bench(run, report)
+        tables.print_bench(result)
+        print(f"written: {', '.join(str(folder / name) for name in names)}")
+
+
+def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from clearer.bench.compare import compare, read_bench
+    from clearer.bench.markdown import comparison_markdown, verdict
+
+    result = compare(read_bench(old), read_bench(new))
+    rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]
+    if as_json:
+        data = {**asdict(result), "rows": rows, "is_regression": result.is_regression}
+        print(json.dumps(data, indent=2))
+    elif markdown:
+        print(comparison_markdown(result))
+    else:
+        tables.print_comparison(rows, asdict(result))
+    if result.is_regression:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _pinned(text: str | None) -> Iterator[tuple[int, ...] | None]:
+    """Bind this process and all threads that it starts to some cores, for a while."""
+    if text is None:
+        yield None
+        return
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise InputError(f"--pin {text!r} is not a list of cores, like 0,1")
+    if not hasattr(os, "sched_setaffinity"):
+        raise InputError("--pin: this system cannot bind a process to cores; leave it out")
+    cores, usable = {int(word) for word in words}, os.sched_getaffinity(0)
+    if not cores <= usable:
+        known = ", ".join(map(str, sorted(usable)))
+        raise InputError(f"--pin {text}: the cores of this process are {known}")
+    os.sched_setaffinity(0, cores)
+    try:
+        yield tuple(sorted(cores))
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+def _num_threads(wanted: int | None, cores: tuple[int, ...] | None) -> int:
+    import torch
+
+    if cores is None:
+        return wanted or torch.get_num_threads()
+    if wanted is not None and wanted > len(cores):
+        raise InputError(f"--threads {wanted} on {len(cores)} core(s) of --pin: give one a core")
+    return wanted or min(torch.get_num_threads(), len(cores))

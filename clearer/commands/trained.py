@@ -16,7 +16,7 @@ __all__ = ["print_trained"]
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Validation figures of a trained run, beside the input and classical denoising."""
-    from clearer.bench.bench import reference_qualities
+    from clearer.bench.accuracy import reference_qualities
     from clearer.estimate import preset_hours
     from clearer.network import load_network
 

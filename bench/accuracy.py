@@ -1,0 +1,148 @@
+"""PSNR and SSIM of the rows of a benchmark, and what can be said of their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.bench.evaluation import bootstrap_interval
+from clearer.bench.runners import Array, NonLocalMeansRunner, Runner
+from clearer.errors import InputError
+from clearer.evaluate import evaluate, evaluation_pairs
+from clearer.images import ImageSet
+from clearer.metrics import psnr_db, ssim
+from clearer.tasks import Task
+from clearer.train import VALIDATION_SEED
+
+__all__ = [
+    "SAME_PSNR_DB",
+    "Accuracy",
+    "difference",
+    "guess_scale",
+    "input_accuracy",
+    "measure_accuracy",
+    "reference_qualities",
+]
+
+SAME_PSNR_DB: Final = 0.005
+"""Differences of the mean below this do not show in figures of two digits: they count as none."""
+_PROBE_SIDE: Final = 128
+_GUESS_MARGIN_DB: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Figures per picture of a set."""
+
+    names: tuple[str, ...]
+    psnr_db: NDArray[np.float64]
+    ssim: NDArray[np.float64]
+    restored: dict[int, Array]
+    """The pictures that were to be kept, ``(C, H, W)``, by their place."""
+
+    @property
+    def mean_db(self) -> float:
+        """Of PSNR."""
+        return float(self.psnr_db.mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Means, the 95 % interval of PSNR over pictures (None for one picture), and all values."""
+        return {
+            "psnr_db": self.mean_db,
+            "ssim": float(self.ssim.mean()),
+            "psnr_db_interval_95": _interval(self.psnr_db),
+            "images": [
+                {"image": name, "psnr_db": float(p), "ssim": float(s)}
+                for name, p, s in zip(self.names, self.psnr_db, self.ssim, strict=True)
+            ],
+        }
+
+
+def measure_accuracy(
+    runner: Runner, images: ImageSet, task: Task, keep: Collection[int] = ()
+) -> Accuracy:
+    """Restore every picture, clip to [0, 1], and compare with the clean one.
+
+    Args:
+        runner: What restores.
+        images: Pictures, or pairs.
+        task: What degrades; the noise of a picture is the same for every runner.
+        keep: Places of the pictures whose restored form is kept.
+
+    Raises:
+        InputError: If a result has another size, or is not finite.
+    """
+    figures, kept = [], {}
+    for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
+        restored = runner(degraded)
+        if restored.shape != degraded.shape:
+            raise InputError(f"gives {restored.shape} for an input of {degraded.shape}")
+        if not np.isfinite(restored).all():
+            raise InputError(f"gives values that are no numbers for {images.names[index]}")
+        restored = restored.clip(0, 1)
+        figures.append((psnr_db(restored, clean), ssim(restored[0], clean[0])))
+        if index in keep:
+            kept[index] = restored[0]
+    columns = np.array(figures).T
+    return Accuracy(images.names, columns[0], columns[1], kept)
+
+
+def input_accuracy(images: ImageSet, task: Task) -> dict[str, Any]:
+    """Of the degraded pictures as they are, not clipped."""
+    pairs = list(evaluation_pairs(images, task, VALIDATION_SEED))
+    psnrs = np.array([psnr_db(degraded, clean) for degraded, clean in pairs])
+    ssims = np.array([ssim(degraded[0], clean[0]) for degraded, clean in pairs])
+    figures = Accuracy(images.names, psnrs, ssims, {}).to_dict()
+    return {key: figures[key] for key in ("psnr_db", "ssim", "psnr_db_interval_95")}
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return bootstrap_interval(values)
+
+
+def difference(
+    psnrs_db: NDArray[np.float64], to_db: NDArray[np.float64]
+) -> tuple[float, tuple[float, float] | None]:
+    """Mean difference of PSNR, and its 95 % interval, paired: the pictures are the same.
+
+    The interval is None for one picture.
+    """
+    return float(psnrs_db.mean() - to_db.mean()), _interval(psnrs_db - to_db)
+
+
+def guess_scale(runner: Runner, images: ImageSet, task: Task) -> float:
+    """1 or 255, what white is for a network that does not say: with which of them it restores.
+
+    Args:
+        runner: Called with both.
+        images: The middle of the first picture is tried.
+        task: What degrades.
+    """
+    degraded, clean = next(evaluation_pairs(images, task, VALIDATION_SEED))
+    height, width = clean.shape[2:]
+    top, left = max(0, height - _PROBE_SIDE) // 2, max(0, width - _PROBE_SIDE) // 2
+    window = (..., slice(top, top + _PROBE_SIDE), slice(left, left + _PROBE_SIDE))
+    degraded, clean = np.ascontiguousarray(degraded[window]), clean[window]
+    found = []
+    for scale in (1.0, 255.0):
+        restored = runner(degraded * np.float32(scale)) / np.float32(scale)
+        is_usable = restored.shape == clean.shape and np.isfinite(restored).all()
+        found.append(psnr_db(restored.clip(0, 1), clean) if is_usable else 0.0)
+    return 255.0 if found[1] > found[0] + _GUESS_MARGIN_DB else 1.0
+
+
+def reference_qualities(images: ImageSet, task: Task) -> dict[str, dict[str, float]]:
+    """PSNR and SSIM of the degraded images and, for noise, of non-local means."""
+    given = input_accuracy(images, task)
+    rows = {"input": {"psnr_db": given["psnr_db"], "ssim": given["ssim"]}}
+    if task.is_noise:
+        classical = NonLocalMeansRunner(task.sigma_255)
+        quality = evaluate(classical, images, task, VALIDATION_SEED)
+        rows[classical.info.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
+    return rows

@@ -1,0 +1,126 @@
+"""Any image-to-image ONNX file in OpenVINO."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from clearer.bench.runners import Array, RunnerInfo, first_line
+from clearer.errors import ClearerError, InputError, require
+
+__all__ = ["OpenVinoRunner"]
+
+_HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
+_NAMES: Final = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
+_PRODUCTS: Final = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
+_MOST_SIZES: Final = 8
+Call = Callable[[Array], Array]
+
+
+class OpenVinoRunner:
+    """Compiled anew for each size of image, as an application with one size would.
+
+    Args:
+        name: For reports.
+        path: The ONNX file: one float32 input ``(N, C, H, W)``, one output of the same shape.
+        precision: Of what is not quantised in the file.
+        threads: Of the CPU.
+        shape: Of the first images that will come.
+
+    Raises:
+        InputError: If the file cannot be loaded.
+        ClearerError: If OpenVINO is not there, or would compute in another precision.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        precision: Literal["fp32", "bf16"],
+        threads: int,
+        shape: tuple[int, ...],
+    ) -> None:
+        openvino = require("openvino", extra="openvino")
+        self._core = openvino.Core()
+        self._path, self._name = path, name
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            # Left out, OpenVINO computes in bf16 wherever the processor can.
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        }
+        self._calls: dict[tuple[int, ...], Call] = {}
+        start = time.perf_counter()
+        compiled = self._compile(shape)
+        load_ms = 1000 * (time.perf_counter() - start)
+        effective = _effective(compiled)
+        if effective.split(", ")[0] not in (precision, "int8"):
+            raise ClearerError(
+                f"OpenVINO computes in {effective} here, not in {precision}: this processor cannot"
+            )
+        self.info = RunnerInfo(
+            name=name,
+            backend="OpenVINO",
+            version=str(openvino.__version__).split("-")[0],
+            precision=effective,
+            threads=threads,
+            provider="CPU",
+            file_bytes=path.stat().st_size,
+            load_ms=load_ms,
+        )
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch.
+
+        Raises:
+            InputError: If the output has another shape, or the network does not take this one.
+        """
+        if degraded.shape not in self._calls:
+            self._compile(degraded.shape)
+        restored = self._calls[degraded.shape](degraded)
+        if restored.shape != degraded.shape:
+            raise InputError(
+                f"{self._name} gives {restored.shape} for an input of {degraded.shape}: "
+                "it is not image to image"
+            )
+        return restored
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        try:
+            model = self._core.read_model(self._path)
+            model.reshape({model.inputs[0]: list(shape)})
+            compiled = self._core.compile_model(model, "CPU", self._settings)
+        except Exception as error:  # OpenVINO raises plain RuntimeError and its own types
+            raise InputError(f"OpenVINO cannot load {self._path}: {first_line(error)}") from error
+        request = compiled.create_infer_request()
+
+        def call(degraded: Array) -> Array:
+            outputs = request.infer([degraded], share_inputs=True)
+            # The request writes into the same memory at its next call.
+            restored: Array = np.array(outputs[0], dtype=np.float32)
+            return restored
+
+        while len(self._calls) >= _MOST_SIZES:
+            self._calls.pop(next(iter(self._calls)))
+        self._calls[shape] = call
+        return compiled
+
+
+def _effective(compiled: Any) -> str:
+    """Precisions that the convolutions and matrices of the compiled network run in."""
+    found: Counter[str] = Counter()
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        about = node.get_rt_info()
+        if str(about["layerType"].astype(str)) in _PRODUCTS:
+            word = str(about["runtimePrecision"].astype(str)).lower()
+            found[_NAMES.get(word, word)] += 1
+    if not found:
+        hint: str = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        return _NAMES.get(hint, hint)
+    return ", ".join(name for name, _ in found.most_common())

@@ -1,0 +1,143 @@
+"""The report of a benchmark: one HTML file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from clearer.bench.report_architecture import draw_architecture
+from clearer.bench.report_pictures import embed_strips
+from clearer.bench.report_rows import per_picture, table, verdict
+from clearer.bench.report_scatter import predictions, scatter
+from clearer.bench.report_series import (
+    op_weight_tiles,
+    search_charts,
+    train_charts,
+)
+from clearer.budget import Budget
+from clearer.errors import InputError
+from clearer.files import read_json, read_jsonl, write_atomic
+from clearer.run import Run
+
+__all__ = ["write_report"]
+
+_ASSETS: Final = Path(__file__).with_name("report_assets")
+_CHARTS: Final = "chart-4.6.1.umd.min.js"
+
+
+def write_report(path: Path, report: dict[str, Any], run: Run | None) -> None:
+    """Write the report beside the ``bench.json`` that it shows.
+
+    Texts may come from files of unknown origin: all of them are escaped, and the page carries a
+    policy that lets no other script run than its own and nothing be loaded.
+
+    Args:
+        path: The HTML file; the paths of the strips are relative to its folder.
+        report: Content of ``bench.json``.
+        run: Gives architecture, logs and settings; what it lacks is left out.
+
+    Raises:
+        InputError: If a file of the run is damaged.
+        OSError: If the report cannot be written.
+    """
+    script, style = _asset("report.js"), _asset("report.css")
+    charts = _asset(_CHARTS).rsplit("\n//# sourceMappingURL", 1)[0]
+    html = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            verdict=verdict(report),
+            table=table(report),
+            pictures=per_picture(report["rows"]),
+            strips=embed_strips(report["strips"], path.parent),
+            data={"scatter": scatter(report), "predicted": predictions(report), **_charts(run)},
+            run=_run_context(report, run),
+            command=shlex.join(report["command"]),
+            style=Markup(style),
+            scripts=[Markup(charts), Markup(script)],
+            policy=_policy([charts, script], style),
+        )
+    )
+    write_atomic(path, html.encode())
+
+
+def _charts(run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {"search": [], "train": []}
+    return {
+        "search": search_charts(read_jsonl(run.search_log), run.settings()),
+        "train": train_charts(read_jsonl(run.train_log)),
+    }
+
+
+def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | None:
+    """What the template shows of the run itself."""
+    if run is None:
+        return None
+    config = read_json(run.config)
+    if not run.architecture.exists():
+        return {"config": config, "drawing": None, "tiles": None, "architecture": None}
+    architecture, about = run.read_architecture(), read_json(run.architecture)
+    try:
+        op_weights = run.log_op_weights()
+    except InputError:  # drawn at random: nothing leans anywhere
+        op_weights = None
+    return {
+        "config": config,
+        "architecture": architecture,
+        "params": about.get("params"),
+        "macs_per_pixel": about.get("macs_per_pixel"),
+        "budgets": [_budget(check) for check in about.get("budgets", [])],
+        "drawing": draw_architecture(architecture, op_weights, report["timed_shape"][2:]),
+        "tiles": op_weight_tiles(read_jsonl(run.search_log), run.settings(), architecture),
+    }
+
+
+def _budget(check: dict[str, Any]) -> str:
+    """How the network meets a budget, in words."""
+    budget = Budget(metric=check["metric"], limit=check["limit"])
+    text = f"Budget {budget.text(budget.limit)}: predicted {budget.text(check['predicted'])}"
+    if check["measured"] is None:
+        return text
+    return f"{text}, measured {budget.text(check['measured'])}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: list[str], style: str) -> str:
+    """Content security policy: these scripts and this style by their hashes, embedded pictures."""
+    allowed = " ".join(f"'{_digest(script)}'" for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src '{_digest(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

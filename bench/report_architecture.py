@@ -1,0 +1,178 @@
+"""An architecture as a drawing: scales are rows, the way of the data goes from left to right.
+
+Only geometry is made here; the template ``architecture.svg.j2`` draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.space import CHOICES, Architecture
+
+__all__ = ["Drawing", "draw_architecture"]
+
+_LEFT: Final = 132
+_TOP: Final = 64
+_ROW: Final = 58
+_STEP: Final = 64
+_BOX_W: Final = 36
+_BOX_H: Final = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A module on one scale, by its centre."""
+
+    x: float
+    y: float
+    kind: str
+    text: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Data that flows from box to box: an SVG path."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands above a column, and how sure the search was of it."""
+
+    x: float
+    choice: str
+    fusion_weight: float | None
+
+
+@dataclass(slots=True)
+class Drawing:
+    """Sizes are in units of the view box."""
+
+    width: float = 0
+    height: float = 0
+    box_width: float = _BOX_W
+    box_height: float = _BOX_H
+    boxes: list[Box] = field(default_factory=list)
+    wires: list[Wire] = field(default_factory=list)
+    heads: list[Head] = field(default_factory=list)
+    scales: list[tuple[float, str, str]] = field(default_factory=list)
+    """(y, channels, resolution) of each row."""
+    cells: list[tuple[float, float, float]] = field(default_factory=list)
+    """(left, width, height) of the frame around each cell."""
+
+
+def _row(scale: int) -> float:
+    return _TOP + _ROW / 2 + _ROW * scale
+
+
+def _wire(x0: float, s0: int, x1: float, s1: int) -> str:
+    """Curve between two boxes' sides."""
+    start, end, middle = x0 + _BOX_W / 2, x1 - _BOX_W / 2, (x0 + x1) / 2
+    if s0 == s1:
+        return f"M{start:g},{_row(s0):g} H{end:g}"
+    y0, y1 = _row(s0), _row(s1)
+    return f"M{start:g},{y0:g} C{middle:g},{y0:g} {middle:g},{y1:g} {end:g},{y1:g}"
+
+
+def draw_architecture(
+    architecture: Architecture,
+    log_op_weights: NDArray[np.float64] | None,
+    size: Sequence[int],
+) -> Drawing:
+    """Lay out a network.
+
+    Args:
+        architecture: What to draw.
+        log_op_weights: Logarithm of the final op weights, shape ``(K, 2)``; None if there are none.
+        size: (height, width) of an image, for the resolutions.
+    """
+    space = architecture.space
+    drawing = Drawing(height=_row(space.num_scales - 1) + _ROW / 2 + 28)
+    height, width = space.padded_size(*size)
+    for scale in range(space.num_scales):
+        shrink = space.stem * 2**scale
+        channels = space.scale_width(scale)
+        text = f"{height // shrink} × {width // shrink}"
+        drawing.scales.append((_row(scale), f"{channels} channels", text))
+
+    x = float(_LEFT + _BOX_W / 2)
+    expanded = 4 * space.width
+    title = f"Two bottlenecks of 1×1, 3×3 and 1×1 convolutions, to {expanded} channels"
+    drawing.boxes.append(Box(x, _row(0), "fixed", "in", title))
+    weights = None if log_op_weights is None else iter(np.exp(log_op_weights))
+    for cell, choices in enumerate(architecture.cells):
+        x = _transition(drawing, x, cell + 1, space.width)
+        left = x + _STEP / 2 - 2
+        for choice in choices:
+            pair = None if weights is None else next(weights)
+            x = _column(drawing, x, cell + 2, choice, pair)
+        frame = x + _STEP / 2 - 2 - left
+        drawing.cells.append((left, frame, _ROW * (cell + 2)))
+    _output(drawing, x, space.num_scales)
+    drawing.width = x + 2 * _STEP + _BOX_W
+    if space.residual:
+        start, end = _LEFT + _BOX_W / 2, x + 2 * _STEP
+        y, top = _row(0) - _BOX_H / 2, 14
+        path = f"M{start:g},{y:g} V{top + 10:g} q0,-10 10,-10 H{end - 10:g} q10,0 10,10 V{y:g}"
+        drawing.wires.append(Wire(path, "skip"))
+    return drawing
+
+
+def _transition(drawing: Drawing, x: float, num_scales: int, width: int) -> float:
+    """Adds a scale below the lowest; the first also narrows what the bottlenecks give."""
+    after = x + _STEP
+    for scale in range(num_scales):
+        if num_scales == 1:
+            title = f"Transition: 3×3 convolution to {width} channels"
+            drawing.boxes.append(Box(after, _row(0), "fixed", "→", title))
+            drawing.wires.append(Wire(_wire(x, 0, after, 0), "line"))
+        else:
+            y, start = _row(scale), x + _BOX_W / 2
+            drawing.wires.append(Wire(f"M{start:g},{y:g} H{after + _BOX_W / 2:g}", "line"))
+    title = f"Transition: strided 3×3 convolution to {width * 2**num_scales} channels"
+    drawing.boxes.append(Box(after, _row(num_scales), "fixed", "↓", title))
+    drawing.wires.append(Wire(_wire(x, num_scales - 1, after, num_scales), "line"))
+    return after
+
+
+def _column(
+    drawing: Drawing,
+    x: float,
+    num_scales: int,
+    choice: str,
+    op_weights: NDArray[np.float64] | None,
+) -> float:
+    after = x + _STEP
+    fuses = choice == "fusion"
+    for target in range(num_scales):
+        if fuses:
+            text, title = "Σ", "Fusion: ReLU of the sum of all scales, brought to this resolution"
+        else:
+            text, title = "res", "Parallel: residual block of two 3×3 convolutions"
+        drawing.boxes.append(Box(after, _row(target), choice, text, title))
+        for source in range(num_scales):
+            if fuses and source != target:
+                drawing.wires.append(Wire(_wire(x, source, after, target), "fusion"))
+        drawing.wires.append(Wire(_wire(x, target, after, target), "line"))
+    fusion = None if op_weights is None else float(op_weights[CHOICES.index("fusion")])
+    drawing.heads.append(Head(after, choice, fusion))
+    return after
+
+
+def _output(drawing: Drawing, x: float, num_scales: int) -> None:
+    after, end = x + _STEP, x + 2 * _STEP
+    title = "Fusion of all scales into the finest"
+    drawing.boxes.append(Box(after, _row(0), "fixed", "Σ", title))
+    for source in range(num_scales):
+        kind = "fusion" if source else "line"
+        drawing.wires.append(Wire(_wire(x, source, after, 0), kind))
+    drawing.boxes.append(Box(end, _row(0), "fixed", "out", "1×1 convolution to the image"))
+    drawing.wires.append(Wire(_wire(after, 0, end, 0), "line"))

@@ -1,0 +1,288 @@
+"""The rows of a benchmark as a table for people, and what they come to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from clearer.bench.evaluation import bootstrap_interval
+
+__all__ = [
+    "Table",
+    "Verdict",
+    "difference",
+    "distinction",
+    "finite",
+    "per_picture",
+    "reference_row",
+    "row_label",
+    "table",
+    "verdict",
+]
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is shown, what is shown smaller below it, and what it is sorted by."""
+
+    text: str
+    value: float | str | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table."""
+
+    title: str
+    unit: str
+    is_number: bool
+    about: str
+    """Shown when the header is pointed at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and, per row, its kind, whether it is on the front, and a cell per column."""
+
+    columns: list[Column]
+    rows: list[tuple[str, bool, list[Cell]]]
+    reference: str | None
+    """The row that others are compared with, picture by picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result in a sentence or two."""
+
+    text: str
+    is_quiet: bool
+    noise: str
+
+
+_Show = Callable[[Row], Cell]
+_EMPTY: Final = Cell("", None)
+
+
+def _number(path: str, digits: int, scale: float = 1.0) -> _Show:
+    """Shows a number that lies at ``path``, such as ``latency.median_ms``; None is left empty."""
+
+    def show(row: Row) -> Cell:
+        value: Any = row
+        for key in path.split("."):
+            value = value and value[key]
+        if value is None:
+            return _EMPTY
+        return Cell(f"{value * scale:,.{digits}f}", finite(value))
+
+    return show
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where JSON has no number for it."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _psnr(row: Row) -> Cell:
+    interval = row["psnr_db_interval_95"]
+    note = "" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
+    return Cell(f"{row['psnr_db']:.2f}", finite(row["psnr_db"]), note)
+
+
+def _throughput(row: Row) -> Cell:
+    figures = row["throughput"]
+    if figures is None:
+        return _EMPTY
+    return Cell(
+        f"{figures['images_per_s']:,.1f}", figures["images_per_s"], f"batch {figures['batch']}"
+    )
+
+
+_COLUMNS: Final[list[tuple[Column, _Show]]] = [
+    (Column("Method", "", False, ""), lambda row: Cell(row["name"], row["name"].lower())),
+    (
+        Column("Backend", "", False, "What ran it, and its version"),
+        lambda row: Cell(row["backend"], row["backend"].lower(), row["version"]),
+    ),
+    (
+        Column("Precision", "", False, "Of the arithmetic in effect"),
+        lambda row: Cell(row["precision"], row["precision"], row["provider"] or ""),
+    ),
+    (Column("Threads", "", True, ""), _number("threads", 0)),
+    (Column("PSNR", "dB", True, "Mean over the pictures; its 95 % interval below"), _psnr),
+    (Column("SSIM", "", True, "Mean over the pictures"), _number("ssim", 4)),
+    (
+        Column("Median", "ms", True, "One call, array in, array out"),
+        _number("latency.median_ms", 1),
+    ),
+    (Column("p95", "ms", True, "95th percentile of the calls"), _number("latency.p95_ms", 1)),
+    (
+        Column("End to end", "ms", True, "Median from an 8-bit picture to an 8-bit picture"),
+        _number("end_to_end.median_ms", 1),
+    ),
+    (Column("Images", "1/s", True, "Throughput of a batch"), _throughput),
+    (Column("p99", "ms", True, "99th percentile of the calls"), _number("latency.p99_ms", 1)),
+    (Column("Min", "ms", True, "Fastest of the calls"), _number("latency.min_ms", 1)),
+    (Column("Memory", "MB", True, "Largest resident memory"), _number("peak_memory_mb", 0)),
+    (Column("File", "MB", True, "1 MB is 10⁶ bytes"), _number("file_bytes", 2, 1e-6)),
+    (Column("Parameters", "10³", True, ""), _number("num_params", 0, 1e-3)),
+    (Column("Load", "ms", True, "From the file to the first result"), _number("load_ms", 0)),
+]
+
+
+def table(report: dict[str, Any]) -> Table:
+    """All rows; columns in which no row has anything are left out."""
+    rows = report["rows"]
+    reference = reference_row(rows)
+    columns = list(_COLUMNS)
+    if reference is not None:
+        place = next(i for i, (column, _) in enumerate(columns) if column.title == "SSIM")
+        about = f"PSNR less that of {row_label(reference, rows)}, and its 95 % interval"
+        columns.insert(place, (Column("Difference", "dB", True, about), _difference(reference)))
+    shown = [(column, [show(row) for row in rows]) for column, show in columns]
+    shown = [(column, cells) for column, cells in shown if any(cell.text for cell in cells)]
+    return Table(
+        columns=[column for column, _ in shown],
+        rows=[
+            (row["kind"], row["on_front"], [cells[index] for _, cells in shown])
+            for index, row in enumerate(rows)
+        ],
+        reference=None if reference is None else row_label(reference, rows),
+    )
+
+
+def reference_row(rows: Sequence[Row]) -> Row | None:
+    """The first row of ours, where there is another one to compare with, picture by picture."""
+    ours = next((row for row in rows if row["kind"] == "ours"), None)
+    if ours is None or len(rows) < 2 or len(ours["images"]) < 2:
+        return None
+    return ours
+
+
+def difference(row: Row, reference: Row) -> tuple[float, float, float] | None:
+    """PSNR less that of the reference on the same pictures: mean and 95 % interval, in dB.
+
+    Pictures differ far more than methods do on one picture, so this is far surer than two means
+    side by side. None where there is nothing to compare.
+    """
+    of_reference = {image["image"]: image["psnr_db"] for image in reference["images"]}
+    pairs = [
+        image["psnr_db"] - of_reference[image["image"]]
+        for image in row["images"]
+        if image["image"] in of_reference
+    ]
+    differences = np.array(pairs, dtype=np.float64)
+    if row is reference or len(pairs) < 2 or not np.isfinite(differences).all():
+        return None
+    return float(differences.mean()), *bootstrap_interval(differences)
+
+
+def _difference(reference: Row) -> _Show:
+    def show(row: Row) -> Cell:
+        found = difference(row, reference)
+        if found is None:
+            return _EMPTY
+        mean, low, high = found
+        return Cell(_signed(mean), mean, f"{_signed(low)} to {_signed(high)}")
+
+    return show
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
+
+
+def row_label(row: Row, rows: Sequence[Row]) -> str:
+    """Name of a row, with what tells it apart from others of the same name."""
+    return ", ".join([row["name"], *distinction(row, rows)])
+
+
+def distinction(row: Row, rows: Sequence[Row]) -> list[str]:
+    """Backend and precision of a row, as far as rows of its name differ in them."""
+    words: list[str] = []
+    alike = [other for other in rows if other["name"] == row["name"]]
+    for key in ("backend", "precision"):
+        if len({other[key] for other in alike}) > 1:
+            words.append(row[key])
+        alike = [other for other in alike if other[key] == row[key]]
+    return words
+
+
+def per_picture(rows: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """PSNR per picture and method: titles, and per picture its name and a figure per method.
+
+    A method stands once per precision: backends differ in time, hardly in what they restore.
+    """
+    methods: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        methods.setdefault((row["name"], row["precision"]), row)
+    names = list(dict.fromkeys(image["image"] for row in rows for image in row["images"]))
+    figures = [
+        {image["image"]: f"{image['psnr_db']:.2f}" for image in row["images"]}
+        for row in methods.values()
+    ]
+    titles = [f"{name}, {precision}" for name, precision in methods]
+    return titles, [(name, [column.get(name, "") for column in figures]) for name in names]
+
+
+def verdict(report: dict[str, Any]) -> Verdict:
+    """Which row is on the front of quality and time, and how far the times can be trusted."""
+    rows = report["rows"]
+    front = sorted(
+        (row for row in rows if row["on_front"]), key=lambda row: row["latency"]["median_ms"]
+    )
+    ours = max((row for row in front if row["kind"] == "ours"), key=_rank, default=None)
+    if ours is None:
+        text = _beaten(rows, front)
+    else:
+        text = f"{_in_words(ours, rows)} is on the front: nothing here is faster and better."
+        others = [row for row in front if row is not ours]
+        if others:
+            text += f" So {'is' if len(others) == 1 else 'are'} {_listed(others, rows)}."
+    noise = report["noise"]
+    if not noise["is_quiet"]:
+        text = f"By the times of a busy machine, {text}"
+    return Verdict(text, noise["is_quiet"], noise["text"])
+
+
+def _rank(row: Row) -> tuple[float, float]:
+    """The better first; of what reads alike, the faster."""
+    return round(row["psnr_db"], 2), -row["latency"]["median_ms"]
+
+
+def _in_words(row: Row, rows: Sequence[Row]) -> str:
+    psnr_db, ms = row["psnr_db"], row["latency"]["median_ms"]
+    space = "\N{NO-BREAK SPACE}"
+    return f"{row_label(row, rows)} ({psnr_db:.2f}{space}dB at {ms:.1f}{space}ms)"
+
+
+def _listed(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
+    words = [_in_words(row, all_rows) for row in rows[:4]]
+    if len(rows) > len(words):
+        words.append(f"{len(rows) - len(words)} more")
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _beaten(rows: Sequence[Row], front: Sequence[Row]) -> str:
+    """Where no row of ours is on the front: what beats the best of them."""
+    best = max((row for row in rows if row["kind"] == "ours"), key=_rank, default=None)
+    if best is None:
+        return f"On the front: {_listed(front, rows)}." if front else "Nothing was measured."
+    better = [
+        row
+        for row in front
+        if row["psnr_db"] >= best["psnr_db"]
+        and row["latency"]["median_ms"] <= best["latency"]["median_ms"]
+    ]
+    text = f"{_in_words(best, rows)} is not on the front"
+    if not better:
+        return f"{text}."
+    verb = "is" if len(better) == 1 else "are"
+    return f"{text}: {_listed(better, rows)} {verb} faster and at least as good."

@@ -1,0 +1,199 @@
+"""What a row of a benchmark is before it is measured: plain data that any process can open."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from clearer.bench.runners import Array, OnnxRunner, Runner, RunnerInfo, TorchRunner
+from clearer.errors import InputError
+
+__all__ = ["BACKENDS", "Backend", "RowSpec", "import_backend", "open_runner"]
+
+Kind = Literal["ours", "other", "classical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What a backend reads and needs."""
+
+    label: str
+    module: str
+    files: Literal["weights", "onnx", "engine"]
+    precisions: tuple[str, ...] = ("fp32",)
+    """Of the files that it is given: others would be computed like one of these."""
+
+
+BACKENDS: Final[dict[str, Backend]] = {
+    "torch": Backend("torch eager", "torch", "weights"),
+    "torch-compile": Backend("torch compiled", "torch", "weights"),
+    "onnxruntime": Backend("ONNX Runtime", "onnxruntime", "onnx", ("fp32", "fp16", "int8")),
+    "onnxruntime-cuda": Backend("ONNX Runtime", "onnxruntime", "onnx", ("fp32", "fp16")),
+    "onnxruntime-tensorrt": Backend(
+        "ONNX Runtime", "onnxruntime", "onnx", ("fp32", "fp16", "int8")
+    ),
+    "openvino": Backend("OpenVINO", "openvino", "onnx", ("fp32", "int8")),
+    "openvino-bf16": Backend("OpenVINO", "openvino", "onnx"),
+    "tensorrt": Backend("TensorRT", "tensorrt", "engine"),
+}
+"""By the name that ``--backend`` takes."""
+
+_PROVIDERS: Final = {
+    "onnxruntime": "CPUExecutionProvider",
+    "onnxruntime-cuda": "CUDAExecutionProvider",
+    "onnxruntime-tensorrt": "TensorrtExecutionProvider",
+}
+_CLASSICAL: Final = {"nlm": "skimage.restoration", "bm3d": "bm3d"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowSpec:
+    """One network or method in one backend."""
+
+    name: str
+    kind: Kind
+    backend: str
+    """One of :data:`BACKENDS`; ``nlm`` or ``bm3d``."""
+    path: str | None
+    source: str
+    """The file, for reports."""
+    channels: int
+    height: int
+    width: int
+    """Of the images that are timed."""
+    threads: int
+    num_params: int | None = None
+    sigma_255: float | None = None
+    """For classical methods; None has it estimated from each picture."""
+    scale: float | None = 1.0
+    """What white is in the network's input and output; None where it is not known yet."""
+    is_bgr: bool = False
+
+    @property
+    def label(self) -> str:
+        """The backend, for people."""
+        return BACKENDS[self.backend].label if self.backend in BACKENDS else self.backend
+
+    def to_json(self) -> str:
+        """For another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> RowSpec:
+        """Inverse of :meth:`to_json`."""
+        return cls(**json.loads(text))
+
+
+def import_backend(spec: RowSpec) -> None:
+    """Load the package that computes, so that neither its time nor its memory counts.
+
+    Raises:
+        ImportError: If it is not installed.
+    """
+    backend = BACKENDS.get(spec.backend)
+    importlib.import_module(backend.module if backend else _CLASSICAL[spec.backend])
+    if backend and backend.files == "weights":
+        importlib.import_module("clearer.network")
+        importlib.import_module("clearer.evaluate")
+
+
+def open_runner(spec: RowSpec) -> Runner:
+    """Load what a row measures.
+
+    Raises:
+        ClearerError: If it cannot run as asked for.
+    """
+    runner = _OPENERS[spec.backend](spec)
+    if spec.is_bgr or spec.scale not in (None, 1.0):
+        return _Converted(runner, spec.scale or 1.0, is_bgr=spec.is_bgr)
+    return runner
+
+
+class _Converted:
+    """A network with another range or order of channels, converted within the call."""
+
+    def __init__(self, runner: Runner, scale: float, *, is_bgr: bool) -> None:
+        self._runner, self._scale, self._is_bgr = runner, np.float32(scale), is_bgr
+
+    @property
+    def info(self) -> RunnerInfo:
+        return self._runner.info
+
+    def __call__(self, degraded: Array) -> Array:
+        restored = self._runner(self._turned(degraded * self._scale))
+        return self._turned(restored / self._scale)
+
+    def _turned(self, batch: Array) -> Array:
+        return np.ascontiguousarray(batch[:, ::-1]) if self._is_bgr else batch
+
+
+def _path(spec: RowSpec) -> Path:
+    if spec.path is None:
+        raise InputError(f"{spec.name} has no file")
+    return Path(spec.path)
+
+
+def _open_torch(spec: RowSpec) -> Runner:
+    import torch
+
+    from clearer.network import load_network
+
+    torch.set_num_threads(spec.threads)
+    start = time.perf_counter()
+    network, _ = load_network(_path(spec))
+    load_ms = 1000 * (time.perf_counter() - start)
+    is_compiled = spec.backend == "torch-compile"
+    return TorchRunner(spec.name, network, compiled=is_compiled, load_ms=load_ms)
+
+
+def _open_onnx(spec: RowSpec) -> Runner:
+    provider = _PROVIDERS[spec.backend]
+    return OnnxRunner(
+        spec.name, _path(spec), spec.channels, threads=spec.threads, provider=provider
+    )
+
+
+def _open_openvino(spec: RowSpec) -> Runner:
+    from clearer.bench.openvino_runner import OpenVinoRunner
+
+    return OpenVinoRunner(
+        spec.name,
+        _path(spec),
+        precision="bf16" if spec.backend == "openvino-bf16" else "fp32",
+        threads=spec.threads,
+        shape=(1, spec.channels, spec.height, spec.width),
+    )
+
+
+def _open_engine(spec: RowSpec) -> Runner:
+    from clearer.bench.engine_runner import (  # type: ignore[import-not-found, unused-ignore]
+        EngineRunner,
+    )
+
+    runner: Runner = EngineRunner(spec.name, _path(spec))
+    return runner
+
+
+def _open_classical(spec: RowSpec) -> Runner:
+    from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner
+
+    kind = NonLocalMeansRunner if spec.backend == "nlm" else Bm3dRunner
+    return kind(spec.sigma_255)
+
+
+_OPENERS: Final[dict[str, Callable[[RowSpec], Runner]]] = {
+    "torch": _open_torch,
+    "torch-compile": _open_torch,
+    **dict.fromkeys(_PROVIDERS, _open_onnx),
+    "openvino": _open_openvino,
+    "openvino-bf16": _open_openvino,
+    "tensorrt": _open_engine,
+    **dict.fromkeys(_CLASSICAL, _open_classical),
+}

@@ -1,0 +1,329 @@
+"""From runs and model files to the rows of a benchmark."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from clearer.bench.evaluation import evaluation_images
+from clearer.bench.model_file import ModelFile, read_model_file
+from clearer.bench.rows import BACKENDS, RowSpec
+from clearer.cost import CostTable, cost_table
+from clearer.cost_file import read_cost_table
+from clearer.data import load_splits
+from clearer.errors import ClearerError, InputError
+from clearer.images import Color, ImageSet
+from clearer.network import load_network
+from clearer.run import Run
+from clearer.space import Architecture
+from clearer.tasks import Task
+
+__all__ = [
+    "RunTarget",
+    "Targets",
+    "choose_backends",
+    "make_rows",
+    "open_targets",
+    "target_images",
+    "unused_backends",
+]
+
+_MODELS: Final = (".onnx", ".engine")
+_DEFAULT: Final = ("torch", "onnxruntime", "openvino", "openvino-bf16")
+"""Quick everywhere; compiling by torch or building an engine takes minutes."""
+Skipped = list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTarget:
+    """A trained run."""
+
+    run: Run
+    architecture: Architecture
+    color: Color
+    task: Task
+    table: CostTable | None
+    """Milliseconds that its search went by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a benchmark is of."""
+
+    runs: list[RunTarget]
+    models: list[ModelFile]
+    engines: list[Path]
+    color: Color
+    task: Task | None
+    """That all were made for; None where they do not say."""
+    skipped: Skipped
+
+
+def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
+    """Read what is to be compared.
+
+    Args:
+        paths: Run folders and model files; none: the newest run.
+        against: Further model files.
+
+    Raises:
+        InputError: If something is missing, no network, or for pictures of another colour.
+    """
+    folders = [path for path in paths if path.suffix not in _MODELS]
+    files = [path for path in paths if path.suffix in _MODELS] + list(against)
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path} is not a file: give an ONNX model")
+    runs = [_open_run(path) for path in (folders if paths else [None])]
+    skipped: Skipped = []
+    models = []
+    for path in (p for p in files if p.suffix != ".engine"):
+        try:
+            models.append(read_model_file(path))
+        except InputError as error:
+            skipped.append({"name": path.stem, "backend": "", "reason": str(error)})
+    color = _color(runs, models)
+    return Targets(
+        runs,
+        models,
+        [p for p in files if p.suffix == ".engine"],
+        color,
+        _task(runs, models),
+        skipped,
+    )
+
+
+def _open_run(path: Path | None) -> RunTarget:
+    run = Run.open(path)
+    settings = run.settings()
+    network, _ = load_network(run.weights)
+    table = read_cost_table(run.cost) if run.cost.exists() else None
+    return RunTarget(run, network.architecture, settings.color, settings.task, table)
+
+
+def _color(runs: list[RunTarget], models: list[ModelFile]) -> Color:
+    known = [(str(r.run.path), r.color) for r in runs]
+    known += [(str(m.path), m.color) for m in models if m.color is not None]
+    for name, color in known:
+        if color != known[0][1]:
+            raise InputError(
+                f"{name} is for {color} pictures, {known[0][0]} for {known[0][1]} ones: "
+                "measure them apart"
+            )
+    return known[0][1] if known else "gray"
+
+
+def _task(runs: list[RunTarget], models: list[ModelFile]) -> Task | None:
+    """Of the runs; without runs, of the first file that says."""
+    for target in runs[1:]:
+        if target.task != runs[0].task:
+            raise InputError(
+                f"{target.run.path} is for {target.task.text}, {runs[0].run.path} for "
+                f"{runs[0].task.text}: measure them apart"
+            )
+    if runs:
+        return runs[0].task
+    return next((model.task for model in models if model.task is not None), None)
+
+
+def target_images(
+    folder: Path | None, targets: Targets, task: Task
+) -> tuple[ImageSet, tuple[str, str]]:
+    """The pictures to restore, a name for them, and what they were used for.
+
+    A folder gives its ``test``, else its ``val``, else its own pictures; without a folder, the
+    test pictures of the first run are taken, else its validation pictures.
+
+    Raises:
+        InputError: If there is neither folder nor run, or the folder or a picture cannot be used.
+    """
+    if folder is not None:
+        images, name = evaluation_images(folder, task, targets.color)
+        return images, (name, "given by --data")
+    if not targets.runs:
+        raise InputError("give a folder of clean images, or of pairs, by --data")
+    settings = targets.runs[0].run.settings()
+    splits = load_splits(settings.data, settings.color, settings.seed, task)
+    if len(splits.test):
+        return splits.test, (splits.source, "test")
+    return splits.val, (splits.source, "validation, used to select the weights")
+
+
+def choose_backends(wanted: Sequence[str]) -> tuple[list[str], Skipped]:
+    """Backends to measure, and why others are left out.
+
+    Args:
+        wanted: By name; none: those that are here and quick.
+
+    Raises:
+        InputError: If a name is unknown.
+    """
+    for name in wanted:
+        if name not in BACKENDS:
+            raise InputError(f"unknown --backend {name}: use one of {', '.join(BACKENDS)}")
+    names = list(dict.fromkeys(wanted)) or list(_DEFAULT)
+    if not wanted:
+        names += [name for name in ("onnxruntime-cuda",) if _absence(name) is None] + ["tensorrt"]
+    chosen, skipped = [], []
+    for name in names:
+        reason = _absence(name)
+        if reason is None:
+            chosen.append(name)
+        else:
+            skipped.append({"name": name, "backend": BACKENDS[name].label, "reason": reason})
+    return chosen, skipped
+
+
+def _absence(name: str) -> str | None:
+    """Why a backend cannot be here, as far as that shows before a network is loaded."""
+    module = BACKENDS[name].module
+    if name != "tensorrt" and importlib.util.find_spec(module) is None:
+        extra = "cpu" if module == "onnxruntime" else module
+        return f'{module} is not installed: pip install "clearer[{extra}]"'
+    providers = {
+        "onnxruntime-cuda": "CUDAExecutionProvider",
+        "onnxruntime-tensorrt": "TensorrtExecutionProvider",
+    }
+    if name in providers:
+        import onnxruntime as ort
+
+        if providers[name] not in ort.get_available_providers():
+            return f'this ONNX Runtime has no {providers[name]}: pip install "clearer[gpu]" has it'
+    if name == "openvino-bf16":
+        import openvino
+
+        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            return "this processor does not compute in bf16"
+    return None
+
+
+def make_rows(
+    targets: Targets,
+    backends: Sequence[str],
+    task: Task,
+    size: tuple[int, int],
+    *,
+    threads: int,
+    classical: bool,
+) -> tuple[list[RowSpec], Skipped]:
+    """All rows: ours first, then other networks, then classical methods where they apply.
+
+    Args:
+        targets: What to compare.
+        backends: By name.
+        task: What is measured, for classical methods.
+        size: (height, width) of the images that are timed.
+        threads: Of the CPU.
+        classical: Whether to add non-local means and, where installed, BM3D.
+    """
+    base = {
+        "channels": 1 if targets.color == "gray" else 3,
+        "height": size[0],
+        "width": size[1],
+        "threads": threads,
+    }
+    rows: list[RowSpec] = []
+    skipped: Skipped = []
+    for target in targets.runs:
+        name = f"clearer {target.architecture.text}"
+        if len(targets.runs) > 1:
+            name += f" ({target.run.path.name})"
+        rows += _run_rows(target, name, backends, base, skipped)
+    for model in sorted(targets.models, key=lambda model: not model.is_ours):
+        rows += _onnx_rows(model, None, backends, base)
+    for path in targets.engines:
+        if "tensorrt" in backends:
+            rows.append(_row(path.stem, "other", "tensorrt", path, base))
+    if classical and task.is_noise:
+        names = {"nlm": "non-local means"}
+        if importlib.util.find_spec("bm3d") is not None:
+            names["bm3d"] = "BM3D"
+        for backend, name in names.items():
+            row = _row(name, "classical", backend, None, base)
+            rows.append(replace(row, sigma_255=task.sigma_255))
+    return rows, skipped
+
+
+_READS: Final = {
+    "weights": "the weights of a run",
+    "onnx": "ONNX files, which clearer export makes of a run",
+    "engine": "*.engine files, which clearer export makes of a run",
+}
+
+
+def unused_backends(wanted: Sequence[str], rows: Sequence[RowSpec], skipped: Skipped) -> Skipped:
+    """Backends that were asked for, but that no file is for."""
+    known = {row.backend for row in rows} | {entry["name"] for entry in skipped}
+    return [
+        {
+            "name": name,
+            "backend": BACKENDS[name].label,
+            "reason": f"there is no file for it here: it reads {_READS[BACKENDS[name].files]}",
+        }
+        for name in wanted
+        if name not in known
+    ]
+
+
+def _run_rows(
+    target: RunTarget,
+    name: str,
+    backends: Sequence[str],
+    base: dict[str, Any],
+    skipped: Skipped,
+) -> list[RowSpec]:
+    run = target.run
+    num_params = round(cost_table(target.architecture.space, "params").cost(target.architecture))
+    rows = [
+        _row(name, "ours", backend, run.weights, base)
+        for backend in backends
+        if BACKENDS[backend].files == "weights"
+    ]
+    if not run.onnx.exists():
+        reason = f"{run.onnx.name} is not there: make it with clearer export {run.path}"
+        skipped.append({"name": name, "backend": "ONNX Runtime", "reason": reason})
+    for path in sorted(run.path.glob("model*.onnx"), key=lambda path: (path != run.onnx, path)):
+        try:
+            model = replace(read_model_file(path), is_ours=True, scale=1.0)
+        except ClearerError as error:
+            skipped.append({"name": path.name, "backend": "", "reason": str(error)})
+            continue
+        rows += _onnx_rows(model, name, backends, base)
+    if "tensorrt" in backends:
+        rows += [
+            _row(name, "ours", "tensorrt", path, base) for path in sorted(run.path.glob("*.engine"))
+        ]
+    return [replace(row, num_params=num_params) for row in rows]
+
+
+def _onnx_rows(
+    model: ModelFile, name: str | None, backends: Sequence[str], base: dict[str, Any]
+) -> list[RowSpec]:
+    # A file with several precisions goes where int8 goes, which is where fp32 goes.
+    precision = model.precision.split(", ")[0]
+    return [
+        replace(
+            _row(
+                name or model.name, "ours" if model.is_ours else "other", backend, model.path, base
+            ),
+            num_params=model.num_params,
+            scale=model.scale,
+            is_bgr=model.is_bgr,
+        )
+        for backend in backends
+        if BACKENDS[backend].files == "onnx" and precision in BACKENDS[backend].precisions
+    ]
+
+
+def _row(name: str, kind: Any, backend: str, path: Path | None, base: dict[str, Any]) -> RowSpec:
+    return RowSpec(
+        name=name,
+        kind=kind,
+        backend=backend,
+        path=None if path is None else str(path),
+        source="" if path is None else path.name,
+        **base,
+    )
