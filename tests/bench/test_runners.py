@@ -160,16 +160,15 @@ def test_files_that_cannot_be_loaded(tmp_path: Path) -> None:
 
 
 def test_what_a_file_says_about_itself(tmp_path: Path) -> None:
-    told = tiny_onnx.blur(
-        tmp_path / "t.onnx", 255.0, 3, name="Blur", range="0..255", color_order="BGR"
-    )
+    data = {"name": "Blur", "range": "0..255", "color_order": "BGR"}
+    told = tiny_onnx.blur(tmp_path / "t.onnx", 255.0, 3, data)
     file = read_model_file(told)
     assert (file.name, file.color, file.scale, file.is_bgr) == ("Blur", "rgb", 255.0, True)
     silent = read_model_file(tiny_onnx.blur(tmp_path / "s.onnx"))
     assert (silent.name, silent.color, silent.scale, silent.is_ours) == ("s", "gray", None, False)
     assert silent.num_params == 9
     task = {"task": "denoise", "task_options": json.dumps({"sigma": "40"})}
-    assert read_model_file(tiny_onnx.blur(tmp_path / "m.onnx", **task)).task == Denoise(
+    assert read_model_file(tiny_onnx.blur(tmp_path / "m.onnx", metadata=task)).task == Denoise(
         sigma=Denoise.__dataclass_fields__["sigma"].metadata["parse"]("40")
     )
 

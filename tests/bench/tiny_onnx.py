@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ Shape = list[str | int | None]
 def save(
     path: Path,
     nodes: list[NodeProto],
-    weights: dict[str, np.ndarray] | None = None,
+    weights: dict[str, Any] | None = None,
     channels: int | str = 1,
     metadata: dict[str, str] | None = None,
 ) -> Path:
@@ -22,7 +23,9 @@ def save(
     shape: Shape = ["n", channels, "h", "w"]
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "c", "p", "q"])
-    constants = [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()]
+    constants = [
+        numpy_helper.from_array(np.asarray(array), name) for name, array in (weights or {}).items()
+    ]
     graph = helper.make_graph(nodes, "g", [given], [result], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.helper.set_model_props(model, metadata or {})
@@ -40,17 +43,19 @@ def shrinking(path: Path) -> Path:
 
 def not_a_number(path: Path) -> Path:
     """The square root of what is below 0."""
-    minus = {"minus": np.float32([-1])}
+    minus = {"minus": np.array([-1], np.float32)}
     nodes = [helper.make_node("Mul", ["x", "minus"], ["a"]), helper.make_node("Sqrt", ["a"], ["y"])]
     return save(path, nodes, minus)
 
 
-def blur(path: Path, white: float = 1.0, channels: int = 1, **metadata: str) -> Path:
+def blur(
+    path: Path, white: float = 1.0, channels: int = 1, metadata: dict[str, str] | None = None
+) -> Path:
     """Mean of 3x3 pixels, clipped to 0..white: what works for one range fails for another."""
     kernel = np.zeros((channels, channels, 3, 3), np.float32)
     for channel in range(channels):
         kernel[channel, channel] = 1 / 9
-    weights = {"k": kernel, "low": np.float32(0), "high": np.float32(white)}
+    weights: dict[str, Any] = {"k": kernel, "low": np.float32(0), "high": np.float32(white)}
     nodes = [
         helper.make_node("Conv", ["x", "k"], ["a"], pads=[1, 1, 1, 1]),
         helper.make_node("Clip", ["a", "low", "high"], ["b"]),
@@ -72,7 +77,7 @@ def half(path: Path) -> Path:
 
 def quantised(path: Path) -> Path:
     """A convolution between QuantizeLinear and DequantizeLinear, unsigned activations."""
-    weights = {
+    weights: dict[str, Any] = {
         "scale": np.float32(1 / 255),
         "zero": np.uint8(0),
         "wscale": np.float32(0.01),
