@@ -114,6 +114,9 @@ _add(
     bench.bench,
     "clearer bench",
     "clearer bench --data photos/test --against other.onnx --size 321x481",
+    "clearer bench runs/a runs/b model.onnx --data set12 --sigma 25 --markdown",
+    "clearer bench --backend openvino --backend openvino-bf16 --pin 0,1 --report",
+    "clearer bench --compare old.json new.json",
 )
 _add(
     evaluate.evaluate,

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from clearer.bench.evaluation import bootstrap_interval
 from clearer.bench.runners import Array, NonLocalMeansRunner, Runner
 from clearer.errors import InputError
-from clearer.evaluate import evaluate, evaluation_pairs
+from clearer.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db, ssim
 from clearer.tasks import Task
-from clearer.train import VALIDATION_SEED
 
 __all__ = [
     "SAME_PSNR_DB",

@@ -76,7 +76,7 @@ def plot_frontier(path: Path, report: dict[str, Any]) -> None:
     axes.set_title(
         f"{report['task']}; input {report['input']['psnr_db']:.2f} dB\n"
         f"{report['data']} ({report['data_use']}), {report['num_images']} images\n"
-        f"{environment['device']}, {environment['threads']} threads{busy}",
+        f"{environment['device']}, {environment['threads']} thread(s){busy}",
         fontsize=9,
     )
     save_figure(figure, path)

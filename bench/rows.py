@@ -6,7 +6,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -41,7 +41,7 @@ BACKENDS: Final[dict[str, Backend]] = {
     ),
     "openvino": Backend("OpenVINO", "openvino", "onnx", ("fp32", "int8")),
     "openvino-bf16": Backend("OpenVINO", "openvino", "onnx"),
-    "tensorrt": Backend("TensorRT", "tensorrt", "engine"),
+    "tensorrt": Backend("TensorRT", "clearer.bench.engine_runner", "engine"),
 }
 """By the name that ``--backend`` takes."""
 
@@ -177,8 +177,12 @@ def _open_engine(spec: RowSpec) -> Runner:
         EngineRunner,
     )
 
-    runner: Runner = EngineRunner(spec.name, _path(spec))
-    return runner
+    start = time.perf_counter()
+    runner = EngineRunner(spec.name, _path(spec))
+    load_ms = 1000 * (time.perf_counter() - start)
+    runner.info = replace(runner.info, provider="TensorRT", load_ms=load_ms)
+    opened: Runner = runner
+    return opened
 
 
 def _open_classical(spec: RowSpec) -> Runner:

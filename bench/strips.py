@@ -11,11 +11,10 @@ from matplotlib.patches import Rectangle
 from clearer.bench.accuracy import Accuracy
 from clearer.bench.plots import most_detailed, save_figure, show, shown
 from clearer.bench.runners import Array
-from clearer.evaluate import evaluation_pairs
+from clearer.evaluate import VALIDATION_SEED, evaluation_pairs
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db
 from clearer.tasks import Task
-from clearer.train import VALIDATION_SEED
 
 __all__ = ["picked_pictures", "write_strips"]
 

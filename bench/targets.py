@@ -285,7 +285,7 @@ def _run_rows(
     if not run.onnx.exists():
         reason = f"{run.onnx.name} is not there: make it with clearer export {run.path}"
         skipped.append({"name": name, "backend": "ONNX Runtime", "reason": reason})
-    for path in sorted(run.path.glob("model*.onnx"), key=lambda path: (path != run.onnx, path)):
+    for path in _exports(run):
         try:
             model = replace(read_model_file(path), is_ours=True, scale=1.0)
         except ClearerError as error:
@@ -297,6 +297,12 @@ def _run_rows(
             _row(name, "ours", "tensorrt", path, base) for path in sorted(run.path.glob("*.engine"))
         ]
     return [replace(row, num_params=num_params) for row in rows]
+
+
+def _exports(run: Run) -> list[Path]:
+    """Exported files of a run, fp32 first; what failed its check bears that in its name."""
+    found = [p for p in run.path.glob("model*.onnx") if not p.name.endswith(".failed.onnx")]
+    return sorted(found, key=lambda path: (path != run.onnx, path))
 
 
 def _onnx_rows(

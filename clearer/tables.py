@@ -178,37 +178,30 @@ def print_bench(report: dict[str, Any]) -> None:
             f"{report['num_images']} image(s)"
         ),
         caption=f"{environment['device']}, {environment['threads']} thread(s); ms of one image of "
-        f"height {height} and width {width}; * nothing is both faster and better",
+        f"height {height} and width {width}; * on the front: nothing is faster and as good",
         box=SIMPLE,
     )
-    for header in ("", "backend"):
-        shown.add_column(header, overflow="fold")
-    headers = ["PSNR, dB", "SSIM", "median ms", "p95", "8-bit", "img/s", "MB", "peak MB"]
+    shown.add_column("network\nbackend", overflow="fold", min_width=24)
+    headers = ["PSNR, dB\n95 %", "SSIM", "ms\np95", "8-bit, ms\nimages/s", "file, MB\npeak"]
     is_predicted = any(row["predicted_ms"] is not None for row in report["rows"])
-    headers += ["predicted"] * is_predicted
+    headers += ["predicted\nms"] * is_predicted
     for header in headers:
         shown.add_column(header, justify="right", no_wrap=True)
-    given = report["input"]
-    shown.add_row("input", "", *_quality_cells(given))
+    shown.add_row("input", *_quality_cells(report["input"]))
     for row in report["rows"]:
         call, size, throughput = row["latency"], row["file_bytes"], row["throughput"]
+        speed = None if throughput is None else throughput["images_per_s"]
         cells = [
             *_quality_cells(row),
-            f"{call['median_ms']:.1f}",
-            f"{call['p95_ms']:.1f}",
-            f"{row['end_to_end']['median_ms']:.1f}",
-            _or_blank(None if throughput is None else throughput["images_per_s"], 1),
-            _or_blank(None if size is None else size / 1e6, 2),
-            _or_blank(row["peak_memory_mb"], 0),
+            f"{call['median_ms']:.1f}\n{call['p95_ms']:.1f}",
+            f"{row['end_to_end']['median_ms']:.1f}\n{_or_blank(speed, 1)}",
+            f"{_or_blank(None if size is None else size / 1e6, 2)}\n"
+            f"{_or_blank(row['peak_memory_mb'], 0)}",
         ]
         cells += [_or_blank(row["predicted_ms"], 1)] * is_predicted
         mark = " *" if row["on_front"] else ""
-        source = f" {printable(row['source'])}" if row["source"] else ""
-        shown.add_row(
-            escape(printable(row["name"])) + mark,
-            escape(f"{row['backend']} {row['precision']}{source}"),
-            *cells,
-        )
+        backend = f"{row['backend']} {row['precision']}, {printable(row['source'])}".rstrip(", ")
+        shown.add_row(f"{escape(printable(row['name']))}{mark}\n  {escape(backend)}", *cells)
     Console().print(shown)
     say(report["noise"]["text"])
     for entry in report["skipped"]:

@@ -78,7 +78,7 @@ def test_search_leaves_the_files_of_a_run(trained: Path) -> None:
     assert info["val_psnr_db"] == max(r["val_psnr_db"] for r in validations)
 
 
-def test_export_then_bench(trained: Path, photos: Path) -> None:
+def test_export_is_checked(trained: Path) -> None:
     exported = clearer("export", trained)
     assert exported.exit_code == 0, exported.output
     report = read(trained / "export.json")
@@ -86,32 +86,6 @@ def test_export_then_bench(trained: Path, photos: Path) -> None:
     assert file["bytes"] == (trained / "model.onnx").stat().st_size <= 400_000
     assert file["check"]["max_abs"] < 1e-4
     onnx.checker.check_model(trained / "model.onnx", full_check=True)
-
-    other = shutil.copy(trained / "model.onnx", trained / "another.onnx")
-    words = ["--size", "48x64", "--runs", 3, "--max-seconds", 2, "--against", other]
-    result = clearer("bench", trained, *words)
-    assert result.exit_code == 0, result.output
-    report = read(trained / "bench.json")
-    assert report["data"] == f"{photos.name}, test"
-    assert report["protocol"] == "awgn"
-    torch_row, onnx_row, nlm_row, other_row = report["rows"]
-    assert torch_row["psnr_db"] == pytest.approx(onnx_row["psnr_db"], abs=1e-3)
-    assert other_row["psnr_db"] == pytest.approx(onnx_row["psnr_db"], abs=1e-6)
-    assert nlm_row["name"] == "non-local means"
-    assert all(row["n"] == len(row["times_ms"]) == 3 for row in report["rows"])
-    for name in ("bench.png", "restored.png"):
-        with Image.open(trained / name) as picture:
-            assert min(picture.size) > 300
-
-
-def test_bench_without_export_goes_on_with_what_is_there(trained: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("*.onnx"))
-    result = clearer("bench", run, "--size", "32x32", "--runs", 3, "--json")
-    assert result.exit_code == 0, result.output
-    report = json.loads(result.stdout)
-    assert [row["name"].split()[0] for row in report["rows"]] == ["clearer", "non-local"]
-    assert "clearer export" in report["skipped"][0]
 
 
 def test_training_learns_and_is_repeatable(trained: Path, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""Small image-to-image ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+Shape = list[str | int | None]
+
+
+def save(
+    path: Path,
+    nodes: list[NodeProto],
+    weights: dict[str, Any] | None = None,
+    channels: int | str = 1,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """A network from ``x`` to ``y``."""
+    shape: Shape = ["n", channels, "h", "w"]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "c", "p", "q"])
+    constants = [
+        numpy_helper.from_array(np.asarray(array), name) for name, array in (weights or {}).items()
+    ]
+    graph = helper.make_graph(nodes, "g", [given], [result], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.helper.set_model_props(model, metadata or {})
+    onnx.save(model, path)
+    return path
+
+
+def identity(path: Path, channels: int | str = 1) -> Path:
+    return save(path, [helper.make_node("Identity", ["x"], ["y"])], channels=channels)
+
+
+def shrinking(path: Path) -> Path:
+    return save(path, [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2])])
+
+
+def not_a_number(path: Path) -> Path:
+    """The square root of what is below 0."""
+    minus = {"minus": np.array([-1], np.float32)}
+    nodes = [helper.make_node("Mul", ["x", "minus"], ["a"]), helper.make_node("Sqrt", ["a"], ["y"])]
+    return save(path, nodes, minus)
+
+
+def blur(
+    path: Path, white: float = 1.0, channels: int = 1, metadata: dict[str, str] | None = None
+) -> Path:
+    """Mean of 3x3 pixels, clipped to 0..white: what works for one range fails for another."""
+    kernel = np.zeros((channels, channels, 3, 3), np.float32)
+    for channel in range(channels):
+        kernel[channel, channel] = 1 / 9
+    weights: dict[str, Any] = {"k": kernel, "low": np.float32(0), "high": np.float32(white)}
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Clip", ["a", "low", "high"], ["b"]),
+        # Without this, a range of 0..255 would do no harm to values of 0..1.
+        helper.make_node("Floor" if white > 1 else "Identity", ["b"], ["y"]),
+    ]
+    return save(path, nodes, weights, channels, metadata)
+
+
+def half(path: Path) -> Path:
+    """A convolution in fp16 between casts."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT16),
+        helper.make_node("Conv", ["a", "k"], ["b"], pads=[1, 1, 1, 1]),
+        helper.make_node("Cast", ["b"], ["y"], to=TensorProto.FLOAT),
+    ]
+    return save(path, nodes, {"k": np.full((1, 1, 3, 3), 1 / 9, np.float16)})
+
+
+def quantised(path: Path) -> Path:
+    """A convolution between QuantizeLinear and DequantizeLinear, unsigned activations."""
+    weights: dict[str, Any] = {
+        "scale": np.float32(1 / 255),
+        "zero": np.uint8(0),
+        "wscale": np.float32(0.01),
+        "wzero": np.int8(0),
+        "k": np.full((8, 1, 3, 3), 11, np.int8),
+        "k2": np.full((1, 8, 3, 3), 1, np.int8),
+    }
+    q, d = ["scale", "zero"], ["wscale", "wzero"]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", *q], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", *q], ["xd"]),
+        helper.make_node("DequantizeLinear", ["k", *d], ["kd"]),
+        helper.make_node("Conv", ["xd", "kd"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("QuantizeLinear", ["a", *q], ["aq"]),
+        helper.make_node("DequantizeLinear", ["aq", *q], ["ad"]),
+        helper.make_node("DequantizeLinear", ["k2", *d], ["k2d"]),
+        helper.make_node("Conv", ["ad", "k2d"], ["b"], pads=[1, 1, 1, 1]),
+        helper.make_node("QuantizeLinear", ["b", *q], ["bq"]),
+        helper.make_node("DequantizeLinear", ["bq", *q], ["y"]),
+    ]
+    return save(path, nodes, weights)
