@@ -24,7 +24,7 @@ async function start() {
     about.name,
     about.task,
     about.channels === 1 ? "gray: a colour picture channel by channel" : "colour",
-    `${(bytes.byteLength / 1e6).toFixed(2)} MB`,
+    `${(bytes.byteLength / 1e6).toFixed(2)}\u00a0MB`,
   ].filter(Boolean).join(" · ");
   await offerWebGpu();
   await startWorker();
@@ -84,6 +84,7 @@ async function open(file, name, noise) {
   $("size").textContent = `${width} × ${height}`;
   $("empty").hidden = true;
   $("viewer").hidden = false;
+  $("stage").style.setProperty("--ratio", width / height); // narrow screens make it as high as the picture
   $("noise").value = noise;
   layOut();
   await restore();

@@ -4,7 +4,7 @@
 //      and {type: "stop"}
 // Out: ready, noisy, tile (one after the other), done, stopped, failed
 
-const TILE = 512; // side of what the network sees at once: bounds its memory
+const TILE = 512; // about the largest side of what the network sees at once: bounds its memory
 const MARGIN = 32; // of each tile, thrown away where another tile goes on
 const MAX_THREADS = 8;
 
@@ -71,22 +71,14 @@ async function restore({ id, width, height, pixels, sigma }) {
 }
 
 // Where tiles lie along a side: what is seen (from, to) and what is kept of it (start, end).
+// All keep equally much, up to rounding.
 function spans(length) {
-  if (length <= TILE) return [{ from: 0, to: length, start: 0, end: length }];
-  const count = Math.ceil((length - 2 * MARGIN) / (TILE - 2 * MARGIN));
+  const count = length <= TILE ? 1 : Math.ceil((length - 2 * MARGIN) / (TILE - 2 * MARGIN));
+  const border = (index) => Math.round((index * length) / count);
   return Array.from({ length: count }, (_, index) => {
-    const from = Math.round((index * (length - TILE)) / (count - 1));
-    const start = index === 0 ? 0 : middle(index, count, length);
-    const end = index === count - 1 ? length : middle(index + 1, count, length);
-    return { from, to: from + TILE, start, end };
+    const [start, end] = [border(index), border(index + 1)];
+    return { from: Math.max(0, start - MARGIN), to: Math.min(length, end + MARGIN), start, end };
   });
-}
-
-// Border between the tiles index - 1 and index: the middle of what both see.
-function middle(index, count, length) {
-  const left = Math.round(((index - 1) * (length - TILE)) / (count - 1));
-  const right = Math.round((index * (length - TILE)) / (count - 1));
-  return Math.round((left + TILE + right) / 2);
 }
 
 // A gray network restores each channel as a picture of its own; one for colour sees a gray picture
