@@ -23,7 +23,7 @@ int64_t read_number(std::istream& file) {
   while (file >> std::ws && file.peek() == '#')
     file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   int64_t number = 0;
-  if (!(file >> number) || number < 1 || number > 32768)
+  if (!(file >> number) || number < 1 || number > 65535)
     throw std::runtime_error("the header of the picture cannot be read");
   return number;
 }
