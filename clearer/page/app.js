@@ -28,6 +28,7 @@ async function start() {
   ].filter(Boolean).join(" · ");
   await offerWebGpu();
   await startWorker();
+  setBusy(false);
 }
 
 async function fetched(path) {
@@ -64,6 +65,7 @@ function startWorker() {
 }
 
 async function open(file, name, noise) {
+  setBusy(true);
   let image;
   try {
     image = await createImageBitmap(file);
@@ -91,19 +93,26 @@ async function open(file, name, noise) {
 }
 
 async function restore() {
-  if (!picture) return;
+  if (!picture) return setBusy(false);
+  setBusy(true);
   const id = ++request;
   const sigma = Number($("noise").value);
-  $("sigma").value = sigma > 0 ? `σ = ${sigma}` : "off";
+  showNoise();
   $("before-name").textContent = sigma > 0 ? "noise added" : "before";
   for (const fact of ["time", "psnr-before", "psnr-after"]) $(fact).textContent = "–";
   $("download").disabled = true;
   after.getContext("2d").clearRect(0, 0, after.width, after.height);
   await ready;
   if (id !== request) return;
-  setWorking(true);
+  setBusy(true);
+  $("progress").hidden = $("stop").hidden = false;
   const { width, height, pixels } = picture;
   worker.postMessage({ type: "restore", id, width, height, pixels, sigma });
+}
+
+function showNoise() {
+  const sigma = Number($("noise").value);
+  $("sigma").value = sigma > 0 ? `σ = ${sigma}` : "off";
 }
 
 function hear(data) {
@@ -115,7 +124,7 @@ function hear(data) {
     $("progress").value = data.done / data.total;
     say(data.total > 1 ? `Restoring: tile ${data.done} of ${data.total} …` : "Restoring …");
   } else if (data.type === "done") {
-    setWorking(false);
+    setBusy(false);
     $("time").textContent = data.ms < 1e4 ? `${Math.round(data.ms)} ms` : `${(data.ms / 1e3).toFixed(1)} s`;
     if (data.quality) {
       $("psnr-before").textContent = `${data.quality.before.toFixed(2)} dB`;
@@ -124,10 +133,10 @@ function hear(data) {
     $("download").disabled = false;
     say(data.total > 1 ? `Restored in ${data.total} tiles.` : "Restored.");
   } else if (data.type === "stopped") {
-    setWorking(false);
+    setBusy(false);
     say("Stopped.");
   } else if (data.type === "failed") {
-    setWorking(false);
+    setBusy(false);
     say(`The network failed: ${data.text}`, true);
   }
 }
@@ -136,15 +145,17 @@ function draw(canvas, pixels, width, x, y) {
   canvas.getContext("2d").putImageData(new ImageData(pixels, width), x, y);
 }
 
-function setWorking(isWorking) {
-  $("progress").hidden = !isWorking;
+// From what a person does until it shows; the bar appears once the network works.
+function setBusy(isBusy) {
+  $("stage").setAttribute("aria-busy", isBusy);
+  if (!isBusy) $("progress").hidden = $("stop").hidden = true;
   $("progress").value = 0;
-  $("stop").hidden = !isWorking;
 }
 
 function say(text, isBad = false) {
   $("status").textContent = text;
   $("status").classList.toggle("bad", isBad);
+  if (isBad) setBusy(false);
 }
 
 // The view
@@ -229,6 +240,7 @@ addEventListener("drop", (event) => {
 addEventListener("paste", (event) => openFile(event.clipboardData.files[0]));
 
 $("sample").addEventListener("click", async () => {
+  setBusy(true);
   try {
     const answer = await fetched("sample.png");
     await open(await answer.blob(), "sample.png", model.noise);
@@ -249,14 +261,15 @@ $("download").addEventListener("click", () => {
 
 let noiseTimer;
 $("noise").addEventListener("input", () => {
-  const sigma = Number($("noise").value);
-  $("sigma").value = sigma > 0 ? `σ = ${sigma}` : "off";
+  showNoise();
+  if (picture) setBusy(true);
   clearTimeout(noiseTimer);
   noiseTimer = setTimeout(() => restore().catch((error) => say(error.message, true)), NOISE_DELAY_MS);
 });
 
 $("backend").addEventListener("change", async () => {
-  setWorking(false);
+  request += 1; // what the old worker did is void
+  setBusy(true);
   try {
     await startWorker();
   } catch (error) {

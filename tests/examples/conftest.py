@@ -91,7 +91,7 @@ class Denoiser:
             ]
             if len(stack) == 1:
                 restored = restored.mean(0, keepdims=True)
-        pixels = np.rint(restored.clip(0, 1) * 255).astype(np.uint8)
+        pixels: Pixels = np.rint(restored.clip(0, 1) * 255).astype(np.uint8)
         return pixels[0] if noisy.ndim == 2 else pixels.transpose(1, 2, 0)
 
 
@@ -139,7 +139,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
 
 def make_pair(folder: Path, *, is_gray: bool, size: tuple[int, int]) -> Pair:
     """A photograph of odd sides, and Gaussian noise, in 8 bits."""
-    with Image.open(PHOTOGRAPHS / ("camera.png" if is_gray else "coffee.png")) as file:
+    with Image.open(PHOTOGRAPHS / "coffee.png") as file:
         clean = np.asarray(file.convert("L" if is_gray else "RGB"))[: size[0], : size[1]]
     noise = np.random.default_rng(0).normal(scale=SIGMA_255, size=clean.shape)
     noisy = np.rint((clean + noise).clip(0, 255)).astype(np.uint8)

@@ -17,15 +17,9 @@ context.on("request", (request) => seen.requests.push(request.url()));
 page.on("console", (message) => message.type() === "error" && seen.errors.push(message.text()));
 page.on("pageerror", (error) => seen.errors.push(error.message));
 
-const settled = /^(Ready|Restored|Stopped|.*(not a picture|limit here|failed))/;
 async function look() {
-  // The page has 200 ms to notice what was done; then its status says when it is ready.
-  await page.waitForTimeout(300);
-  await page.waitForFunction(
-    (source) => new RegExp(source).test(document.getElementById("status").textContent),
-    settled.source,
-    { timeout: 120_000 },
-  );
+  const idle = () => document.getElementById("stage").getAttribute("aria-busy") === "false";
+  await page.waitForFunction(idle, null, { timeout: 120_000 });
   const text = (id) => page.textContent(`#${id}`);
   return {
     status: await text("status"),

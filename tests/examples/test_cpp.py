@@ -33,8 +33,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "include").symlink_to(found[0].resolve())
     for name in ("libonnxruntime.so", "libonnxruntime.so.1"):
         (root / "lib" / name).symlink_to(libraries[0])
-    for words in (["-S", EXAMPLE, "-B", build, f"-DORT_ROOT={root}"], ["--build", build]):
-        done = subprocess.run(["cmake", *words], capture_output=True, text=True)
+    for words in (f"-S {EXAMPLE} -B {build} -DORT_ROOT={root}", f"--build {build}"):
+        done = subprocess.run(["cmake", *words.split()], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "warning" not in done.stderr
     return build / "restore"

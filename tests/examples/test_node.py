@@ -27,7 +27,7 @@ def test_a_picture_is_restored(
     example: Path, denoiser: Denoiser, pair: Pair, tmp_path: Path
 ) -> None:
     target = tmp_path / "restored.png"
-    words = ["node", "restore.mjs", denoiser.path, pair.path, target]
+    words: list[str | Path] = ["node", "restore.mjs", denoiser.path, pair.path, target]
     done = subprocess.run(words, cwd=example, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pair.check(read(target), denoiser)

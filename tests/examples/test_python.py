@@ -19,7 +19,15 @@ def test_a_picture_is_restored_without_clearer_or_torch(
         "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     target = tmp_path / "restored.png"
-    words = [sys.executable, "-c", code, EXAMPLE, denoiser.path, pair.path, target]
+    words: list[str | Path] = [
+        sys.executable,
+        "-c",
+        code,
+        EXAMPLE,
+        denoiser.path,
+        pair.path,
+        target,
+    ]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pair.check(read(target), denoiser)
