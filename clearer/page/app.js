@@ -262,7 +262,9 @@ $("download").addEventListener("click", () => {
 let noiseTimer;
 $("noise").addEventListener("input", () => {
   showNoise();
-  if (picture) setBusy(true);
+  if (!picture) return;
+  request += 1; // what is under way is void
+  setBusy(true);
   clearTimeout(noiseTimer);
   noiseTimer = setTimeout(() => restore().catch((error) => say(error.message, true)), NOISE_DELAY_MS);
 });
