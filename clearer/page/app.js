@@ -83,7 +83,7 @@ async function open(file, name, noise) {
   context.drawImage(image, 0, 0);
   image.close();
   picture = { name, width, height, pixels: context.getImageData(0, 0, width, height).data };
-  $("size").textContent = `${width} × ${height}`;
+  $("size").textContent = `${width}\u202f×\u202f${height}`;
   $("empty").hidden = true;
   $("viewer").hidden = false;
   $("stage").style.setProperty("--ratio", width / height); // narrow screens make it as high as the picture
@@ -105,7 +105,7 @@ async function restore() {
   await ready;
   if (id !== request) return;
   setBusy(true);
-  $("progress").hidden = $("stop").hidden = false;
+  showProgress(true);
   const { width, height, pixels } = picture;
   worker.postMessage({ type: "restore", id, width, height, pixels, sigma });
 }
@@ -148,8 +148,14 @@ function draw(canvas, pixels, width, x, y) {
 // From what a person does until it shows; the bar appears once the network works.
 function setBusy(isBusy) {
   $("stage").setAttribute("aria-busy", isBusy);
-  if (!isBusy) $("progress").hidden = $("stop").hidden = true;
+  if (!isBusy) showProgress(false);
+}
+
+// While the network works there is something to stop, and nothing to download.
+function showProgress(isShown) {
   $("progress").value = 0;
+  $("progress").hidden = $("stop").hidden = !isShown;
+  $("download").hidden = isShown;
 }
 
 function say(text, isBad = false) {
