@@ -13,7 +13,8 @@ let picture; // {name, width, height, pixels}
 let request = 0;
 let split = 50; // share of the view that shows the picture before, in percent
 
-start().catch((error) => say(error.message, true));
+const started = start();
+started.catch((error) => say(error.message, true));
 
 async function start() {
   say("Loading the network …");
@@ -102,6 +103,7 @@ async function restore() {
   for (const fact of ["time", "psnr-before", "psnr-after"]) $(fact).textContent = "–";
   $("download").disabled = true;
   after.getContext("2d").clearRect(0, 0, after.width, after.height);
+  await started;
   await ready;
   if (id !== request) return;
   setBusy(true);
@@ -248,6 +250,7 @@ addEventListener("paste", (event) => openFile(event.clipboardData.files[0]));
 $("sample").addEventListener("click", async () => {
   setBusy(true);
   try {
+    await started;
     const answer = await fetched("sample.png");
     await open(await answer.blob(), "sample.png", model.noise);
   } catch (error) {
@@ -282,9 +285,10 @@ $("backend").addEventListener("change", async () => {
     await startWorker();
   } catch (error) {
     if ($("backend").value === "wasm") return say(error.message, true);
+    const [option] = $("backend").selectedOptions;
+    Object.assign(option, { disabled: true, text: "GPU: cannot run this network", title: error.message });
     $("backend").value = "wasm";
     await startWorker();
-    say(`The GPU cannot run this network (${error.message}): the CPU does.`, true);
   }
   await restore();
 });
