@@ -13,6 +13,7 @@ from clearer import __version__, console
 from clearer.commands import (
     bench,
     data,
+    demo,
     doctor,
     evaluate,
     export,
@@ -138,6 +139,12 @@ _add(
     "clearer profile --backend openvino --precision bf16 --check 32",
     "clearer profile --emit board --width 16    # copy board/ to the device, run its script there",
     "clearer profile --collect board --out board.json",
+)
+_add(
+    demo.demo,
+    "clearer demo --open",
+    "clearer demo model.onnx --port 8000",
+    "clearer demo --save site    # the same page as static files",
 )
 _data = typer.Typer(
     name="data",

@@ -1,0 +1,90 @@
+"""``clearer demo``."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clearer import console
+from clearer.commands.options import AsJson, Debug
+
+
+def demo(
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL]", help="ONNX file or run folder; default: the newest run in runs/."
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)
+    ] = 0,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser.")
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the page into this new folder, for a site of your own, and end."),
+    ] = None,
+    ort_web: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the npm package onnxruntime-web; default: npm fetches it."),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Serve a page that restores pictures in the browser, on this machine."""
+    from clearer.demo_runtime import VERSION, fetch_runtime, find_runtime, given_runtime
+    from clearer.demo_server import make_server
+    from clearer.demo_site import make_site, save_site
+
+    path, name = _model(model)
+    if ort_web is not None:
+        runtime = given_runtime(ort_web)
+    elif (cached := find_runtime()) is not None:
+        runtime = cached
+    else:
+        with console.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
+            runtime = fetch_runtime()
+    site = make_site(path, name, runtime)
+    if save is not None:
+        save_site(site, save)
+        report = {"folder": str(save), "files": sorted(site)}
+        megabytes = sum(len(file.data) for file in site.values()) / 1e6
+        print(
+            json.dumps(report)
+            if as_json
+            else f"written: {save}, {len(site)} files, {megabytes:.0f} MB; serve it over http"
+        )
+        return
+    with make_server(site, port) as server:
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        print(json.dumps({"url": url, "model": str(path)}) if as_json else url, flush=True)
+        console.say(f"{path} in the browser; Ctrl-C ends it")
+        if open_browser and not webbrowser.open(url):
+            console.say(f"no browser can be opened here: open {url} yourself")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            console.say("ended")
+
+
+def _model(given: Path | None) -> tuple[Path, str]:
+    """The file, and what to call it.
+
+    Raises:
+        InputError: If a run has not been exported, or there is none.
+    """
+    from clearer.errors import InputError
+    from clearer.run import Run
+
+    if given is not None and not given.is_dir():
+        return given, given.name
+    run = Run.open(given)
+    if not run.onnx.is_file():
+        raise InputError(f"{run.path} has no model.onnx yet: clearer export {run.path}")
+    return run.onnx, run.path.resolve().name

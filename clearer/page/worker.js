@@ -1,0 +1,192 @@
+// Restores pictures off the page's own thread.
+//
+// In:  {type: "load", backend, channels, model}  then  {type: "restore", id, width, height, pixels, sigma}
+//      and {type: "stop"}
+// Out: ready, noisy, tile (one after the other), done, stopped, failed
+
+const TILE = 512; // about the largest side of what the network sees at once: bounds its memory
+const MARGIN = 64; // of each tile, thrown away where another tile goes on
+// Tiles begin at multiples of this, the most that a network pads to: then its coarse scales see the
+// same blocks of pixels as in the whole picture. Elsewhere they differ by up to 30 of 255 levels;
+// so, with this margin, a trained network's tiles differed by less than 0.001.
+const ALIGNMENT = 32;
+const MAX_THREADS = 8;
+
+let session, ort, channels;
+let current = 0;
+
+onmessage = async ({ data }) => {
+  try {
+    if (data.type === "load") await load(data);
+    else if (data.type === "stop") current = 0;
+    else await restore(data);
+  } catch (error) {
+    postMessage({ type: "failed", id: data.id, text: String(error.message ?? error) });
+  }
+};
+
+async function load({ backend, channels: of, model }) {
+  const runtime = backend === "webgpu" ? "./ort/ort.webgpu.min.mjs" : "./ort/ort.wasm.min.mjs";
+  ort = await import(runtime);
+  ort.env.logLevel = "error";
+  ort.env.wasm.wasmPaths = new URL("ort/", self.location.href).href;
+  // Threads share memory, which browsers allow to isolated pages only (COOP and COEP headers).
+  const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MAX_THREADS) : 1;
+  ort.env.wasm.numThreads = threads;
+  // Warnings would go to the console as errors: with WebGPU there is one for each network.
+  const options = { executionProviders: [backend], logSeverityLevel: 3 };
+  session = await ort.InferenceSession.create(model, options);
+  channels = of;
+  postMessage({ type: "ready", backend, threads });
+}
+
+async function restore({ id, width, height, pixels, sigma }) {
+  current = id;
+  const clean = toPlanes(pixels);
+  const noisy = sigma > 0 ? clean.map((plane, index) => addNoise(plane, sigma / 255, index)) : clean;
+  postMessage({ type: "noisy", id, pixels: toPixels(noisy, pixels) });
+  const columns = spans(width);
+  const rows = spans(height);
+  const total = columns.length * rows.length;
+  let done = 0;
+  let ms = 0;
+  let error = 0;
+  for (const y of rows) {
+    for (const x of columns) {
+      await new Promise((resume) => setTimeout(resume)); // lets a newer request arrive
+      if (current !== id) return postMessage({ type: "stopped", id });
+      const seen = noisy.map((plane) => cut(plane, width, x.from, y.from, x.to, y.to));
+      const start = performance.now();
+      const restored = await run(seen, x.to - x.from, y.to - y.from);
+      ms += performance.now() - start;
+      const kept = restored.map((plane) =>
+        cut(plane, x.to - x.from, x.start - x.from, y.start - y.from, x.end - x.from, y.end - y.from),
+      );
+      const truth = clean.map((plane) => cut(plane, width, x.start, y.start, x.end, y.end));
+      error += squaredError(kept, truth);
+      const alpha = cut(pixels, width, x.start, y.start, x.end, y.end, 4);
+      done += 1;
+      postMessage({
+        type: "tile", id, done, total, x: x.start, y: y.start, width: x.end - x.start,
+        pixels: toPixels(kept, alpha),
+      });
+    }
+  }
+  const count = width * height * clean.length;
+  const quality = sigma > 0 ? { before: psnr(squaredError(noisy, clean, false) / count), after: psnr(error / count) } : null;
+  postMessage({ type: "done", id, ms, total, quality });
+}
+
+// Where tiles lie along a side: what is seen (from, to) and what is kept of it (start, end).
+// All keep equally much, up to rounding.
+function spans(length) {
+  const count = length <= TILE ? 1 : Math.ceil((length - 2 * MARGIN) / (TILE - 2 * MARGIN));
+  const border = (index) =>
+    index === count ? length : ALIGNMENT * Math.round((index * length) / count / ALIGNMENT);
+  return Array.from({ length: count }, (_, index) => {
+    const [start, end] = [border(index), border(index + 1)];
+    return { from: Math.max(0, start - MARGIN), to: Math.min(length, end + MARGIN), start, end };
+  });
+}
+
+// A gray network restores each channel as a picture of its own; one for colour sees a gray picture
+// as three equal channels, and their mean is kept.
+async function run(planes, width, height) {
+  if (channels === 1) {
+    const restored = [];
+    for (const plane of planes) restored.push(await infer([plane], width, height));
+    return restored;
+  }
+  const isGray = planes.length === 1;
+  const data = await infer(isGray ? [planes[0], planes[0], planes[0]] : planes, width, height);
+  const size = width * height;
+  const all = [0, 1, 2].map((index) => data.subarray(index * size, (index + 1) * size));
+  return isGray ? [all[0].map((value, i) => (value + all[1][i] + all[2][i]) / 3)] : all;
+}
+
+async function infer(planes, width, height) {
+  const size = width * height;
+  const data = new Float32Array(planes.length * size);
+  planes.forEach((plane, index) => data.set(plane, index * size));
+  const input = new ort.Tensor("float32", data, [1, planes.length, height, width]);
+  const results = await session.run({ [session.inputNames[0]]: input });
+  const output = results[session.outputNames[0]];
+  if (String(output.dims) !== String(input.dims)) {
+    throw new Error(`the model gives ${output.dims} for ${input.dims}: it is not image to image`);
+  }
+  return output.data;
+}
+
+// RGBA, 8 bit, to one plane (where all pixels are gray) or three, in [0, 1].
+function toPlanes(pixels) {
+  const count = pixels.length / 4;
+  let isGray = true;
+  for (let i = 0; i < count && isGray; i++) {
+    isGray = pixels[4 * i] === pixels[4 * i + 1] && pixels[4 * i] === pixels[4 * i + 2];
+  }
+  return (isGray ? [0] : [0, 1, 2]).map((channel) => {
+    const plane = new Float32Array(count);
+    for (let i = 0; i < count; i++) plane[i] = pixels[4 * i + channel] / 255;
+    return plane;
+  });
+}
+
+// Planes to RGBA, rounded and clipped; the alpha of another picture stays.
+function toPixels(planes, alphaOf) {
+  const pixels = new Uint8ClampedArray(4 * planes[0].length);
+  for (let i = 0; i < planes[0].length; i++) {
+    for (let channel = 0; channel < 3; channel++) {
+      pixels[4 * i + channel] = 255 * planes[planes.length === 1 ? 0 : channel][i];
+    }
+    pixels[4 * i + 3] = alphaOf[4 * i + 3];
+  }
+  return pixels;
+}
+
+// A rectangle of a picture with step values per pixel.
+function cut(plane, stride, left, top, right, bottom, step = 1) {
+  const piece = new plane.constructor((right - left) * (bottom - top) * step);
+  for (let y = top; y < bottom; y++) {
+    const row = plane.subarray((y * stride + left) * step, (y * stride + right) * step);
+    piece.set(row, (y - top) * (right - left) * step);
+  }
+  return piece;
+}
+
+function squaredError(planes, truth, isClipped = true) {
+  let sum = 0;
+  planes.forEach((plane, index) => {
+    for (let i = 0; i < plane.length; i++) {
+      const value = isClipped ? Math.min(1, Math.max(0, plane[i])) : plane[i];
+      sum += (value - truth[index][i]) ** 2;
+    }
+  });
+  return sum;
+}
+
+function psnr(meanSquaredError) {
+  return -10 * Math.log10(meanSquaredError);
+}
+
+// Gaussian noise that is neither clipped nor rounded, the same for a picture each time.
+function addNoise(plane, sigma, seed) {
+  const uniform = mulberry32(seed + 1);
+  const noisy = new Float32Array(plane.length);
+  for (let i = 0; i < plane.length; i += 2) {
+    const radius = sigma * Math.sqrt(-2 * Math.log(1 - uniform())); // Box-Muller
+    const angle = 2 * Math.PI * uniform();
+    noisy[i] = plane[i] + radius * Math.cos(angle);
+    if (i + 1 < plane.length) noisy[i + 1] = plane[i + 1] + radius * Math.sin(angle);
+  }
+  return noisy;
+}
+
+// Tommy Ettinger's generator of 32 bits of state; uniform in [0, 1).
+function mulberry32(state) {
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}

@@ -1,0 +1,243 @@
+"""``clearer demo`` without a browser: what is served, to whom, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPConnection, HTTPMessage
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from typer.testing import CliRunner, Result
+
+from clearer import demo_runtime
+from clearer.cli import app
+from clearer.demo_runtime import given_runtime
+from clearer.demo_server import make_server
+from clearer.demo_site import SiteFile, describe_model, make_site
+from clearer.errors import ClearerError, InputError
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+
+Get = Callable[..., Answer]
+SITE = {
+    "index.html": SiteFile(b"<!doctype html>", "text/html; charset=utf-8"),
+    "ort/code.mjs": SiteFile(b"export {}", "text/javascript; charset=utf-8"),
+}
+
+
+def clearer(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def model(
+    shape: Sequence[int | str] = ("n", 1, "h", "w"), says: dict[str, str] | None = None
+) -> bytes:
+    """A network that changes nothing."""
+    kind = TensorProto.FLOAT
+    ends = [helper.make_tensor_value_info(name, kind, shape) for name in ("input", "output")]
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["input"], ["output"])], "g", ends[:1], ends[1:]
+    )
+    made = helper.make_model(graph)
+    helper.set_model_props(made, says or {})
+    data: bytes = made.SerializeToString()
+    return data
+
+
+@pytest.fixture
+def get() -> Iterator[Get]:
+    """Ask the server for a path, which is sent as it stands."""
+    with make_server(SITE, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = int(server.server_address[1])
+
+        def ask(path: str, host: str = "localhost", method: str = "GET") -> Answer:
+            with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+                connection.putrequest(method, path, skip_host=True)
+                connection.putheader("Host", host)
+                connection.endheaders()
+                answer = connection.getresponse()
+                return Answer(answer.status, answer.headers, answer.read())
+
+        yield ask
+        server.shutdown()
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/?x=1"])
+def test_the_page_is_served_isolated(get: Get, path: str) -> None:
+    answer = get(path)
+    assert answer.status == 200
+    assert answer.body == SITE["index.html"].data
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../pyproject.toml",
+        "/ort/../../etc/passwd",
+        "/%2e%2e/pyproject.toml",
+        "//etc/passwd",
+        "/ort/",
+        "/demo_site.py",
+        "index.html",
+        "/index.html/",
+        "/INDEX.HTML",
+    ],
+)
+def test_no_other_path_is_known(get: Get, path: str) -> None:
+    assert get(path).status == 404
+
+
+@pytest.mark.parametrize("host", ["example.com", "example.com:80", "127.0.0.1.example.com", ""])
+def test_no_other_name_is_answered(get: Get, host: str) -> None:
+    assert get("/", host=host).status == 403
+
+
+def test_only_reading_is_possible(get: Get) -> None:
+    head = get("/", method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["Content-Length"]) == len(SITE["index.html"].data)
+    assert get("/", method="POST").status == 501
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with make_server(SITE, 0) as server, pytest.raises(InputError, match="port .* --port"):
+        make_server(SITE, int(server.server_address[1]))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "task", "noise"),
+    [
+        ({}, "", 25),
+        ({"task": "denoise", "task_options": '{"sigma": "50"}'}, "sigma 50", 50),
+        ({"task": "denoise", "task_options": '{"sigma": "5:50"}'}, "sigma 5:50", 28),
+        ({"task": "denoise", "task_options": '{"sigma": "255"}'}, "sigma 255", 75),
+        ({"task": "dejpeg", "task_options": "{}"}, "dejpeg", 0),
+        ({"task": "denoise", "task_options": "[" * 5000}, "", 25),
+        ({"task": "denoise", "task_options": "[1]"}, "", 25),
+        ({"task": "denoise", "task_options": '{"sigma": "nan"}'}, "", 25),
+        ({"task": "<script>", "task_options": "{}"}, "", 25),
+    ],
+)
+def test_what_a_file_says_about_itself(metadata: dict[str, str], task: str, noise: int) -> None:
+    about = describe_model(model(says=metadata))
+    assert task in about.pop("task")
+    assert about == {"channels": 1, "noise": noise}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"no model", "not an ONNX file"),
+        (model(("n", 4, "h", "w")), "takes 4 channels"),
+        (model(("n", "c", "h", "w")), "any number of channels"),
+        (model(("n", 1, 64, 64)), "one size only"),
+        (model((8, 1, "h", "w")), "batches only"),
+        (model(("n", 1)), "not image to image"),
+    ],
+)
+def test_a_model_that_the_page_cannot_run(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=f"other.onnx .*{reason}"):
+        make_site(path, "other", {})
+
+
+def test_weights_in_another_file_are_refused() -> None:
+    made = onnx.load_model_from_string(model())
+    weights = onnx.numpy_helper.from_array(np.zeros(4, np.float32), "weights")
+    weights.data_location = TensorProto.EXTERNAL
+    made.graph.initializer.append(weights)
+    with pytest.raises(InputError, match="in another file"):
+        describe_model(made.SerializeToString())
+
+
+def test_saved_as_a_site_of_its_own(ort_web: dict[str, Path], tmp_path: Path) -> None:
+    path, folder = tmp_path / "model.onnx", tmp_path / "site"
+    path.write_bytes(model())
+    words = ["demo", path, "--ort-web", next(iter(ort_web.values())).parent, "--save", folder]
+    result = clearer(*words, "--json")
+    assert result.exit_code == 0, result.output
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert files == set(json.loads(result.stdout)["files"])
+    assert {"index.html", "worker.js", "model.onnx", "sample.png", "ort/ort.wasm.min.mjs"} <= files
+    assert (folder / "model.onnx").read_bytes() == model()
+    again = clearer(*words)
+    assert again.exit_code == 2
+    assert "give --save a new folder" in again.stderr
+
+
+def test_the_runtime_is_checked_wherever_it_comes_from(
+    ort_web: dict[str, Path], tmp_path: Path
+) -> None:
+    dist = tmp_path / "node_modules" / "onnxruntime-web" / "dist"
+    dist.mkdir(parents=True)
+    for name, path in ort_web.items():
+        (dist / name).write_bytes(path.read_bytes())
+    assert given_runtime(tmp_path) == {name: dist / name for name in ort_web}
+    (dist / "ort.wasm.min.mjs").write_text("something else")
+    with pytest.raises(InputError, match=r"SHA-256 differs"):
+        given_runtime(dist)
+    with pytest.raises(InputError, match=r"has no ort\.wasm"):
+        given_runtime(tmp_path / "elsewhere")
+
+
+def test_a_damaged_cache_is_not_used(
+    ort_web: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert demo_runtime.find_runtime() == ort_web
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert demo_runtime.find_runtime() is None
+
+
+def test_without_npm_one_line_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = clearer("demo", path)
+    assert result.exit_code == 1
+    assert "no npm: install it, or give --ort-web" in result.stderr
+
+
+def test_npm_that_gives_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nprintf x > file; tar czf it.tgz file\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(ClearerError, match="wrong SHA-256"):
+        demo_runtime.fetch_runtime()
+    npm.write_text("#!/bin/sh\necho no such package >&2; exit 1\n")
+    with pytest.raises(ClearerError, match="no such package"):
+        demo_runtime.fetch_runtime()
+    assert not list((tmp_path / "cache").rglob("*.mjs"))
+
+
+def test_a_run_without_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    nothing = clearer("demo")
+    assert nothing.exit_code == 2
+    assert "no run under runs/" in nothing.stderr
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "config.json").write_text("{}")
+    unfinished = clearer("demo")
+    assert unfinished.exit_code == 2
+    assert "clearer export runs/one" in unfinished.stderr

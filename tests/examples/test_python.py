@@ -1,0 +1,33 @@
+"""The example in Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.examples.conftest import Denoiser, Pair, read
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "python" / "restore.py"
+
+
+def test_a_picture_is_restored_without_clearer_or_torch(
+    denoiser: Denoiser, pair: Pair, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, runpy; sys.modules['clearer'] = sys.modules['torch'] = None\n"
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    target = tmp_path / "restored.png"
+    words: list[str | Path] = [
+        sys.executable,
+        "-c",
+        code,
+        EXAMPLE,
+        denoiser.path,
+        pair.path,
+        target,
+    ]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pair.check(read(target), denoiser)
