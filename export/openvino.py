@@ -147,7 +147,9 @@ class OpenVinoSession:
         return sum(
             _text(info["layerType"]) == "Convolution"
             and _text(info["runtimePrecision"]) in ("i8", "u8")
-            for info in (node.get_rt_info() for node in self._compiled.get_runtime_model().get_ops())
+            for info in (
+                node.get_rt_info() for node in self._compiled.get_runtime_model().get_ops()
+            )
         )
 
 
