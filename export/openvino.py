@@ -63,6 +63,7 @@ def to_openvino(model: bytes) -> OpenVinoFiles:
     network = openvino.Core().read_model(model)
     for entry in source.metadata_props:
         network.set_rt_info(entry.value, [_METADATA, entry.key])
+    _name_by_place(network, source.graph)
     is_int8 = any(node.op_type == "QuantizeLinear" for node in source.graph.node)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.xml"
@@ -159,6 +160,14 @@ def metadata_of(network: Any) -> dict[str, str]:
         return {}
     section = network.get_rt_info([_METADATA])
     return {key: str(network.get_rt_info([_METADATA, key]).value) for key in section.value}
+
+
+def _name_by_place(network: Any, graph: onnx.GraphProto) -> None:
+    """Rename what OpenVINO names by a counter of the process, so that equal files stay equal."""
+    known = {name for node in graph.node for name in (node.name, *node.input, *node.output)}
+    for place, node in enumerate(network.get_ordered_ops()):
+        if node.get_friendly_name() not in known:
+            node.set_friendly_name(f"{node.get_type_name()}_{place}")
 
 
 def _text(value: Any) -> str:

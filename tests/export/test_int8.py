@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import sys
@@ -24,28 +25,39 @@ from clearer.space import Architecture, SearchSpace
 from tests.clearer.test_supernet import randomize
 
 FLAVOURS: tuple[Flavour, ...] = ("cpu", "tensorrt")
-REFERENCE_DB = 30.0
+REFERENCE_DB = 50.0
 SENSITIVE = "cells.0.0.blocks.0.body.3"
 
 
-def small_file(*, outlier: bool = False) -> bytes:
-    """A network whose output stays in the range of images.
-
-    Args:
-        outlier: One channel between two convolutions is thousandfold, and the second convolution
-            undoes that: the same in floating point, but eight bits cannot hold the others too.
-    """
+@functools.cache
+def small_file() -> bytes:
+    """A network whose output stays in the range of images."""
     space = SearchSpace(width=4, columns=(1,), stem=2, residual=True)
     network = RestorationNet(Architecture.from_text("P", space)).eval()
     randomize(network)
     with torch.inference_mode():
         network.output.head.weight /= 10 * network(torch.rand(1, 1, 32, 32)).abs().max()
-        if outlier:
-            body = network.get_submodule(SENSITIVE.removesuffix(".3"))
-            body[1].weight[0] *= 1000
-            body[1].bias[0] = abs(body[1].bias[0]) * 1000
-            body[3].weight[:, 0] /= 1000
     return to_onnx(network, model_metadata(network.architecture, {"data": "pictures"}))
+
+
+def with_outlier(model: bytes) -> bytes:
+    """One channel between two convolutions is thousandfold, and the second one undoes that.
+
+    The same in floating point; but a range of eight bits that holds it resolves no other channel.
+    """
+    proto = onnx.load_from_string(model)
+    tensors = {t.name: t for t in proto.graph.initializer}
+    first = SENSITIVE.removesuffix("3") + "0"
+    for name, part, factor in (
+        (f"{first}.weight", np.s_[0], 1e3),
+        (f"{first}.weight_bias", np.s_[0], 1e3),
+        (f"{SENSITIVE}.weight", np.s_[:, 0], 1e-3),
+    ):
+        values = onnx.numpy_helper.to_array(tensors[name]).copy()
+        values[part] *= np.float32(factor)
+        tensors[name].CopyFrom(onnx.numpy_helper.from_array(values, name))
+    data: bytes = proto.SerializeToString()
+    return data
 
 
 def run(model: bytes, image: Array) -> Array:
@@ -62,7 +74,7 @@ CALIBRATION = images((1, 32, 32), (1, 48, 24), (1, 17, 40))
 
 
 class Validation:
-    """Pictures that the fp32 file restores with 30 dB."""
+    """Pictures that the fp32 file restores with 50 dB."""
 
     def __init__(self, model: bytes) -> None:
         (self.degraded,) = images((4, 40, 40))
@@ -100,7 +112,7 @@ def test_the_loss_is_what_the_file_loses(source: bytes, result: Int8Result) -> N
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_layer_that_int8_ruins_stays_in_floating_point(flavour: Flavour) -> None:
-    model = small_file(outlier=True)
+    model = with_outlier(small_file())
     validation = Validation(model)
     for method in METHODS:
         all_int8 = insert_qdq(model, flavour, method, observe(model, CALIBRATION)).model()
@@ -115,23 +127,18 @@ def test_a_layer_that_int8_ruins_stays_in_floating_point(flavour: Flavour) -> No
     assert in_float == [f"{layer}.weight" for layer in result.float_layers]
 
 
-def test_a_limit_that_no_file_meets(source: bytes) -> None:
-    validation = Validation(source)
-    for flavour in FLAVOURS:
-        with pytest.raises(ClearerError, match=f"int8 for {flavour} loses more than -1 dB"):
-            quantize(
-                source,
-                flavour,
-                CALIBRATION,
-                validation,
-                reference_db=REFERENCE_DB,
-                max_drop_db=-1.0,
-            )
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_limit_that_no_file_meets(source: bytes, flavour: Flavour) -> None:
+    def validate(model: bytes) -> float:
+        return REFERENCE_DB if model == source else REFERENCE_DB - 0.2
+
+    with pytest.raises(ClearerError, match=rf"int8 for {flavour} loses more than 0\.1 dB"):
+        quantize(source, flavour, CALIBRATION, validate, reference_db=REFERENCE_DB)
 
 
 def test_a_reference_that_is_not_of_this_file(source: bytes) -> None:
-    with pytest.raises(ClearerError, match=r"the fp32 file has 30\.000 dB .* not 35\.000"):
-        quantize(source, "cpu", CALIBRATION, Validation(source), reference_db=35.0)
+    with pytest.raises(ClearerError, match=r"the fp32 file has 50\.000 dB .* not 55\.000"):
+        quantize(source, "cpu", CALIBRATION, Validation(source), reference_db=55.0)
 
 
 def nodes(model: bytes) -> list[onnx.NodeProto]:
@@ -201,7 +208,6 @@ def test_the_file_says_what_the_source_says(source: bytes, result: Int8Result) -
     assert after.graph.output == before.graph.output
     assert not any(n.doc_string or n.metadata_props for n in after.graph.node)
     assert not after.graph.value_info
-    assert len(result.model) < len(source)
 
 
 def test_the_same_file_again_and_nothing_printed(
