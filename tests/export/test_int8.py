@@ -239,3 +239,15 @@ def test_no_runtime(source: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ClearerError, match=r'pip install "clearer\[cpu\]"'):
         quantize(source, "cpu", CALIBRATION, lambda _: 0.0, reference_db=REFERENCE_DB)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_activation_that_is_always_zero(source: bytes, flavour: Flavour) -> None:
+    proto = onnx.load_from_string(source)
+    name = SENSITIVE.removesuffix("3") + "0.weight_bias"
+    (bias,) = (t for t in proto.graph.initializer if t.name == name)
+    bias.CopyFrom(onnx.numpy_helper.from_array(np.full(bias.dims, -1e3, np.float32), name))
+    dead = proto.SerializeToString()
+    result = quantize(dead, flavour, CALIBRATION, Validation(dead), reference_db=REFERENCE_DB)
+    assert result.drop_db <= MAX_DROP_DB
+    assert not result.float_layers
