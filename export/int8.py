@@ -64,7 +64,7 @@ def quantize(
         flavour: For which runtimes.
         calibration: Degraded training images ``(1, C, H, W)``; a few dozen of about 128 x 128.
         validate: PSNR in dB of a candidate file on validation images; called at most
-            ``3 + 2 * log2(layers)`` times.
+            ``4 + 2 * log2(layers)`` times.
         reference_db: The same of the fp32 file.
         max_drop_db: Largest loss allowed.
         listener: Told about progress.

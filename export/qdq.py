@@ -4,6 +4,10 @@ A convolution takes its input, its weights and its bias out of DequantizeLinear;
 this computes it in integers. All else stays floating point (padding, space to depth, additions,
 up-sampling, cropping), and so do its operands: a feature map that a convolution reads in int8 is
 added to others as it was, because rounding it there too would add up along the whole network.
+
+OpenVINO 2026.4 computes all of them in integers. ONNX Runtime 1.32 does so only where the result is
+next read in int8 and by nothing else: 34 of the 122 convolutions of one network. So on a CPU it is
+in OpenVINO that an int8 file is faster.
 """
 
 from __future__ import annotations
@@ -27,7 +31,8 @@ __all__ = ["Flavour", "QdqGraph", "insert_qdq"]
 Flavour = Literal["cpu", "tensorrt"]
 """``cpu`` (ONNX Runtime, OpenVINO): unsigned activations with a zero point, biases in int32.
 ``tensorrt``: signed activations, symmetric around zero, biases in fp32. Weights are signed and
-symmetric, with a scale for each output channel, in both."""
+symmetric, with a scale for each output channel, in both. On x86 processors without VNNI the sums of
+unsigned by signed products may saturate: there the loss has to be measured anew."""
 
 _OPERATORS: Final = ["Conv"]
 _QDQ: Final = ("QuantizeLinear", "DequantizeLinear")
