@@ -1,0 +1,179 @@
+"""OpenVINO IR of an exported ONNX file, and a session that runs one on the CPU.
+
+A network makes two kinds of IR: one of its fp32 file, with weights stored as fp16, and one of its
+int8 file for CPUs. There is none in bf16: that is a way to compute, asked for when a file is
+loaded (``INFERENCE_PRECISION_HINT``), and either kind computes what it holds in floating point so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from clearer.errors import ClearerError, InputError, require
+from clearer.files import write_atomic
+
+__all__ = [
+    "OpenVinoFiles",
+    "OpenVinoSession",
+    "Precision",
+    "metadata_of",
+    "to_openvino",
+    "write_openvino",
+]
+
+Precision = Literal["f32", "bf16"]
+"""Of the arithmetic of whatever is not int8, as OpenVINO writes it."""
+
+_EXTRA: Final = "openvino"
+_METADATA: Final = "clearer"
+"""Section of ``rt_info`` that holds what ``metadata_props`` are in an ONNX file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenVinoFiles:
+    """An IR: the graph and its weights, which OpenVINO keeps in two files of one name."""
+
+    xml: bytes
+    weights: bytes
+
+
+def to_openvino(model: bytes) -> OpenVinoFiles:
+    """Convert an ONNX file; names, free sizes and metadata stay.
+
+    Weights of a floating-point network are stored as fp16, in half the bytes: they change by up to
+    a 2048th, the arithmetic does not. In an int8 network what is floating point stays fp32:
+    scales of biases lie below what fp16 resolves, and weights in fp32 are few.
+
+    Args:
+        model: Bytes of an ONNX file: of :func:`clearer.export.to_onnx.to_onnx`, or its int8 form
+            for CPUs.
+
+    Raises:
+        ClearerError: If OpenVINO is not installed.
+    """
+    openvino = require("openvino", extra=_EXTRA)
+    source = onnx.load_from_string(model)
+    network = openvino.Core().read_model(model)
+    for entry in source.metadata_props:
+        network.set_rt_info(entry.value, [_METADATA, entry.key])
+    _name_by_place(network, source.graph)
+    is_int8 = any(node.op_type == "QuantizeLinear" for node in source.graph.node)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.xml"
+        openvino.save_model(network, path, compress_to_fp16=not is_int8)
+        return OpenVinoFiles(xml=path.read_bytes(), weights=path.with_suffix(".bin").read_bytes())
+
+
+def write_openvino(path: Path, files: OpenVinoFiles) -> None:
+    """Write ``NAME.bin``, then ``NAME.xml``, each whole: with the second the pair is complete.
+
+    Args:
+        path: Of the ``.xml`` file.
+        files: What to write.
+
+    Raises:
+        ValueError: If ``path`` has another suffix: OpenVINO would not find the weights.
+        OSError: If it cannot be written.
+    """
+    if path.suffix != ".xml":
+        raise ValueError(f"an IR is named NAME.xml, not {path.name}")
+    write_atomic(path.with_suffix(".bin"), files.weights)
+    write_atomic(path, files.xml)
+
+
+class OpenVinoSession:
+    """A network on the CPU, for images of any size: ``(N, C, H, W)`` to the same shape, float32.
+
+    Where a processor has bf16, OpenVINO uses it unless told otherwise, so the precision is always
+    told, and ``precision`` says which is in effect. To time a network, use
+    ``clearer.bench.device_timer``: it fixes the sizes, which is faster.
+
+    Args:
+        source: An ``.xml`` file with its ``.bin`` beside it, an ``.onnx`` file, or an IR in memory.
+        precision: Of the arithmetic of whatever is not int8.
+        threads: Of the CPU.
+
+    Raises:
+        InputError: If the file cannot be loaded, or is not image to image.
+        ClearerError: If OpenVINO is not installed, or does not compute in the precision asked for.
+    """
+
+    def __init__(self, source: Path | OpenVinoFiles, precision: Precision, threads: int) -> None:
+        openvino = require("openvino", extra=_EXTRA)
+        core = openvino.Core()
+        try:
+            if isinstance(source, Path):
+                network = core.read_model(source)
+            else:
+                network = core.read_model(source.xml, source.weights)
+        except RuntimeError as error:
+            name = source if isinstance(source, Path) else "the IR"
+            raise InputError(f"{name} cannot be loaded by OpenVINO: {_reason(error)}") from error
+        if len(network.inputs) != 1 or len(network.outputs) != 1:
+            raise InputError(f"{source} is not image to image: it needs one input and one output")
+        self.metadata = metadata_of(network)
+        config = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": precision,
+        }
+        compiled = core.compile_model(network, "CPU", config)
+        effective = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        self.precision = {"float": "f32", "bfloat16": "bf16"}.get(effective, effective)
+        """In effect, for whatever is not int8."""
+        if self.precision != precision:
+            raise ClearerError(
+                f"OpenVINO computes in {self.precision} here, not in {precision}: "
+                "this processor lacks it"
+            )
+        self.version = str(openvino.__version__).split("-")[0]
+        self._compiled = compiled
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, degraded: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Restore a batch."""
+        restored: NDArray[np.float32] = self._request.infer([degraded])[0].copy()
+        return restored
+
+    @property
+    def num_int8_convolutions(self) -> int:
+        """Convolutions that this processor computes in int8, in the graph as OpenVINO runs it."""
+        return sum(
+            _text(info["layerType"]) == "Convolution"
+            and _text(info["runtimePrecision"]) in ("i8", "u8")
+            for info in (
+                node.get_rt_info() for node in self._compiled.get_runtime_model().get_ops()
+            )
+        )
+
+
+def metadata_of(network: Any) -> dict[str, str]:
+    """What :func:`to_openvino` noted in an ``openvino.Model``; empty for one of another origin."""
+    if not network.has_rt_info([_METADATA]):
+        return {}
+    section = network.get_rt_info([_METADATA])
+    return {key: str(network.get_rt_info([_METADATA, key]).value) for key in section.value}
+
+
+def _name_by_place(network: Any, graph: onnx.GraphProto) -> None:
+    """Rename what OpenVINO names by a counter of the process, so that equal files stay equal."""
+    known = {name for node in graph.node for name in (node.name, *node.input, *node.output)}
+    for place, node in enumerate(network.get_ordered_ops()):
+        if node.get_friendly_name() not in known:
+            node.set_friendly_name(f"{node.get_type_name()}_{place}")
+
+
+def _text(value: Any) -> str:
+    return str(value.astype(str))
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
