@@ -54,7 +54,7 @@ class EngineSettings:
 
 def build_engines(
     onnx_files: Sequence[Path], settings: EngineSettings, listener: Listener
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Build an engine beside each ONNX file, and compare it with that file in ONNX Runtime.
 
     Files that are quantised for CPUs are left out, and named to the listener.
@@ -65,10 +65,11 @@ def build_engines(
         listener: Told what is being done.
 
     Returns:
-        Per engine the content of its record, and ``reused``: whether it was there already.
+        Per engine the content of its record, and ``reused``: whether it was there already; and a
+        line on each file of which none could be built.
 
     Raises:
-        ClearerError: If the library, the driver or a GPU is missing, or an engine cannot be built.
+        ClearerError: If the library, the driver or a GPU is missing.
     """
     library = FLAVOURS[settings.flavour]
     trt = open_library(library)
@@ -83,9 +84,7 @@ def build_engines(
             listener(f"{path.name} is quantised for CPUs: there is no engine of it")
         except ClearerError as error:
             problems.append(f"{path.name}: {error}")
-    if problems:
-        raise ClearerError("; ".join(problems))
-    return rows
+    return rows, problems
 
 
 def build_engine(
@@ -107,7 +106,7 @@ def build_engine(
         reference: What the engine has to compute, batch to batch.
 
     Returns:
-        As in :func:`build_engines`.
+        Its record, and ``reused``.
 
     Raises:
         ClearerError: If it cannot be built, or differs from the reference: it is not put in place.

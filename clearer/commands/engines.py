@@ -73,7 +73,9 @@ def make_engines(
     for settings in wanted:
         with console.status(f"building with {settings.flavour}"):
             try:
-                rows += build_engines(onnx_files, settings, console.say)
+                built, failed = build_engines(onnx_files, settings, console.say)
             except ClearerError as error:
-                problems.append(f"no {settings.flavour} engine: {error}")
+                built, failed = [], [str(error)]
+        rows += built
+        problems += [f"no {settings.flavour} engine: {reason}" for reason in failed]
     return rows, ClearerError("; ".join(problems)) if problems else None

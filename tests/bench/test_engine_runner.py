@@ -59,7 +59,7 @@ def test_an_engine_runs_like_its_onnx_file(tmp_path: Path, cuda_graph: bool) -> 
     model = tmp_path / "model.onnx"
     model.write_bytes(to_onnx(network(), {}))
     settings = EngineSettings(flavour="tensorrt", profile=PROFILE)
-    (row,) = build_engines([model], settings, lambda line: None)
+    (row,), _ = build_engines([model], settings, lambda line: None)
     path = model.with_name(row["file"])
     reference = OnnxRunner("network", model, 1)
     rng = np.random.default_rng(0)
