@@ -183,7 +183,7 @@ def _open_rows(
                 known[key] = measure_accuracy(runner, images, task, kept)
             shape = (1, spec.channels, spec.height, spec.width)
             warm_up(runner, shape, settings.max_seconds / 4)
-        except (Exception, SystemExit) as error:  # each runtime fails in its own types
+        except Exception as error:  # each runtime fails in its own types
             reason = first_line(error)
             skipped.append({"name": spec.name, "backend": spec.label, "reason": reason})
             continue

@@ -66,6 +66,15 @@ def run(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "run")
 
 
+@pytest.fixture
+def lean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process per row for its memory, and no pictures: another test looks at both."""
+    monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)
+    monkeypatch.setattr("clearer.bench.bench.write_strips", lambda *arguments: [])
+    monkeypatch.setattr("clearer.bench.bench.plot_frontier", lambda *arguments: None)
+    monkeypatch.setattr("clearer.bench.bench.plot_strip", lambda *arguments: None)
+
+
 def names(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [(row["name"].split()[0], row["backend"]) for row in report["rows"]]
 
@@ -94,6 +103,7 @@ def test_rows_of_a_run_and_of_others(run: Path, tmp_path: Path) -> None:
             assert row[key]["min_ms"] <= row[key]["median_ms"] <= row[key]["p99_ms"]
         assert [image["image"] for image in row["images"]] == ["0.png", "1.png"]
         assert row["precision"] == "fp32"
+        assert row["peak_memory_mb"] is None or 0 <= row["peak_memory_mb"] < 500
         assert (row["throughput"] is None) is (row["kind"] == "classical")
         assert (row["load_ms"] is None) is (row["kind"] == "classical")
     assert any(row["on_front"] for row in report["rows"])
@@ -112,6 +122,7 @@ def test_rows_of_a_run_and_of_others(run: Path, tmp_path: Path) -> None:
             assert min(picture.size) > 300
 
 
+@pytest.mark.usefixtures("lean")
 def test_markdown_json_and_threads(run: Path) -> None:
     words = [*QUICK, "--backend", "onnxruntime", "--no-classical", "--threads", 1, "--batch", 0]
     result = clearer("bench", run, *words, "--markdown")
@@ -128,6 +139,7 @@ def test_markdown_json_and_threads(run: Path) -> None:
     assert report["rows"][0]["throughput"] is None
 
 
+@pytest.mark.usefixtures("lean")
 def test_without_export_it_goes_on_with_what_is_there(run: Path) -> None:
     (run / "model.onnx").unlink()
     result = clearer("bench", run, *QUICK, "--json", "--no-classical")
@@ -137,6 +149,7 @@ def test_without_export_it_goes_on_with_what_is_there(run: Path) -> None:
     assert "clearer export" in report["skipped"][0]["reason"]
 
 
+@pytest.mark.usefixtures("lean")
 def test_rows_that_fail_are_left_out_with_their_reason(run: Path, tmp_path: Path) -> None:
     shrinking = tiny_onnx.shrinking(tmp_path / "shrinking.onnx")
     nan = tiny_onnx.not_a_number(tmp_path / "nan.onnx")
@@ -157,6 +170,7 @@ def test_rows_that_fail_are_left_out_with_their_reason(run: Path, tmp_path: Path
     assert all(reason in " ".join(result.stderr.split()) for reason in reasons.values())
 
 
+@pytest.mark.usefixtures("lean")
 def test_nothing_left_is_an_error_and_writes_nothing(pictures: Path, tmp_path: Path) -> None:
     nan = tiny_onnx.not_a_number(tmp_path / "nan.onnx")
     words = ["--backend", "onnxruntime", "--no-classical", "--out", tmp_path / "out", *QUICK]
@@ -166,6 +180,7 @@ def test_nothing_left_is_an_error_and_writes_nothing(pictures: Path, tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("lean")
 def test_files_without_a_run_at_a_level_and_on_one_picture(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +196,7 @@ def test_files_without_a_run_at_a_level_and_on_one_picture(
     assert report["rows"][1]["versus_first"]["psnr_db_interval_95"] is None
 
 
+@pytest.mark.usefixtures("lean")
 def test_a_blind_network_at_one_level(run: Path) -> None:
     config = read(run / "config.json")
     config["settings"]["task"]["sigma"] = "5:50"
@@ -194,6 +210,7 @@ def test_a_blind_network_at_one_level(run: Path) -> None:
     assert fixed["input"]["psnr_db"] == pytest.approx(14.15, abs=0.3)
 
 
+@pytest.mark.usefixtures("lean")
 def test_predicted_beside_measured(run: Path) -> None:
     """Only where the table is for this device, backend, precision, size and threads."""
     source = Run(run)
@@ -225,6 +242,7 @@ def test_predicted_beside_measured(run: Path) -> None:
     assert [row["predicted_ms"] for row in json.loads(result.stdout)["rows"]] == [None, None]
 
 
+@pytest.mark.usefixtures("lean")
 def test_compare_refuses_accepts_and_fails(run: Path, tmp_path: Path) -> None:
     words = ["--backend", "onnxruntime", "--no-classical", *QUICK]
     assert clearer("bench", run, *words).exit_code == 0
@@ -283,6 +301,7 @@ def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> N
     assert "by --data" in result.stderr
 
 
+@pytest.mark.usefixtures("lean")
 def test_ctrl_c_leaves_no_half_a_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real signal in the second round."""
 
