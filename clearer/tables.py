@@ -129,7 +129,7 @@ def print_model_info(row: dict[str, Any]) -> None:
     shown.add_column(overflow="fold")
     task = row["task"] and " ".join(f"{name} {value}" for name, value in row["task"].items())
     architecture, (batch, height, width) = row["architecture"], row["shape"]
-    takes = {"image": "8-bit pictures, N x H x W x C", "tensor": "tensors in 0..1, N x C x H x W"}
+    takes = {"image": "8-bit pictures, N x H x W x C", "tensor": "float tensors, N x C x H x W"}
     trained = {True: "trained", False: "never trained", None: None}
     figures = ", ".join(f"{name} {value:g}" for name, value in row["figures"].items())
     cells = {

@@ -6,6 +6,8 @@ import onnx
 import onnxscript.optimizer
 from onnxscript import ir
 
+from clearer.export.metadata import update_metadata
+
 __all__ = ["with_fixed_sizes"]
 
 
@@ -29,6 +31,7 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
     del proto.graph.value_info[:]
     for node in proto.graph.node:
         del node.metadata_props[:]
+    update_metadata(proto, {"sizes": f"{batch}x{height}x{width} only"})
     onnx.checker.check_model(proto, full_check=True)
     data: bytes = proto.SerializeToString(deterministic=True)
     return data

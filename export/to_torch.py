@@ -37,7 +37,7 @@ def to_torch_program(network: RestorationNet, metadata: dict[str, str]) -> bytes
     Raises:
         ValueError: If the network is in training mode.
     """
-    folded = fold_batch_norm(network)
+    folded = fold_batch_norm(network).requires_grad_(False)
     batch, height, width = EXAMPLE_SHAPE
     example = torch.zeros(batch, network.architecture.space.channels, height, width)
     sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}

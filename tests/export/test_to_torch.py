@@ -66,7 +66,7 @@ def test_runs_at_any_size_without_clearer(exported: Exported, tmp_path: Path) ->
     assert result.stdout.strip() == "alone"
     outputs = torch.load(paths[2], weights_only=True)
     for batch, output in zip(batches, outputs, strict=True):
-        np.testing.assert_allclose(output.numpy(force=True), restored(net, batch), atol=1e-5)
+        np.testing.assert_allclose(output.numpy(), restored(net, batch), atol=1e-5)
 
 
 def test_says_what_it_is_and_nothing_of_this_machine(exported: Exported) -> None:
