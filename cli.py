@@ -107,6 +107,7 @@ _add(
     export.export,
     "clearer export",
     "clearer export --fp16 --io image",
+    "clearer export --int8 --openvino",
     "clearer export runs/20261123-195507 --shapes 1x256x256,4x128x128 --torch --json",
     "clearer export --trt --profile 1x64x64,1x512x512,4x1088x1920",
     "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",

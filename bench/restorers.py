@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from clearer.bench.runners import OnnxRunner, Runner, RunnerInfo, TorchRunner
-from clearer.errors import InputError, require
+from clearer.errors import InputError
+from clearer.export.openvino import OpenVinoSession
 from clearer.network import load_network
 from clearer.run import Run
 from clearer.space import Architecture
@@ -99,7 +100,10 @@ def _architecture(text: str) -> Architecture | None:
 
 
 class OpenVinoRunner:
-    """An image-to-image ONNX file in OpenVINO on the CPU, in fp32.
+    """An image-to-image ONNX file in OpenVINO on the CPU, in fp32, for tiles of any size.
+
+    The one of :mod:`clearer.bench.openvino_runner` is compiled for each size: faster, and too large
+    for the memory of large tiles.
 
     Args:
         name: For reports.
@@ -111,19 +115,13 @@ class OpenVinoRunner:
     """
 
     def __init__(self, name: str, path: Path) -> None:
-        openvino = require("openvino", extra="openvino")
         threads = torch.get_num_threads()
-        # Without the hint it would compute in bf16 where the processor can.
-        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-        try:
-            self._model: Any = openvino.Core().compile_model(str(path), "CPU", options)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{path} cannot be loaded by OpenVINO: {reason}") from error
+        self._session = OpenVinoSession(path, "f32", threads)
         self.info = RunnerInfo(
             name=name,
-            backend="OpenVINO, CPU",
-            version=openvino.__version__.split("-")[0],
+            backend="OpenVINO",
+            provider="CPU",
+            version=self._session.version,
             precision="fp32",
             threads=threads,
             file_bytes=path.stat().st_size,
@@ -135,7 +133,7 @@ class OpenVinoRunner:
         Raises:
             InputError: If the output has another shape.
         """
-        restored: Array = np.array(self._model(degraded)[0])
+        restored = self._session(degraded)
         if restored.shape != degraded.shape:
             raise InputError(
                 f"{self.info.name} gives {restored.shape} for an input of {degraded.shape}: "

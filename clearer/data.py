@@ -26,6 +26,7 @@ __all__ = [
     "load_splits",
     "load_validation",
     "partition",
+    "sample_training",
 ]
 
 PHOTOGRAPHS: Final = Path(skimage.__file__).parent / "data"
@@ -106,6 +107,26 @@ def load_validation(
         _refuse_builtin_pairs(task)
         return _builtin_photographs(BUILTIN_VAL, color), _BUILTIN_SOURCE
     return read_pictures(_list_splits(folder, seed, task)[1], color), folder.name
+
+
+def sample_training(
+    folder: Path | None, color: Color, seed: int, task: Task, count: int
+) -> ImageSet:
+    """At most ``count`` of the training pictures of :func:`load_splits`, evenly spread.
+
+    Raises:
+        InputError: If the folder, or a picture in it, cannot be used.
+    """
+    if folder is None:
+        _refuse_builtin_pairs(task)
+        images = _builtin(color).train
+        return images.select(_spread(len(images), count))
+    files = _list_splits(folder, seed, task)[0]
+    return read_pictures([files[i] for i in _spread(len(files), count)], color)
+
+
+def _spread(total: int, count: int) -> list[int]:
+    return sorted({index * total // min(count, total) for index in range(min(count, total))})
 
 
 def _refuse_builtin_pairs(task: Task) -> None:

@@ -119,7 +119,20 @@ def print_export(folder: Path, report: dict[str, Any]) -> None:
             f"{check['psnr_change_db']:+.4f}",
         )
     Console().print(shown)
+    for row in report["files"]:
+        if "quantization" in row:
+            say(_describe_quantization(row))
     print(f"written: {folder}; next: clearer bench {folder}")
+
+
+def _describe_quantization(row: dict[str, Any]) -> str:
+    about = row["quantization"]
+    layers = about["float_layers"]
+    named = f": {', '.join(layers)}" if layers else ""
+    return (
+        f"{row['file']}: calibrated by {about['calibration']}; {len(layers)} of "
+        f"{about['num_layers']} convolutions stay in floating point{named}"
+    )
 
 
 def print_model_info(row: dict[str, Any]) -> None:

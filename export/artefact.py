@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,16 +15,21 @@ from clearer.errors import require
 from clearer.export.fixed_sizes import with_fixed_sizes
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import Io, Precision
+from clearer.export.openvino import OpenVinoFiles, OpenVinoSession, to_openvino
 
 __all__ = [
     "Artefact",
+    "Kind",
     "Shape",
     "file_name",
     "onnx_artefacts",
     "onnx_restorer",
+    "openvino_artefact",
     "program_restorer",
 ]
 
+Kind = Precision | Literal["fp32, fp16 weights"]
+"""What a file computes in, and stores its weights in where that differs."""
 Shape = tuple[int, int, int]
 """(batch, height, width)."""
 Restore = Callable[[NDArray[Any]], NDArray[Any]]
@@ -37,12 +42,14 @@ class Artefact:
 
     files: Mapping[str, bytes]
     """Content by file name; the first is the one that users name."""
-    precision: Precision
+    precision: Kind
     load: Callable[[Mapping[str, bytes]], Restore]
     """Makes of :attr:`files` what restores, in the runtime that the check is done with."""
     io: Io = "tensor"
     shape: Shape | None = None
     """The only shape that it takes; None: any."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries for ``export.json``."""
 
     @property
     def name(self) -> str:
@@ -61,7 +68,12 @@ def file_name(*labels: str, ending: str = "onnx") -> str:
 
 
 def onnx_artefacts(
-    model: bytes, label: str, precision: Precision, ios: Sequence[Io], shapes: Sequence[Shape]
+    model: bytes,
+    label: str,
+    precision: Precision,
+    ios: Sequence[Io],
+    shapes: Sequence[Shape],
+    about: Mapping[str, Any] | None = None,
 ) -> Iterator[Artefact]:
     """An ONNX file for any size, and those that are asked for beside it.
 
@@ -71,6 +83,7 @@ def onnx_artefacts(
         precision: Of its body.
         ios: What the files take.
         shapes: Fixed sizes, each of which gets files of its own.
+        about: Further entries for ``export.json``.
     """
     for shape in (None, *shapes):
         fixed = model if shape is None else with_fixed_sizes(model, shape)
@@ -84,6 +97,7 @@ def onnx_artefacts(
                 load=onnx_restorer,
                 io=kind,
                 shape=shape,
+                about=about or {},
             )
 
 
@@ -100,6 +114,25 @@ def onnx_restorer(files: Mapping[str, bytes]) -> Restore:
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda batch: session.run(None, {name: batch})[0]
+
+
+def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:
+    """OpenVINO IR of an ONNX file, checked in fp32 arithmetic where it is not int8.
+
+    Raises:
+        ClearerError: If OpenVINO is missing.
+    """
+    made = to_openvino(model)
+    names = [file_name(label, ending=ending) for ending in ("xml", "bin")]
+
+    def load(files: Mapping[str, bytes]) -> Restore:
+        xml, weights = (files[name] for name in names)
+        return OpenVinoSession(
+            OpenVinoFiles(xml=xml, weights=weights), "f32", torch.get_num_threads()
+        )
+
+    files = dict(zip(names, (made.xml, made.weights), strict=True))
+    return Artefact(files=files, precision=precision, load=load)
 
 
 def program_restorer(files: Mapping[str, bytes]) -> Restore:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,56 +13,17 @@ from clearer.cost import cost_table
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.export.artefact import (
     Artefact,
-    Shape,
-    file_name,
-    onnx_artefacts,
-    program_restorer,
 )
-from clearer.export.fold import halve_body
-from clearer.export.metadata import Io, model_metadata
+from clearer.export.artefacts import ExportSettings, Listener, make_artefacts
 from clearer.export.parity import Check, check_artefact, make_reference
-from clearer.export.to_onnx import OPSET, check_opset, to_onnx
-from clearer.export.to_torch import to_torch_program
 from clearer.files import read_json, write_atomic, write_json
 from clearer.network import RestorationNet, load_network
 from clearer.run import Run
 from clearer.tasks import task_to_dict
 
-__all__ = ["ExportFailed", "ExportSettings", "export_run"]
+__all__ = ["ExportFailed", "export_run"]
 
 _SCHEMA_VERSION: Final = 2
-Listener = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportSettings:
-    """What is made of a run, beside the fp32 ONNX file.
-
-    Raises:
-        InputError: If the exporter cannot write the operator set.
-    """
-
-    fp16: bool = False
-    """A second file that computes in halves."""
-    with_images: bool = False
-    """Beside each ONNX file, one that takes and gives 8-bit pictures."""
-    shapes: tuple[Shape, ...] = ()
-    """Beside each ONNX file, one for each of these alone."""
-    torch_program: bool = False
-    """A ``torch.export`` program."""
-    opset: int = OPSET
-    is_untrained: bool = False
-    """Export the weights that a training would start from."""
-    keeps_failed: bool = False
-    """Write files that fail their check under another name."""
-
-    def __post_init__(self) -> None:
-        check_opset(self.opset)
-
-    @property
-    def ios(self) -> tuple[Io, ...]:
-        """What the ONNX files take."""
-        return ("tensor", "image") if self.with_images else ("tensor",)
 
 
 class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
@@ -84,14 +43,14 @@ class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
 
 
 def export_run(
-    run: Run, settings: ExportSettings = ExportSettings(), listener: Listener = lambda what: None
+    run: Run, settings: ExportSettings, listener: Listener = lambda what: None
 ) -> dict[str, Any]:
     """Write the files of a run, and ``export.json``, file by file.
 
     Args:
         run: A trained run, or any with an architecture where the settings say untrained.
         settings: What to make.
-        listener: Called with the name of each file before it is checked.
+        listener: Told what is being done.
 
     Returns:
         The content of ``export.json``.
@@ -119,8 +78,8 @@ def export_run(
     }
     report["files"], report["outdated"] = _earlier_files(run, weights)
     try:
-        for artefact in _artefacts(network, info, settings):
-            listener(artefact.name)
+        for artefact in make_artefacts(run, network, info, reference, settings, listener):
+            listener(f"comparing {artefact.name} with torch")
             if artefact.name == run.onnx.name:
                 report["budgets"] = _check_budgets(run, network, artefact)
             check = check_artefact(artefact, reference)
@@ -155,24 +114,6 @@ def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str,
     return network, {"task": task_to_dict(task), "protocol": task.protocol}, None
 
 
-def _artefacts(
-    network: RestorationNet, info: dict[str, Any], settings: ExportSettings
-) -> Iterator[Artefact]:
-    """Each is made when its turn comes, so that what is done is checked and written first."""
-    is_trained = not settings.is_untrained
-    metadata = model_metadata(network.architecture, info, is_trained=is_trained)
-    model = to_onnx(network, metadata, opset=settings.opset)
-    yield from onnx_artefacts(model, "", "fp32", settings.ios, settings.shapes)
-    if settings.fp16:
-        half = to_onnx(halve_body(network), {**metadata, "precision": "fp16"}, opset=settings.opset)
-        yield from onnx_artefacts(half, "fp16", "fp16", settings.ios, settings.shapes)
-    if settings.torch_program:
-        program = to_torch_program(network, metadata)
-        yield Artefact(
-            files={file_name(ending="pt2"): program}, precision="fp32", load=program_restorer
-        )
-
-
 def _params(network: RestorationNet) -> float:
     return cost_table(network.architecture.space, "params").cost(network.architecture)
 
@@ -200,7 +141,8 @@ def _write(
     has_passed = check.failure is None
     names = {name: name if has_passed else _failed_name(name) for name in artefact.files}
     if has_passed or settings.keeps_failed:
-        for name, data in artefact.files.items():
+        # The one that users name comes last: with it the artefact is complete.
+        for name, data in reversed(list(artefact.files.items())):
             write_atomic(run.path / names[name], data)
     if has_passed:
         report["outdated"] = [name for name in report["outdated"] if name != artefact.name]
@@ -213,6 +155,7 @@ def _write(
         "bytes": artefact.num_bytes,
         "sha256": {name: _sha256(data) for name, data in artefact.files.items()},
         "check": check.to_dict(),
+        **artefact.about,
     }
     others = [other for other in report["files"] if other["file"] != artefact.name]
     report["files"] = [*others, row]

@@ -26,6 +26,7 @@ __all__ = [
     "model_metadata",
     "read_model_info",
     "update_metadata",
+    "with_precision",
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -94,6 +95,14 @@ def update_metadata(model: onnx.ModelProto, changes: Mapping[str, str]) -> None:
     """Replace entries of a file's metadata, or add them."""
     entries = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**entries, **changes})
+
+
+def with_precision(model: bytes, precision: Precision) -> bytes:
+    """The same file, said to compute in another precision."""
+    proto = onnx.load_model_from_string(model)
+    update_metadata(proto, {"precision": precision})
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,6 @@ import onnx
 from numpy.typing import NDArray
 
 from clearer.errors import ClearerError, InputError, require
-from clearer.files import write_atomic
 
 __all__ = [
     "OpenVinoFiles",
@@ -25,7 +24,6 @@ __all__ = [
     "Precision",
     "metadata_of",
     "to_openvino",
-    "write_openvino",
 ]
 
 Precision = Literal["f32", "bf16"]
@@ -69,23 +67,6 @@ def to_openvino(model: bytes) -> OpenVinoFiles:
         path = Path(folder) / "model.xml"
         openvino.save_model(network, path, compress_to_fp16=not is_int8)
         return OpenVinoFiles(xml=path.read_bytes(), weights=path.with_suffix(".bin").read_bytes())
-
-
-def write_openvino(path: Path, files: OpenVinoFiles) -> None:
-    """Write ``NAME.bin``, then ``NAME.xml``, each whole: with the second the pair is complete.
-
-    Args:
-        path: Of the ``.xml`` file.
-        files: What to write.
-
-    Raises:
-        ValueError: If ``path`` has another suffix: OpenVINO would not find the weights.
-        OSError: If it cannot be written.
-    """
-    if path.suffix != ".xml":
-        raise ValueError(f"an IR is named NAME.xml, not {path.name}")
-    write_atomic(path.with_suffix(".bin"), files.weights)
-    write_atomic(path, files.xml)
 
 
 class OpenVinoSession:

@@ -18,13 +18,14 @@ from clearer.evaluate import (
     evaluation_pairs,
     torch_restorer,
 )
-from clearer.export.artefact import Artefact, Shape
-from clearer.export.metadata import Io, Precision
+from clearer.export.artefact import Artefact, Kind, Shape
+from clearer.export.metadata import Io
+from clearer.export.pictures import available_pictures
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db
 from clearer.network import RestorationNet
 from clearer.settings import RunSettings
-from clearer.tasks import Denoise, Task
+from clearer.tasks import Task
 
 __all__ = [
     "LIMITS",
@@ -48,7 +49,7 @@ class Limit:
     """Loss of PSNR on the validation pictures."""
 
 
-LIMITS: Final[Mapping[Precision, Limit]] = {
+LIMITS: Final[Mapping[Kind, Limit]] = {
     # Sums in another order differ by about 1e-6, and a wrong pad, crop or weight by more than 1e-2.
     # Tables show two digits of PSNR: none may change.
     "fp32": Limit(max_abs=1e-4, psnr_drop_db=0.001),
@@ -56,6 +57,8 @@ LIMITS: Final[Mapping[Precision, Limit]] = {
     # differed by 0.001 to 0.007, and by 0.08 in a picture that the network itself gets wrong by
     # large features; PSNR by 0.003 dB, and by 0.008 there. An overflow gives more, or no number.
     "fp16": Limit(max_abs=0.1, psnr_drop_db=0.02),
+    # A weight is off by up to a 2048th of itself: up to 2.7e-4 in the output of a trained network.
+    "fp32, fp16 weights": Limit(max_abs=0.01, psnr_drop_db=0.01),
     # With 8 bits per feature, single pixels may be far off where a feature leaves its range, so
     # the mean decides. A tenth of a decibel is what the next better network of a search gains.
     "int8": Limit(max_abs=None, psnr_drop_db=0.1),
@@ -184,16 +187,12 @@ def make_reference(network: RestorationNet, settings: RunSettings) -> Reference:
     Raises:
         InputError: If a picture cannot be used.
     """
-    task, folder = settings.task, settings.data
-    is_there = folder is None or folder.is_dir()
-    if is_there:
-        images, source = load_validation(folder, settings.color, settings.seed, task)
-        check_evaluation_size(images, task)
+    folder, task = available_pictures(settings)
+    images, source = load_validation(folder, settings.color, settings.seed, task)
+    check_evaluation_size(images, task)
+    if folder == settings.data:
         return Reference(network, images, task, f"{source}, validation")
-    if task.pairs is not None:
-        task = Denoise()
-    images, source = load_validation(None, settings.color, settings.seed, task)
-    gone = f"{source}, {task.text} (the run's own are not at {folder})"
+    gone = f"{source}, {task.text} (the run's own are not at {settings.data})"
     return Reference(network, images, task, gone)
 
 

@@ -28,6 +28,19 @@ def export(
     fp16: Annotated[
         bool, typer.Option("--fp16", help="Add model.fp16.onnx: half the size, computes in fp16.")
     ] = False,
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="Add model.int8.onnx for CPUs (OpenVINO) and model.int8.trt.onnx for TensorRT.",
+        ),
+    ] = False,
+    openvino: Annotated[
+        bool,
+        typer.Option(
+            "--openvino", help="Add OpenVINO IR, model.xml; with --int8 that of int8 too."
+        ),
+    ] = False,
     io: Annotated[
         Literal["tensor", "image"],
         typer.Option(
@@ -65,12 +78,15 @@ def export(
     """
     wanted = engine_settings(trt, trt_rtx, profile)
     fixed = parse_shapes(shapes) if shapes is not None else ()
-    from clearer.export.export import ExportFailed, ExportSettings, export_run
+    from clearer.export.artefacts import ExportSettings
+    from clearer.export.export import ExportFailed, export_run
     from clearer.export.to_onnx import OPSET
     from clearer.run import Run
 
     settings = ExportSettings(
         fp16=fp16,
+        int8=int8,
+        openvino=openvino,
         with_images=io == "image",
         shapes=fixed,
         torch_program=torch_program,
@@ -82,11 +98,9 @@ def export(
     if untrained:
         console.say("warning: these weights have never been trained; the files say so")
     failure = None
-    with console.status("exporting and comparing with torch") as shown:
+    with console.status("reading the run") as shown:
         try:
-            report = export_run(
-                run, settings, lambda name: shown.update(f"comparing {name} with torch")
-            )
+            report = export_run(run, settings, shown.update)
         except ExportFailed as error:
             report, failure = error.report, error
     engines, unbuilt = make_engines(

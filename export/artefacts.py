@@ -1,0 +1,150 @@
+"""All files that an export makes of a network, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clearer.export.artefact import (
+    Artefact,
+    Shape,
+    file_name,
+    onnx_artefacts,
+    onnx_restorer,
+    openvino_artefact,
+    program_restorer,
+)
+from clearer.export.fold import halve_body
+from clearer.export.int8 import Int8Result, quantize
+from clearer.export.metadata import Io, model_metadata, with_precision
+from clearer.export.parity import Reference
+from clearer.export.pictures import calibration_pictures
+from clearer.export.qdq import Flavour
+from clearer.export.to_onnx import OPSET, check_opset, to_onnx
+from clearer.export.to_torch import to_torch_program
+from clearer.network import RestorationNet
+from clearer.run import Run
+
+__all__ = ["ExportSettings", "Listener", "make_artefacts"]
+
+_INT8_LABELS: Final[dict[Flavour, str]] = {"cpu": "int8", "tensorrt": "int8.trt"}
+Listener = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportSettings:
+    """What is made of a run, beside the fp32 ONNX file.
+
+    Raises:
+        InputError: If the exporter cannot write the operator set.
+    """
+
+    fp16: bool = False
+    """A second file that computes in halves."""
+    with_images: bool = False
+    """Beside each ONNX file, one that takes and gives 8-bit pictures."""
+    shapes: tuple[Shape, ...] = ()
+    """Beside each ONNX file, one for each of these alone."""
+    int8: bool = False
+    """Two more that compute in 8 bits: for CPUs, and for TensorRT."""
+    openvino: bool = False
+    """OpenVINO's form of the fp32 file and, where there is one, of the int8 file for CPUs."""
+    torch_program: bool = False
+    """A ``torch.export`` program."""
+    opset: int = OPSET
+    is_untrained: bool = False
+    """Export the weights that a training would start from."""
+    keeps_failed: bool = False
+    """Write files that fail their check under another name."""
+
+    def __post_init__(self) -> None:
+        check_opset(self.opset)
+
+    @property
+    def ios(self) -> tuple[Io, ...]:
+        """What the ONNX files take."""
+        return ("tensor", "image") if self.with_images else ("tensor",)
+
+
+def make_artefacts(
+    run: Run,
+    network: RestorationNet,
+    info: dict[str, Any],
+    reference: Reference,
+    settings: ExportSettings,
+    listener: Listener,
+) -> Iterator[Artefact]:
+    """Each is made when its turn comes, so that what is done is checked and written first.
+
+    Args:
+        run: That the network is of.
+        network: In evaluation mode.
+        info: What was saved with its weights.
+        reference: It in torch, with the validation pictures.
+        settings: What to make.
+        listener: Told what is being done.
+
+    Raises:
+        ClearerError: If a package is missing, or int8 loses too much.
+    """
+    ios, shapes = settings.ios, settings.shapes
+    metadata = model_metadata(network.architecture, info, is_trained=not settings.is_untrained)
+    listener("writing ONNX")
+    model = to_onnx(network, metadata, opset=settings.opset)
+    yield from onnx_artefacts(model, "", "fp32", ios, shapes)
+    if settings.fp16:
+        half = to_onnx(halve_body(network), {**metadata, "precision": "fp16"}, opset=settings.opset)
+        yield from onnx_artefacts(half, "fp16", "fp16", ios, shapes)
+    if settings.openvino:
+        yield openvino_artefact(model, "", "fp32, fp16 weights")
+    if settings.int8:
+        for flavour, result in _quantized(run, model, reference, listener):
+            about = {"quantization": _describe(result)}
+            quantized = with_precision(result.model, "int8")
+            label = _INT8_LABELS[flavour]
+            yield from onnx_artefacts(quantized, label, "int8", ios, shapes, about)
+            if settings.openvino and flavour == "cpu":
+                yield openvino_artefact(quantized, label, "int8")
+    if settings.torch_program:
+        program = to_torch_program(network, metadata)
+        yield Artefact(
+            files={file_name(ending="pt2"): program}, precision="fp32", load=program_restorer
+        )
+
+
+def _quantized(
+    run: Run, model: bytes, reference: Reference, listener: Listener
+) -> Iterator[tuple[Flavour, Int8Result]]:
+    """The file in int8, for each kind of runtime."""
+    calibration = calibration_pictures(run.settings())
+
+    def validate(candidate: bytes) -> float:
+        return reference.mean_psnr_db("tensor", None, onnx_restorer({"": candidate}))
+
+    for flavour in _INT8_LABELS:
+
+        def tell(what: str, done: int, total: int, flavour: Flavour = flavour) -> None:
+            listener(f"int8 for {flavour}: {what}, {done} of {total}")
+
+        yield (
+            flavour,
+            quantize(
+                model,
+                flavour,
+                calibration,
+                validate,
+                reference_db=reference.psnr_db("tensor", None),
+                listener=tell,
+            ),
+        )
+
+
+def _describe(result: Int8Result) -> dict[str, Any]:
+    return {
+        "flavour": result.flavour,
+        "calibration": result.method,
+        "drop_db": result.drop_db,
+        "float_layers": list(result.float_layers),
+        "num_layers": result.num_layers,
+    }
