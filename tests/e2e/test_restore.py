@@ -238,7 +238,12 @@ def test_ctrl_c_leaves_whole_files(models: Path, tmp_path: Path) -> None:
         Image.new("L", (60, 60), index).save(folder / f"{index}.png")
     # Seconds of work: what comes when the small ones are there comes in its middle.
     Image.new("L", (6000, 6000)).save(folder / "large.png")
-    running = process(models, folder, "--out", out)
+
+    def hear() -> None:
+        # A shell that starts the tests in the background has them ignore it, and all they start.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    running = process(models, folder, "--out", out, preexec_fn=hear)
     deadline = time.monotonic() + 120
     while not out.exists() or len(list(out.glob("*.png"))) < 3:
         assert running.poll() is None
