@@ -235,18 +235,16 @@ def _or_blank(value: float | None, digits: int) -> str:
 def print_comparison(rows: list[dict[str, Any]], comparison: dict[str, Any]) -> None:
     """A line per row that two reports share, and what they do not share."""
     shown = Table(box=SIMPLE)
-    for header in ("", "backend"):
-        shown.add_column(header, overflow="fold")
-    for header in ("old ms", "new ms", "ratio, 95 %", "PSNR, dB", "verdict"):
+    shown.add_column("network\nbackend", overflow="fold", min_width=24)
+    for header in ("old ms\nnew", "ratio\n95 %", "PSNR, dB", "verdict"):
         shown.add_column(header, justify="right", no_wrap=True)
     for row in rows:
         low, high = row["ratio_interval_95"]
+        backend = f"{row['backend']} {row['precision']}"
         shown.add_row(
-            escape(printable(row["name"])),
-            escape(f"{row['backend']} {row['precision']}"),
-            f"{row['old_ms']:.1f}",
-            f"{row['new_ms']:.1f}",
-            f"{row['ratio']:.3f} ({low:.3f}-{high:.3f})",
+            f"{escape(printable(row['name']))}\n  {escape(printable(backend))}",
+            f"{row['old_ms']:.1f}\n{row['new_ms']:.1f}",
+            f"{row['ratio']:.3f}\n{low:.3f}-{high:.3f}",
             f"{row['change_db']:+.3f}",
             row["verdict"],
         )
