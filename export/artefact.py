@@ -18,6 +18,7 @@ from clearer.export.metadata import Io, Precision
 
 __all__ = [
     "Artefact",
+    "Restore",
     "Shape",
     "file_name",
     "onnx_artefacts",

@@ -18,7 +18,7 @@ from clearer.evaluate import (
     evaluation_pairs,
     torch_restorer,
 )
-from clearer.export.artefact import Artefact, Shape
+from clearer.export.artefact import Artefact, Restore, Shape
 from clearer.export.metadata import Io, Precision
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db
@@ -151,7 +151,7 @@ class Reference:
             self._psnrs[io, shape] = self.mean_psnr_db(io, shape, lambda x: self.restore(x, io))
         return self._psnrs[io, shape]
 
-    def mean_psnr_db(self, io: Io, shape: Shape | None, restore: Any) -> float:
+    def mean_psnr_db(self, io: Io, shape: Shape | None, restore: Restore) -> float:
         """Mean over the validation pictures, clipped to [0, 1]."""
         figures = []
         for degraded, clean in self.pairs(shape):
