@@ -20,6 +20,7 @@ from clearer.export.openvino import OpenVinoFiles, OpenVinoSession, to_openvino
 __all__ = [
     "Artefact",
     "Kind",
+    "Restore",
     "Shape",
     "file_name",
     "onnx_artefacts",

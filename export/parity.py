@@ -18,7 +18,7 @@ from clearer.evaluate import (
     evaluation_pairs,
     torch_restorer,
 )
-from clearer.export.artefact import Artefact, Kind, Shape
+from clearer.export.artefact import Artefact, Kind, Restore, Shape
 from clearer.export.metadata import Io
 from clearer.export.pictures import available_pictures
 from clearer.images import ImageSet
@@ -154,7 +154,7 @@ class Reference:
             self._psnrs[io, shape] = self.mean_psnr_db(io, shape, lambda x: self.restore(x, io))
         return self._psnrs[io, shape]
 
-    def mean_psnr_db(self, io: Io, shape: Shape | None, restore: Any) -> float:
+    def mean_psnr_db(self, io: Io, shape: Shape | None, restore: Restore) -> float:
         """Mean over the validation pictures, clipped to [0, 1]."""
         figures = []
         for degraded, clean in self.pairs(shape):

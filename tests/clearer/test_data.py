@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clearer.data import BUILTIN_TRAIN, BUILTIN_VAL, load_splits, partition
+from clearer.data import BUILTIN_TRAIN, BUILTIN_VAL, load_splits, load_validation, partition
 from clearer.datasets import DATA_SETS
 from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
@@ -100,6 +100,18 @@ def test_rain800_keeps_its_scenes_apart() -> None:
     assert {name for line in text.splitlines() for name in line.split()} <= set(
         DATA_SETS["rain800"].hashes()
     )
+
+
+def test_validation_alone_is_that_of_the_splits(make_images: MakeImages) -> None:
+    flat = make_images("set", 12)
+    nested = make_images("nested/train", 4).parent
+    make_images("nested/val", 2)
+    for folder in (flat, nested):
+        splits = load_splits(folder, "gray", 3, Denoise())
+        images, source = load_validation(folder, "gray", 3, Denoise())
+        assert (images.names, source) == (splits.val.names, splits.source)
+    images, _ = load_validation(None, "gray", 0, Denoise())
+    assert images.names == BUILTIN_VAL
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_a_damaged_run_is_named(trained: Path, tmp_path: Path) -> None:
 def test_unexpected_errors_show_a_traceback_only_with_debug(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
     monkeypatch.setattr("clearer.export.export.to_onnx", fail)

@@ -25,8 +25,8 @@ import sys
 
 class Block:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("clearer", "export", "bench", "onnx", "safetensors"):
-            raise ImportError(name + " is blocked")
+        if name.split(".")[0] in ("clearer", "export", "bench", "cli"):
+            raise ModuleNotFoundError(name + " is blocked", name=name)
 
 sys.meta_path.insert(0, Block())
 import torch
