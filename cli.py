@@ -23,6 +23,7 @@ from clearer.commands import (
     show,
     tasks,
     train,
+    zoo,
 )
 from clearer.errors import OtherProcessFailed, explain
 
@@ -110,6 +111,7 @@ _add(
     "clearer export --int8 --openvino",
     "clearer export runs/20261123-195507 --shapes 1x256x256,4x128x128 --torch --json",
     "clearer export --trt --profile 1x64x64,1x512x512,4x1088x1920",
+    "clearer export gray-blind --out shipped",
     "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",
 )
 _add(
@@ -124,16 +126,19 @@ _add(
     evaluate.evaluate,
     "clearer eval --data set12",
     "clearer eval runs/20261123-195507 --data bsd68 --self-ensemble --save-images",
+    "clearer eval gray-blind --data bsd68 --sigma 50",
     "clearer eval model.onnx --data bsd68 --protocol paper --sigma 50",
     "clearer eval nlm --data photos --task denoise --sigma 25",
     name="eval",
 )
 _add(
     restore.restore,
-    "clearer restore photo.jpg",
+    "clearer restore photo.jpg    # without a run, by a network that comes with clearer",
+    "clearer restore photo.jpg --model gray-blind",
     "clearer restore scans --out clean --format png",
     "clearer restore scan16.tif --model runs/20261123-195507/model.onnx --backend openvino",
 )
+_add(zoo.zoo, "clearer zoo", "clearer restore photo.jpg --model gray-blind")
 _add(
     profile.profile,
     "clearer profile --width 14",

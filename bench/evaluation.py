@@ -21,10 +21,11 @@ from clearer.export.metadata import model_info
 from clearer.files import write_json
 from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
-from clearer.network import load_network
+from clearer.network import RestorationNet, load_network
 from clearer.pairs import list_pictures, read_pictures
 from clearer.run import Run
 from clearer.tasks import Task, task_to_dict
+from clearer.zoo import find_in_zoo
 
 __all__ = [
     "CLASSICAL",
@@ -72,10 +73,11 @@ class Model:
 
 
 def find_model(text: str | None, color: Color) -> Model:
-    """A run, an ONNX file, or a classical method.
+    """A run, an ONNX file, a network that comes with the package, or a classical method.
 
     Args:
-        text: A run folder, a file that ends in .onnx, ``nlm`` or ``bm3d``; None: the newest run.
+        text: A run folder, a file that ends in .onnx, a name of :mod:`clearer.zoo`, ``nlm`` or
+            ``bm3d``; None: the newest run.
         color: For a classical method, which takes both.
 
     Raises:
@@ -87,11 +89,19 @@ def find_model(text: str | None, color: Color) -> Model:
         return Model(text, lambda task: Bm3dRunner(_noise_level(task)), color, None)
     if text is not None and text.endswith(".onnx"):
         return _onnx_model(Path(text))
-    run = Run.open(None if text is None else Path(text))
-    network, _ = load_network(run.weights)
-    name = f"{run.path.name} {network.architecture.text}"
+    path = None if text is None else Path(text)
+    shipped = find_in_zoo(path)
+    if shipped is not None:
+        color = "rgb" if shipped.channels == 3 else "gray"
+        return _torch_model(shipped.name, shipped.load()[0], color, shipped.task)
+    run = Run.open(path)
     settings = run.settings()
-    return Model(name, lambda task: TorchRunner(name, network), settings.color, settings.task)
+    return _torch_model(run.path.name, load_network(run.weights)[0], settings.color, settings.task)
+
+
+def _torch_model(name: str, network: RestorationNet, color: Color, task: Task) -> Model:
+    full = f"{name} {network.architecture.text}"
+    return Model(full, lambda _: TorchRunner(full, network), color, task)
 
 
 def _noise_level(task: Task) -> float | None:

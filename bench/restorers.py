@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -12,17 +12,26 @@ from numpy.typing import NDArray
 
 from clearer.bench.runners import OnnxRunner, Runner, RunnerInfo, TorchRunner
 from clearer.errors import InputError
+from clearer.export.metadata import model_info
 from clearer.export.openvino import OpenVinoSession
-from clearer.network import load_network
+from clearer.export.zoo import exported_network
+from clearer.network import RestorationNet, load_network
 from clearer.run import Run
 from clearer.space import Architecture
+from clearer.zoo import ZooNetwork, default_network, find_in_zoo
 
-__all__ = ["BACKENDS", "Backend", "LoadedModel", "OpenVinoRunner", "find_restorer"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "LoadedModel",
+    "OpenVinoRunner",
+    "find_restorer",
+    "find_restorers",
+]
 
 Array = NDArray[np.float32]
 Backend = Literal["torch", "onnxruntime", "openvino"]
 BACKENDS: Final[tuple[Backend, ...]] = ("torch", "onnxruntime", "openvino")
-_MAX_METADATA: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +43,45 @@ class LoadedModel:
     """1 (gray) or 3 (RGB)."""
     architecture: Architecture | None
     """None for a network that was not made by clearer."""
+    is_shipped: bool = False
+    """Whether it comes with the package."""
+
+
+def find_restorers(model: Path | None, backend: Backend | None) -> dict[int, LoadedModel]:
+    """What restores pictures of 1 and of 3 channels.
+
+    Without a model it is the newest run; without a run, what comes with the package for each.
+
+    Raises:
+        InputError, ClearerError: As :func:`find_restorer`.
+    """
+    if model is not None or Run.newest() is not None:
+        found = find_restorer(model, backend)
+        return {1: found, 3: found}
+    networks = {channels: default_network(channels) for channels in (1, 3)}
+    loaded = {n.name: _from_zoo(n, backend) for n in networks.values()}
+    return {channels: loaded[network.name] for channels, network in networks.items()}
 
 
 def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
-    """Load a run, its weights, or an ONNX file.
+    """Load a run, its weights, an ONNX file, or what comes with the package.
 
     Args:
-        model: A run folder, a ``.safetensors`` or an ``.onnx`` file; None: the newest run.
+        model: A run folder, a ``.safetensors`` or an ``.onnx`` file, or the name of a network of
+            :mod:`clearer.zoo`; None: the newest run.
         backend: By default torch for weights, ONNX Runtime for ONNX files.
 
     Raises:
         InputError: If there is no such model, it cannot be loaded, or the backend cannot run it.
         ClearerError: If a package is missing.
     """
+    shipped = find_in_zoo(model)
+    if shipped is not None:
+        return _from_zoo(shipped, backend)
     if model is None or model.is_dir():
         run = Run.open(model)
         if backend in (None, "torch"):
-            return _weights(run.weights, run.path.name)
+            return _in_torch(load_network(run.weights)[0], run.path.name)
         if not run.onnx.is_file():
             raise InputError(f"{backend} needs {run.onnx}: make it by clearer export {run.path}")
         return _onnx(run.onnx, backend)
@@ -62,41 +93,42 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
         raise InputError(f"{model} is not a run folder, a .safetensors nor an .onnx file")
     if backend not in (None, "torch"):
         raise InputError(f"{model} runs in torch: give {backend} an ONNX file (clearer export)")
-    return _weights(model, model.stem)
+    return _in_torch(load_network(model)[0], model.stem)
 
 
-def _weights(path: Path, name: str) -> LoadedModel:
-    network, _ = load_network(path)
+def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
+    if backend in (None, "torch"):
+        loaded = _in_torch(network.load()[0], network.name)
+    else:
+        loaded = _onnx(exported_network(network).onnx, backend, network.name)
+    return replace(loaded, is_shipped=True)
+
+
+def _in_torch(network: RestorationNet, name: str) -> LoadedModel:
     architecture = network.architecture
     runner = TorchRunner(f"{name} {architecture.text}", network)
     return LoadedModel(runner, architecture.space.channels, architecture)
 
 
-def _onnx(path: Path, backend: Backend | None) -> LoadedModel:
+def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> LoadedModel:
     if backend == "torch":
         raise InputError(f"{path} is an ONNX file: torch runs run folders and .safetensors files")
-    runner = OnnxRunner(path.stem, path, None)
+    name = name or path.stem
+    runner = OnnxRunner(name, path, None)
     if runner.channels not in (1, 3):
         raise InputError(f"{path} takes {runner.channels} channels: pictures have 1 or 3")
     if any(isinstance(side, int) for side in runner.shape[2:]):
         raise InputError(
             f"{path} takes pictures of one size only ({runner.shape}): export it with free sizes"
         )
-    architecture = _architecture(runner.metadata.get("architecture", ""))
+    try:
+        architecture = model_info(runner.metadata).architecture
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     channels = runner.channels
     if backend == "openvino":
-        return LoadedModel(OpenVinoRunner(path.stem, path), channels, architecture)
+        return LoadedModel(OpenVinoRunner(name, path), channels, architecture)
     return LoadedModel(runner, channels, architecture)
-
-
-def _architecture(text: str) -> Architecture | None:
-    """What the metadata of an ONNX file say, if it was exported by clearer."""
-    if not 0 < len(text) < _MAX_METADATA:
-        return None
-    try:
-        return Architecture.from_json(text)
-    except InputError:  # another program may use the same word for something else
-        return None
 
 
 class OpenVinoRunner:

@@ -15,11 +15,13 @@ from clearer.cost import CostTable, cost_table
 from clearer.cost_file import read_cost_table
 from clearer.data import load_splits
 from clearer.errors import ClearerError, InputError
+from clearer.export.zoo import exported_network
 from clearer.images import Color, ImageSet
 from clearer.network import load_network
 from clearer.run import Run
 from clearer.space import Architecture
 from clearer.tasks import Task
+from clearer.zoo import find_in_zoo
 
 __all__ = [
     "RunTarget",
@@ -42,6 +44,8 @@ class RunTarget:
     """A trained run."""
 
     run: Run
+    is_shipped: bool
+    """Whether it comes with the package: its folder is then in a cache, its pictures are not."""
     architecture: Architecture
     color: Color
     task: Task
@@ -66,7 +70,7 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
     """Read what is to be compared.
 
     Args:
-        paths: Run folders and model files; none: the newest run.
+        paths: Run folders, names of :mod:`clearer.zoo` and model files; none: the newest run.
         against: Further model files.
 
     Raises:
@@ -97,11 +101,13 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
 
 
 def _open_run(path: Path | None) -> RunTarget:
-    run = Run.open(path)
+    shipped = find_in_zoo(path)
+    run = Run.open(path) if shipped is None else exported_network(shipped)
     settings = run.settings()
     network, _ = load_network(run.weights)
     table = read_cost_table(run.cost) if run.cost.exists() else None
-    return RunTarget(run, network.architecture, settings.color, settings.task, table)
+    is_shipped = shipped is not None
+    return RunTarget(run, is_shipped, network.architecture, settings.color, settings.task, table)
 
 
 def _color(runs: list[RunTarget], models: list[ModelFile]) -> Color:
@@ -143,7 +149,7 @@ def target_images(
     if folder is not None:
         images, name = evaluation_images(folder, task, targets.color)
         return images, (name, "given by --data")
-    if not targets.runs:
+    if not targets.runs or targets.runs[0].is_shipped:
         raise InputError("give a folder of clean images, or of pairs, by --data")
     settings = targets.runs[0].run.settings()
     splits = load_splits(settings.data, settings.color, settings.seed, task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
-    """How every picture is restored."""
+    """How pictures of one kind are restored."""
 
     restore: Restorer
     channels: int
@@ -121,7 +121,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def restore_files(
     jobs: Iterable[Job],
-    method: Method,
+    methods: Mapping[int, Method],
     *,
     overwrite: bool,
     listener: Callable[[int, int], None] = lambda done, total: None,
@@ -130,7 +130,7 @@ def restore_files(
 
     Args:
         jobs: What to do.
-        method: How.
+        methods: How, by the channels of a picture without its transparency: 1 and 3.
         overwrite: Whether results that exist are made again, rather than left.
         listener: Called with (done, total) tiles of the present picture.
 
@@ -148,7 +148,7 @@ def restore_files(
             continue
         start = time.perf_counter()
         try:
-            data, about = _restored_file(job, method, listener)
+            data, about = _restored_file(job, methods, listener)
         except Exception as error:  # decoders and backends raise types of their own
             yield {**record, "status": "failed", "reason": _reason(error)}
             continue
@@ -158,10 +158,12 @@ def restore_files(
 
 
 def _restored_file(
-    job: Job, method: Method, listener: Callable[[int, int], None]
+    job: Job, methods: Mapping[int, Method], listener: Callable[[int, int], None]
 ) -> tuple[bytes, dict[str, Any]]:
     """The bytes of a result, and what to tell about it."""
     picture = read_picture(job.source)
+    height, width, channels = picture.pixels.shape
+    method = methods[channels]
     restored = restore_picture(
         method.restore,
         picture,
@@ -170,7 +172,6 @@ def _restored_file(
         plan=method.plan,
         listener=listener,
     )
-    height, width, channels = picture.pixels.shape
     data, notes = encode_picture(restored, job.kind)
     return data, {
         "width": width,

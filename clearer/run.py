@@ -77,6 +77,11 @@ class Run:
             },
         )
 
+    @staticmethod
+    def newest() -> Path | None:
+        """Folder of the newest run under ``runs/``; None where there is none."""
+        return max((config.parent for config in RUNS.glob("*/config.json")), default=None)
+
     @classmethod
     def open(cls, path: Path | None) -> Run:
         """An existing run; without a path, the newest one under ``runs/``.
@@ -85,10 +90,9 @@ class Run:
             InputError: If there is none.
         """
         if path is None:
-            found = sorted(config.parent for config in RUNS.glob("*/config.json"))
-            if not found:
+            path = cls.newest()
+            if path is None:
                 raise InputError("no run under runs/: make one with clearer search")
-            path = found[-1]
         if not (path / "config.json").is_file():
             raise InputError(f"{path} is not the folder of a run: it has no config.json")
         return cls(path)

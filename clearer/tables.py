@@ -22,6 +22,7 @@ __all__ = [
     "print_findings",
     "print_model_info",
     "print_tasks",
+    "print_zoo",
 ]
 
 
@@ -38,6 +39,34 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
         shown.add_row(row["name"], row["what"], f"{row['files']}", f"{row['mb']}", where)
     Console().print(shown)
     say("get one by clearer data get NAME; --json shows the terms and sources")
+
+
+def print_zoo(cards: list[dict[str, Any]]) -> None:
+    """A line per network and test set."""
+    from clearer.zoo.card import main_time, measured_where
+
+    shown = Table(box=SIMPLE, caption="PSNR, dB, of the restored pictures; --json says more")
+    shown.add_column("network\nfor", overflow="fold", min_width=24)
+    for header in ("channels\nparameters", "MB\nONNX", "set", "sigma", "PSNR,\ndB", "ms"):
+        shown.add_column(header, justify="right", no_wrap=True)
+    for card in cards:
+        rows, time = card["figures"]["rows"], main_time(card)
+        columns = [
+            "\n".join(str(row["data"]) for row in rows),
+            "\n".join(f"{row['sigma_255']:g}" for row in rows),
+            "\n".join(f"{row['psnr_db']:.2f}" for row in rows),
+        ]
+        shown.add_row(
+            f"[bold]{card['name']}[/]\n{escape(card['purpose'])}",
+            f"{card['channels']}\n{card['params']:,}",
+            f"{card['onnx_bytes'] / 1e6:.2f}",
+            *columns,
+            _or_blank(None if time is None else time["median_ms"], 1),
+        )
+    Console().print(shown)
+    for card in cards:
+        say(f"ms of {card['name']}: ONNX Runtime fp32, {measured_where(card)}")
+        say(f"licence of {card['name']}: {card['licence']}")
 
 
 def print_engines(rows: list[dict[str, Any]]) -> None:

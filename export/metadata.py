@@ -22,9 +22,13 @@ __all__ = [
     "Io",
     "ModelInfo",
     "Precision",
+    "graph_inputs",
+    "info_of",
+    "metadata_of",
     "model_info",
     "model_metadata",
     "read_model_info",
+    "read_onnx",
     "update_metadata",
     "with_precision",
 ]
@@ -93,8 +97,7 @@ def _terms(data: str) -> str:
 
 def update_metadata(model: onnx.ModelProto, changes: Mapping[str, str]) -> None:
     """Replace entries of a file's metadata, or add them."""
-    entries = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, {**entries, **changes})
+    onnx.helper.set_model_props(model, {**metadata_of(model), **changes})
 
 
 def with_precision(model: bytes, precision: Precision) -> bytes:
@@ -213,6 +216,15 @@ def read_model_info(path: Path) -> ModelInfo:
     Raises:
         InputError: If there is no such file, it is no ONNX network, or what it says is damaged.
     """
+    return info_of(read_onnx(path), path)
+
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """Parse a file of any origin; weights beside it are not read.
+
+    Raises:
+        InputError: If there is no such file, or it is no ONNX network.
+    """
     if not path.is_file():
         raise InputError(f"{path} is not a file: give an ONNX model")
     size = path.stat().st_size
@@ -224,21 +236,40 @@ def read_model_info(path: Path) -> ModelInfo:
         raise
     except Exception as error:  # protobuf has a type for this that depends on its implementation
         raise InputError(f"{path} is not an ONNX file, or it is damaged") from error
-    stored = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in stored]
     # Protobuf reads some files of other kinds as an empty message.
-    if not (model.ir_version and model.graph.node and inputs):
+    if not (model.ir_version and model.graph.node and graph_inputs(model)):
         raise InputError(f"{path} is not an ONNX file, or it holds no network")
+    return model
+
+
+def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """What a network is given; old files list their weights among it, which are left out."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in stored]
+
+
+def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
+    """Key and value strings of a file."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def info_of(model: onnx.ModelProto, path: Path) -> ModelInfo:
+    """What a parsed file says; ``path`` is for the text of errors.
+
+    Raises:
+        InputError: If what it says is damaged.
+    """
+    inputs = graph_inputs(model)
     tensor = inputs[0].type.tensor_type
     sides = [d.dim_value or d.dim_param for d in tensor.shape.dim] if len(inputs) == 1 else []
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    kind = _TYPES.get(tensor.elem_type, "")
     try:
-        return model_info(metadata, input_type=_TYPES.get(tensor.elem_type, ""), input_shape=sides)
+        return model_info(metadata_of(model), input_type=kind, input_shape=sides)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-_TYPES: Final = {
+_TYPES: Final[dict[int, str]] = {
     onnx.TensorProto.FLOAT: "tensor(float)",
     onnx.TensorProto.FLOAT16: "tensor(float16)",
     onnx.TensorProto.UINT8: "tensor(uint8)",

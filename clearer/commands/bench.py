@@ -26,8 +26,9 @@ def bench(
     models: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="RUN|MODEL",
-            help="Run folders and model files (.onnx, .engine); default: the newest in runs/.",
+            metavar="RUN|MODEL|NAME",
+            help="Run folders, model files (.onnx, .engine) and names of clearer zoo; default: the "
+            "newest in runs/.",
         ),
     ] = None,
     data: Annotated[
@@ -123,7 +124,8 @@ def bench(
             pinned_cores=cores,
             command=("clearer", *sys.argv[1:]),
         )
-        targets = open_targets(models or (), against or ())
+        with console.status("reading what is to be compared"):
+            targets = open_targets(models or (), against or ())
         options: dict[str, str] = {}
         if targets.task is not None and task in (None, targets.task.name):
             options = task_to_dict(targets.task)
@@ -131,7 +133,8 @@ def bench(
         what = make_task(task or "denoise", {**options, **task_options})
         images, about = target_images(resolve_data(data), targets, what)
         run = targets.runs[0].run if targets.runs else None
-        folder = out or (run.path if run is not None else _DEFAULT_OUT)
+        is_own = run is not None and not targets.runs[0].is_shipped
+        folder = out or (run.path if run is not None and is_own else _DEFAULT_OUT)
         try:
             with console.progress_bar() as progress:
                 bar = progress.add_task("loading", total=None, note="")
@@ -146,9 +149,7 @@ def bench(
             raise Interrupted("interrupted: nothing was written") from error
     names = ["bench.json", "bench.png", "restored.png"]
     if report:
-        from clearer.bench.report import (  # type: ignore[import-not-found, unused-ignore]
-            write_report,
-        )
+        from clearer.bench.report import write_report
 
         write_report(folder / "report.html", result, run)
         names.append("report.html")

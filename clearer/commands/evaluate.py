@@ -21,7 +21,8 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="Run folder, ONNX file, nlm or bm3d; default: the newest run in runs/.",
+            help="Run folder, ONNX file, name of clearer zoo, nlm or bm3d; default: the newest "
+            "run in runs/.",
         ),
     ] = None,
     data: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
@@ -15,7 +16,7 @@ from clearer.commands.engines import (
     engine_settings,
     make_engines,
 )
-from clearer.commands.options import AsJson, Debug, RunArgument
+from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
 
 _MAX_SHAPES: Final = 16
@@ -24,7 +25,20 @@ _MAX_PIXELS: Final = 2**23
 
 
 def export(
-    run_path: RunArgument = None,
+    run_path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN|NAME]",
+            help="Run folder, or name of clearer zoo; default: the newest in runs/.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a network of clearer zoo, which becomes a run folder; default: its "
+            "name. A run keeps its files with it."
+        ),
+    ] = None,
     fp16: Annotated[
         bool, typer.Option("--fp16", help="Add model.fp16.onnx: half the size, computes in fp16.")
     ] = False,
@@ -82,6 +96,7 @@ def export(
     from clearer.export.export import ExportFailed, export_run
     from clearer.export.to_onnx import OPSET
     from clearer.run import Run
+    from clearer.zoo import find_in_zoo
 
     settings = ExportSettings(
         fp16=fp16,
@@ -94,7 +109,10 @@ def export(
         is_untrained=untrained,
         keeps_failed=force,
     )
-    run = Run.open(run_path)
+    network = find_in_zoo(run_path)
+    if network is None and out is not None:
+        raise InputError("--out is for a network of clearer zoo: a run keeps its files with it")
+    run = Run.open(run_path) if network is None else network.unpack(out or Path(network.name))
     if untrained:
         console.say("warning: these weights have never been trained; the files say so")
     failure = None

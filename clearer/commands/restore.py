@@ -13,8 +13,9 @@ from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from clearer.bench.restorers import LoadedModel
     from clearer.restore_files import Job, Method
 
 
@@ -24,7 +25,10 @@ def restore(
     ],
     model: Annotated[
         Path | None,
-        typer.Option(help="Run folder, .safetensors or .onnx file; default: the newest run."),
+        typer.Option(
+            help="Run folder, .safetensors or .onnx file, or name of clearer zoo; default: the "
+            "newest in runs/, else what comes with clearer."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(
         "restored"
@@ -64,26 +68,25 @@ def restore(
 
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """
-    from clearer.bench.restorers import find_restorer
+    from clearer.bench.restorers import find_restorers
     from clearer.restore import default_plan
     from clearer.restore_files import Method, plan_jobs
 
     jobs = plan_jobs(pictures, out, kind)
     with console.status("loading the network"):
-        found = find_restorer(model, backend)
-    plan = default_plan(found.architecture, tile, overlap)
-    method = Method(restore=found.runner, channels=found.channels, color=color, plan=plan)
-    info = found.runner.info
-    console.say(
-        f"{info.name}, {'gray' if found.channels == 1 else 'RGB'}; {info.backend} {info.version}, "
-        f"{info.precision}, {info.threads} threads; {plan.text}"
-        + ("" if found.architecture else " (architecture unknown: see --overlap)")
-    )
-    if found.channels == 1:
+        found = find_restorers(model, backend)
+    plans = {n: default_plan(loaded.architecture, tile, overlap) for n, loaded in found.items()}
+    methods = {
+        n: Method(restore=loaded.runner, channels=loaded.channels, color=color, plan=plans[n])
+        for n, loaded in found.items()
+    }
+    for line in dict.fromkeys(_about(loaded, plans[n].text) for n, loaded in found.items()):
+        console.say(line)
+    if found[3].channels == 1:
         console.say(_COLOR_NOTES[color])
     records: list[dict[str, Any]] = []
     try:
-        _restore_all(jobs, method, overwrite, records, quiet=as_json)
+        _restore_all(jobs, methods, overwrite, records, quiet=as_json)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"interrupted: {len(records)} of {len(jobs)} pictures are done, and left as they are "
@@ -99,6 +102,16 @@ def restore(
         raise ClearerError(f"{counts['failed']} of {len(jobs)} pictures failed")
 
 
+def _about(loaded: LoadedModel, tiles: str) -> str:
+    info = loaded.runner.info
+    return (
+        f"{info.name}, {'gray' if loaded.channels == 1 else 'RGB'}"
+        + (", which comes with clearer" if loaded.is_shipped else "")
+        + f"; {info.backend} {info.version}, {info.precision}, {info.threads} threads; {tiles}"
+        + ("" if loaded.architecture else " (architecture unknown: see --overlap)")
+    )
+
+
 _STATUS = ("restored", "skipped", "failed")
 _COLOR_NOTES = {
     "per-channel": "colour pictures: each channel by itself, since noise is in all of them "
@@ -109,7 +122,7 @@ _COLOR_NOTES = {
 
 def _restore_all(
     jobs: Sequence[Job],
-    method: Method,
+    methods: Mapping[int, Method],
     overwrite: bool,
     records: list[dict[str, Any]],
     *,
@@ -127,7 +140,7 @@ def _restore_all(
             progress.update(tiles, completed=done, total=total, note=name)
             progress.update(all_, completed=len(records) + done / total)
 
-        for record in restore_files(jobs, method, overwrite=overwrite, listener=listener):
+        for record in restore_files(jobs, methods, overwrite=overwrite, listener=listener):
             records.append(record)
             progress.update(all_, completed=len(records))
             if record["status"] == "failed":

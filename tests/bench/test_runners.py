@@ -155,7 +155,7 @@ def test_files_that_cannot_be_loaded(tmp_path: Path) -> None:
         OnnxRunner("bad", bad, channels=1)
     with pytest.raises(InputError, match="OpenVINO cannot load"):
         OpenVinoRunner("bad", bad, precision="fp32", threads=1, shape=BATCH.shape)
-    with pytest.raises(InputError, match="is not a readable ONNX file"):
+    with pytest.raises(InputError, match="is not an ONNX file"):
         read_model_file(bad)
 
 
@@ -168,6 +168,8 @@ def test_what_a_file_says_about_itself(tmp_path: Path) -> None:
     assert (silent.name, silent.color, silent.scale, silent.is_ours) == ("s", "gray", None, False)
     assert silent.num_params == 9
     task = {"task": "denoise", "task_options": json.dumps({"sigma": "40"})}
+    assert read_model_file(tiny_onnx.blur(tmp_path / "o.onnx", metadata=task)).task is None
+    task["generator"] = "clearer 0.1.0"
     assert read_model_file(tiny_onnx.blur(tmp_path / "m.onnx", metadata=task)).task == Denoise(
         sigma=Denoise.__dataclass_fields__["sigma"].metadata["parse"]("40")
     )

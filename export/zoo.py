@@ -1,0 +1,29 @@
+"""Networks that come with the package, as files for other runtimes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+
+from clearer import __version__
+from clearer.export.artefacts import ExportSettings
+from clearer.export.export import export_run
+from clearer.run import Run
+from clearer.zoo import ZooNetwork
+
+__all__ = ["exported_network"]
+
+
+def exported_network(network: ZooNetwork) -> Run:
+    """A run folder in the cache with ``model.onnx``, which is made once, and checked against torch.
+
+    Raises:
+        ClearerError: If the weights are damaged, or the file cannot be made.
+    """
+    version = f"{__version__}-{network.card['weights_sha256'][:12]}"
+    cache = Path(platformdirs.user_cache_dir("clearer")) / "zoo" / version
+    run = network.unpack(cache / network.name)
+    if not run.onnx.exists():
+        export_run(run, ExportSettings())
+    return run
