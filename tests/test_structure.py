@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = sorted(p for p in (ROOT / "clearer").glob("*.py") if p.name != "cli.py")
 TASKS = sorted((ROOT / "clearer" / "tasks").glob("*.py"))
+ZOO = sorted((ROOT / "clearer" / "zoo").glob("*.py"))
 EXPORT, BENCH = sorted((ROOT / "export").glob("*.py")), sorted((ROOT / "bench").glob("*.py"))
 
 
@@ -29,7 +30,7 @@ def offending(path: Path, forbidden: tuple[str, ...]) -> set[str]:
     return {name for name in imported(path) if name.startswith(forbidden)}
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *TASKS], ids=lambda p: p.name)
+@pytest.mark.parametrize("path", [*LIBRARY, *TASKS, *ZOO], ids=lambda p: p.name)
 def test_the_library_imports_no_command_export_or_bench(path: Path) -> None:
     forbidden: tuple[str, ...] = ("clearer.export", "clearer.bench", "clearer.cli", "typer")
     if path.name not in ("console.py", "tables.py"):
@@ -49,7 +50,7 @@ def test_bench_imports_no_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*LIBRARY, *TASKS, *EXPORT, *BENCH, ROOT / "cli.py"], ids=lambda p: p.name
+    "path", [*LIBRARY, *TASKS, *ZOO, *EXPORT, *BENCH, ROOT / "cli.py"], ids=lambda p: p.name
 )
 def test_files_stay_readable(path: Path) -> None:
     # The script that is copied to other devices has to be one file.

@@ -81,7 +81,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.data is not None:
         os.environ["CLEARER_DATA"] = str(arguments.data.resolve())
-    torch.set_num_threads(arguments.threads)
     try:
         with tempfile.TemporaryDirectory() as folder:
             make(arguments, Run(Path(folder) / arguments.name))
@@ -106,6 +105,8 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     if card["onnx_bytes"] > MAX_ONNX_BYTES:
         raise InputError(f"{card['onnx_bytes']:,} bytes as ONNX, over {MAX_ONNX_BYTES:,}")
     network, _ = load_network(staged.weights)
+    # One thread: two wait long for each other where the machine is busy.
+    torch.set_num_threads(1)
     runner = TorchRunner(name, network)
     card |= {
         "clearer": __version__,
@@ -118,7 +119,7 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     write_atomic(FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
     write_json(FOLDER / f"{name}.json", card)
     write_atomic(FOLDER / f"{name}.md", card_markdown(card).encode())
-    table = comparison_table(zoo_network(known).card for known in zoo_names())
+    table = comparison_table([zoo_network(known).card for known in zoo_names()])
     rewrite_readme(ROOT / "README.md", table)
     print(table)
 

@@ -1,0 +1,164 @@
+"""Networks that come with the package: what their cards say is so."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from clearer import zoo
+from clearer.bench.accuracy import input_accuracy, measure_accuracy
+from clearer.bench.runners import TorchRunner
+from clearer.data import BUILTIN_VAL, PHOTOGRAPHS
+from clearer.errors import ClearerError, InputError
+from clearer.evaluate import VALIDATION_SEED
+from clearer.export.fold import fold_batch_norm
+from clearer.images import Color, ImageSet, read_image
+from clearer.run import Run
+from clearer.tasks import Denoise, Span, task_to_dict
+from clearer.zoo import default_network, find_in_zoo, zoo_names, zoo_network
+from clearer.zoo.card import card_markdown, comparison_table
+from tests.tiny_zoo import add_network
+
+ROOT = Path(__file__).resolve().parents[2]
+shipped = pytest.mark.parametrize("name", zoo_names())
+
+
+def test_there_is_one_for_gray_pictures() -> None:
+    assert default_network(1).channels == 1
+
+
+@shipped
+def test_the_card_is_that_of_the_weights(name: str) -> None:
+    found = zoo_network(name)
+    network, info = found.load()
+    card, space = found.card, network.architecture.space
+    assert card["name"] == name
+    assert card["weights_bytes"] == found.weights.stat().st_size
+    assert card["weights_sha256"] == hashlib.sha256(found.weights.read_bytes()).hexdigest()
+    assert card["params"] == sum(p.numel() for p in network.parameters())
+    assert (card["architecture"], card["channels"]) == (network.architecture.text, space.channels)
+    assert card["space"] == f"width {space.width}, stem {space.stem}"
+    assert info["task"] == card["task"] == task_to_dict(found.task)
+    assert card["training"]["iteration"] == info["iteration"] <= card["training"]["iterations"]
+    assert card["training"]["val_psnr_db"] == info["val_psnr_db"]
+    assert card["training"]["num_in_bsd68"] == 0
+    for path in found.weights, found.weights.with_suffix(".json"):
+        assert b"/home/" not in path.read_bytes()
+
+
+@shipped
+def test_as_onnx_it_has_at_most_5_mb(name: str) -> None:
+    """The file itself is made and measured with the card; it holds the folded weights and a graph."""
+    network, _ = zoo_network(name).load()
+    weights = 4 * sum(p.numel() for p in fold_batch_norm(network).parameters())
+    assert weights < zoo_network(name).card["onnx_bytes"] <= min(5_000_000, weights + 100_000)
+
+
+@shipped
+def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
+    found = zoo_network(name)
+    probes = found.card["probes"]
+    color: Color = "rgb" if found.channels == 3 else "gray"
+    names, crops = [], []
+    for row in probes["rows"]:
+        top, left, height, width = row["box"]
+        picture = read_image(PHOTOGRAPHS / row["image"], color)
+        names.append(row["image"])
+        crops.append(picture[top : top + height, left : left + width])
+    images = ImageSet(tuple(names), tuple(crops))
+    level = Denoise(sigma=Span(probes["sigma_255"], probes["sigma_255"]))
+    accuracy = measure_accuracy(TorchRunner(name, found.load()[0]), images, level)
+    assert set(names) <= set(BUILTIN_VAL)
+    assert probes["noise_seed"] == VALIDATION_SEED
+    assert len(names) >= 3
+    assert list(accuracy.psnr_db) == pytest.approx([r["psnr_db"] for r in probes["rows"]], abs=0.02)
+    assert list(accuracy.ssim) == pytest.approx([r["ssim"] for r in probes["rows"]], abs=0.002)
+    assert accuracy.mean_db > input_accuracy(images, level)["psnr_db"] + 6
+
+
+@shipped
+def test_its_figures_are_far_above_the_noise(name: str) -> None:
+    rows = zoo_network(name).card["figures"]["rows"]
+    assert len({row["data"] for row in rows}) == 2
+    for row in rows:
+        low, high = row["psnr_db_interval_95"]
+        assert low <= row["psnr_db"] <= high
+        assert row["psnr_db"] > row["input_psnr_db"] + 4
+
+
+@shipped
+def test_the_model_card_is_made_of_the_json(name: str) -> None:
+    text = (zoo.FOLDER / f"{name}.md").read_text()
+    assert text == card_markdown(zoo_network(name).card)
+    assert "research" in text
+
+
+def test_the_table_of_the_readme_is_made_of_the_cards() -> None:
+    table = comparison_table([zoo_network(name).card for name in zoo_names()])
+    assert f"\n{table}\n" in (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    monkeypatch.setattr(zoo, "FOLDER", folder)
+    return folder
+
+
+def test_the_default_is_for_the_widest_range_of_noise(tiny: Path) -> None:
+    with pytest.raises(InputError, match="no network for noise comes with clearer"):
+        default_network(1)
+    add_network(tiny, "narrow", 1, "25")
+    add_network(tiny, "wide", 1, "5:50")
+    assert [default_network(channels).name for channels in (1, 3)] == ["wide", "wide"]
+    add_network(tiny, "color", 3, "15")
+    assert [default_network(channels).name for channels in (1, 3)] == ["wide", "color"]
+
+
+def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
+    path = add_network(tiny, "gray", 1)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ClearerError, match=r"gray.safetensors is damaged \(its SHA-256"):
+        zoo_network("gray").load()
+    with pytest.raises(ClearerError, match="is damaged"):
+        zoo_network("gray").unpack(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_word_means(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    add_network(tiny, "gray", 1)
+    add_network(tiny, "other", 1)
+    found = find_in_zoo(Path("gray"))
+    assert found is not None
+    assert found.name == "gray"
+    for words in ("model.onnx", "runs/gray", str(tmp_path / "gray")):
+        assert find_in_zoo(Path(words)) is None
+    with pytest.raises(InputError, match=r"grey does not exist here.*: gray, other$"):
+        find_in_zoo(Path("grey"))
+    with pytest.raises(InputError, match=r"no network 'grey' comes with clearer.*gray, other$"):
+        zoo_network("grey")
+    found.unpack(Path("gray"))
+    assert find_in_zoo(Path("gray")) is None  # the folder goes first
+
+
+def test_a_run_folder_is_made_of_it_once(tiny: Path, tmp_path: Path) -> None:
+    add_network(tiny, "gray", 1)
+    add_network(tiny, "other", 3)
+    run = zoo_network("gray").unpack(tmp_path / "out")
+    assert Run.open(run.path).settings().task == zoo_network("gray").task
+    assert run.weights.read_bytes() == (tiny / "gray.safetensors").read_bytes()
+    zoo_network("gray").unpack(run.path)
+    with pytest.raises(InputError, match="holds another network: choose another --out"):
+        zoo_network("other").unpack(run.path)
+    run.weights.unlink()
+    with pytest.raises(InputError, match="holds a run: choose another --out"):
+        zoo_network("gray").unpack(run.path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file"):
+        zoo_network("gray").unpack(tmp_path / "file")

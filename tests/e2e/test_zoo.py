@@ -1,0 +1,168 @@
+"""Networks that come with the package, as a user types their names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from clearer import zoo
+from clearer.cli import app
+from clearer.data import PHOTOGRAPHS
+from clearer.picture_files import read_picture
+from clearer.zoo import default_network, zoo_names
+from tests.tiny_zoo import add_network
+
+
+def clearer(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def error_db(one: Path, other: np.ndarray[Any, Any]) -> float:
+    difference = read_picture(one).pixels[..., 0].astype(float) - other
+    return float(10 * np.log10(255**2 / np.square(difference).mean()))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A gray and an RGB network in place of those of the package, and two pictures."""
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    monkeypatch.setattr(zoo, "FOLDER", folder)
+    for name, channels in (("some-gray", 1), ("some-rgb", 3)):
+        add_network(folder, name, channels)
+    with Image.open(PHOTOGRAPHS / "coffee.png") as picture:
+        small = picture.convert("RGB").resize((60, 50))
+    small.save(empty / "color.png")
+    small.convert("L").save(empty / "gray.png")
+    return folder
+
+
+def test_the_first_minute(empty: Path) -> None:
+    """Noise goes, in a folder that holds nothing but a picture."""
+    with Image.open(PHOTOGRAPHS / "camera.png") as picture:
+        clean = np.asarray(picture.convert("L"))[150:278, 150:278].astype(float)
+    noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
+    Image.fromarray(np.rint(noisy.clip(0, 255)).astype(np.uint8)).save(empty / "photo.png")
+    result = clearer("restore", "photo.png")
+    assert result.exit_code == 0, result.output
+    assert f"{default_network(1).name} " in result.stderr
+    assert "which comes with clearer" in result.stderr
+    assert error_db(Path("restored/photo.png"), clean) > error_db(Path("photo.png"), clean) + 5
+    assert {path.name for path in empty.iterdir()} == {"photo.png", "restored"}
+
+
+def test_zoo_lists_all() -> None:
+    cards = json.loads(clearer("zoo", "--json").stdout)
+    assert tuple(card["name"] for card in cards) == zoo_names()
+    result = clearer("zoo")
+    assert result.exit_code == 0
+    assert cards[0]["name"] in result.stdout
+    assert f"{cards[0]['figures']['rows'][0]['psnr_db']:.2f}" in result.stdout
+    assert cards[0]["times"]["device"] in result.stderr
+
+
+@pytest.mark.usefixtures("tiny")
+def test_each_picture_gets_the_network_of_its_kind() -> None:
+    result = clearer("restore", "color.png", "gray.png")
+    assert result.exit_code == 0, result.output
+    assert "some-gray P-F, gray, which comes with clearer" in result.stderr
+    assert "some-rgb P-F, RGB, which comes with clearer" in result.stderr
+    assert "each channel by itself" not in result.stderr
+    for name, model in (("color", "some-rgb"), ("gray", "some-gray")):
+        words = [f"{name}.png", "--model", model, "--out", "named"]
+        assert clearer("restore", *words).exit_code == 0
+        default, named = (read_picture(Path(f) / f"{name}.png") for f in ("restored", "named"))
+        assert (default.pixels == named.pixels).all()
+
+
+def test_without_an_rgb_network_each_channel_is_restored(tiny: Path) -> None:
+    (tiny / "some-rgb.safetensors").unlink()
+    result = clearer("restore", "color.png")
+    assert result.exit_code == 0, result.output
+    assert "each channel by itself" in result.stderr
+    assert "some-gray P-F, gray, which comes with clearer" in result.stderr
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_run_or_a_folder_of_the_same_name_goes_first() -> None:
+    assert clearer("export", "some-rgb", "--out", "some-gray").exit_code == 0
+    result = clearer("restore", "gray.png", "--model", "some-gray")
+    assert "some-gray P-F, RGB; torch" in result.stderr
+    shutil.copytree("some-gray", "runs/newest")
+    result = clearer("restore", "gray.png", "--out", "other")
+    assert "newest P-F, RGB; torch" in result.stderr
+
+
+@pytest.mark.usefixtures("tiny")
+def test_files_for_other_runtimes_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = clearer("export", "some-gray", "--io", "image", "--json")
+    assert result.exit_code == 0, result.output
+    assert [row["file"] for row in json.loads(result.stdout)["files"]] == [
+        "model.onnx",
+        "model.image.onnx",
+    ]
+    assert clearer("show", "some-gray/model.onnx").exit_code == 0
+    shutil.move("some-gray", tmp_path / "moved")
+    words = ["restore", "gray.png", "--model", "some-gray", "--backend", "onnxruntime"]
+    result = clearer(*words)
+    assert result.exit_code == 0, result.output
+    assert "some-gray, gray, which comes with clearer; ONNX Runtime" in result.stderr
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("it is in the cache")
+
+    monkeypatch.setattr("clearer.export.zoo.export_run", refuse)
+    assert clearer(*words, "--overwrite").exit_code == 0
+
+
+@pytest.mark.usefixtures("tiny")
+def test_figures_by_name(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)
+    result = clearer("eval", "some-gray", "--data", ".", "--sigma", 15, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["model"]["name"], report["task"]["sigma"]) == ("some-gray P-F", "15")
+    words = ["--data", ".", "--sigma", 15, "--size", "32x32", "--runs", 3, "--batch", 0]
+    words += ["--backend", "torch", "--backend", "onnxruntime", "--no-classical"]
+    result = clearer("bench", "some-gray", *words, "--report", "--json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    assert {row["name"] for row in rows} == {"clearer P-F (some-gray)"}
+    assert [row["backend"] for row in rows] == ["torch eager", "ONNX Runtime"]
+    assert [row["psnr_db"] for row in rows] == pytest.approx([report["mean"]["psnr_db"]] * 2)
+    assert (empty / "bench" / "report.html").is_file()
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["restore", "gray.png", "--model", "grey"], "grey does not exist here"),
+        (["eval", "grey", "--data", "."], "some-gray, some-rgb"),
+        (["bench", "grey", "--data", "."], "some-gray, some-rgb"),
+        (["export", "grey"], "some-gray, some-rgb"),
+        (["export", "--out", "x"], "--out is for a network of clearer zoo"),
+        (["bench", "some-gray"], "give a folder of clean images"),
+    ],
+)
+def test_bad_use_is_one_line(words: list[str], message: str) -> None:
+    result = clearer(*words)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not Path("grey").exists()
