@@ -121,7 +121,8 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
     """All networks side by side, a line per network and test set, and how times were measured."""
     levels = sorted({row["sigma_255"] for card in cards for row in card["figures"]["rows"]})
     header = ["network", "MB", "set", *(f"sigma {level:g}" for level in levels), "ms"]
-    rows, notes = [], []
+    rows: list[list[str]] = []
+    places: dict[str, list[str]] = {}
     for card in cards:
         time = main_time(card)
         color = "gray" if card["channels"] == 1 else "RGB"
@@ -132,10 +133,11 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
             cells = [_figures(figures.get((name, level))) for level in levels]
             rows.append([*first, name, *cells, last])
             first, last = ["", ""], ""
-        notes.append(f"`{card['name']}`: {measured_where(card)}")
+        places.setdefault(measured_where(card), []).append(f"`{card['name']}`")
+    how = "; ".join(f"{', '.join(names)}: {place}" for place, names in places.items())
     text = (
         "PSNR in dB / SSIM, in brackets PSNR of the noisy pictures; MB as ONNX, fp32; ms in ONNX "
-        f"Runtime, fp32. {'; '.join(notes)}."
+        f"Runtime, fp32. {how}."
     )
     return "\n".join([*_table(header, rows), "", text])
 

@@ -50,7 +50,7 @@ def test_the_card_is_that_of_the_weights(name: str) -> None:
 
 @shipped
 def test_as_onnx_it_has_at_most_5_mb(name: str) -> None:
-    """The file itself is made and measured with the card; it holds the folded weights and a graph."""
+    """The file is made and measured with the card; it holds the folded weights and a graph."""
     network, _ = zoo_network(name).load()
     weights = 4 * sum(p.numel() for p in fold_batch_norm(network).parameters())
     assert weights < zoo_network(name).card["onnx_bytes"] <= min(5_000_000, weights + 100_000)
