@@ -173,16 +173,13 @@ def _open_openvino(spec: RowSpec) -> Runner:
 
 
 def _open_engine(spec: RowSpec) -> Runner:
-    from clearer.bench.engine_runner import (  # type: ignore[import-not-found, unused-ignore]
-        EngineRunner,
-    )
+    from clearer.bench.engine_runner import EngineRunner
 
     start = time.perf_counter()
     runner = EngineRunner(spec.name, _path(spec))
     load_ms = 1000 * (time.perf_counter() - start)
-    runner.info = replace(runner.info, provider="TensorRT", load_ms=load_ms)
-    opened: Runner = runner
-    return opened
+    runner.info = replace(runner.info, load_ms=load_ms)
+    return runner
 
 
 def _open_classical(spec: RowSpec) -> Runner:

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 _MODELS: Final = (".onnx", ".engine")
+_NOT_MEASURED: Final = frozenset({"image", "trt", "failed"})
+"""Words in the names of exports: the same network for 8-bit pictures, which every row is timed with
+anyway; int8 for TensorRT; what failed its check."""
 _DEFAULT: Final = ("torch", "onnxruntime", "openvino", "openvino-bf16")
 """Quick everywhere; compiling by torch or building an engine takes minutes."""
 Skipped = list[dict[str, str]]
@@ -294,14 +297,16 @@ def _run_rows(
         rows += _onnx_rows(model, name, backends, base)
     if "tensorrt" in backends:
         rows += [
-            _row(name, "ours", "tensorrt", path, base) for path in sorted(run.path.glob("*.engine"))
+            _row(name, "ours", "tensorrt", path, base)
+            for path in sorted(run.path.glob("*.engine"))
+            if "image" not in path.name.split(".")
         ]
     return [replace(row, num_params=num_params) for row in rows]
 
 
 def _exports(run: Run) -> list[Path]:
-    """Exported files of a run, fp32 first; what failed its check bears that in its name."""
-    found = [p for p in run.path.glob("model*.onnx") if not p.name.endswith(".failed.onnx")]
+    """Exported files of a run that take arrays on a CPU, fp32 first."""
+    found = [p for p in run.path.glob("model*.onnx") if not _NOT_MEASURED & set(p.name.split("."))]
     return sorted(found, key=lambda path: (path != run.onnx, path))
 
 
