@@ -196,9 +196,9 @@ def _absence(name: str) -> str | None:
         if providers[name] not in ort.get_available_providers():
             return f'this ONNX Runtime has no {providers[name]}: pip install "clearer[gpu]" has it'
     if name == "openvino-bf16":
-        import openvino
+        from clearer.export.openvino import open_core
 
-        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return "this processor does not compute in bf16"
     return None
 
