@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,13 +302,13 @@ def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("lean")
 def test_ctrl_c_leaves_no_half_a_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real signal in the second round."""
+    """In the second round."""
 
     def interrupted(*arguments: Any, listener: Callable[[int, int], None], **words: Any) -> Timings:
         def after_round(done: int, total: int) -> None:
             listener(done, total)
             if done == 2:
-                signal.raise_signal(signal.SIGINT)
+                raise KeyboardInterrupt
 
         return time_rounds(*arguments, listener=after_round, **words)
 
