@@ -40,8 +40,8 @@ _METADATA: Final = "clearer"
 def open_core() -> Any:
     """OpenVINO's ``Core``, one for the whole process, never given back.
 
-    The CPU plugin of OpenVINO 2026.4 gives the thread a stack for signals, and takes its memory away
-    when its core goes, but leaves it in use: the next Ctrl-C would then crash Python.
+    The CPU plugin of OpenVINO 2026.4 gives the thread a stack for signals. When its core goes, it
+    takes that memory away but leaves it in use: the next Ctrl-C would then crash Python.
 
     Raises:
         ClearerError: If OpenVINO is not installed.
