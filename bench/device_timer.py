@@ -126,11 +126,19 @@ def open_onnxruntime_cuda(path: Path, shapes: Shapes, threads: int, precision: s
     return open_onnxruntime(path, shapes, threads, precision, "CUDAExecutionProvider")
 
 
+@functools.cache
+def openvino_core() -> Any:
+    """Never given back: after a core of OpenVINO 2026.4 has gone, Ctrl-C crashes Python."""
+    import openvino
+
+    return openvino.Core()
+
+
 def open_openvino(path: Path, shapes: Shapes, threads: int, precision: str) -> Session:
     import openvino
 
     wanted = {"fp32": "f32", "bf16": "bf16"}[precision]
-    core = openvino.Core()
+    core = openvino_core()
     model = core.read_model(path)
     model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
     compiled = core.compile_model(

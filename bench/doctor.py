@@ -19,6 +19,7 @@ from clearer.device import device_name
 from clearer.errors import ClearerError
 from clearer.export.engine_device import NoGpuError, find_gpus
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, open_library
+from clearer.export.openvino import open_core
 from clearer.export.to_onnx import OPSET
 
 __all__ = ["Finding", "examine"]
@@ -139,7 +140,7 @@ def _openvino() -> Iterator[Finding]:
     yield finding
     if openvino is None:
         return
-    core = openvino.Core()
+    core = open_core()
     for name in core.available_devices:
         try:
             found = str(core.get_property(name, "FULL_DEVICE_NAME")).strip()

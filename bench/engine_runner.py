@@ -47,10 +47,10 @@ class EngineRunner:
         if self._session.input_type != np.float32:
             self.close()
             raise InputError(f"{engine_path} takes {self._session.input_type} images, not float32")
-        graph = ", CUDA graph" if cuda_graph else ""
         self.info = RunnerInfo(
             name=name,
-            backend=f"{library.title}, {gpu.name}{graph}",
+            backend=library.title,
+            provider=f"{gpu.name}, CUDA graph" if cuda_graph else gpu.name,
             version=trt.__version__,
             precision=record["precision"],
             threads=torch.get_num_threads(),

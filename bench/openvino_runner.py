@@ -12,6 +12,7 @@ import numpy as np
 
 from clearer.bench.runners import Array, RunnerInfo, first_line
 from clearer.errors import ClearerError, InputError, require
+from clearer.export.openvino import open_core
 
 __all__ = ["OpenVinoRunner"]
 
@@ -47,7 +48,7 @@ class OpenVinoRunner:
         shape: tuple[int, ...],
     ) -> None:
         openvino = require("openvino", extra="openvino")
-        self._core = openvino.Core()
+        self._core = open_core()
         self._path, self._name = path, name
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",

@@ -178,7 +178,7 @@ def _open_engine(spec: RowSpec) -> Runner:
     start = time.perf_counter()
     runner = EngineRunner(spec.name, _path(spec))
     load_ms = 1000 * (time.perf_counter() - start)
-    runner.info = replace(runner.info, provider="TensorRT", load_ms=load_ms)
+    runner.info = replace(runner.info, load_ms=load_ms)
     return runner
 
 

@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 _MODELS: Final = (".onnx", ".engine")
+_NOT_MEASURED: Final = frozenset({"image", "trt", "failed"})
+"""Words in the names of exports: the same network for 8-bit pictures, which every row is timed with
+anyway; int8 for TensorRT; what failed its check."""
 _DEFAULT: Final = ("torch", "onnxruntime", "openvino", "openvino-bf16")
 """Quick everywhere; compiling by torch or building an engine takes minutes."""
 Skipped = list[dict[str, str]]
@@ -199,9 +202,9 @@ def _absence(name: str) -> str | None:
         if providers[name] not in ort.get_available_providers():
             return f'this ONNX Runtime has no {providers[name]}: pip install "clearer[gpu]" has it'
     if name == "openvino-bf16":
-        import openvino
+        from clearer.export.openvino import open_core
 
-        if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return "this processor does not compute in bf16"
     return None
 
@@ -300,14 +303,16 @@ def _run_rows(
         rows += _onnx_rows(model, name, backends, base)
     if "tensorrt" in backends:
         rows += [
-            _row(name, "ours", "tensorrt", path, base) for path in sorted(run.path.glob("*.engine"))
+            _row(name, "ours", "tensorrt", path, base)
+            for path in sorted(run.path.glob("*.engine"))
+            if "image" not in path.name.split(".")
         ]
     return [replace(row, num_params=num_params) for row in rows]
 
 
 def _exports(run: Run) -> list[Path]:
-    """Exported files of a run, fp32 first; what failed its check bears that in its name."""
-    found = [p for p in run.path.glob("model*.onnx") if not p.name.endswith(".failed.onnx")]
+    """Exported files of a run that take arrays on a CPU, fp32 first."""
+    found = [p for p in run.path.glob("model*.onnx") if not _NOT_MEASURED & set(p.name.split("."))]
     return sorted(found, key=lambda path: (path != run.onnx, path))
 
 

@@ -149,7 +149,7 @@ def print_export(folder: Path, report: dict[str, Any]) -> None:
         )
     Console().print(shown)
     for row in report["files"]:
-        if "quantization" in row:
+        if "quantization" in row and row["io"] == "tensor" and row["shape"] is None:
             say(_describe_quantization(row))
     print(f"written: {folder}; next: clearer bench {folder}")
 

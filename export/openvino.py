@@ -7,6 +7,7 @@ loaded (``INFERENCE_PRECISION_HINT``), and either kind computes what it holds in
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "OpenVinoSession",
     "Precision",
     "metadata_of",
+    "open_core",
     "to_openvino",
 ]
 
@@ -32,6 +34,19 @@ Precision = Literal["f32", "bf16"]
 _EXTRA: Final = "openvino"
 _METADATA: Final = "clearer"
 """Section of ``rt_info`` that holds what ``metadata_props`` are in an ONNX file."""
+
+
+@functools.cache
+def open_core() -> Any:
+    """OpenVINO's ``Core``, one for the whole process, never given back.
+
+    The CPU plugin of OpenVINO 2026.4 gives the thread a stack for signals. When its core goes, it
+    takes that memory away but leaves it in use: the next Ctrl-C would then crash Python.
+
+    Raises:
+        ClearerError: If OpenVINO is not installed.
+    """
+    return require("openvino", extra=_EXTRA).Core()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +71,9 @@ def to_openvino(model: bytes) -> OpenVinoFiles:
     Raises:
         ClearerError: If OpenVINO is not installed.
     """
-    openvino = require("openvino", extra=_EXTRA)
+    openvino, core = require("openvino", extra=_EXTRA), open_core()
     source = onnx.load_from_string(model)
-    network = openvino.Core().read_model(model)
+    network = core.read_model(model)
     for entry in source.metadata_props:
         network.set_rt_info(entry.value, [_METADATA, entry.key])
     _name_by_place(network, source.graph)
@@ -87,8 +102,7 @@ class OpenVinoSession:
     """
 
     def __init__(self, source: Path | OpenVinoFiles, precision: Precision, threads: int) -> None:
-        openvino = require("openvino", extra=_EXTRA)
-        core = openvino.Core()
+        openvino, core = require("openvino", extra=_EXTRA), open_core()
         try:
             if isinstance(source, Path):
                 network = core.read_model(source)

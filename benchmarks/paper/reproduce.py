@@ -123,8 +123,9 @@ def link_pictures(sources: list[Path], folder: Path) -> None:
 
 def prepare(data: Path, out: Path, num_images: int | None) -> None:
     """Folders with what trains, what selects and what tests."""
-    for part in ("train", "val"):
-        link_pictures(sorted((data / "bsds500" / part).glob("*.jpg")), out / "bsds500" / part)
+    for part, most in (("train", None), ("val", num_images)):
+        pictures = sorted((data / "bsds500" / part).glob("*.jpg"))[:most]
+        link_pictures(pictures, out / "bsds500" / part)
     tests = {
         "bsds500-test": sorted((data / "bsds500" / "test").glob("*.jpg")),
         "set12": sorted((data / "set12").glob("*.png")),
@@ -211,7 +212,7 @@ def scale(arguments: argparse.Namespace) -> str:
         if value not in (None, full):
             parts.append(f"{name.replace('_', ' ')} {value} in place of {full}")
     if arguments.images is not None:
-        parts.append(f"the first {arguments.images} pictures of each test set")
+        parts.append(f"the first {arguments.images} pictures of BSDS500 val and of each test set")
     return "; ".join(parts)
 
 
@@ -225,7 +226,9 @@ def main() -> None:
     parser.add_argument("--width", type=int)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--patch-size", type=int)
-    parser.add_argument("--images", type=int, help="pictures of each test set")
+    parser.add_argument(
+        "--images", type=int, help="pictures of each test set, and to validate with"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--compile", choices=("auto", "on", "off"))
     arguments = parser.parse_args()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import openvino
 import pytest
 import torch
 
@@ -22,6 +21,7 @@ from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, TorchRunner
 from clearer.bench.targets import choose_backends
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import evaluate
+from clearer.export.openvino import open_core
 from clearer.images import ImageSet
 from clearer.network import RestorationNet
 from clearer.space import Architecture, SearchSpace
@@ -92,7 +92,7 @@ def test_precision_in_effect_in_onnx_runtime(tmp_path: Path) -> None:
 
 def test_bf16_in_openvino_is_said_or_refused(tmp_path: Path) -> None:
     path = tiny_onnx.blur(tmp_path / "b.onnx")
-    can = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    can = "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not can:
         with pytest.raises(ClearerError, match="OpenVINO computes in fp32 here, not in bf16"):
             OpenVinoRunner("b", path, precision="bf16", threads=1, shape=BATCH.shape)

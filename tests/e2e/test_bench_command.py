@@ -303,7 +303,7 @@ def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("lean")
 def test_ctrl_c_leaves_no_half_a_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real signal in the second round."""
+    """A real signal in the second round, after rows in OpenVINO have come and gone."""
 
     def interrupted(*arguments: Any, listener: Callable[[int, int], None], **words: Any) -> Timings:
         def after_round(done: int, total: int) -> None:

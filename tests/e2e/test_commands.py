@@ -311,7 +311,7 @@ def test_unexpected_errors_show_a_traceback_only_with_debug(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("clearer.export.export.to_onnx", fail)
+    monkeypatch.setattr("clearer.export.artefacts.to_onnx", fail)
     plain, debug = clearer("export", trained), clearer("export", trained, "--debug")
     assert plain.exit_code == debug.exit_code == 1
     assert "unexpected RuntimeError: boom" in plain.stderr

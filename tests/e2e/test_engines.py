@@ -50,7 +50,7 @@ def test_what_can_be_built_is_built_and_what_is_missing_is_named(
     (engine,) = report["engines"]
     assert (engine["file"], engine["precision"]) == ("model.rtx.engine", "fp32")
     _, record = read_engine(trained / "model.rtx.engine")
-    assert record["onnx_sha256"] == report["files"][0]["sha256"]
+    assert record["onnx_sha256"] == report["files"][0]["sha256"]["model.onnx"]
     assert record["profile"] == "1x16x16,1x64x64,2x96x96"
 
 

@@ -24,6 +24,7 @@ from clearer.budget import Budget
 from clearer.cli import app
 from clearer.export.artefact import Artefact
 from clearer.export.metadata import read_model_info
+from clearer.export.openvino import OpenVinoSession
 from clearer.export.parity import LIMITS, Check, Reference, check_artefact
 from clearer.files import write_json
 from clearer.run import Run
@@ -198,9 +199,29 @@ def test_a_file_that_fails_is_not_put_in_place(
         "model.onnx",
         "model.fp16.failed.onnx",
     }
-    assert json.loads(result.stdout) == report(copied)
+    assert json.loads(result.stdout) == {**report(copied), "engines": []}
     passed = {row["file"]: row["check"]["passed"] for row in report(copied)["files"]}
     assert passed == {"model.onnx": True, "model.fp16.onnx": False}
+
+
+def test_int8_and_openvino(copied: Path) -> None:
+    result = clearer_("export", copied, "--int8", "--openvino")
+    assert result.exit_code == 0, result.output
+    rows = {row["file"]: row for row in report(copied)["files"]}
+    made = {"model.int8.onnx": "cpu", "model.int8.trt.onnx": "tensorrt"}
+    for name, flavour in made.items():
+        assert rows[name]["precision"] == "int8"
+        assert rows[name]["quantization"]["flavour"] == flavour
+        assert rows[name]["check"]["psnr_change_db"] >= -LIMITS["int8"].psnr_drop_db
+        assert read_model_info(copied / name).precision == "int8"
+        assert f"{name}: calibrated by" in result.stderr
+    for name, precision in (("model", "fp32, fp16 weights"), ("model.int8", "int8")):
+        row = rows[f"{name}.xml"]
+        assert row["precision"] == precision
+        assert set(row["sha256"]) == {f"{name}.xml", f"{name}.bin"}
+        image = np.random.default_rng(0).random((1, 1, 17, 19), dtype=np.float32)
+        restored = OpenVinoSession(copied / f"{name}.xml", "f32", 1)(image)
+        assert restored.shape == image.shape
 
 
 def test_ctrl_c_between_files_leaves_whole_ones(
@@ -279,7 +300,7 @@ def test_bad_options_end_with_2_before_any_work(
     def work(*_: object, **__: object) -> None:
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr(clearer.export.export, "to_onnx", work)
+    monkeypatch.setattr("clearer.export.artefacts.to_onnx", work)
     result = clearer_("export", trained, *words)
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.stderr.split())
