@@ -55,6 +55,7 @@ ENOUGH_ROUNDS = 20
 NOISY_ERROR = 0.03
 """Standard error above which a median is not to be trusted."""
 SAVE_SECONDS = 5.0
+_CORES: list[Any] = []
 
 
 class Session:
@@ -126,30 +127,21 @@ def open_onnxruntime_cuda(path: Path, shapes: Shapes, threads: int, precision: s
     return open_onnxruntime(path, shapes, threads, precision, "CUDAExecutionProvider")
 
 
-@functools.cache
-def openvino_core() -> Any:
-    """Never given back: after a core of OpenVINO 2026.4 has gone, Ctrl-C crashes Python."""
-    import openvino
-
-    return openvino.Core()
-
-
 def open_openvino(path: Path, shapes: Shapes, threads: int, precision: str) -> Session:
     import openvino
 
     wanted = {"fp32": "f32", "bf16": "bf16"}[precision]
-    core = openvino_core()
+    if not _CORES:  # one for good: after a core of OpenVINO 2026.4 has gone, Ctrl-C crashes Python
+        _CORES.append(openvino.Core())
+    core = _CORES[0]
     model = core.read_model(path)
     model.reshape({port: list(shape) for port, shape in zip(model.inputs, shapes, strict=True)})
-    compiled = core.compile_model(
-        model,
-        "CPU",
-        {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": wanted,
-        },
-    )
+    config = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": wanted,
+    }
+    compiled = core.compile_model(model, "CPU", config)
     effective = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     if effective not in ("f32", "float") and wanted == "f32":
         raise RuntimeError(f"OpenVINO computes in {effective}, not in f32")
