@@ -7,6 +7,7 @@ whole. So a run gives the same result, up to rounding, on one device and on eigh
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -156,7 +157,14 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engin
 
     fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp")
     fabric.launch()
+    # Where a command fails, the threads of the group would otherwise outlive it and abort.
+    atexit.register(_leave)
     return Engine(fabric)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _launched() -> tuple[int, int]:
