@@ -38,7 +38,7 @@ from clearer.tasks import Denoise
 from clearer.training_step import new_training_state, training_step
 from clearer.workflow import make_settings
 
-ROUNDS: Final = 1
+ROUNDS: Final = 3
 SKIPPED: Final = 3
 STEPS: Final = 12
 ARCHITECTURE: Final = "PPPP-PPPP-FFFP"

@@ -17,6 +17,8 @@ __all__ = ["Precision", "autocast", "fastest_precision"]
 
 Precision = Literal["fp32", "bf16"]
 _CACHE: Final = "precision"
+_ROUNDS: Final = 10
+"""The best counts, so that other work on the machine decides nothing."""
 
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
@@ -53,7 +55,7 @@ def _step_seconds(space: SearchSpace) -> dict[Precision, float]:
     op_weights = supernet.op_weights().detach()
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     best: dict[Precision, float] = dict.fromkeys(precisions, float("inf"))
-    for _ in range(4):
+    for _ in range(_ROUNDS):
         for precision in precisions:
             start = time.perf_counter()
             with autocast("cpu", precision):
