@@ -3,9 +3,10 @@ r"""What decides how well, and how fast, such a network learns? One change at a 
     python benchmarks/bsds500_split.py ../shared/data bsds500-fair
     OMP_NUM_THREADS=1 python benchmarks/learning_study.py bsds500-fair learning.json --seconds 90
 
-Gray, sigma 50, protocol awgn, one architecture. Each variant trains for the same processor time on
-one thread, with a schedule shaped to that time, and is scored on the middles of the validation
-pictures. The file is written after each variant; what it holds already is not done again.
+Gray, protocol awgn, one architecture; one level (``--sigma 50``) or a range (``--sigma 5:50``,
+scored at levels within). Each variant trains for the same processor time on one thread, with a
+schedule shaped to that time, and is scored on the middles of the validation pictures. The file is
+written after each variant; what it holds already is not done again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from clearer.blocks import Bottleneck, ResidualBlock
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.ema import MovingAverage
-from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, Restorer, evaluate, torch_restorer
 from clearer.files import read_json, write_json
 from clearer.images import ImageSet
 from clearer.network import RestorationNet
@@ -35,7 +36,7 @@ from clearer.precision import Precision, autocast
 from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Denoise, Span
 
-TASK: Final = Denoise(sigma=Span(50, 50))
+LEVELS: Final = (5, 15, 25, 50)
 VAL_SIDE: Final = 128
 WARMUP: Final = 0.05
 EMA_SHARE: Final = 0.03
@@ -45,6 +46,11 @@ PROBE_STEPS: Final = 10
 def charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
     """Smooth L1: the root of the squared error plus 1e-6."""
     return (restored - clean).square().add(1e-6).sqrt().mean()
+
+
+def mean_log_error(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean over the patches of the logarithm of their squared error: minus the PSNR, scaled."""
+    return (restored - clean).square().mean((1, 2, 3)).add(1e-8).log().mean()
 
 
 def without_norm(network: nn.Module) -> None:
@@ -114,6 +120,7 @@ VARIANTS: Final = {
     "Charbonnier": Variant(loss=charbonnier),
     "rate 1e-3": Variant(rate=1e-3),
     "rate 1e-2": Variant(rate=1e-2),
+    "mean log error": Variant(loss=mean_log_error),
     "base, seed 1": Variant(seed=1),
     "batch 4": Variant(batch=4),
     "batch 16": Variant(batch=16),
@@ -136,18 +143,25 @@ VARIANTS: Final = {
 }
 
 
-def train_variant(variant: Variant, splits: Splits, seconds: float) -> dict[str, Any]:
-    """Train for a processor time and score the averaged weights at half of it and at the end."""
+def build(variant: Variant) -> nn.Module:
+    """The untrained network of a variant."""
     torch.manual_seed(variant.seed)
     space = SearchSpace(**{"width": 14, "residual": True, **variant.space})
     network = RestorationNet(Architecture.from_text(variant.architecture, space))
     if variant.change is not None:
         variant.change(network)
+    return network
+
+
+def train_network(
+    network: nn.Module, variant: Variant, splits: Splits, task: Denoise, seconds: float
+) -> dict[str, Any]:
+    """Train for a processor time and score the averaged weights at half of it and at the end."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     sampler = PatchSampler(
         splits.train,
-        TASK,
+        task,
         patch_size=variant.patch,
         batch_size=variant.batch,
         seed=[variant.seed, 7],
@@ -184,15 +198,26 @@ def train_variant(variant: Variant, splits: Splits, seconds: float) -> dict[str,
             return {"iterations": iteration, "psnr_db": None}
         if spent >= seconds * 0.5 * (len(psnr_db) + 1):
             restore = torch_restorer(average.network)
-            psnr_db.append(evaluate(restore, splits.val, TASK, VALIDATION_SEED).psnr_db)
-    raw = evaluate(torch_restorer(network.eval()), splits.val, TASK, VALIDATION_SEED)
+            by_level = score(restore, splits.val, task)
+            psnr_db.append(sum(by_level.values()) / len(by_level))
+    raw = score(torch_restorer(network.eval()), splits.val, task)
     return {
         "iterations": iteration,
         "ms_per_step": 1000 * spent / iteration,
         "params": sum(p.numel() for p in network.parameters()),
         "psnr_db_half": psnr_db[0],
         "psnr_db": psnr_db[-1],
-        "psnr_db_without_ema": raw.psnr_db,
+        "psnr_db_by_level": by_level,
+        "psnr_db_without_ema": sum(raw.values()) / len(raw),
+    }
+
+
+def score(restore: Restorer, images: ImageSet, task: Denoise) -> dict[str, float]:
+    """PSNR in dB at each of the levels that the task includes."""
+    tasks = [Denoise(sigma=Span(x, x)) for x in LEVELS if task.sigma.low <= x <= task.sigma.high]
+    return {
+        str(level.sigma): evaluate(restore, images, level, VALIDATION_SEED).psnr_db
+        for level in tasks
     }
 
 
@@ -215,12 +240,13 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"| {name} | diverged | | | | | |" for name in sorted(failed))])
 
 
-def _middles(images: ImageSet) -> ImageSet:
-    middles = []
+def middles(images: ImageSet) -> ImageSet:
+    """Squares of ``VAL_SIDE`` from the middles of the pictures."""
+    found = []
     for image in images.images:
         top, left = ((side - VAL_SIDE) // 2 for side in image.shape[:2])
-        middles.append(image[top : top + VAL_SIDE, left : left + VAL_SIDE])
-    return ImageSet(images.names, tuple(middles))
+        found.append(image[top : top + VAL_SIDE, left : left + VAL_SIDE])
+    return ImageSet(images.names, tuple(found))
 
 
 def main() -> None:
@@ -229,15 +255,18 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with train/ and val/")
     parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
     parser.add_argument("--seconds", type=float, default=90, help="processor time per variant")
+    parser.add_argument("--sigma", default="50", help="level or range, like 5:50")
+    parser.add_argument("--names", nargs="*", choices=[*VARIANTS], help="default: all")
     parser.add_argument("--table", action="store_true", help="only print the table of the file")
     arguments = parser.parse_args()
     out: Path = arguments.out
     if not arguments.table:
         torch.set_num_threads(1)
-        splits = load_splits(arguments.data, "gray", 0, TASK)
-        splits = Splits(splits.train, _middles(splits.val), splits.test, splits.source)
+        task = Denoise(sigma=Span.parse(arguments.sigma))
+        splits = load_splits(arguments.data, "gray", 0, task)
+        splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
         about = {
-            "task": TASK.text,
+            "task": task.text,
             "data": f"{splits.source}: {len(splits.train)} to train on, middles of "
             f"{len(splits.val)} to validate ({VAL_SIDE}x{VAL_SIDE})",
             "seconds": arguments.seconds,
@@ -249,9 +278,13 @@ def main() -> None:
         result = read_json(out) if out.exists() else {"about": about, "variants": {}}
         if result["about"] != about:
             raise SystemExit(f"{out} was made with other settings: {result['about']}")
-        for name, variant in VARIANTS.items():
+        for name in arguments.names or VARIANTS:
             if name not in result["variants"]:
-                result["variants"][name] = train_variant(variant, splits, arguments.seconds)
+                variant = VARIANTS[name]
+                network = build(variant)
+                result["variants"][name] = train_network(
+                    network, variant, splits, task, arguments.seconds
+                )
                 write_json(out, result)
                 print(name, result["variants"][name], flush=True)
     print(table(read_json(out)))

@@ -1,0 +1,331 @@
+r"""Which space restores best at a given time? Small networks, each trained for the same time.
+
+    python benchmarks/bsds500_split.py ../shared/data bsds500-fair
+    OMP_NUM_THREADS=1 python benchmarks/space_study.py train bsds500-fair space.json --seconds 300
+    python benchmarks/space_study.py time space.json      # on a quiet machine
+    python benchmarks/space_study.py table space.json
+
+Gray, sigma 50, protocol awgn. Training as in learning_study.py; names after the file choose some.
+Times are those of the network as it would be deployed, branches and batch normalisation folded,
+untrained: one image of 321x481, all by turns, in ONNX Runtime and in OpenVINO with bf16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from learning_study import Variant, middles, train_network, without_norm
+from torch import Tensor, nn
+
+from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
+from clearer.bench.openvino_runner import OpenVinoRunner
+from clearer.bench.runners import OnnxRunner, Runner
+from clearer.blocks import ResidualBlock, conv_norm
+from clearer.data import Splits, load_splits
+from clearer.device import device_name
+from clearer.files import read_json, write_json
+from clearer.network import RestorationNet
+from clearer.space import Architecture, SearchSpace
+from clearer.tasks import Denoise, Span
+
+TASK: Final = Denoise(sigma=Span(50, 50))
+SIZE: Final = (321, 481)
+FFDNET_WIDTH, FFDNET_LAYERS = 64, 15
+PROFILED_CALLS: Final = 20
+
+
+class BranchedConv(nn.Module):
+    """3x3 and 1x1 convolutions and the identity, summed: one 3x3 convolution when folded."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide = conv_norm(width, width, 3)
+        self.narrow = conv_norm(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the ReLU of the sum."""
+        return F.relu_(self.wide(x) + self.narrow(x) + x)
+
+
+class PlainConv(nn.Module):
+    """A 3x3 convolution and the identity, summed: one 3x3 convolution when folded."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide = conv_norm(width, width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the ReLU of the sum."""
+        return F.relu_(self.wide(x) + x)
+
+
+def deployed_pair(width: int) -> nn.Module:
+    """What two such convolutions become."""
+    layers = [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*layers, *copy.deepcopy(layers))
+
+
+def replace_blocks(network: nn.Module, make: Callable[[int], nn.Module]) -> None:
+    """Another block of two 3x3 convolutions in place of each residual block."""
+    for module in network.modules():
+        for name, child in list(module.named_children()):
+            if isinstance(child, ResidualBlock):
+                first = child.body[0]
+                assert isinstance(first, nn.Conv2d)
+                setattr(module, name, make(first.in_channels))
+
+
+class PlainStack(nn.Module):
+    """The layers of FFDNet without its noise map, predicting what to remove."""
+
+    def __init__(self, width: int, num_layers: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4, width, 3, padding=1)]
+        layers.append(nn.ReLU())
+        for _ in range(num_layers - 2):
+            layers += conv_norm(width, width, 3, relu=True)
+        head = nn.Conv2d(width, 4, 3, padding=1)
+        nn.init.zeros_(head.weight)
+        self.body = nn.Sequential(*layers, head, nn.PixelShuffle(2))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Restore images whose sides are even."""
+        restored: Tensor = image - self.body(image)
+        return restored
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A network, how it is trained, and what it is when deployed."""
+
+    text: str = ""
+    space: dict[str, Any] = field(default_factory=dict)
+    train: Callable[[nn.Module], None] | None = None
+    deploy: Callable[[nn.Module], None] | None = None
+    rate: float = 3e-3
+
+    def build(self) -> nn.Module:
+        """Untrained, before ``train`` and ``deploy`` change it."""
+        torch.manual_seed(0)
+        if not self.text:
+            return PlainStack(FFDNET_WIDTH, FFDNET_LAYERS)
+        space = SearchSpace(**{"residual": True, **self.space})
+        return RestorationNet(Architecture.from_text(self.text, space))
+
+
+WIDE: Final[dict[str, Any]] = {"text": "PPPP-PF", "space": dict(width=32, stem=2, columns=(4, 2))}
+CANDIDATES: Final = {
+    "FFDNet's layers": Candidate(),
+    "stem 2, width 16, PPPP-FFFP-FFFF": Candidate(
+        text="PPPP-FFFP-FFFF", space={"width": 16, "stem": 2}
+    ),
+    "stem 2, width 24, PPPP-PPPF": Candidate(
+        text="PPPP-PPPF", space={"width": 24, "stem": 2, "columns": (4, 4)}
+    ),
+    "stem 2, width 32, PPPP-PF": Candidate(**WIDE),
+    "stem 2, width 32, PPPPPPPP": Candidate(
+        text="PPPPPPPP", space={"width": 32, "stem": 2, "columns": (8,)}
+    ),
+    "stem 2, width 48, PPPP": Candidate(
+        text="PPPP", space={"width": 48, "stem": 2, "columns": (4,)}
+    ),
+    "stem 1, width 16, PPPP-PPPF": Candidate(
+        text="PPPP-PPPF", space={"width": 16, "columns": (4, 4)}
+    ),
+    "stem 1, width 8, PPPP-PPFF-FFFF": Candidate(text="PPPP-PPFF-FFFF", space={"width": 8}),
+    "stem 2, width 32, PPPP-PF, no norm": Candidate(**WIDE, train=without_norm, rate=1e-3),
+    "stem 2, width 32, PPPP-PF, branched": Candidate(
+        **WIDE,
+        train=lambda network: replace_blocks(
+            network, lambda width: nn.Sequential(BranchedConv(width), BranchedConv(width))
+        ),
+        deploy=lambda network: replace_blocks(network, deployed_pair),
+    ),
+    "stem 2, width 32, PPPP-PF, plain": Candidate(
+        **WIDE,
+        train=lambda network: replace_blocks(
+            network, lambda width: nn.Sequential(PlainConv(width), PlainConv(width))
+        ),
+        deploy=lambda network: replace_blocks(network, deployed_pair),
+    ),
+}
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train what the file lacks; several processes may write to one file."""
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    splits = load_splits(arguments.data, "gray", 0, TASK)
+    splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+    about = {
+        "task": TASK.text,
+        "data": f"{len(splits.train)} to train on, middles of {len(splits.val)} to validate",
+        "seconds": arguments.seconds,
+        "training": "batch 8, patch 48, Adam, MSE, bf16, one thread",
+        "device": device_name("cpu"),
+        "torch": torch.__version__,
+    }
+    for name in arguments.names or CANDIDATES:
+        result = read_json(out) if out.exists() else {"about": about, "candidates": {}}
+        if result["about"] != about:
+            raise SystemExit(f"{out} was made with other settings: {result['about']}")
+        if name in result["candidates"]:
+            continue
+        candidate = CANDIDATES[name]
+        network = candidate.build()
+        if candidate.train is not None:
+            candidate.train(network)
+        found = train_network(
+            network, Variant(rate=candidate.rate), splits, TASK, arguments.seconds
+        )
+        result = read_json(out) if out.exists() else result
+        result["candidates"][name] = found
+        write_json(out, result)
+        print(name, found, flush=True)
+
+
+def deployed_file(candidate: Candidate, path: Path) -> None:
+    """An ONNX file with random weights of the network as it would be deployed."""
+    network = candidate.build()
+    if candidate.deploy is not None:
+        candidate.deploy(network)
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.01, 0.02)
+    sides = {2: 2 * torch.export.Dim("h"), 3: 2 * torch.export.Dim("w")}
+    program = torch.onnx.export(
+        network.eval(),
+        (torch.rand(1, 1, 48, 64),),
+        dynamo=True,
+        verbose=False,
+        input_names=["input"],
+        output_names=["output"],
+        dynamic_shapes=(sides,),
+    )
+    assert program is not None
+    path.write_bytes(program.model_proto.SerializeToString())
+
+
+def place_times(path: Path, threads: int) -> dict[str, float]:
+    """Share of the time in ONNX Runtime by kind of layer and height of its output."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.enable_profiling = True
+    options.profile_file_prefix = str(path.with_suffix(""))
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    image = torch.rand(1, 1, *SIZE).numpy()[:, :, : SIZE[0] - 1, : SIZE[1] - 1]
+    for _ in range(PROFILED_CALLS):
+        session.run(None, {"input": image})
+    times: dict[str, float] = defaultdict(float)
+    for event in json.loads(Path(session.end_profiling()).read_text()):
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            shapes = event["args"].get("output_type_shape") or [{"": []}]
+            sides = next(iter(shapes[0].values()))
+            height = sides[2] if len(sides) >= 4 else 0
+            times[f"{event['args']['op_name']}, height {height}"] += event["dur"]
+    total = sum(times.values())
+    return {name: us / total for name, us in sorted(times.items(), key=lambda item: -item[1])}
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Times of all candidates by turns, and where they go in each."""
+    threads = arguments.threads
+    torch.set_num_threads(threads)
+    # Even sides: the plain stack does not pad.
+    shape = (1, 1, SIZE[0] - 1, SIZE[1] - 1)
+    result = read_json(arguments.out)
+    with tempfile.TemporaryDirectory() as folder:
+        runners: list[Runner] = []
+        names = list(CANDIDATES)
+        for index, name in enumerate(names):
+            path = Path(folder) / f"{index}.onnx"
+            deployed_file(CANDIDATES[name], path)
+            runners.append(OnnxRunner(name, path, 1, threads=threads))
+            runners.append(
+                OpenVinoRunner(name, path, precision="bf16", threads=threads, shape=shape)
+            )
+            result["candidates"].setdefault(name, {})["places"] = place_times(path, threads)
+        for runner in runners:
+            warm_up(runner, shape, 2.0)
+        timings = time_rounds(
+            runners,
+            shape,
+            num_rounds=None,
+            max_seconds=arguments.seconds,
+            threads=threads,
+            listener=lambda done, total: None,
+        )
+    for runner, row in zip(runners, timings.rows, strict=True):
+        figures = summary(row.call)
+        del figures["times_ms"]
+        about = f"{runner.info.backend} {runner.info.version} {runner.info.precision}"
+        result["candidates"][runner.info.name].setdefault("times", {})[about] = figures
+    result["times"] = {
+        "size": list(shape[2:]),
+        "threads": threads,
+        "device": device_name("cpu"),
+        "noise": judge_noise(timings).text,
+    }
+    write_json(arguments.out, result)
+    print(judge_noise(timings).text)
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Markdown, fastest first."""
+    candidates = read_json(arguments.out)["candidates"]
+    backends = sorted({name for row in candidates.values() for name in row.get("times", {})})
+
+    def ms(row: dict[str, Any], backend: str) -> float:
+        return float(row.get("times", {}).get(backend, {}).get("median_ms", 0.0))
+
+    lines = [
+        f"| network | {' | '.join(backends)} | PSNR, dB | at half time | steps | parameters |",
+        "| --- |" + " --- |" * (len(backends) + 4),
+    ]
+    for name, row in sorted(candidates.items(), key=lambda item: ms(item[1], backends[0])):
+        if "psnr_db" in row:
+            times = " | ".join(f"{ms(row, backend):.1f}" for backend in backends)
+            lines.append(
+                f"| {name} | {times} | {row['psnr_db']:.2f} | {row['psnr_db_half']:.2f} "
+                f"| {row['iterations']:,} | {row['params'] / 1e6:.2f} M |"
+            )
+    print("\n".join(lines))
+
+
+def main() -> None:
+    """One of three jobs on one file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    jobs = parser.add_subparsers(required=True)
+    job = jobs.add_parser("train")
+    job.add_argument("data", type=Path, help="folder with train/ and val/")
+    job.add_argument("out", type=Path)
+    job.add_argument("names", nargs="*", choices=[*CANDIDATES, []])
+    job.add_argument("--seconds", type=float, default=300, help="processor time per candidate")
+    job.set_defaults(run=train)
+    job = jobs.add_parser("time")
+    job.add_argument("out", type=Path)
+    job.add_argument("--seconds", type=float, default=6, help="per network and backend")
+    job.add_argument("--threads", type=int, default=2)
+    job.set_defaults(run=measure)
+    job = jobs.add_parser("table")
+    job.add_argument("out", type=Path)
+    job.set_defaults(run=table)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
