@@ -105,7 +105,7 @@ def make_settings(
     fields = _given(space)
     width, stem = fields.pop("width", None), fields.pop("stem", None)
     chosen = fit_space(
-        replace(preset_space(preset, color, None, None), **fields),
+        preset_space(preset, color, **fields),
         budgets,
         costs,
         width=width,
@@ -136,14 +136,14 @@ def make_settings(
     return replace(settings, precision=precision)
 
 
-def preset_space(preset: str, color: Color, width: int | None, stem: int | None) -> SearchSpace:
-    """The space of a preset, with what the user changes of it.
+def preset_space(preset: str, color: Color, **changes: Any) -> SearchSpace:
+    """The space of a preset, with the fields that the user changes; None is 'not given'.
 
     Raises:
         InputError: If a value is unknown or out of range.
     """
-    fields = _given({"width": width, "stem": stem})
-    return replace(_preset(preset).space, channels=1 if color == "gray" else 3, **fields)
+    channels = 1 if color == "gray" else 3
+    return replace(_preset(preset).space, channels=channels, **_given(changes))
 
 
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)

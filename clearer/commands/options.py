@@ -14,6 +14,7 @@ __all__ = [
     "AsJson",
     "BatchSize",
     "CheckpointSeconds",
+    "Columns",
     "CompileOption",
     "Debug",
     "Devices",
@@ -24,6 +25,7 @@ __all__ = [
     "Size",
     "ValidateEvery",
     "check_minutes",
+    "parse_columns",
     "parse_size",
 ]
 
@@ -36,6 +38,13 @@ CheckpointSeconds = Annotated[
     float, typer.Option(help="Seconds between checkpoints, from which --resume goes on.", min=0)
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", max=4096)]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="Columns of each cell; every cell adds a scale. Default: 4,4,4, the paper's.",
+    ),
+]
 PatchSize = Annotated[
     int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")
 ]
@@ -81,6 +90,20 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (0 < int(height) <= _MAX_SIDE and 0 < int(width) <= _MAX_SIDE):
         raise InputError(f"--size {text!r}: both sides must lie in 1..{_MAX_SIDE}")
     return int(height), int(width)
+
+
+def parse_columns(text: str | None) -> tuple[int, ...] | None:
+    """Columns of each cell from text like 4,2; None for None.
+
+    Raises:
+        InputError: If the text is not that.
+    """
+    if text is None:
+        return None
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise InputError(f"--columns {text!r} is not a list of numbers, like 4,4,4")
+    return tuple(int(word) for word in words)
 
 
 def check_minutes(

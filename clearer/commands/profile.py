@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clearer import console
-from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
+from clearer.commands.options import (
+    DEFAULT_SIZE,
+    AsJson,
+    Columns,
+    Debug,
+    Size,
+    parse_columns,
+    parse_size,
+)
 from clearer.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ def profile(
         int | None, typer.Option(help="Channels of the finest scale; default: the space's.")
     ] = None,
     stem: Annotated[int | None, typer.Option(help="1 or 2; default: the space's.")] = None,
+    columns: Columns = None,
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What is restored.")] = "gray",
     threads: Annotated[
         int | None, typer.Option(help="Of the CPU; default: all cores.", min=1)
@@ -70,7 +79,7 @@ def profile(
         source = f"measured {collect}"
     else:
         height, image_width = parse_size(size)
-        space = preset_space(preset, color, width, stem)
+        space = preset_space(preset, color, width=width, stem=stem, columns=parse_columns(columns))
         architectures = _to_check(space, check)
         if emit is not None:
             emit_plan(emit, space, height, image_width, architectures)

@@ -14,6 +14,7 @@ from clearer.commands.options import (
     AsJson,
     BatchSize,
     CheckpointSeconds,
+    Columns,
     CompileOption,
     Debug,
     Devices,
@@ -23,6 +24,7 @@ from clearer.commands.options import (
     Size,
     ValidateEvery,
     check_minutes,
+    parse_columns,
     parse_size,
 )
 from clearer.commands.task_options import with_task_options
@@ -51,7 +53,7 @@ def search(
     cost: Annotated[
         Path | None,
         typer.Option(
-            help="Cost table of clearer profile for --budget-ms; it sets the width and the stem. "
+            help="Cost table of clearer profile for --budget-ms; it sets the space. "
             "Default: this machine is measured, ONNX Runtime on its CPU."
         ),
     ] = None,
@@ -78,6 +80,7 @@ def search(
     stem: Annotated[
         int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
     ] = None,
+    columns: Columns = None,
     strategy: Annotated[
         Literal["gradient", "random"],
         typer.Option(help="random: an architecture drawn evenly from those under the budgets."),
@@ -190,7 +193,13 @@ def search(
             settings = refreeze_settings(old, budgets, image_size)
         else:
             sizes = {"batch_size": batch_size, "patch_size": patch_size}
-            measured = table and table.measurement
+            given = {"width": width, "stem": stem, "columns": parse_columns(columns)}
+            if table is not None and table.measurement is not None:
+                measured = table.measurement.space
+                given = {
+                    name: getattr(measured, name) if value is None else value
+                    for name, value in given.items()
+                }
             asked = partial(
                 make_settings,
                 preset=preset,
@@ -207,10 +216,7 @@ def search(
                 precision=precision,
                 compile=compile_ or "auto",
                 tensorboard=tensorboard,
-                space={
-                    "width": measured.space.width if measured and width is None else width,
-                    "stem": measured.space.stem if measured and stem is None else stem,
-                },
+                space=given,
                 search={
                     **sizes,
                     "iterations": search_iterations,
