@@ -217,6 +217,8 @@ def test_a_loss_that_is_not_finite(photos: Path, tmp_path: Path) -> None:
         (["--budget-params", "10"], "the smallest possible"),
         (["--width", "32", "--budget-mb", "5"], "leave out --width 32"),
         (["--patch-size", "60"], "multiple of 8"),
+        (["--columns", "4,x"], "is not a list of numbers, like 4,4,4"),
+        (["--columns", "4,0"], "each cell needs 1..16 columns"),
         (["--batch-size", "0"], "--batch-size of 1"),
         (["--learning-rate", "nan"], "learning rate"),
         (["--lambda-arch", "nan"], "--lambda-arch must be a finite number"),

@@ -185,6 +185,16 @@ def test_a_random_architecture_is_under_the_budget(photos: Path) -> None:
     assert "was not searched by gradient" in refused.stderr
 
 
+def test_the_user_may_choose_cells_and_columns(photos: Path) -> None:
+    words = ["--data", photos, "--columns", "2,1", "--budget-params", 2e5, "--no-train"]
+    result = clearer("search", *FAST, *words, "--strategy", "random", "--out", "run")
+    assert result.exit_code == 0, result.output
+    decision = read(Path("run/architecture.json"))
+    assert decision["space"]["columns"] == [2, 1]
+    assert [len(cell) for cell in decision["choices"].split("-")] == [2, 1]
+    assert 1e5 < decision["params"] <= 2e5  # wider, since there are fewer scales
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
