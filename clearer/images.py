@@ -89,7 +89,8 @@ def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
         return pixels[..., None] if is_gray else _luma(pixels)[..., None]
     if is_gray:
         raise InputError(
-            f"{path} is gray, and RGB images are needed: remove it or use --color gray"
+            f"{path} is gray, and RGB images are needed: remove it, or make a gray "
+            "network (--color gray)"
         )
     return pixels
 

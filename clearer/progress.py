@@ -48,7 +48,9 @@ class LoopLog:
     board: Path | None = None
 
     def __post_init__(self) -> None:
-        kept = [r for r in read_jsonl(self.path) if r["iteration"] <= self.iteration]
+        # A loop that starts at 0 writes every line itself, also that of a validation before it.
+        lines = read_jsonl(self.path) if self.iteration else []
+        kept = [line for line in lines if line["iteration"] <= self.iteration]
         self.record: dict[str, Any] = kept[-1] if kept else {}
         if self.writes:
             text = "".join(json.dumps(record) + "\n" for record in kept)

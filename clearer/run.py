@@ -43,6 +43,7 @@ class Run:
         self.architecture = path / "architecture.json"
         self.cost = path / "cost.json"
         self.train_log = path / "train.jsonl"
+        self.start_weights = path / "start.safetensors"
         self.weights = path / "weights.safetensors"
         self.last_weights = path / "last.safetensors"
         self.search_checkpoint = path / "checkpoint" / "search.pt"

@@ -15,7 +15,15 @@ from clearer.images import Color
 from clearer.space import PAPER_SPACE, SearchSpace
 from clearer.tasks import Task, make_task, task_to_dict
 
-__all__ = ["PRESETS", "Preset", "RunSettings", "SearchSettings", "Strategy", "TrainSettings"]
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "RunSettings",
+    "SearchSettings",
+    "StartWeights",
+    "Strategy",
+    "TrainSettings",
+]
 
 Strategy = Literal["gradient", "random"]
 
@@ -63,7 +71,7 @@ class SearchSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSettings:
-    """Training of the frozen network from scratch, by Adam."""
+    """Training of the frozen network, by Adam."""
 
     iterations: int
     batch_size: int
@@ -82,6 +90,16 @@ class TrainSettings:
     fails on large bright areas."""
     validate_every: int
     log_every: int = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartWeights:
+    """The trained weights that a fine-tuning starts from."""
+
+    name: str
+    """Of the run's folder, or of the network in ``clearer zoo``."""
+    sha256: str
+    """Of their file."""
 
 
 def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
@@ -198,6 +216,8 @@ class RunSettings:
     """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
     tensorboard: bool = False
     """Whether the logs are written for TensorBoard too."""
+    fine_tuned_from: StartWeights | None = None
+    """None for a training from scratch."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -224,6 +244,7 @@ class RunSettings:
             if data.get("compile", "auto") not in get_args(Compile):
                 raise InputError(f"compile must be auto, on or off, not {data['compile']!r}")
             height, width = data["image_size"]
+            start = data.get("fine_tuned_from")
             return cls(
                 **{
                     **data,
@@ -234,6 +255,7 @@ class RunSettings:
                     "budgets": tuple(Budget(**budget) for budget in data["budgets"]),
                     "search": SearchSettings(**data["search"]),
                     "train": TrainSettings(**data["train"]),
+                    "fine_tuned_from": None if start is None else StartWeights(**start),
                 }
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -49,10 +49,11 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
     seconds = torch.tensor(_seconds(run, settings, splits, engine))
     engine.average([seconds])
     step_s, validation_s = seconds.tolist()
-    left_s = 60 * minutes - _VALIDATIONS * validation_s
+    num_validations = _VALIDATIONS + (settings.fine_tuned_from is not None)  # one before all steps
+    left_s = 60 * minutes - num_validations * validation_s
     iterations = int(left_s / step_s)
     if iterations < _VALIDATIONS:
-        least = (_VALIDATIONS * (validation_s + step_s)) / 60
+        least = (num_validations * (validation_s + step_s)) / 60
         raise InputError(f"--minutes {minutes:g} is too short: give at least {least * 1.5:.2g}")
     share = settings.train.warmup_iterations / settings.train.iterations
     train = replace(

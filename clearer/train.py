@@ -1,7 +1,8 @@
-"""Training of a frozen network from scratch."""
+"""Training of a frozen network, from scratch or from trained weights."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from typing import Any, Final
@@ -21,6 +22,7 @@ from clearer.run import Run
 from clearer.schedule import cosine, set_learning_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
+from clearer.training_run import read_start_weights
 from clearer.training_step import (
     is_compiled,
     new_training_state,
@@ -93,6 +95,10 @@ def train(
             best = _validate(run, settings, splits, average.network, start, best, log)
     else:
         compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
+        if settings.fine_tuned_from is not None:
+            weights = read_start_weights(run, settings.fine_tuned_from)
+            network.load_state_dict(weights)
+            average.network.load_state_dict(weights)
     log = log or LoopLog(run.train_log, writes=engine.is_first, board=board)
     if compiled:
         compile_network(network)
@@ -120,6 +126,9 @@ def train(
     saved = time.monotonic()
     with StopRequest() as stop:
         for iteration in range(start, s.iterations):
+            if iteration == 0 and settings.fine_tuned_from is not None and engine.is_first:
+                # What is learnt has to be better than this.
+                best = _validate(run, settings, splits, average.network, 0, best, log)
             rate = cosine(iteration, s.iterations, s.learning_rate, 0.0, s.warmup_iterations)
             set_learning_rate(optimizer, rate)
             if iteration == settled:
@@ -185,6 +194,8 @@ def _validate(
         "selection": f"best PSNR on {len(splits.val)} validation images",
         **figures,
     }
+    if settings.fine_tuned_from is not None:
+        info["fine_tuned_from"] = dataclasses.asdict(settings.fine_tuned_from)
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     architecture = run.read_architecture()
     save_network(run.last_weights, architecture, state, info)

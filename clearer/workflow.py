@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from clearer.device import resolve_device
 from clearer.engine import Engine
 from clearer.errors import InputError, require
 from clearer.evaluate import check_evaluation_size
-from clearer.files import read_json, write_json
+from clearer.files import write_json
 from clearer.images import Color
 from clearer.patches import check_patch_size
 from clearer.precision import fastest_precision
@@ -38,6 +38,7 @@ from clearer.settings import (
     Preset,
     RunSettings,
     SearchSettings,
+    StartWeights,
     Strategy,
     TrainSettings,
 )
@@ -48,11 +49,14 @@ __all__ = [
     "check_inputs",
     "freeze_again",
     "make_settings",
-    "prepare_training",
     "preset_space",
     "refreeze_settings",
     "search_run",
+    "training_settings",
 ]
+
+_FINE_TUNING_RATE: Final = 0.25
+"""Peak learning rate of a fine-tuning, relative to that of the training before it."""
 
 
 def make_settings(
@@ -267,7 +271,13 @@ def refreeze_settings(
     if not budgets:
         raise InputError("--from needs a budget that the new network has to meet, like --budget-mb")
     source.log_op_weights()
-    return replace(source.settings(), budgets=budgets, image_size=image_size)
+    settings = source.settings()
+    if settings.fine_tuned_from is not None:
+        raise InputError(
+            f"{source.path} was fine-tuned, and its settings are for that: give --from the run "
+            f"that was searched"
+        )
+    return replace(settings, budgets=budgets, image_size=image_size)
 
 
 def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:
@@ -335,51 +345,47 @@ def _freeze(
     return run.read_architecture()
 
 
-def prepare_training(
-    run: Run,
-    out: Path | None,
+def training_settings(
+    settings: RunSettings,
     preset: str | None,
     train: dict[str, Any],
     compile: Compile | None,
-    *,
-    resume: bool,
-) -> Run:
-    """The run that a training works in, with its settings.
+    start: StartWeights | None,
+) -> RunSettings:
+    """Settings of a training, from those of the run that its architecture comes from.
 
     Args:
-        run: Where the architecture comes from.
-        out: New run to train it in; None for ``run`` itself.
-        preset: Whose training settings to take; None for those of ``run``.
+        settings: Of that run.
+        preset: Whose training settings to take; None for those of the run.
         train: Fields that replace them; None is 'not given'.
         compile: Likewise.
-        resume: Whether an interrupted training of ``run`` goes on.
+        start: Weights to start from; None to train from scratch.
 
     Raises:
-        InputError: If finished or interrupted training would be overwritten, or settings changed
-            in the middle of one.
+        InputError: If a value is unknown or out of range, or the settings are those of a
+            fine-tuning, and the training is none.
     """
-    architecture, settings = run.read_architecture(), run.settings()
-    if resume:
-        if out or preset or compile or _given(train):
-            raise InputError("--resume goes on with the settings of the run: give no others")
-        return run
     if preset is not None:
         settings = replace(settings, preset=preset, train=_preset(preset).train)
+    elif start is None and settings.fine_tuned_from is not None:
+        raise InputError(
+            "this run was fine-tuned, and its settings are for that: go on by --resume, train it "
+            "on by --fine-tune, or give --preset to train its architecture from scratch"
+        )
+    base = settings.train
+    if start is not None:
+        base = replace(
+            base,
+            learning_rate=_FINE_TUNING_RATE * base.learning_rate,
+            # The statistics are good from the first step, and the weights go with them.
+            batch_statistics_share=0.0,
+        )
+    changed = replace(base, **_given(train))
     settings = replace(
         settings,
-        space=architecture.space,
-        train=replace(settings.train, **_given(train)),
+        train=changed if start is None else _rescaled(changed, base),
         compile=compile or settings.compile,
+        fine_tuned_from=start,
     )
     _check_loops(settings)
-    if out is not None:
-        copy = Run.create(out, settings)
-        write_json(copy.architecture, read_json(run.architecture))
-        return copy
-    if run.train_checkpoint.exists() or run.weights.exists():
-        raise InputError(
-            f"{run.path} is trained already, or partly: go on by --resume, or train its "
-            "architecture anew in another folder by --out"
-        )
-    run.write_config(settings)
-    return run
+    return settings

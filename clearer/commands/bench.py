@@ -16,7 +16,7 @@ from clearer import console, tables
 from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError, Interrupted
-from clearer.tasks import TASKS, make_task, task_to_dict
+from clearer.tasks import TASKS, change_task
 
 _DEFAULT_OUT = Path("bench")
 
@@ -126,11 +126,7 @@ def bench(
         )
         with console.status("reading what is to be compared"):
             targets = open_targets(models or (), against or ())
-        options: dict[str, str] = {}
-        if targets.task is not None and task in (None, targets.task.name):
-            options = task_to_dict(targets.task)
-            task = options.pop("name")
-        what = make_task(task or "denoise", {**options, **task_options})
+        what = change_task(targets.task, task, task_options)
         images, about = target_images(resolve_data(data), targets, what)
         run = targets.runs[0].run if targets.runs else None
         is_own = run is not None and not targets.runs[0].is_shipped

@@ -12,7 +12,7 @@ from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
-from clearer.tasks import TASKS, make_task, task_to_dict
+from clearer.tasks import TASKS, change_task
 
 
 @with_task_options
@@ -65,11 +65,7 @@ def evaluate(
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")
     found = find_model(model, color)
-    options: dict[str, str] = {}
-    if found.task is not None and task in (None, found.task.name):
-        options = task_to_dict(found.task)
-        task = options.pop("name")
-    what = make_task(task or "denoise", {**options, **task_options})
+    what = change_task(found.task, task, task_options)
     images, name = evaluation_images(resolve_data(data) or data, what, found.color)
     with console.counting_bar("restoring") as listener:
         report = evaluate_model(

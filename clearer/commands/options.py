@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -21,7 +20,6 @@ __all__ = [
     "Minutes",
     "Nodes",
     "PatchSize",
-    "RunArgument",
     "Size",
     "ValidateEvery",
     "check_minutes",
@@ -29,9 +27,6 @@ __all__ = [
     "parse_size",
 ]
 
-RunArgument = Annotated[
-    Path | None, typer.Argument(metavar="[RUN]", help="Run folder; default: the newest in runs/.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")]
 CheckpointSeconds = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,15 +18,46 @@ from clearer.commands.options import (
     Minutes,
     Nodes,
     PatchSize,
-    RunArgument,
     ValidateEvery,
     check_minutes,
 )
+from clearer.commands.task_options import with_task_options
 from clearer.commands.trained import print_trained
+from clearer.tasks import TASKS
 
 
+@with_task_options
 def train(
-    run_path: RunArgument = None,
+    run_path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN|NAME]",
+            help="Run folder, or with --fine-tune name of clearer zoo; default: the newest in "
+            "runs/.",
+        ),
+    ] = None,
+    fine_tune: Annotated[
+        bool,
+        typer.Option(
+            "--fine-tune",
+            help="Train the weights of RUN on, in a new folder: --out, or runs/<time>. The result "
+            "is never worse than they are, on the validation images.",
+        ),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of images, or a set, in place of the run's. This, --task and its options "
+            "are for a new run: with --fine-tune or --out."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{', '.join(TASKS)}; default: the run's, with those of its options that are not "
+            "given."
+        ),
+    ] = None,
     preset: Annotated[
         Literal["quick", "paper"] | None,
         typer.Option(help="Training settings of a preset; default: of the run."),
@@ -36,7 +67,10 @@ def train(
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Peak; default: the run's, and a quarter of that for --fine-tune."),
+    ] = None,
     compile_: CompileOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
@@ -47,14 +81,18 @@ def train(
     nodes: Nodes = None,
     as_json: AsJson = False,
     debug: Debug = False,
+    **task_options: str,
 ) -> None:
-    """Train the frozen architecture of a run from scratch, or go on."""
+    """Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
     from clearer.data import load_splits
     from clearer.engine import launch
+    from clearer.evaluate import check_evaluation_size
+    from clearer.patches import check_patch_size
     from clearer.run import Run
+    from clearer.settings import RunSettings
     from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
-    from clearer.workflow import prepare_training
+    from clearer.training_run import find_origin, make_training_run, plan_training
 
     check_minutes(minutes, iterations, validate_every)
     changes = {
@@ -64,21 +102,37 @@ def train(
         "learning_rate": learning_rate,
         "validate_every": validate_every,
     }
-    source = Run.open(run_path)
-    engine = launch(source.settings().device, devices, nodes)
+    origin = find_origin(run_path, fine_tune=fine_tune)
+    engine = launch(origin.settings.device, devices, nodes)
     if not engine.is_first:
         console.be_quiet()
 
-    def make_run() -> str:
-        run = prepare_training(source, out, preset, changes, compile_, resume=resume)
-        engine.share(run.settings().train.batch_size)
-        return str(run.path)
+    def plan() -> dict[str, Any]:
+        settings = plan_training(
+            origin,
+            out,
+            preset=preset,
+            train=changes,
+            compile=compile_,
+            data=data,
+            task=task,
+            task_options=task_options,
+            resume=resume,
+        )
+        engine.share(settings.train.batch_size)
+        return settings.to_dict()
 
-    run = Run(Path(engine.on_first(make_run)))
-    settings = run.settings()
-    console.say(f"run folder: {run.path}")
+    settings = RunSettings.from_dict(engine.on_first(plan))
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
+
+    def make_run() -> str:
+        check_evaluation_size(splits.val, settings.task)
+        check_patch_size(splits.train, settings.train.patch_size)
+        return str(make_training_run(origin, out, settings, resume=resume).path)
+
+    run = Run(Path(engine.on_first(make_run)))
+    console.say(f"run folder: {run.path}")
     if minutes is not None:
         settings = fit_training_to_time(run, minutes, splits, engine)
         console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")

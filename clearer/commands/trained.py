@@ -18,12 +18,16 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Validation figures of a trained run, beside the input and classical denoising."""
     from clearer.bench.accuracy import reference_qualities
     from clearer.estimate import preset_hours
+    from clearer.files import read_jsonl
     from clearer.network import load_network
 
     _, info = load_network(run.weights)
     settings = run.settings()
     with console.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task)
+    if settings.fine_tuned_from is not None:
+        first = read_jsonl(run.train_log)[0]
+        rows["before fine-tuning"] = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
         text = run.read_architecture().text

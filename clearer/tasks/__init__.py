@@ -21,6 +21,7 @@ __all__ = [
     "Picture",
     "Span",
     "Task",
+    "change_task",
     "make_task",
     "task_options",
     "task_to_dict",
@@ -58,6 +59,24 @@ def make_task(name: str, options: Mapping[str, str]) -> Task:
         except ValueError as error:
             raise InputError(f"--{option} {text}: {error}") from error
     return kind(**values)
+
+
+def change_task(task: Task | None, name: str | None, options: Mapping[str, str]) -> Task:
+    """What a user wants instead of a task.
+
+    Args:
+        task: Where there is one; unless another is named, its options stay if they are not given.
+        name: One of :data:`TASKS`; None for that of ``task``, or else denoising.
+        options: As for :func:`make_task`.
+
+    Raises:
+        InputError: As :func:`make_task`.
+    """
+    kept: dict[str, str] = {}
+    if task is not None and name in (None, task.name):
+        kept = task_to_dict(task)
+        name = kept.pop("name")
+    return make_task(name or "denoise", {**kept, **options})
 
 
 def task_to_dict(task: Task) -> dict[str, str]:

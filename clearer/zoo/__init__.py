@@ -15,6 +15,7 @@ from clearer.errors import ClearerError, InputError
 from clearer.files import read_json, write_atomic, write_json
 from clearer.network import RestorationNet, load_network
 from clearer.run import Run
+from clearer.settings import RunSettings
 from clearer.tasks import Denoise, Task, make_task
 
 __all__ = ["FOLDER", "ZooNetwork", "default_network", "find_in_zoo", "zoo_names", "zoo_network"]
@@ -47,13 +48,18 @@ class ZooNetwork:
         options = dict(self.card["task"])
         return make_task(options.pop("name"), options)
 
+    @property
+    def settings(self) -> RunSettings:
+        """Those of the run that trained it."""
+        return RunSettings.from_dict(self.card["run"]["config"]["settings"])
+
     def load(self) -> tuple[RestorationNet, dict[str, Any]]:
         """The network in evaluation mode, and the ``info`` saved with it.
 
         Raises:
             ClearerError: If the weights are not those of the card.
         """
-        self._checked_bytes()
+        self.read()
         return load_network(self.weights)
 
     def unpack(self, folder: Path) -> Run:
@@ -63,7 +69,7 @@ class ZooNetwork:
             InputError: If the folder holds another run.
             ClearerError: If the weights are not those of the card.
         """
-        weights, run = self._checked_bytes(), Run(folder)
+        weights, run = self.read(), Run(folder)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file: give --out a folder")
         if run.weights.is_file():
@@ -76,7 +82,12 @@ class ZooNetwork:
         write_json(run.config, self.card["run"]["config"])
         return run
 
-    def _checked_bytes(self) -> bytes:
+    def read(self) -> bytes:
+        """Content of its file.
+
+        Raises:
+            ClearerError: If it is not that of the card.
+        """
         data = self.weights.read_bytes()
         if hashlib.sha256(data).hexdigest() != self.card["weights_sha256"]:
             raise ClearerError(
