@@ -15,7 +15,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +109,9 @@ class Variant:
     seed: int = 0
 
 
+WIDE: Final = Variant(
+    space={"width": 32, "stem": 2, "columns": (4, 2)}, architecture="PPPP-PF", settle=0.85
+)
 VARIANTS: Final = {
     "base": Variant(),
     "no batch normalisation": Variant(change=without_norm),
@@ -121,6 +124,10 @@ VARIANTS: Final = {
     "rate 1e-3": Variant(rate=1e-3),
     "rate 1e-2": Variant(rate=1e-2),
     "mean log error": Variant(loss=mean_log_error),
+    "wide": WIDE,
+    "wide, mean log error": replace(WIDE, loss=mean_log_error),
+    "wide, mean log error, rate 1e-3": replace(WIDE, loss=mean_log_error, rate=1e-3),
+    "wide, rate 1e-3": replace(WIDE, rate=1e-3),
     "base, seed 1": Variant(seed=1),
     "batch 4": Variant(batch=4),
     "batch 16": Variant(batch=16),
