@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["architecture_loss", "complexity_loss", "restoration_loss", "search_loss"]
+__all__ = [
+    "architecture_loss",
+    "complexity_loss",
+    "log_error_loss",
+    "restoration_loss",
+    "search_loss",
+]
+
+
+# 90 dB: an image without any error must not outweigh all others.
+_LEAST_ERROR: Final = 1e-9
 
 
 def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
@@ -16,6 +28,25 @@ def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
         clean: Target of the same shape.
     """
     return F.mse_loss(restored, clean)
+
+
+def log_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean over the images of the logarithm of their squared error: the PSNR, scaled and negated.
+
+    Where the images are degraded to very different degrees, the mean squared error is that of the
+    worst ones; here a decibel counts the same for all.
+
+    Args:
+        restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
+        clean: Target of the same shape.
+
+    Example:
+        >>> import torch
+        >>> log_error_loss(torch.full((1, 1, 2, 2), 0.1), torch.zeros(1, 1, 2, 2))  # log 0.01
+        tensor(-4.6052)
+    """
+    errors = (restored - clean).square().mean((1, 2, 3))
+    return (errors + _LEAST_ERROR).log().mean()
 
 
 def architecture_loss(alpha: Tensor) -> Tensor:
