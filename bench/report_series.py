@@ -94,11 +94,9 @@ def _ends(points: list[tuple[float, float]]) -> tuple[float, float]:
 
 def train_charts(records: Sequence[Record]) -> list[Chart]:
     """Loss, and PSNR on the validation pictures."""
-    loss = _points(records, "loss")
     return _filled(
         [
-            # The mean of logarithms may be negative, and is logarithmic already.
-            _chart("Loss", "", ("loss", loss, "main"), log=all(value > 0 for _, value in loss)),
+            _chart("Loss", "", ("loss", _points(records, "loss"), "main"), log=True),
             _chart("Validation PSNR", "dB", ("PSNR", _points(records, "val_psnr_db"), "dots")),
         ]
     )

@@ -10,13 +10,13 @@ from torch import Tensor
 __all__ = [
     "architecture_loss",
     "complexity_loss",
-    "log_error_loss",
     "restoration_loss",
+    "root_error_loss",
     "search_loss",
 ]
 
 
-# 90 dB: an image without any error must not outweigh all others.
+# 90 dB: the root has no slope at zero.
 _LEAST_ERROR: Final = 1e-9
 
 
@@ -30,11 +30,11 @@ def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
     return F.mse_loss(restored, clean)
 
 
-def log_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
-    """Mean over the images of the logarithm of their squared error: the PSNR, scaled and negated.
+def root_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean over the images of the root of their mean squared error.
 
     Where the images are degraded to very different degrees, the mean squared error is that of the
-    worst ones; here a decibel counts the same for all.
+    worst ones; the root leaves the others their say.
 
     Args:
         restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
@@ -42,11 +42,11 @@ def log_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> log_error_loss(torch.full((1, 1, 2, 2), 0.1), torch.zeros(1, 1, 2, 2))  # log 0.01
-        tensor(-4.6052)
+        >>> root_error_loss(torch.full((1, 1, 2, 2), 0.1), torch.zeros(1, 1, 2, 2))
+        tensor(0.1000)
     """
     errors = (restored - clean).square().mean((1, 2, 3))
-    return (errors + _LEAST_ERROR).log().mean()
+    return (errors + _LEAST_ERROR).sqrt().mean()
 
 
 def architecture_loss(alpha: Tensor) -> Tensor:

@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 Strategy = Literal["gradient", "random"]
-TrainingLoss = Literal["mse", "log-mse"]
-"""The mean squared error (equation 3), or the mean over the patches of its logarithm."""
+TrainingLoss = Literal["mse", "rmse"]
+"""The mean squared error (equation 3), or the mean over the patches of its root."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +98,7 @@ class TrainSettings:
 
     def psnr_db(self, loss: float) -> float:
         """PSNR in dB of the patches that a loss was computed from."""
-        return -10 * (math.log10(loss) if self.loss == "mse" else loss / math.log(10))
+        return (-10 if self.loss == "mse" else -20) * math.log10(loss)
 
 
 def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
@@ -151,7 +151,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             iterations=1800,
             batch_size=8,
             patch_size=48,
-            loss="log-mse",
+            loss="rmse",
             learning_rate=3e-3,
             warmup_iterations=100,
             validate_every=300,

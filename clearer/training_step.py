@@ -13,7 +13,7 @@ from clearer.compilation import compile_network, compiling_pays
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
 from clearer.images import ImageSet
-from clearer.losses import log_error_loss, restoration_loss
+from clearer.losses import restoration_loss, root_error_loss
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import autocast
@@ -32,7 +32,7 @@ __all__ = [
 _INIT_STREAM = 1_000_003
 _LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor], Tensor]]] = {
     "mse": restoration_loss,
-    "log-mse": log_error_loss,
+    "rmse": root_error_loss,
 }
 
 
