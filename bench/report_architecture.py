@@ -104,12 +104,13 @@ def draw_architecture(
         drawing.scales.append((_row(scale), f"{channels} channels", text))
 
     x = float(_LEFT + _BOX_W / 2)
-    expanded = 4 * space.width
-    title = f"Two bottlenecks of 1×1, 3×3 and 1×1 convolutions, to {expanded} channels"
+    narrows = space.entry == "bottlenecks"
+    kind = "Two bottlenecks of 1×1, 3×3 and 1×1 convolutions" if narrows else "3×3 convolution"
+    title = f"{kind}, to {space.entry_width} channels"
     drawing.boxes.append(Box(x, _row(0), "fixed", "in", title))
     weights = None if log_op_weights is None else iter(np.exp(log_op_weights))
     for cell, choices in enumerate(architecture.cells):
-        x = _transition(drawing, x, cell + 1, space.width)
+        x = _transition(drawing, x, cell + 1, space.width, narrows=narrows and cell == 0)
         left = x + _STEP / 2 - 2
         for choice in choices:
             pair = None if weights is None else next(weights)
@@ -126,11 +127,11 @@ def draw_architecture(
     return drawing
 
 
-def _transition(drawing: Drawing, x: float, num_scales: int, width: int) -> float:
+def _transition(drawing: Drawing, x: float, num_scales: int, width: int, *, narrows: bool) -> float:
     """Adds a scale below the lowest; the first also narrows what the bottlenecks give."""
     after = x + _STEP
     for scale in range(num_scales):
-        if num_scales == 1:
+        if narrows:
             title = f"Transition: 3×3 convolution to {width} channels"
             drawing.boxes.append(Box(after, _row(0), "fixed", "→", title))
             drawing.wires.append(Wire(_wire(x, 0, after, 0), "line"))

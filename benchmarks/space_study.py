@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
 from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.runners import OnnxRunner, Runner
-from clearer.blocks import ResidualBlock, conv_norm
+from clearer.blocks import ResidualBlock, TransitionModule, conv_norm
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.files import read_json, write_json
@@ -86,6 +86,18 @@ def replace_blocks(network: nn.Module, make: Callable[[int], nn.Module]) -> None
                 setattr(module, name, make(first.in_channels))
 
 
+def lean_input(network: nn.Module) -> None:
+    """One 3x3 convolution in place of the two bottlenecks and of what narrows them."""
+    assert isinstance(network, RestorationNet)
+    space = network.architecture.space
+    image, width = space.channels * space.stem**2, space.width
+    network.input.blocks = conv_norm(image, width, 3, relu=True)
+    first = network.transitions[0]
+    assert isinstance(first, TransitionModule)
+    first.narrow = None
+    first.down = conv_norm(width, 2 * width, 3, stride=2, relu=True)
+
+
 class PlainStack(nn.Module):
     """The layers of FFDNet without its noise map, predicting what to remove."""
 
@@ -114,6 +126,8 @@ class Candidate:
     train: Callable[[nn.Module], None] | None = None
     deploy: Callable[[nn.Module], None] | None = None
     rate: float = 3e-3
+    settle: float = 0.8
+    """Share of the time after which batch normalisation keeps its statistics."""
 
     def build(self) -> nn.Module:
         """Untrained, before ``train`` and ``deploy`` change it."""
@@ -144,6 +158,18 @@ CANDIDATES: Final = {
         text="PPPP-PPPF", space={"width": 16, "columns": (4, 4)}
     ),
     "stem 1, width 8, PPPP-PPFF-FFFF": Candidate(text="PPPP-PPFF-FFFF", space={"width": 8}),
+    "stem 2, width 32, PPPPPF-PF": Candidate(
+        text="PPPPPF-PF", space={"width": 32, "stem": 2, "columns": (6, 2)}
+    ),
+    "stem 2, width 32, PPPPPP-PF, lean input": Candidate(
+        text="PPPPPP-PF",
+        space={"width": 32, "stem": 2, "columns": (6, 2)},
+        train=lean_input,
+        deploy=lean_input,
+    ),
+    "stem 2, width 32, PPPP-PF, settled at 0.5": Candidate(**WIDE, settle=0.5),
+    "stem 2, width 32, PPPP-PF, settled at 0.9": Candidate(**WIDE, settle=0.9),
+    "stem 2, width 32, PPPP-PF, never settled": Candidate(**WIDE, settle=1.0),
     "stem 2, width 32, PPPP-PF, no norm": Candidate(**WIDE, train=without_norm, rate=1e-3),
     "stem 2, width 32, PPPP-PF, branched": Candidate(
         **WIDE,
@@ -186,9 +212,8 @@ def train(arguments: argparse.Namespace) -> None:
         network = candidate.build()
         if candidate.train is not None:
             candidate.train(network)
-        found = train_network(
-            network, Variant(rate=candidate.rate), splits, TASK, arguments.seconds
-        )
+        variant = Variant(rate=candidate.rate, settle=candidate.settle)
+        found = train_network(network, variant, splits, TASK, arguments.seconds)
         result = read_json(out) if out.exists() else result
         result["candidates"][name] = found
         write_json(out, result)

@@ -149,14 +149,14 @@ def _upsampled_sum(lower: list[Tensor]) -> Tensor:
 class TransitionModule(nn.Module):
     """Adds one scale below the lowest; passes the others on.
 
-    The first transition also narrows the ``4 * width`` channels of the first modules to ``width``.
+    The first transition also narrows the ``4 * width`` channels of the bottlenecks to ``width``.
     """
 
     def __init__(self, space: SearchSpace, num_scales: int) -> None:
         super().__init__()
-        first = num_scales == 1
-        inputs = 4 * space.width if first else space.scale_width(num_scales - 1)
-        self.narrow = conv_norm(inputs, space.width, 3, relu=True) if first else None
+        inputs = space.entry_width if num_scales == 1 else space.scale_width(num_scales - 1)
+        narrows = inputs != space.scale_width(num_scales - 1)
+        self.narrow = conv_norm(inputs, space.width, 3, relu=True) if narrows else None
         lowest = space.scale_width(num_scales)
         self.down = conv_norm(inputs, lowest, 3, stride=2, relu=True)
 
@@ -175,17 +175,19 @@ def make_transitions(space: SearchSpace) -> nn.ModuleList:
 
 
 class InputStage(nn.Module):
-    """Space-to-depth (where the stem is 2) and the two first modules.
+    """Space-to-depth (where the stem is 2), then two bottlenecks or a 3x3 convolution.
 
-    Maps an image ``(N, channels, H, W)`` to ``(N, 4 * width, H / stem, W / stem)``.
+    Maps an image ``(N, channels, H, W)`` to ``(N, entry_width, H / stem, W / stem)``.
     """
 
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
         self.unshuffle = nn.PixelUnshuffle(space.stem) if space.stem > 1 else nn.Identity()
-        self.blocks = nn.Sequential(
-            Bottleneck(space.channels * space.stem**2, space.width),
-            Bottleneck(4 * space.width, space.width),
+        inputs, width = space.channels * space.stem**2, space.width
+        self.blocks = (
+            nn.Sequential(Bottleneck(inputs, width), Bottleneck(4 * width, width))
+            if space.entry == "bottlenecks"
+            else conv_norm(inputs, width, 3, relu=True)
         )
 
     def forward(self, image: Tensor) -> Tensor:

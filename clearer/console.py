@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -257,7 +256,7 @@ def _note(settings: RunSettings, record: dict[str, Any]) -> str:
     if "val_psnr_db" in record:
         return f"validation {record['val_psnr_db']:.2f} dB, SSIM {record['val_ssim']:.4f}"
     if "loss" in record:
-        return f"PSNR of training patches {-10 * math.log10(record['loss']):.2f} dB"
+        return f"PSNR of training patches {settings.train.psnr_db(record['loss']):.2f} dB"
     if "op_weights" not in record:
         return ""
     pairs = zip(settings.budgets, record["expected_cost"], strict=False)

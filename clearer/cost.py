@@ -151,8 +151,12 @@ def fixed_convs(space: SearchSpace) -> list[Conv]:
     """Convolutions outside the columns: first modules, transitions, last fusion and head."""
     base, width = space.stem - 1, space.width
     image = space.channels * space.stem**2
-    convs = _bottleneck(image, width, base) + _bottleneck(4 * width, width, base)
-    convs += [Conv(4 * width, width, 3, base), Conv(4 * width, 2 * width, 3, base + 1)]
+    if space.entry == "bottlenecks":
+        convs = _bottleneck(image, width, base) + _bottleneck(4 * width, width, base)
+        convs.append(Conv(4 * width, width, 3, base))
+    else:
+        convs = [Conv(image, width, 3, base)]
+    convs.append(Conv(space.entry_width, 2 * width, 3, base + 1))
     for scale in range(2, space.num_scales):
         convs.append(Conv(space.scale_width(scale - 1), space.scale_width(scale), 3, base + scale))
     convs += _fusion(space, space.num_scales, 1, base)

@@ -66,6 +66,7 @@ def decide(
     """
     tables = list(tables)
     limits = [costs.usable(budget.metric, budget.limit) for budget in budgets]
+    slow = ""
     for _ in range(_MAX_CORRECTIONS):
         chosen = choose(tables, limits)
         if chosen is None:
@@ -75,6 +76,8 @@ def decide(
             predicted, measured = table.cost(chosen), costs.measure(chosen, budget.metric)
             if measured is not None and measured > budget.limit:
                 tables[index] = table.corrected(chosen, measured)
+                if budget.metric == "ms":
+                    slow = _slow(chosen, predicted, measured)
             rows.append(
                 BudgetCheck(
                     metric=budget.metric,
@@ -88,5 +91,13 @@ def decide(
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(
         f"no architecture meets {wanted} together at width {space.width}: raise one, or give a "
-        "smaller --width"
+        f"smaller --width{slow}"
+    )
+
+
+def _slow(architecture: Architecture, predicted: float, measured: float) -> str:
+    """What to know where a measured time was over the limit: others may have used the cores."""
+    return (
+        f" ({architecture.text} was predicted to take {predicted:.1f} ms and measured at "
+        f"{measured:.1f}: if other work kept the machine busy, try again with --resume)"
     )

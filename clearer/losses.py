@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["architecture_loss", "complexity_loss", "restoration_loss", "search_loss"]
+__all__ = [
+    "architecture_loss",
+    "complexity_loss",
+    "restoration_loss",
+    "root_error_loss",
+    "search_loss",
+]
+
+
+# 90 dB: the root has no slope at zero.
+_LEAST_ERROR: Final = 1e-9
 
 
 def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
@@ -16,6 +28,25 @@ def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
         clean: Target of the same shape.
     """
     return F.mse_loss(restored, clean)
+
+
+def root_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean over the images of the root of their mean squared error.
+
+    Where the images are degraded to very different degrees, the mean squared error is that of the
+    worst ones; the root leaves the others their say.
+
+    Args:
+        restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
+        clean: Target of the same shape.
+
+    Example:
+        >>> import torch
+        >>> root_error_loss(torch.full((1, 1, 2, 2), 0.1), torch.zeros(1, 1, 2, 2))
+        tensor(0.1000)
+    """
+    errors = (restored - clean).square().mean((1, 2, 3))
+    return (errors + _LEAST_ERROR).sqrt().mean()
 
 
 def architecture_loss(alpha: Tensor) -> Tensor:

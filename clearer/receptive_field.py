@@ -60,9 +60,10 @@ def receptive_field(architecture: Architecture) -> Reach:
     pixels = _Seen(tuple((i, i) for i in range(space.multiple)), space.multiple)
     stem = space.stem
     blocks = _make(pixels, space.multiple // stem, lambda i: (stem * i, stem * i + stem - 1))
-    features = [_conv3(_conv3(blocks))]
+    has_bottlenecks = space.entry == "bottlenecks"
+    features = [_conv3(_conv3(blocks)) if has_bottlenecks else _conv3(blocks)]
     for cell in architecture.cells:
-        features = _transition(features)
+        features = _transition(features, narrows=has_bottlenecks and len(features) == 1)
         for choice in cell:
             features = _MODULES[choice](features)
     (finest,) = _fusion(features)[:1]
@@ -110,8 +111,8 @@ def _up(source: _Seen) -> _Seen:
     return _make(source, 2 * len(source.intervals), lambda i: (i // 2, i // 2))
 
 
-def _transition(features: list[_Seen]) -> list[_Seen]:
-    kept = features if len(features) > 1 else [_conv3(features[0])]
+def _transition(features: list[_Seen], *, narrows: bool) -> list[_Seen]:
+    kept = [_conv3(features[0])] if narrows else features
     return [*kept, _down(features[-1])]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args, get_type_hints
 
 from clearer.budget import Budget
 from clearer.compilation import Compile
@@ -15,9 +16,19 @@ from clearer.images import Color
 from clearer.space import PAPER_SPACE, SearchSpace
 from clearer.tasks import Task, make_task, task_to_dict
 
-__all__ = ["PRESETS", "Preset", "RunSettings", "SearchSettings", "Strategy", "TrainSettings"]
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "RunSettings",
+    "SearchSettings",
+    "Strategy",
+    "TrainSettings",
+    "TrainingLoss",
+]
 
 Strategy = Literal["gradient", "random"]
+TrainingLoss = Literal["mse", "rmse"]
+"""The mean squared error (equation 3), or the mean over the patches of its root."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +79,7 @@ class TrainSettings:
     iterations: int
     batch_size: int
     patch_size: int
+    loss: TrainingLoss
     learning_rate: float
     """Rises linearly over the warm-up, then falls along a cosine to 0."""
     warmup_iterations: int
@@ -75,26 +87,28 @@ class TrainSettings:
     """Largest norm of the weights' gradient."""
     ema_share: float = 0.03
     """Of the iterations, over which the weights that are validated and kept are averaged."""
-    batch_statistics_share: float = 0.5
+    batch_statistics_share: float = 0.8
     """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
     on it keeps the averaged ones, and the weights learn with what they will be used with. In a
     small batch, one saturated patch moves the statistics of all; a network that has only seen that
-    fails on large bright areas."""
+    fails on large bright areas. Earlier than this the learning rate is still too high for a network
+    that nothing normalises, and what it learned is lost again."""
     validate_every: int
     log_every: int = 20
+
+    def psnr_db(self, loss: float) -> float:
+        """PSNR in dB of the patches that a loss was computed from."""
+        return (-10 if self.loss == "mse" else -20) * math.log10(loss)
 
 
 def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
     """Settings from a file: whole numbers, numbers and words where the fields want them."""
-    wanted: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "bool": (bool,),
-    }
-    for field in dataclasses.fields(kind):
-        expected = wanted.get(str(field.type), (str,))
-        if not isinstance(data[field.name], expected):
-            raise InputError(f"{field.name} must be of type {field.type}, not {data[field.name]!r}")
+    for name, wanted in get_type_hints(kind).items():
+        value, words = data[name], get_args(wanted)
+        if words and value not in words:
+            raise InputError(f"{name} must be one of {', '.join(words)}, not {value!r}")
+        if not words and not isinstance(value, (int, float) if wanted is float else wanted):
+            raise InputError(f"{name} must be of type {wanted.__name__}, not {value!r}")
 
 
 def _read_task(data: Mapping[str, str]) -> Task:
@@ -137,6 +151,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             iterations=1800,
             batch_size=8,
             patch_size=48,
+            loss="rmse",
             learning_rate=3e-3,
             warmup_iterations=100,
             validate_every=300,
@@ -163,6 +178,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             iterations=100_000,
             batch_size=32,
             patch_size=64,
+            loss="mse",
             learning_rate=0.01,
             warmup_iterations=0,
             batch_statistics_share=1.0,

@@ -11,15 +11,19 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from clearer.errors import InputError
 
-__all__ = ["CHOICES", "PAPER_SPACE", "Architecture", "Choice", "SearchSpace"]
+__all__ = ["CHOICES", "ENTRIES", "PAPER_SPACE", "Architecture", "Choice", "Entry", "SearchSpace"]
 
 Choice = Literal["parallel", "fusion"]
+Entry = Literal["bottlenecks", "conv"]
 CHOICES: Final[tuple[Choice, Choice]] = ("parallel", "fusion")
 """Order of the two candidates wherever an array has one entry per candidate."""
+
+ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
+"""What may come before the first cell."""
 
 _LETTERS: Final[dict[Choice, str]] = {"parallel": "P", "fusion": "F"}
 _NAMES: Final[dict[str, Choice]] = {"P": "parallel", "F": "fusion"}
@@ -46,6 +50,9 @@ class SearchSpace:
     """Columns of each cell; cell i works on i + 2 scales. One to five cells of 1 to 16 columns."""
     stem: int = 1
     """Side of the space-to-depth blocks before the first scale: 1 (the paper) or 2 (faster)."""
+    entry: Entry = "bottlenecks"
+    """Before the first cell: two bottlenecks of ``4 * width`` channels (the paper), or one 3x3
+    convolution (a fifth of the time or more is left for the cells)."""
     residual: bool = False
     """Whether the network predicts what to remove, rather than the restored image."""
 
@@ -56,6 +63,8 @@ class SearchSpace:
             raise InputError(f"width must lie in 2..{_MAX_WIDTH}, got {self.width}")
         if self.stem not in (1, 2):
             raise InputError(f"stem must be 1 or 2, got {self.stem}")
+        if self.entry not in ENTRIES:
+            raise InputError(f"entry must be one of {', '.join(ENTRIES)}, got {self.entry!r}")
         if not 1 <= len(self.columns) < _MAX_SCALES:
             raise InputError(f"there must be 1..{_MAX_SCALES - 1} cells, got {len(self.columns)}")
         if any(not 1 <= count <= _MAX_COLUMNS for count in self.columns):
@@ -85,6 +94,11 @@ class SearchSpace:
         """Channels of a scale (0 is the finest)."""
         return int(self.width * 2**scale)
 
+    @property
+    def entry_width(self) -> int:
+        """Channels before the first transition."""
+        return self.width * (4 if self.entry == "bottlenecks" else 1)
+
     def column_scales(self) -> list[int]:
         """Number of scales that each column works on, column by column."""
         return [cell + 2 for cell, count in enumerate(self.columns) for _ in range(count)]
@@ -101,6 +115,7 @@ class SearchSpace:
             "width": self.width,
             "columns": list(self.columns),
             "stem": self.stem,
+            "entry": self.entry,
             "residual": self.residual,
         }
 
@@ -111,7 +126,10 @@ class SearchSpace:
         Raises:
             InputError: If a field is missing, unknown, of the wrong type or out of range.
         """
-        kinds = {"channels": int, "width": int, "columns": list, "stem": int, "residual": bool}
+        kinds = {
+            **{"channels": int, "width": int, "columns": list, "stem": int},
+            **{"entry": str, "residual": bool},
+        }
         if not isinstance(data, Mapping) or set(data) != set(kinds):
             raise InputError(f"a search space needs exactly the fields {sorted(kinds)}")
         for name, kind in kinds.items():

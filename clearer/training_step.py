@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,11 @@ from clearer.compilation import compile_network, compiling_pays
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
 from clearer.images import ImageSet
-from clearer.losses import restoration_loss
+from clearer.losses import restoration_loss, root_error_loss
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import autocast
-from clearer.settings import RunSettings
+from clearer.settings import RunSettings, TrainingLoss
 from clearer.space import Architecture
 
 __all__ = [
@@ -29,6 +30,10 @@ __all__ = [
 ]
 
 _INIT_STREAM = 1_000_003
+_LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor], Tensor]]] = {
+    "mse": restoration_loss,
+    "rmse": root_error_loss,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def training_step(
     degraded, clean = (tensor.to(settings.device, non_blocking=True) for tensor in batch)
     with autocast(settings.device, settings.precision):
         restored = state.network(degraded)
-    loss = restoration_loss(restored.float(), clean)
+    loss = _LOSSES[settings.train.loss](restored.float(), clean)
     state.optimizer.zero_grad()
     loss.backward()
     average_gradients(engine, loss, state.weights)

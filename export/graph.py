@@ -207,15 +207,19 @@ def _bottleneck(g: _Graph, x: str, inputs: int, width: int) -> str:
 def _input_stage(g: _Graph, image: str, space: SearchSpace) -> str:
     if space.stem > 1:
         image = _space_to_depth(g, image, space)
-    x = _bottleneck(g, image, space.channels * space.stem**2, space.width)
+    inputs = space.channels * space.stem**2
+    if space.entry == "conv":
+        return g.conv_relu(image, inputs, space.width, 3)
+    x = _bottleneck(g, image, inputs, space.width)
     return _bottleneck(g, x, 4 * space.width, space.width)
 
 
 def _transition(g: _Graph, features: list[str], space: SearchSpace) -> list[str]:
     num_scales, lowest = len(features), features[-1]
-    inputs = 4 * space.width if num_scales == 1 else space.scale_width(num_scales - 1)
+    kept = space.scale_width(num_scales - 1)
+    inputs = space.entry_width if num_scales == 1 else kept
     down = g.conv_relu(lowest, inputs, space.scale_width(num_scales), 3, stride=2)
-    if num_scales == 1:
+    if inputs != kept:
         return [g.conv_relu(lowest, inputs, space.width, 3), down]
     return [*features, down]
 

@@ -18,6 +18,7 @@ __all__ = [
     "CompileOption",
     "Debug",
     "Devices",
+    "EntryOption",
     "Minutes",
     "Nodes",
     "PatchSize",
@@ -43,6 +44,14 @@ Columns = Annotated[
     typer.Option(
         metavar="N,N,...",
         help="Columns of each cell; every cell adds a scale. Default: 4,4,4, the paper's.",
+    ),
+]
+EntryOption = Annotated[
+    Literal["bottlenecks", "conv"] | None,
+    typer.Option(
+        "--entry",
+        help="Before the first cell: the paper's two bottlenecks, or one convolution (faster). "
+        "Default: the preset's.",
     ),
 ]
 PatchSize = Annotated[

@@ -14,6 +14,7 @@ from clearer.commands.options import (
     AsJson,
     Columns,
     Debug,
+    EntryOption,
     Size,
     parse_columns,
     parse_size,
@@ -41,6 +42,7 @@ def profile(
     ] = None,
     stem: Annotated[int | None, typer.Option(help="1 or 2; default: the space's.")] = None,
     columns: Columns = None,
+    entry: EntryOption = None,
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What is restored.")] = "gray",
     threads: Annotated[
         int | None, typer.Option(help="Of the CPU; default: all cores.", min=1)
@@ -79,7 +81,14 @@ def profile(
         source = f"measured {collect}"
     else:
         height, image_width = parse_size(size)
-        space = preset_space(preset, color, width=width, stem=stem, columns=parse_columns(columns))
+        space = preset_space(
+            preset,
+            color,
+            width=width,
+            stem=stem,
+            columns=parse_columns(columns),
+            entry=entry,
+        )
         architectures = _to_check(space, check)
         if emit is not None:
             emit_plan(emit, space, height, image_width, architectures)

@@ -18,6 +18,7 @@ from clearer.commands.options import (
     CompileOption,
     Debug,
     Devices,
+    EntryOption,
     Minutes,
     Nodes,
     PatchSize,
@@ -81,6 +82,7 @@ def search(
         int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
     ] = None,
     columns: Columns = None,
+    entry: EntryOption = None,
     strategy: Annotated[
         Literal["gradient", "random"],
         typer.Option(help="random: an architecture drawn evenly from those under the budgets."),
@@ -193,7 +195,12 @@ def search(
             settings = refreeze_settings(old, budgets, image_size)
         else:
             sizes = {"batch_size": batch_size, "patch_size": patch_size}
-            given = {"width": width, "stem": stem, "columns": parse_columns(columns)}
+            given = {
+                "width": width,
+                "stem": stem,
+                "columns": parse_columns(columns),
+                "entry": entry,
+            }
             if table is not None and table.measurement is not None:
                 measured = table.measurement.space
                 given = {

@@ -199,6 +199,14 @@ def test_the_measured_time_decides_and_not_the_table() -> None:
     assert check.measured == slower.measure(decision.architecture, "ms")
 
 
+def test_a_time_that_other_work_made_long_is_named() -> None:
+    budget, busy = Budget(metric="ms", limit=26.0), Files(ms=3.0)
+    log_weights = np.log(np.tile([0.9, 0.1], (12, 1)))
+    tables = check_budgets(SPACE, [budget], busy)
+    with pytest.raises(InputError, match=r"predicted to take .* ms and measured at .*--resume"):
+        decide(SPACE, most_probable(log_weights), [budget], tables, busy)
+
+
 def test_where_nothing_can_be_measured_the_tables_error_stays_free() -> None:
     budget, elsewhere = Budget(metric="ms", limit=26.0), Files(ms=None, margin=0.1)
     log_weights = np.log(np.tile([0.9, 0.1], (12, 1)))

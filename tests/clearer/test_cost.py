@@ -11,7 +11,7 @@ from torch import nn
 
 from clearer.cost import cost_table
 from clearer.network import RestorationNet
-from clearer.space import PAPER_SPACE, Architecture, SearchSpace
+from clearer.space import ENTRIES, PAPER_SPACE, Architecture, Entry, SearchSpace
 from clearer.supernet import SuperNet
 from tests.clearer.test_space import architectures
 
@@ -102,9 +102,9 @@ def measured_macs(network: RestorationNet, side: int) -> int:
     return total
 
 
-@given(st.integers(2, 64), st.sampled_from([1, 2]))
-def test_cheapest_and_dearest_bound_every_cost(width: int, stem: int) -> None:
-    space = SearchSpace(width=width, stem=stem, columns=(2, 2))
+@given(st.integers(2, 64), st.sampled_from([1, 2]), st.sampled_from(ENTRIES))
+def test_cheapest_and_dearest_bound_every_cost(width: int, stem: int, entry: Entry) -> None:
+    space = SearchSpace(width=width, stem=stem, entry=entry, columns=(2, 2))
     metrics: tuple[Literal["params", "macs", "mb"], ...] = ("params", "macs", "mb")
     for metric in metrics:
         table = cost_table(space, metric)

@@ -7,7 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from clearer.losses import architecture_loss, complexity_loss, restoration_loss, search_loss
+from clearer.losses import (
+    architecture_loss,
+    complexity_loss,
+    restoration_loss,
+    root_error_loss,
+    search_loss,
+)
 
 # Logits whose softmax is (0.75, 0.25) and (0.5, 0.5).
 ALPHA = torch.tensor([[math.log(3.0), 0.0], [0.0, 0.0]], dtype=torch.float64)
@@ -17,6 +23,19 @@ COST = torch.tensor([[4.0, 8.0], [10.0, 2.0]], dtype=torch.float64)
 def test_restoration_loss_is_the_mean_squared_error() -> None:
     restored, clean = torch.tensor([0.0, 0.5, 1.0]), torch.tensor([0.0, 0.0, 0.7])
     assert restoration_loss(restored, clean).item() == pytest.approx((0.25 + 0.09) / 3)
+
+
+def test_root_error_loss_by_hand() -> None:
+    clean = torch.zeros(2, 1, 4, 4, dtype=torch.float64)
+    restored = torch.stack([clean[0] + 0.3, clean[1] + 0.1])
+    assert root_error_loss(restored, clean).item() == pytest.approx(0.2)
+
+
+def test_root_error_loss_stays_finite_where_there_is_no_error() -> None:
+    restored = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    root_error_loss(restored, torch.zeros_like(restored)).backward()
+    assert restored.grad is not None
+    assert torch.isfinite(restored.grad).all()
 
 
 def test_architecture_loss_by_hand() -> None:

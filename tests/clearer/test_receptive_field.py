@@ -6,14 +6,15 @@ from hypothesis import strategies as st
 
 from clearer.network import RestorationNet
 from clearer.receptive_field import Reach, receptive_field
-from clearer.space import CHOICES, PAPER_SPACE, Architecture, SearchSpace
+from clearer.space import CHOICES, ENTRIES, PAPER_SPACE, Architecture, SearchSpace
 
 
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
     columns = tuple(draw(st.lists(st.integers(1, 2), min_size=1, max_size=3)))
     stem, residual = draw(st.sampled_from((1, 2))), draw(st.booleans())
-    space = SearchSpace(width=2, columns=columns, stem=stem, residual=residual)
+    entry = draw(st.sampled_from(ENTRIES))
+    space = SearchSpace(width=2, columns=columns, stem=stem, entry=entry, residual=residual)
     choices = [draw(st.sampled_from(CHOICES)) for _ in range(space.num_columns)]
     return Architecture(space=space, choices=tuple(choices))
 

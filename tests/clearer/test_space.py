@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearer.errors import InputError
-from clearer.space import CHOICES, PAPER_SPACE, Architecture, SearchSpace
+from clearer.space import CHOICES, ENTRIES, PAPER_SPACE, Architecture, SearchSpace
 
 spaces = st.builds(
     SearchSpace,
@@ -17,6 +17,7 @@ spaces = st.builds(
     width=st.integers(2, 64),
     columns=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
     stem=st.sampled_from([1, 2]),
+    entry=st.sampled_from(ENTRIES),
     residual=st.booleans(),
 )
 
@@ -57,6 +58,7 @@ def test_cells_follow_the_columns() -> None:
         ("width", 1),
         ("width", 100_000),
         ("stem", 3),
+        ("entry", "none"),
         ("columns", ()),
         ("columns", (0,)),
         ("columns", (4,) * 9),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from clearer.blocks import FusionModule
 from clearer.freeze import inherit_weights
 from clearer.network import RestorationNet
-from clearer.space import CHOICES, Architecture, SearchSpace
+from clearer.space import CHOICES, Architecture, Entry, SearchSpace
 from clearer.supernet import MixedColumn, SuperNet
 
 SPACE = SearchSpace(width=4, columns=(2, 2, 2), residual=True)
@@ -84,7 +84,8 @@ def test_fusion_is_the_relu_of_the_sum_over_all_scales() -> None:
 @settings(max_examples=12)
 @given(st.lists(st.sampled_from(CHOICES), min_size=6, max_size=6), st.sampled_from([1, 2]))
 def test_frozen_network_equals_one_hot_supernet(choices: list[str], stem: int) -> None:
-    space = SearchSpace(width=4, columns=(2, 2, 2), stem=stem, residual=stem == 2)
+    entry: Entry = "conv" if stem == 2 else "bottlenecks"
+    space = SearchSpace(width=4, columns=(2, 2, 2), stem=stem, entry=entry, residual=stem == 2)
     architecture = Architecture(space=space, choices=tuple(choices))  # type: ignore[arg-type]
     supernet = SuperNet(space).eval()
     randomize(supernet)

@@ -13,7 +13,7 @@ import pytest
 
 from clearer.export.graph import WEIGHTS_FILE, module_graph, network_graph, write_weights
 from clearer.export.to_onnx import untrained_file
-from clearer.space import Architecture, SearchSpace
+from clearer.space import ENTRIES, Architecture, Entry, SearchSpace
 
 _DEFAULTS = {
     "auto_pad": b"NOTSET",
@@ -55,11 +55,13 @@ def canonical(model: onnx.ModelProto) -> str:
     return hash_of("output")
 
 
+@pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize("stem", [1, 2])
 @pytest.mark.parametrize("text", ["PF-FPF", "FF-PPP"])
-def test_equals_the_exported_file(stem: int, text: str) -> None:
+def test_equals_the_exported_file(stem: int, text: str, entry: Entry) -> None:
     space = SearchSpace(
-        width=4, columns=(2, 3), stem=stem, residual=stem == 1, channels=2 * stem - 1
+        **{"width": 4, "columns": (2, 3), "channels": 2 * stem - 1},  # type: ignore[arg-type]
+        **{"stem": stem, "entry": entry, "residual": stem == 1},  # type: ignore[arg-type]
     )
     architecture = Architecture.from_text(text, space)
     exported = onnx.load_from_string(untrained_file(architecture))
