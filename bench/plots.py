@@ -42,11 +42,12 @@ _MARKERS: Final = "osD^vP*X<>"
 _CROP: Final = 256
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+def save_figure(figure: Figure, path: Path, description: str = "") -> None:
+    """Write a figure as PNG, whole or not at all, with a description in the file."""
     buffer = io.BytesIO()
+    metadata = {"Description": description} if description else None
     with matplotlib.rc_context({"savefig.dpi": 150}):
-        figure.savefig(buffer, format="png", bbox_inches="tight")
+        figure.savefig(buffer, format="png", bbox_inches="tight", metadata=metadata)
     write_atomic(path, buffer.getvalue())
 
 

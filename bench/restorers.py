@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from clearer.export.zoo import exported_network
 from clearer.network import RestorationNet, load_network
 from clearer.run import Run
 from clearer.space import Architecture
+from clearer.tasks import Task, make_task
 from clearer.zoo import ZooNetwork, default_network, find_in_zoo
 
 __all__ = [
@@ -43,6 +45,8 @@ class LoadedModel:
     """1 (gray) or 3 (RGB)."""
     architecture: Architecture | None
     """None for a network that was not made by clearer."""
+    task: Task | None = None
+    """What it was made to undo, where it says."""
     is_shipped: bool = False
     """Whether it comes with the package."""
 
@@ -50,14 +54,17 @@ class LoadedModel:
 def find_restorers(model: Path | None, backend: Backend | None) -> dict[int, LoadedModel]:
     """What restores pictures of 1 and of 3 channels.
 
-    Without a model it is the newest run; without a run, what comes with the package for each.
+    Without a model it is the newest run; without a run, what comes with the package for each. Gray
+    pictures are for no RGB network of pairs: what it learned from colour pictures, such as rain, no
+    one has measured on gray ones.
 
     Raises:
         InputError, ClearerError: As :func:`find_restorer`.
     """
     if model is not None or Run.newest() is not None:
         found = find_restorer(model, backend)
-        return {1: found, 3: found}
+        is_for_rgb = found.channels == 3 and found.task is not None and found.task.pairs is not None
+        return {3: found} if is_for_rgb else {1: found, 3: found}
     networks = {channels: default_network(channels) for channels in (1, 3)}
     loaded = {n.name: _from_zoo(n, backend) for n in networks.values()}
     return {channels: loaded[network.name] for channels, network in networks.items()}
@@ -81,7 +88,7 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
     if model is None or model.is_dir():
         run = Run.open(model)
         if backend in (None, "torch"):
-            return _in_torch(load_network(run.weights)[0], run.path.name)
+            return _in_torch(run.weights, run.path.name)
         if not run.onnx.is_file():
             raise InputError(f"{backend} needs {run.onnx}: make it by clearer export {run.path}")
         return _onnx(run.onnx, backend)
@@ -93,21 +100,34 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
         raise InputError(f"{model} is not a run folder, a .safetensors nor an .onnx file")
     if backend not in (None, "torch"):
         raise InputError(f"{model} runs in torch: give {backend} an ONNX file (clearer export)")
-    return _in_torch(load_network(model)[0], model.stem)
+    return _in_torch(model, model.stem)
 
 
 def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
     if backend in (None, "torch"):
-        loaded = _in_torch(network.load()[0], network.name)
+        loaded = _made_of(*network.load(), network.name)
     else:
         loaded = _onnx(exported_network(network).onnx, backend, network.name)
     return replace(loaded, is_shipped=True)
 
 
-def _in_torch(network: RestorationNet, name: str) -> LoadedModel:
+def _in_torch(weights: Path, name: str) -> LoadedModel:
+    return _made_of(*load_network(weights), name)
+
+
+def _made_of(network: RestorationNet, info: Mapping[str, Any], name: str) -> LoadedModel:
     architecture = network.architecture
     runner = TorchRunner(f"{name} {architecture.text}", network)
-    return LoadedModel(runner, architecture.space.channels, architecture)
+    return LoadedModel(runner, architecture.space.channels, architecture, _task_of(info))
+
+
+def _task_of(info: Mapping[str, Any]) -> Task | None:
+    """Of what was saved with weights, perhaps by another program."""
+    options = info.get("task")
+    if not isinstance(options, dict):
+        return None
+    words = {str(name): str(value) for name, value in options.items()}
+    return make_task(words.pop("name", ""), words)
 
 
 def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> LoadedModel:
@@ -122,13 +142,11 @@ def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> Loade
             f"{path} takes pictures of one size only ({runner.shape}): export it with free sizes"
         )
     try:
-        architecture = model_info(runner.metadata).architecture
+        info = model_info(runner.metadata)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    channels = runner.channels
-    if backend == "openvino":
-        return LoadedModel(OpenVinoRunner(name, path), channels, architecture)
-    return LoadedModel(runner, channels, architecture)
+    chosen = OpenVinoRunner(name, path) if backend == "openvino" else runner
+    return LoadedModel(chosen, runner.channels, info.architecture, info.task)
 
 
 class OpenVinoRunner:

@@ -23,6 +23,7 @@ __all__ = [
     "BUILTIN_VAL",
     "PHOTOGRAPHS",
     "Splits",
+    "list_splits",
     "load_splits",
     "load_validation",
     "partition",
@@ -86,7 +87,7 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
     if folder is None:
         _refuse_builtin_pairs(task)
         return _builtin(color)
-    train, val, test = _list_splits(folder, seed, task)
+    train, val, test = list_splits(folder, seed, task)
     return Splits(
         train=read_pictures(train, color),
         val=read_pictures(val, color),
@@ -106,7 +107,7 @@ def load_validation(
     if folder is None:
         _refuse_builtin_pairs(task)
         return _builtin_photographs(BUILTIN_VAL, color), _BUILTIN_SOURCE
-    return read_pictures(_list_splits(folder, seed, task)[1], color), folder.name
+    return read_pictures(list_splits(folder, seed, task)[1], color), folder.name
 
 
 def sample_training(
@@ -121,7 +122,7 @@ def sample_training(
         _refuse_builtin_pairs(task)
         images = _builtin(color).train
         return images.select(_spread(len(images), count))
-    files = _list_splits(folder, seed, task)[0]
+    files = list_splits(folder, seed, task)[0]
     return read_pictures([files[i] for i in _spread(len(files), count)], color)
 
 
@@ -134,10 +135,14 @@ def _refuse_builtin_pairs(task: Task) -> None:
         raise InputError(f"task {task.name} needs pairs of pictures: give their folder by --data")
 
 
-def _list_splits(
+def list_splits(
     folder: Path, seed: int, task: Task
 ) -> tuple[list[PictureFile], list[PictureFile], list[PictureFile]]:
-    """Files to train on, to validate with and to test."""
+    """Files to train on, to validate with and to test: those of :func:`load_splits`.
+
+    Raises:
+        InputError: If the folder cannot be used.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
     has_splits = (folder / "train").is_dir()

@@ -130,7 +130,8 @@ def restore_files(
 
     Args:
         jobs: What to do.
-        methods: How, by the channels of a picture without its transparency: 1 and 3.
+        methods: How, by the channels of a picture without its transparency, 1 and 3; without 1,
+            gray pictures fail.
         overwrite: Whether results that exist are made again, rather than left.
         listener: Called with (done, total) tiles of the present picture.
 
@@ -163,6 +164,11 @@ def _restored_file(
     """The bytes of a result, and what to tell about it."""
     picture = read_picture(job.source)
     height, width, channels = picture.pixels.shape
+    if channels not in methods:
+        raise InputError(
+            f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
+            "by another --model"
+        )
     method = methods[channels]
     restored = restore_picture(
         method.restore,

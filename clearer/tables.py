@@ -43,7 +43,7 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
 
 def print_zoo(cards: list[dict[str, Any]]) -> None:
     """A line per network and test set."""
-    from clearer.zoo.card import main_time, measured_where
+    from clearer.zoo.card import main_time, measured_where, shown_sigma
 
     shown = Table(box=SIMPLE, caption="PSNR, dB, of the restored pictures; --json says more")
     shown.add_column("network\nfor", overflow="fold", min_width=24)
@@ -53,7 +53,7 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
         rows, time = card["figures"]["rows"], main_time(card)
         columns = [
             "\n".join(str(row["data"]) for row in rows),
-            "\n".join(f"{row['sigma_255']:g}" for row in rows),
+            "\n".join(shown_sigma(row) for row in rows),
             "\n".join(f"{row['psnr_db']:.2f}" for row in rows),
         ]
         shown.add_row(
@@ -64,9 +64,12 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
             _or_blank(None if time is None else time["median_ms"], 1),
         )
     Console().print(shown)
+    notes: dict[str, list[str]] = {}
     for card in cards:
-        say(f"ms of {card['name']}: ONNX Runtime fp32, {measured_where(card)}")
-        say(f"licence of {card['name']}: {card['licence']}")
+        notes.setdefault(f"ms: ONNX Runtime fp32, {measured_where(card)}", []).append(card["name"])
+        notes.setdefault(f"licence: {card['licence']}", []).append(card["name"])
+    for note in sorted(notes, reverse=True):
+        say(f"{', '.join(notes[note])}; {note}")
 
 
 def print_engines(rows: list[dict[str, Any]]) -> None:

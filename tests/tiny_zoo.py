@@ -12,21 +12,59 @@ import torch
 from clearer.files import read_json, write_json
 from clearer.network import RestorationNet, save_network
 from clearer.space import Architecture, SearchSpace
-from clearer.zoo import FOLDER, zoo_names
+from clearer.tasks import Derain, Span, task_to_dict
+from clearer.zoo import FOLDER
 
-CARD: dict[str, Any] = read_json(FOLDER / f"{zoo_names()[0]}.json")
+CARD: dict[str, Any] = read_json(FOLDER / "gray-blind.json")
 
 
-def add_network(folder: Path, name: str, channels: int, sigma: str = "5:50") -> Path:
-    """A network of random weights that changes every pixel, and a card as those of the package."""
+def add_network(
+    folder: Path, name: str, channels: int, sigma: str = "5:50", gain_db: float = 0.0
+) -> Path:
+    """A network of random weights that changes every pixel, and a card as those of the package.
+
+    Args:
+        folder: To write to.
+        name: Of the network.
+        channels: 1 or 3.
+        sigma: Noise that it is said to remove.
+        gain_db: Added to the PSNR of the card.
+    """
+    span = Span.parse(sigma)
+    task = {**CARD["task"], "sigma": sigma}
+    figures = json.loads(json.dumps(CARD["figures"]))
+    figures["rows"] = [r for r in figures["rows"] if span.low <= r["sigma_255"] <= span.high]
+    for row in figures["rows"]:
+        row["psnr_db"] += gain_db
+    purpose = f"pictures with white Gaussian noise, sigma {sigma}"
+    return _add(folder, name, channels, task, {"purpose": purpose, "figures": figures})
+
+
+def add_derainer(folder: Path, name: str) -> Path:
+    """The same for rain in RGB, of which the card shows pairs."""
+    figures, training = dict(CARD["figures"]), dict(CARD["training"])
+    del figures["noise_seed"], training["num_in_bsd68"]
+    row = {**figures["rows"][0], "data": "rain800", "num_images": 98, "sigma_255": None}
+    figures |= {"protocol": "pairs", "rows": [row]}
+    figures |= {"max_megapixels": 2.0, "left_out": ["test/60.jpg", "test/71.jpg"]}
+    training |= {"left_out": ["train/460.jpg"], "num_in_test": 0}
+    training |= {"train": {"rain800 train": 629}, "num_train": 629}
+    probes = {**CARD["probes"], "sigma_255": None, "noise_seed": None}
+    purpose = "RGB pictures with rain"
+    changes = {"purpose": purpose, "figures": figures, "training": training, "probes": probes}
+    return _add(folder, name, 3, task_to_dict(Derain()), changes)
+
+
+def _add(
+    folder: Path, name: str, channels: int, task: dict[str, str], changes: dict[str, Any]
+) -> Path:
     torch.manual_seed(channels)
     space = SearchSpace(channels=channels, width=2, columns=(1, 1), stem=2, residual=True)
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight, std=0.03)
-    task = {**CARD["task"], "sigma": sigma}
     path = folder / f"{name}.safetensors"
     save_network(path, network.architecture, network.state_dict(), {"task": task})
-    card = json.loads(json.dumps(CARD))
+    card = json.loads(json.dumps({**CARD, **changes}))
     settings = card["run"]["config"]["settings"]
     settings |= {
         "space": space.to_dict(),

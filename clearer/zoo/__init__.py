@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 from clearer.errors import ClearerError, InputError
@@ -136,7 +137,9 @@ def find_in_zoo(path: Path | None) -> ZooNetwork | None:
 
 
 def default_network(channels: int) -> ZooNetwork:
-    """The one for pictures of unknown noise: of those that remove noise, that of the widest range.
+    """The one for pictures of unknown noise: of the blind denoisers, that of the highest PSNR.
+
+    A wider range of levels goes first, since figures are measured at the levels of the range.
 
     Args:
         channels: Of the picture, 1 or 3; a gray network is taken for RGB where there is no other.
@@ -144,17 +147,25 @@ def default_network(channels: int) -> ZooNetwork:
     Raises:
         InputError: If there is none.
     """
-    networks = [zoo_network(name) for name in zoo_names()]
-    ranges = {n.name: _noise_range(n.task) for n in networks}
+    blind = [n for n in (zoo_network(name) for name in zoo_names()) if _blind_range(n.task)]
     for wanted in (channels, 1):
-        usable = [n for n in networks if n.channels == wanted and ranges[n.name] is not None]
+        usable = [n for n in blind if n.channels == wanted]
         if usable:
-            return max(usable, key=lambda n: (ranges[n.name], n.name))
-    raise InputError("no run under runs/, and no network for noise comes with clearer")
+            return max(usable, key=lambda n: (_blind_range(n.task), _mean_db(n), n.name))
+    known = ", ".join(zoo_names()) or "none"
+    raise InputError(
+        "no run under runs/, and no network for unknown noise comes with clearer: give --model one "
+        f"by its name ({known})"
+    )
 
 
-def _noise_range(task: Task) -> float | None:
-    """Width of the range of noise levels; None for what does not remove white noise."""
+def _blind_range(task: Task) -> float:
+    """Width of the range of noise levels; 0 for one level, and for all but white noise."""
     if not isinstance(task, Denoise) or task.noise != "gaussian":
-        return None
+        return 0.0
     return task.sigma.high - task.sigma.low
+
+
+def _mean_db(network: ZooNetwork) -> float:
+    """Mean PSNR over the sets and levels of the card."""
+    return fmean(row["psnr_db"] for row in network.card["figures"]["rows"])

@@ -1,14 +1,16 @@
-"""The card of a network as text: its model card, and the table of all of them in the README."""
+"""The card of a network as text: its model card, and the tables of all of them in the README."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-__all__ = ["card_markdown", "comparison_table", "main_time", "measured_where"]
+__all__ = ["card_markdown", "comparison_table", "main_time", "measured_where", "shown_sigma"]
 
 _SHOWN: Final = ("ONNX Runtime", "fp32")
 """Backend and precision of the milliseconds that stand for a network in a table."""
+_NONE: Final = "–"
+"""In a cell for which nothing was to be measured."""
 
 
 def main_time(card: dict[str, Any]) -> dict[str, Any] | None:
@@ -30,9 +32,18 @@ def measured_where(card: dict[str, Any]) -> str:
     )
 
 
+def shown_sigma(row: dict[str, Any]) -> str:
+    """The noise level of a row of figures; a dash for pairs, which have none."""
+    return _NONE if row["sigma_255"] is None else f"{row['sigma_255']:g}"
+
+
+def _removes_noise(card: dict[str, Any]) -> bool:
+    """Whether figures are by noise level; else they are of pairs of rainy and clean pictures."""
+    return bool(card["task"]["name"] == "denoise")
+
+
 def card_markdown(card: dict[str, Any]) -> str:
     """The model card."""
-    figures, training = card["figures"], card["training"]
     lines = [
         f"# {card['name']}",
         "",
@@ -54,39 +65,105 @@ def card_markdown(card: dict[str, Any]) -> str:
         "",
         "## Training",
         "",
-        f"Trained on {training['num_train']} pictures ({_origins(training['train'])}): weights of "
-        f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "
-        f"{training['batch_size']}, patches of {training['patch_size']}x{training['patch_size']}. "
-        f"Selected by the {training['selection']} ({_origins(training['val'])}): "
-        f"{training['val_psnr_db']:.2f} dB, SSIM {training['val_ssim']:.4f}. Pictures of BSD68 "
-        f"among those that trained or selected: {training['num_in_bsd68']}.",
+        _training(card),
         "",
         "## PSNR and SSIM",
         "",
-        f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, whole pictures, "
-        f"clipped to the range; {figures['backend']} {figures['version']}, "
-        f"{figures['precision']}; the 95 % interval is that of the mean over pictures.",
+        *_quality(card),
         "",
-        *_table(
-            ("set", "images", "sigma", "noisy, dB / SSIM", "restored, dB / SSIM", "95 %, dB"),
-            [
-                (
-                    row["data"],
-                    str(row["num_images"]),
-                    f"{row['sigma_255']:g}",
-                    f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}",
-                    f"{row['psnr_db']:.2f} / {row['ssim']:.3f}",
-                    "{:.2f}-{:.2f}".format(*row["psnr_db_interval_95"]),
-                )
-                for row in figures["rows"]
-            ],
-        ),
-        "",
+        *([] if _removes_noise(card) else _clean_pictures(card)),
         "## Time",
         "",
         *_times(card),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _training(card: dict[str, Any]) -> str:
+    training = card["training"]
+    what = "pictures" if _removes_noise(card) else "pairs"
+    text = (
+        f"Trained on {training['num_train']} {what} ({_origins(training['train'])}): weights of "
+        f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "
+        f"{training['batch_size']}, patches of {training['patch_size']}x{training['patch_size']}. "
+        f"Selected by the {training['selection']} ({_origins(training['val'])}): "
+        f"{training['val_psnr_db']:.2f} dB, SSIM {training['val_ssim']:.4f}. "
+    )
+    if _removes_noise(card):
+        return (
+            f"{text}Pictures of BSD68 among those that trained or selected: "
+            f"{training['num_in_bsd68']}."
+        )
+    left_out = ", ".join(f"`{name}`" for name in training["left_out"]) or "none"
+    return (
+        f"{text}Pairs of one scene all train or all select. Left out, since they show a scene of "
+        f"the test pairs: {left_out}; pairs of such scenes among those that trained or selected: "
+        f"{training['num_in_test']}."
+    )
+
+
+def _quality(card: dict[str, Any]) -> list[str]:
+    figures = card["figures"]
+    how = f"{figures['backend']} {figures['version']}, {figures['precision']}"
+    interval = "the 95 % interval is that of the mean over"
+    if _removes_noise(card):
+        return [
+            f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, whole "
+            f"pictures, clipped to the range; {how}; {interval} pictures.",
+            "",
+            *_table(
+                ("set", "images", "sigma", "noisy, dB / SSIM", "restored, dB / SSIM", "95 %, dB"),
+                [
+                    (row["data"], str(row["num_images"]), shown_sigma(row), *_cells(row))
+                    for row in figures["rows"]
+                ],
+            ),
+        ]
+    left_out = ", ".join(f"`{name}`" for name in figures["left_out"])
+    return [
+        f"Protocol `{figures['protocol']}`: the pairs of the test set as they are, over all pixels "
+        f"of the three channels, whole pictures, clipped to the range; {how}; {interval} pairs. "
+        f"Left out, since a picture of theirs has more than {figures['max_megapixels']:g} "
+        f"megapixels: {left_out or 'none'}.",
+        "",
+        *_table(
+            ("set", "pairs", "rainy, dB / SSIM", "restored, dB / SSIM", "95 %, dB"),
+            [(row["data"], _pairs(card, row), *_cells(row)) for row in figures["rows"]],
+        ),
+    ]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Degraded, restored, and the interval."""
+    return (
+        f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}",
+        f"{row['psnr_db']:.2f} / {row['ssim']:.3f}",
+        "{:.2f}-{:.2f}".format(*row["psnr_db_interval_95"]),
+    )
+
+
+def _pairs(card: dict[str, Any], row: dict[str, Any]) -> str:
+    return f"{row['num_images']} of {row['num_images'] + len(card['figures']['left_out'])}"
+
+
+def _clean_pictures(card: dict[str, Any]) -> list[str]:
+    _, _, height, width = card["probes"]["rows"][0]["box"]
+    return [
+        "## On pictures without rain",
+        "",
+        "What it should leave as it is: PSNR between a clean photograph that scikit-image installs "
+        f"(its middle, {height}x{width}) and what the network makes of it. Any machine can check "
+        "this; it is no measure of how well rain is removed.",
+        "",
+        *_table(
+            ("photograph", "dB / SSIM"),
+            [
+                (row["image"], f"{row['psnr_db']:.2f} / {row['ssim']:.3f}")
+                for row in card["probes"]["rows"]
+            ],
+        ),
+        "",
+    ]
 
 
 def _times(card: dict[str, Any]) -> list[str]:
@@ -118,33 +195,60 @@ def _origins(counts: dict[str, int]) -> str:
 
 
 def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
-    """All networks side by side, a line per network and test set, and how times were measured."""
-    levels = sorted({row["sigma_255"] for card in cards for row in card["figures"]["rows"]})
-    header = ["network", "MB", "set", *(f"sigma {level:g}" for level in levels), "ms"]
-    rows: list[list[str]] = []
+    """All networks side by side, denoisers and the others apart, and how times were measured."""
+    noise = [card for card in cards if _removes_noise(card)]
+    rain = [card for card in cards if not _removes_noise(card)]
     places: dict[str, list[str]] = {}
     for card in cards:
-        time = main_time(card)
-        color = "gray" if card["channels"] == 1 else "RGB"
-        first = [f"`{card['name']}`, {color}", f"{card['onnx_bytes'] / 1e6:.2f}"]
-        last = "" if time is None else f"{time['median_ms']:.1f}"
-        figures = {(row["data"], row["sigma_255"]): row for row in card["figures"]["rows"]}
-        for name in dict.fromkeys(data for data, _ in figures):
-            cells = [_figures(figures.get((name, level))) for level in levels]
-            rows.append([*first, name, *cells, last])
-            first, last = ["", ""], ""
         places.setdefault(measured_where(card), []).append(f"`{card['name']}`")
     how = "; ".join(f"{', '.join(names)}: {place}" for place, names in places.items())
+    lines = _denoisers(noise) if noise else []
+    if rain:
+        lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
-        "PSNR in dB / SSIM, in brackets PSNR of the noisy pictures; MB as ONNX, fp32; ms in ONNX "
-        f"Runtime, fp32. {how}."
+        "PSNR in dB / SSIM, in brackets PSNR of the degraded pictures; MB as ONNX, fp32; ms in "
+        f"ONNX Runtime, fp32. {how}."
     )
-    return "\n".join([*_table(header, rows), "", text])
+    return "\n".join([*lines, text])
+
+
+def _denoisers(cards: Sequence[dict[str, Any]]) -> list[str]:
+    """A line per network and test set."""
+    levels = sorted({row["sigma_255"] for card in cards for row in card["figures"]["rows"]})
+    rows: list[list[str]] = []
+    for card in cards:
+        (*first, last), figures = _sides(card), card["figures"]["rows"]
+        found = {(row["data"], row["sigma_255"]): row for row in figures}
+        for name in dict.fromkeys(data for data, _ in found):
+            cells = [_figures(found.get((name, level))) for level in levels]
+            rows.append([*first, name, *cells, last])
+            first, last = ["", ""], ""
+    header = ["network", "MB", "set", *(f"sigma {level:g}" for level in levels), "ms"]
+    return [*_table(header, rows), ""]
+
+
+def _derainers(cards: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for card in cards:
+        *first, last = _sides(card)
+        rows += [
+            [*first, f"{row['data']}, {_pairs(card, row)}", _figures(row), last]
+            for row in card["figures"]["rows"]
+        ]
+    return [*_table(["network", "MB", "set", "restored", "ms"], rows), ""]
+
+
+def _sides(card: dict[str, Any]) -> list[str]:
+    """First and last cells of a network: name, MB; ms."""
+    time = main_time(card)
+    color = "gray" if card["channels"] == 1 else "RGB"
+    ms = _NONE if time is None else f"{time['median_ms']:.1f}"
+    return [f"`{card['name']}`, {color}", f"{card['onnx_bytes'] / 1e6:.2f}", ms]
 
 
 def _figures(row: dict[str, Any] | None) -> str:
     if row is None:
-        return ""
+        return _NONE
     return f"{row['psnr_db']:.2f} / {row['ssim']:.3f} ({row['input_psnr_db']:.2f})"
 
 

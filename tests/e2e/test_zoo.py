@@ -17,7 +17,9 @@ from clearer.cli import app
 from clearer.data import PHOTOGRAPHS
 from clearer.picture_files import read_picture
 from clearer.zoo import default_network, zoo_names
-from tests.tiny_zoo import add_network
+from clearer.zoo.card import main_time
+from tests.bench.tiny_onnx import identity
+from tests.tiny_zoo import add_derainer, add_network
 
 
 def clearer(*words: object) -> Result:
@@ -96,6 +98,81 @@ def test_without_an_rgb_network_each_channel_is_restored(tiny: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "each channel by itself" in result.stderr
     assert "some-gray P-F, gray, which comes with clearer" in result.stderr
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_zoo_shows_networks_of_all_kinds(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    add_network(tiny, "one-level", 1, "50")
+    add_derainer(tiny, "rain")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    result = clearer("zoo")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert max(len(line) for line in lines) <= columns
+    rows = {words[0]: words for line in lines if len(words := line.split()) >= 5}
+    for name, start in (("one-level", ["bsd68", "50"]), ("rain", ["rain800", "–"])):
+        card = zoo.zoo_network(name).card
+        psnr_db, time = card["figures"]["rows"][0]["psnr_db"], main_time(card)
+        assert time is not None
+        assert rows[name][3:] == [*start, f"{psnr_db:.2f}", f"{time['median_ms']:.1f}"]
+    assert {"some-gray", "some-rgb"} <= set(rows)
+    assert len(result.stderr.splitlines()) == 2  # all were timed and trained alike
+    assert "one-level, rain, some-gray, some-rgb; ms: ONNX Runtime fp32" in result.stderr
+
+
+def test_no_network_for_one_level_or_rain_is_taken_unasked(tiny: Path) -> None:
+    add_derainer(tiny, "a-rain")
+    add_network(tiny, "z-one-level", 1, "50", gain_db=9)
+    add_network(tiny, "z-one-level-rgb", 3, "25", gain_db=9)
+    result = clearer("restore", "color.png", "gray.png")
+    assert result.exit_code == 0, result.output
+    assert "some-gray P-F, gray, which comes with clearer" in result.stderr
+    assert "some-rgb P-F, RGB, which comes with clearer" in result.stderr
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+def test_rain_goes_from_colour_pictures_alone(tiny: Path, backend: str) -> None:
+    add_derainer(tiny, "rain")
+    words = ["--model", "rain", "--backend", backend]
+    result = clearer("restore", "color.png", *words)
+    assert result.exit_code == 0, result.output
+    restored, given = (read_picture(Path(f)).pixels for f in ("restored/color.png", "color.png"))
+    assert restored.shape == given.shape
+    assert (restored != given).any()
+    result = clearer("restore", "gray.png", *words, "--json")
+    assert result.exit_code == 1
+    (record,) = json.loads(result.stdout)
+    assert record["reason"] == (
+        "gray.png is gray, and the network was made for pairs of RGB pictures: restore it by "
+        "another --model"
+    )
+    assert sum("gray.png is gray" in line for line in result.stderr.splitlines()) == 1
+    assert not Path("restored/gray.png").exists()
+
+
+def test_figures_of_rain_by_name(tiny: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)
+    add_derainer(tiny, "rain")
+    with Image.open("color.png") as picture:
+        clean = np.asarray(picture)
+    rainy = np.maximum(clean, np.random.default_rng(0).random(clean.shape[:2])[..., None] * 255)
+    (empty / "pairs" / "test").mkdir(parents=True)
+    both = np.concatenate([clean, rainy.astype(np.uint8)], axis=1)
+    Image.fromarray(both).save("pairs/test/1.png")
+    result = clearer("eval", "rain", "--data", "pairs", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["protocol"], report["data"]) == ("pairs", "pairs, test")
+    other = identity(empty / "same.onnx", 3)
+    words = ["--data", "pairs", "--against", other, "--size", "32x32", "--runs", 3, "--batch", 0]
+    result = clearer("bench", "rain", *words, "--backend", "onnxruntime", "--json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["rows"]
+    assert [row["name"] for row in rows] == ["clearer P-F (rain)", "same"]
+    assert rows[0]["psnr_db"] == pytest.approx(report["mean"]["psnr_db"], abs=1e-3)
+    assert rows[1]["psnr_db"] == pytest.approx(report["mean"]["input_psnr_db"], abs=1e-3)
 
 
 @pytest.mark.usefixtures("tiny")

@@ -1,0 +1,158 @@
+"""The figures of a card: PSNR and SSIM on test sets, and on photographs that are everywhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image
+
+from clearer.bench.accuracy import input_accuracy, measure_accuracy
+from clearer.bench.evaluation import evaluation_images
+from clearer.bench.runners import Runner
+from clearer.data import load_validation
+from clearer.datasets import DATA_SETS, find_data_set
+from clearer.device import device_name
+from clearer.errors import InputError
+from clearer.evaluate import VALIDATION_SEED
+from clearer.images import Color, ImageSet
+from clearer.pairs import PictureFile, list_pictures, read_pictures
+from clearer.tasks import Denoise, Derain, Span, Task
+
+SIGMAS: Final = (15, 25, 50)
+SETS: Final[dict[Color, tuple[str, str]]] = {
+    "gray": ("bsd68", "set12"),
+    "rgb": ("cbsd68", "kodak24"),
+}
+RAIN: Final = "rain800"
+MAX_MEGAPIXELS: Final = 2.0
+"""Of a picture of a pair: two test pairs of Rain800 have 3.8 and 8.6, the others 0.3 or less."""
+PROBE_SIDE, PROBE_SIGMA = 128, 25
+
+
+def check_task(task: Task, color: Color) -> None:
+    """Refuse what there are no figures for.
+
+    Raises:
+        InputError: If a task is neither white Gaussian noise nor rain in RGB.
+    """
+    if isinstance(task, Derain) and color == "rgb" and task.layout == "clean-left":
+        return
+    if not isinstance(task, Denoise) or task.noise != "gaussian" or task.protocol != "awgn":
+        raise InputError(
+            "figures are measured for white Gaussian noise, protocol awgn, and for rain in RGB, "
+            "pairs as in Rain800, alone"
+        )
+
+
+def measure_figures(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
+    """PSNR and SSIM beside those of the input: at the usual levels that trained, or on pairs."""
+    info = runner.info
+    measured = _noise(runner, color, task) if isinstance(task, Denoise) else _rain(runner, task)
+    return {
+        "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": device_name("cpu"),
+        "backend": info.backend,
+        "version": info.version,
+        "precision": info.precision,
+        "protocol": task.protocol,
+        **measured,
+    }
+
+
+def _noise(runner: Runner, color: Color, task: Denoise) -> dict[str, Any]:
+    levels = [s for s in SIGMAS if task.sigma.low <= s <= task.sigma.high]
+    if not levels:
+        usual = ", ".join(str(sigma) for sigma in SIGMAS)
+        raise InputError(f"sigma {task.sigma} holds none of the usual levels: {usual}")
+    rows = []
+    for name in SETS[color]:
+        images = test_pictures(name, color)
+        for sigma in levels:
+            print(f"{name}, sigma {sigma}: {len(images)} pictures", file=sys.stderr, flush=True)
+            level = Denoise(sigma=Span(sigma, sigma))
+            rows.append(_row(runner, name, images, level, sigma))
+    return {"noise_seed": VALIDATION_SEED, "rows": rows}
+
+
+def _rain(runner: Runner, task: Task) -> dict[str, Any]:
+    folder = find_data_set(RAIN)
+    if folder is None:
+        raise InputError(f"the set {RAIN} is not here: clearer data get {RAIN}, or give --data")
+    files = list_pictures(folder / "test", task)
+    kept = [file for file in files if _megapixels(file) <= MAX_MEGAPIXELS]
+    print(f"{RAIN}: {len(kept)} pairs", file=sys.stderr, flush=True)
+    row = _row(runner, RAIN, read_pictures(kept, "rgb"), task, None)
+    return {
+        "max_megapixels": MAX_MEGAPIXELS,
+        "left_out": [f"test/{file.name}" for file in files if file not in kept],
+        "rows": [row],
+    }
+
+
+def _megapixels(file: PictureFile) -> float:
+    """Of one picture of a pair in one file."""
+    with Image.open(file.clean) as both:
+        return both.width * both.height / 2e6
+
+
+def _row(
+    runner: Runner, name: str, images: ImageSet, task: Task, sigma: int | None
+) -> dict[str, Any]:
+    given, found = input_accuracy(images, task), measure_accuracy(runner, images, task).to_dict()
+    return {
+        "data": name,
+        "num_images": len(images),
+        "sigma_255": sigma,
+        "input_psnr_db": given["psnr_db"],
+        "input_ssim": given["ssim"],
+        **{key: found[key] for key in ("psnr_db", "ssim", "psnr_db_interval_95")},
+    }
+
+
+def test_pictures(name: str, color: Color) -> ImageSet:
+    """A set of clean pictures by name; CBSD68 lies in BSDS500 too.
+
+    Raises:
+        InputError: If it is not here.
+    """
+    folder = find_data_set(name)
+    if folder is not None:
+        return evaluation_images(folder, Denoise(), color)[0]
+    whole = find_data_set("bsds500") if name == "cbsd68" else None
+    if whole is None:
+        raise InputError(f"the set {name} is not here: clearer data get {name}, or give --data")
+    paths = sorted(DATA_SETS[name].hashes())
+    return read_pictures([PictureFile(Path(p).name, whole / p) for p in paths], color)
+
+
+def measure_probes(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
+    """PSNR on the middles of photographs of scikit-image: what any machine can check.
+
+    No picture with rain is everywhere: for pairs, it is how little a clean picture changes.
+    """
+    images, _ = load_validation(None, color, 0, Denoise())
+    crops, boxes = [], []
+    for image in images.images:
+        top, left = (max(0, (side - PROBE_SIDE) // 2) for side in image.shape[:2])
+        boxes.append([top, left, PROBE_SIDE, PROBE_SIDE])
+        crops.append(image[top : top + PROBE_SIDE, left : left + PROBE_SIDE])
+    sigma = None
+    middles = ImageSet(images.names, tuple(crops), tuple(crops))
+    if isinstance(task, Denoise):
+        sigma = min(max(PROBE_SIGMA, task.sigma.low), task.sigma.high)
+        task = Denoise(sigma=Span(sigma, sigma))
+        middles = ImageSet(images.names, tuple(crops))
+    found = measure_accuracy(runner, middles, task)
+    return {
+        "sigma_255": sigma,
+        "noise_seed": None if sigma is None else VALIDATION_SEED,
+        "rows": [
+            {"image": name, "box": box, "psnr_db": float(psnr), "ssim": float(ssim)}
+            for name, box, psnr, ssim in zip(
+                found.names, boxes, found.psnr_db, found.ssim, strict=True
+            )
+        ],
+    }

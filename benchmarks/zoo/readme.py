@@ -1,0 +1,26 @@
+"""Parts of the README that scripts write, each between two marks of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from clearer.errors import InputError
+from clearer.files import write_atomic
+
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
+_END: Final = "<!-- until here -->"
+
+
+def rewrite_readme(path: Path, script: str, text: str) -> None:
+    """Put a text between the marks of a script.
+
+    Raises:
+        InputError: If they are not there.
+    """
+    start = f"<!-- written by benchmarks/zoo/{script} -->"
+    before, _, rest = path.read_text().partition(start)
+    _, found, after = rest.partition(_END)
+    if not found:
+        raise InputError(f"{path} has no marks {start} and {_END}")
+    write_atomic(path, f"{before}{start}\n{text}\n{_END}{after}".encode())

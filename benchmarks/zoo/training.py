@@ -1,0 +1,92 @@
+"""What a card says of a training: which pictures trained and selected, known by their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+from clearer.data import list_splits
+from clearer.datasets import DATA_SETS
+from clearer.errors import InputError
+from clearer.pairs import PictureFile, list_pictures
+from clearer.run import Run
+from clearer.tasks import Denoise
+
+RAIN: Final = "rain800"
+
+
+def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
+    """Of which sets the pictures are, whether some of them test, and how long it took.
+
+    Raises:
+        InputError: If the run was not trained on a folder.
+    """
+    settings = run.settings()
+    folder = settings.data
+    if folder is None:
+        raise InputError("train on a folder by --data: the card says what its pictures are")
+    train, val, _ = list_splits(folder, settings.seed, settings.task)
+    known = registry()
+    found = {part: digests(files) for part, files in (("train", train), ("val", val))}
+    if isinstance(settings.task, Denoise):
+        tested = set(DATA_SETS["cbsd68"].hashes().values())
+        both = [digest for part in found.values() for digest in part]
+        fairness: dict[str, Any] = {"num_in_bsd68": sum(digest in tested for digest in both)}
+    else:
+        places = [known[d] for part in found.values() for d in part if d in known]
+        paths = [path for name, path in places if name == RAIN]
+        used = {file.name for file in train + val}
+        held = [f.name for f in list_pictures(folder / "train", settings.task)]
+        fairness = {
+            "num_in_test": num_in_test(paths),
+            "left_out": [f"train/{name}" for name in held if name not in used],
+        }
+    return {
+        "num_train": len(train),
+        "num_val": len(val),
+        **{part: origins(part_found, known) for part, part_found in found.items()},
+        **fairness,
+        "iteration": info["iteration"],
+        "iterations": settings.train.iterations,
+        "batch_size": settings.train.batch_size,
+        "patch_size": settings.train.patch_size,
+        "precision": settings.precision,
+        "seed": settings.seed,
+        "selection": info["selection"],
+        "val_psnr_db": info["val_psnr_db"],
+        "val_ssim": info["val_ssim"],
+    }
+
+
+def registry() -> dict[str, tuple[str, str]]:
+    """(set, path in it) by SHA-256; a picture of several sets is of the first."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, known in DATA_SETS.items():
+        for path, digest in known.hashes().items():
+            found.setdefault(digest, (name, path))
+    return found
+
+
+def digests(files: Iterable[PictureFile]) -> list[str]:
+    """SHA-256 of the clean pictures, or of the files that hold both pictures of a pair."""
+    return [hashlib.sha256(file.clean.read_bytes()).hexdigest() for file in files]
+
+
+def origins(found: list[str], known: dict[str, tuple[str, str]]) -> dict[str, int]:
+    """How many pictures are of which split of which set."""
+    names = []
+    for digest in found:
+        name, path = known.get(digest, ("unknown origin", ""))
+        folder = path.rpartition("/")[0]
+        names.append(f"{name} {folder}".strip())
+    return dict(sorted(Counter(names).items()))
+
+
+def num_in_test(paths: list[str]) -> int:
+    """How many pictures of Rain800 are test pictures, or show a scene of one."""
+    lines = (DATA_SETS[RAIN].scenes() or "").splitlines()
+    scene = {name: index for index, line in enumerate(lines) for name in line.split()}
+    tested = {scene[name] for name in scene if name.startswith("test/")}
+    return sum(path.startswith("test/") or scene.get(path) in tested for path in paths)

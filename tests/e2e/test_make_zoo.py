@@ -1,0 +1,220 @@
+"""The scripts that make networks of the package, on tiny sets of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from typer.testing import CliRunner
+
+from clearer import zoo
+from clearer.bench.runners import TorchRunner
+from clearer.cli import app
+from clearer.data import PHOTOGRAPHS
+from clearer.datasets import DATA_SETS, DataSet
+from clearer.errors import InputError
+from clearer.evaluate import VALIDATION_SEED
+from clearer.files import read_json
+from clearer.images import Color
+from clearer.tasks import DeJpeg, Denoise, Derain, Span
+from clearer.zoo.card import card_markdown, comparison_table
+from tests.tiny_zoo import add_derainer, add_network
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "4", "--batch-size", "2"]
+TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
+MARKS = "before\n<!-- written by benchmarks/zoo/{} -->\n<!-- until here -->\nafter\n"
+Script = Callable[[str], Any]
+Cut = Callable[[int], NDArray[np.uint8]]
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """A script of benchmarks/zoo as a module."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "zoo")
+    return importlib.import_module
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty zoo."""
+    path = tmp_path / "zoo"
+    path.mkdir()
+    monkeypatch.setattr(zoo, "FOLDER", path)
+    return path
+
+
+@pytest.fixture
+def cut() -> Cut:
+    """Pieces of a photograph, 48 pixels high and 40 wide."""
+    with Image.open(PHOTOGRAPHS / "coffee.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    return lambda index: pixels[index * 9 : index * 9 + 48, index * 20 : index * 20 + 40]
+
+
+def know(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, scenes: str = "") -> None:
+    """Let the registry hold what lies in a folder, in place of the real set."""
+    hashes = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*.png"))
+    }
+    real = DataSet.hashes
+    monkeypatch.setattr(DataSet, "hashes", lambda self: hashes if self.name == name else real(self))
+    if scenes:
+        monkeypatch.setattr(DataSet, "scenes", lambda self: scenes if self.name == name else None)
+
+
+def make(
+    script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]
+) -> dict[str, Any]:
+    """Run make.py at a small size in ONNX Runtime alone; the card."""
+    module, readme = script("make"), tmp_path / "README.md"
+    readme.write_text(MARKS.format("make.py"))
+    monkeypatch.setattr(module, "README", readme)
+    monkeypatch.setattr(module, "SIZE", (24, 32))
+    monkeypatch.setattr(module, "BACKENDS", ("onnxruntime",))
+    monkeypatch.setitem(os.environ, "CLEARER_DATA", str(tmp_path))
+    words += ["--data", str(tmp_path), "--rounds", "2", "--threads", "1", "--peers", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["make.py", *words])
+    module.main()
+    name = words[1]
+    card: dict[str, Any] = read_json(zoo.FOLDER / f"{name}.json")
+    assert (zoo.FOLDER / f"{name}.md").read_text() == card_markdown(card)
+    assert f"\n{comparison_table([card])}\n" in readme.read_text()
+    assert zoo.zoo_network(name).load()[0].architecture.text == card["architecture"]
+    assert str(tmp_path) not in (zoo.FOLDER / f"{name}.json").read_text()
+    return card
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_network_for_rain(
+    script: Script, cut: Cut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, rng = tmp_path / "rain800", np.random.default_rng(0)
+    for part, indices in (("train", range(8)), ("test", range(6, 10))):
+        (data / part).mkdir(parents=True)
+        for index in indices:
+            rain = 255 * (rng.random((48, 40, 1)) < 0.1).astype(np.uint8)
+            both = np.concatenate([cut(index), np.maximum(cut(index), rain)], axis=1)
+            Image.fromarray(both).save(data / part / f"{index}.png")
+    scenes = "train/6.png test/6.png\ntrain/7.png test/7.png\n"
+    (data / "repeated_scenes.txt").write_text(scenes)
+    monkeypatch.setattr(script("quality"), "MAX_MEGAPIXELS", 48 * 40 / 1e6)
+    with Image.open(data / "test" / "9.png") as pair:
+        pair.resize((160, 96)).save(data / "test" / "9.png")
+    know(monkeypatch, "rain800", data, scenes)
+    words = ["search", "--task", "derain", "--color", "rgb", *TINY]
+    words += ["--data", str(data), "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    card = make(script, monkeypatch, tmp_path, [str(tmp_path / "run"), "rgb-derain"])
+    training, (row,) = card["training"], card["figures"]["rows"]
+    assert training["left_out"] == ["train/6.png", "train/7.png"]
+    assert training["num_in_test"] == 0
+    assert training["num_train"] + training["num_val"] == 6
+    assert training["train"] == {"rain800 train": training["num_train"]}
+    assert card["figures"]["left_out"] == ["test/9.png"]
+    assert (row["data"], row["num_images"], row["sigma_255"]) == ("rain800", 3, None)
+    assert row["input_psnr_db"] < 20 < card["probes"]["rows"][0]["psnr_db"]
+    assert len(card["probes"]["rows"]) == 3
+    assert card["purpose"] == "RGB pictures with rain"
+    assert "research only" in card["licence"]
+    assert [entry["name"][:7] for entry in card["times"]["rows"]] == ["clearer"]
+
+
+def test_pictures_that_test_are_counted(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = script("training").num_in_test
+    assert count(["train/460.jpg", "train/1.jpg", "test/6.jpg"]) == 2
+    known = script("training").registry()
+    found = [*list(DATA_SETS["cbsd68"].hashes().values())[:2], "0" * 64]
+    assert script("training").origins(found, known) == {"bsds500 val": 2, "unknown origin": 1}
+
+
+@pytest.mark.parametrize(
+    ("color", "names"), [("gray", ("bsd68", "set12")), ("rgb", ("cbsd68", "kodak24"))]
+)
+def test_figures_for_one_level(
+    script: Script,
+    cut: Cut,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    color: Color,
+    names: tuple[str, str],
+) -> None:
+    for name in names:
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            Image.fromarray(cut(index + len(name))).save(tmp_path / name / f"{index}.png")
+        know(monkeypatch, name, tmp_path / name)
+    monkeypatch.setenv("CLEARER_DATA", str(tmp_path))
+    add_network(folder, "one-level", 3 if color == "rgb" else 1, "50")
+    network = zoo.zoo_network("one-level")
+    runner = TorchRunner(network.name, network.load()[0])
+    figures = script("quality").measure_figures(runner, color, network.task)
+    found = [(row["data"], row["sigma_255"], row["num_images"]) for row in figures["rows"]]
+    assert found == [(name, 50, 2) for name in names]
+    assert figures["noise_seed"] == VALIDATION_SEED
+    assert script("quality").measure_probes(runner, color, network.task)["sigma_255"] == 50
+    purpose = script("make").purpose(color, network.task)
+    assert purpose.endswith("pictures with white Gaussian noise of sigma 50 (of 255)")
+    peers = script("make").peer_names(network.task, color)
+    assert peers == (("dncnn_s50", "ffdnet_s50") if color == "gray" else ("ffdnet_color_s50",))
+    with pytest.raises(InputError, match="holds none of the usual levels: 15, 25, 50"):
+        script("quality").measure_figures(runner, color, Denoise(sigma=Span(30, 40)))
+
+
+def test_what_has_no_figures_is_refused(script: Script) -> None:
+    check = script("quality").check_task
+    check(Denoise(), "gray")
+    check(Derain(), "rgb")
+    for task, color in ((DeJpeg(), "rgb"), (Derain(), "gray"), (Derain(layout="folders"), "rgb")):
+        with pytest.raises(InputError, match="figures are measured for white Gaussian noise"):
+            check(task, color)
+
+
+def test_the_first_picture_of_the_readme(script: Script, folder: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    add_network(folder, "some-gray", 1)
+    add_derainer(folder, "rain")
+    draw, contents = script("picture").main, {}
+    for color in ("gray", "rgb"):
+        if color == "rgb":
+            add_network(folder, "some-rgb", 3)
+        for name in ("one", "again"):
+            readme.write_text(MARKS.format("picture.py"))
+            draw(tmp_path / f"{name}.png", readme)
+        assert (tmp_path / "one.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+        with Image.open(tmp_path / "one.png") as picture:
+            text = picture.info["Description"]
+        assert f"`some-{color}`" in text
+        assert f"\n{text}\n" in readme.read_text()
+        contents[color] = text
+    assert contents["gray"] != contents["rgb"]
+
+
+def test_the_picture_is_of_the_networks_that_are_there(script: Script, tmp_path: Path) -> None:
+    """If not: python benchmarks/zoo/picture.py."""
+    with Image.open(ROOT / "docs" / "restored.png") as picture:
+        text = picture.info["Description"]
+    assert f"\n{text}\n" in (ROOT / "README.md").read_text()
+    now = script("picture").draw(tmp_path / "now.png")
+
+    def split(caption: str) -> tuple[list[str], list[float]]:
+        words = re.sub("[,;]", "", caption).split()
+        is_figure = ["." in w and w.replace(".", "").isdigit() for w in words]
+        pairs = list(zip(words, is_figure, strict=True))
+        return [w for w, yes in pairs if not yes], [float(w) for w, yes in pairs if yes]
+
+    assert split(now)[0] == split(text)[0]
+    assert split(now)[1] == pytest.approx(split(text)[1], abs=0.02)
