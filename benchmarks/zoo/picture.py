@@ -61,7 +61,8 @@ def draw(png: Path) -> str:
     megabytes = network.card["onnx_bytes"] / 1e6
     caption = (
         f"{PHOTOGRAPH} of scikit-image, {width}x{height}, {color.replace('rgb', 'RGB')}, which "
-        f"trained no network here: white Gaussian noise of sigma {LEVEL.sigma} (of 255), {noisy_db:.2f} dB; restored by "
+        f"trained no network here: white Gaussian noise of sigma {LEVEL.sigma} (of 255), "
+        f"{noisy_db:.2f} dB; restored by "
         f"`{network.name}` ({megabytes:.2f} MB), {found.mean_db:.2f} dB, SSIM "
         f"{found.ssim[0]:.3f}; the photograph. PSNR over the whole picture, protocol "
         f"`{LEVEL.protocol}`."
