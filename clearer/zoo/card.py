@@ -82,7 +82,9 @@ def card_markdown(card: dict[str, Any]) -> str:
 def _training(card: dict[str, Any]) -> str:
     training = card["training"]
     what = "pictures" if _removes_noise(card) else "pairs"
-    text = (
+    start = training.get("fine_tuned_from")
+    text = f"Begun with the weights of `{start}`. " if start else ""
+    text += (
         f"Trained on {training['num_train']} {what} ({_origins(training['train'])}): weights of "
         f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "
         f"{training['batch_size']}, patches of {training['patch_size']}x{training['patch_size']}. "
