@@ -303,12 +303,12 @@ def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("lean")
 def test_ctrl_c_leaves_no_half_a_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real signal in the second round, after rows in OpenVINO have come and gone."""
+    """A real signal after a round, when rows in OpenVINO have come and gone."""
 
     def interrupted(*arguments: Any, listener: Callable[[int, int], None], **words: Any) -> Timings:
         def after_round(done: int, total: int) -> None:
             listener(done, total)
-            if done == 2:
+            if done == 1:  # there may be no second one on a busy machine
                 signal.raise_signal(signal.SIGINT)
 
         return time_rounds(*arguments, listener=after_round, **words)
