@@ -6,7 +6,9 @@ import math
 
 from torch.optim import Optimizer
 
-__all__ = ["cosine", "set_learning_rate"]
+from clearer.settings import TrainSettings
+
+__all__ = ["cosine", "set_learning_rate", "training_rate"]
 
 
 def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0) -> float:
@@ -25,6 +27,19 @@ def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0
         return end
     progress = (iteration - warmup) / (total - warmup)
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def training_rate(settings: TrainSettings, iteration: int, settled: int) -> float:
+    """Learning rate of a training whose batch normalisation settles at iteration ``settled``.
+
+    A training that is settled from the start, as fine-tuning is, has one fall, from its own peak.
+    """
+    peak, warmup = settings.learning_rate, settings.warmup_iterations
+    if iteration < settled:
+        return cosine(iteration, settled, peak, 0.0, warmup)
+    if settled:
+        peak, warmup = settings.settled_rate * peak, 0
+    return cosine(iteration - settled, settings.iterations - settled, peak, 0.0, warmup)
 
 
 def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:

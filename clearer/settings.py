@@ -82,18 +82,20 @@ class TrainSettings:
     patch_size: int
     loss: TrainingLoss
     learning_rate: float
-    """Rises linearly over the warm-up, then falls along a cosine to 0."""
+    """Peak: it rises linearly over the warm-up, then falls along a cosine to 0, where batch
+    normalisation settles; from there it falls again, from ``settled_rate`` of this."""
     warmup_iterations: int
     gradient_clip: float = 5.0
     """Largest norm of the weights' gradient."""
     ema_share: float = 0.03
     """Of the iterations, over which the weights that are validated and kept are averaged."""
-    batch_statistics_share: float = 0.8
+    batch_statistics_share: float = 0.7
     """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
     on it keeps the averaged ones, and the weights learn with what they will be used with. In a
     small batch, one saturated patch moves the statistics of all; a network that has only seen that
-    fails on large bright areas. Earlier than this the learning rate is still too high for a network
-    that nothing normalises, and what it learned is lost again."""
+    fails on large bright areas."""
+    settled_rate: float = 0.25
+    """Peak learning rate from then on, relative to the first: nothing normalises any more."""
     validate_every: int
     log_every: int = 20
 

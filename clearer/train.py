@@ -19,7 +19,7 @@ from clearer.interrupt import StopRequest
 from clearer.network import save_network
 from clearer.progress import Listener, LoopLog, Progress
 from clearer.run import Run
-from clearer.schedule import cosine, set_learning_rate
+from clearer.schedule import set_learning_rate, training_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
 from clearer.training_run import read_start_weights
@@ -129,7 +129,7 @@ def train(
             if iteration == 0 and settings.fine_tuned_from is not None and engine.is_first:
                 # What is learnt has to be better than this.
                 best = _validate(run, settings, splits, average.network, 0, best, log)
-            rate = cosine(iteration, s.iterations, s.learning_rate, 0.0, s.warmup_iterations)
+            rate = training_rate(s, iteration, settled)
             set_learning_rate(optimizer, rate)
             if iteration == settled:
                 average.copy_statistics(network)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +54,6 @@ __all__ = [
     "search_run",
     "training_settings",
 ]
-
-_FINE_TUNING_RATE: Final = 0.25
-"""Peak learning rate of a fine-tuning, relative to that of the training before it."""
 
 
 def make_settings(
@@ -376,7 +373,7 @@ def training_settings(
     if start is not None:
         base = replace(
             base,
-            learning_rate=_FINE_TUNING_RATE * base.learning_rate,
+            learning_rate=base.settled_rate * base.learning_rate,
             # The statistics are good from the first step, and the weights go with them.
             batch_statistics_share=0.0,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from clearer.cost_source import CostSource
@@ -24,7 +27,7 @@ from clearer.images import ImageSet
 from clearer.network import load_network, save_network
 from clearer.progress import LoopLog, Progress
 from clearer.run import Run
-from clearer.schedule import cosine
+from clearer.schedule import cosine, training_rate
 from clearer.search import search
 from clearer.settings import PRESETS, RunSettings, SearchSettings
 from clearer.space import Architecture, SearchSpace
@@ -250,6 +253,21 @@ def test_settings_survive_json() -> None:
     assert RunSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
     with pytest.raises(InputError, match="not the settings"):
         RunSettings.from_dict({"preset": "quick"})
+
+
+@given(st.integers(2, 200), st.floats(0.1, 0.9))
+def test_the_learning_rate_falls_twice(iterations: int, share: float) -> None:
+    settings = replace(PRESETS["quick"].train, iterations=iterations, warmup_iterations=0)
+    settled = math.ceil(share * iterations)
+    rates = [training_rate(settings, i, settled) for i in range(iterations)]
+    first, second = rates[:settled], rates[settled:]
+    assert first == sorted(first, reverse=True)
+    assert second == sorted(second, reverse=True)
+    assert first[0] == settings.learning_rate
+    assert second[:1] in ([], [settings.settled_rate * settings.learning_rate])
+    alone = [training_rate(settings, i, 0) for i in range(iterations)]
+    assert alone == [cosine(i, iterations, settings.learning_rate, 0.0) for i in range(iterations)]
+    assert alone == [training_rate(settings, i, iterations) for i in range(iterations)]
 
 
 def test_cosine_rises_falls_and_stays() -> None:
