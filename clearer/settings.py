@@ -89,7 +89,7 @@ class TrainSettings:
     """Largest norm of the weights' gradient."""
     ema_share: float = 0.03
     """Of the iterations, over which the weights that are validated and kept are averaged."""
-    batch_statistics_share: float = 0.7
+    batch_statistics_share: float = 0.8
     """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
     on it keeps the averaged ones, and the weights learn with what they will be used with. In a
     small batch, one saturated patch moves the statistics of all; a network that has only seen that
