@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +20,13 @@ from clearer.images import Color, ImageSet
 from clearer.network import load_network
 from clearer.run import Run
 from clearer.space import Architecture
-from clearer.tasks import Task
+from clearer.tasks import Task, change_task
 from clearer.zoo import find_in_zoo
 
 __all__ = [
     "RunTarget",
     "Targets",
+    "agreed_task",
     "choose_backends",
     "make_rows",
     "open_targets",
@@ -65,7 +66,7 @@ class Targets:
     engines: list[Path]
     color: Color
     task: Task | None
-    """That all were made for; None where they do not say."""
+    """What the first was made for; None where none says."""
     skipped: Skipped
 
 
@@ -125,17 +126,32 @@ def _color(runs: list[RunTarget], models: list[ModelFile]) -> Color:
     return known[0][1] if known else "gray"
 
 
-def _task(runs: list[RunTarget], models: list[ModelFile]) -> Task | None:
-    """Of the runs; without runs, of the first file that says."""
-    for target in runs[1:]:
-        if target.task != runs[0].task:
+def agreed_task(targets: Targets, name: str | None, options: Mapping[str, str]) -> Task:
+    """What is measured: the task of the runs, with what the user changes of it.
+
+    Args:
+        targets: What is compared.
+        name: Of another task; None for theirs.
+        options: Of the task, as a user types them.
+
+    Raises:
+        InputError: If the runs are for different tasks and the options leave open which counts.
+    """
+    task = change_task(targets.task, name, options)
+    for target in targets.runs[1:]:
+        first = targets.runs[0]
+        if change_task(target.task, name, options) != task:
             raise InputError(
-                f"{target.run.path} is for {target.task.text}, {runs[0].run.path} for "
-                f"{runs[0].task.text}: measure them apart"
+                f"{target.run.path.name} is for {target.task.text}, {first.run.path.name} for "
+                f"{first.task.text}: say which by options like --sigma 25, or measure them apart"
             )
-    if runs:
-        return runs[0].task
-    return next((model.task for model in models if model.task is not None), None)
+    return task
+
+
+def _task(runs: list[RunTarget], models: list[ModelFile]) -> Task | None:
+    """Of the first run; without runs, of the first file that says."""
+    told = [target.task for target in runs] + [m.task for m in models if m.task is not None]
+    return told[0] if told else None
 
 
 def target_images(

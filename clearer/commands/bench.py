@@ -16,7 +16,7 @@ from clearer import console, tables
 from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError, Interrupted
-from clearer.tasks import TASKS, change_task
+from clearer.tasks import TASKS
 
 _DEFAULT_OUT = Path("bench")
 
@@ -107,7 +107,7 @@ def bench(
     from clearer.bench.bench import BenchSettings
     from clearer.bench.bench import bench as measure
     from clearer.bench.markdown import bench_markdown
-    from clearer.bench.targets import open_targets, target_images
+    from clearer.bench.targets import agreed_task, open_targets, target_images
     from clearer.datasets import resolve_data
 
     height, width = parse_size(size)
@@ -126,7 +126,7 @@ def bench(
         )
         with console.status("reading what is to be compared"):
             targets = open_targets(models or (), against or ())
-        what = change_task(targets.task, task, task_options)
+        what = agreed_task(targets, task, task_options)
         images, about = target_images(resolve_data(data), targets, what)
         run = targets.runs[0].run if targets.runs else None
         is_own = run is not None and not targets.runs[0].is_shipped

@@ -291,6 +291,25 @@ def test_bad_input_is_one_line_and_exit_code_2(run: Path, words: list[str], mess
     assert sorted(run.iterdir()) == before
 
 
+@pytest.mark.usefixtures("lean")
+def test_networks_for_different_levels_are_measured_at_one_that_is_given(
+    run: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    config = read(other / "config.json")
+    config["settings"]["task"]["sigma"] = "5:50"
+    (other / "config.json").write_text(json.dumps(config))
+    words = ["bench", run, other, *QUICK, "--backend", "onnxruntime", "--no-classical"]
+    refused = clearer(*words)
+    assert refused.exit_code == 2
+    assert "say which by options like --sigma 25" in " ".join(refused.stderr.split())
+    result = clearer(*words, "--sigma", 30, "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert "sigma 30" in report["task"]
+    assert len(report["rows"]) == 2
+
+
 def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> None:
     color = tiny_onnx.blur(tmp_path / "color.onnx", channels=3)
     result = clearer("bench", run, "--against", color)
