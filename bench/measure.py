@@ -209,6 +209,7 @@ def summary(times_ms: Sequence[float]) -> dict[str, Any]:
     """What a report says about some times in ms, and the times."""
     return {
         "median_ms": float(np.median(times_ms)),
+        "p5_ms": float(np.percentile(times_ms, 5)),
         "p95_ms": float(np.percentile(times_ms, 95)),
         "p99_ms": float(np.percentile(times_ms, 99)),
         "min_ms": min(times_ms),

@@ -28,6 +28,7 @@ def _times(rng: np.random.Generator, median_ms: float) -> dict[str, Any]:
     times *= median_ms / np.median(times)
     return {
         "median_ms": float(np.median(times)),
+        "p5_ms": float(np.quantile(times, 0.05)),
         "p95_ms": float(np.quantile(times, 0.95)),
         "p99_ms": float(np.quantile(times, 0.99)),
         "min_ms": float(times.min()),
