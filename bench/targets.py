@@ -254,7 +254,9 @@ def make_rows(
     skipped: Skipped = []
     for target in targets.runs:
         name = f"clearer {target.architecture.text}"
-        if len(targets.runs) > 1 or target.is_shipped:
+        if target.is_shipped:
+            name = target.run.path.name
+        elif len(targets.runs) > 1:
             name += f" ({target.run.path.name})"
         rows += _run_rows(target, name, backends, base, skipped)
     for model in sorted(targets.models, key=lambda model: not model.is_ours):

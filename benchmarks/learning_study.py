@@ -30,6 +30,7 @@ from clearer.ema import MovingAverage
 from clearer.evaluate import VALIDATION_SEED, Restorer, evaluate, torch_restorer
 from clearer.files import read_json, write_json
 from clearer.images import ImageSet
+from clearer.muon import Muon, hidden_and_other
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import Precision, autocast
@@ -110,6 +111,7 @@ class Variant:
     loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
     precision: Precision = "bf16"
     settle: float = 0.5
+    optimizer: str = "adam"
     change: Callable[[nn.Module], None] | None = None
     seed: int = 0
 
@@ -117,6 +119,13 @@ class Variant:
 WIDE: Final = Variant(
     space={"width": 32, "stem": 2, "columns": (4, 2)}, architecture="PPPP-PF", settle=0.85
 )
+FAST: Final = Variant(
+    space={"width": 32, "stem": 2, "columns": (6, 2), "entry": "conv"},
+    architecture="PPPPPP-PF",
+    settle=0.8,
+    loss=mean_root_error,
+)
+MUON: Final = replace(FAST, optimizer="muon", rate=1e-2, batch=16)
 VARIANTS: Final = {
     "base": Variant(),
     "no batch normalisation": Variant(change=without_norm),
@@ -133,6 +142,21 @@ VARIANTS: Final = {
     "wide, mean log error": replace(WIDE, loss=mean_log_error),
     "wide, mean log error, rate 1e-3": replace(WIDE, loss=mean_log_error, rate=1e-3),
     "wide, mean root error": replace(WIDE, loss=mean_root_error),
+    "fast": FAST,
+    "fast, Muon, rate 1.5e-3": replace(FAST, optimizer="muon", rate=1.5e-3),
+    "fast, Muon": replace(FAST, optimizer="muon"),
+    "fast, Muon, rate 6e-3": replace(FAST, optimizer="muon", rate=6e-3),
+    "fast, Muon, rate 1e-2": replace(FAST, optimizer="muon", rate=1e-2),
+    "fast, Muon, rate 6e-3, batch 16": replace(FAST, optimizer="muon", rate=6e-3, batch=16),
+    "fast, Muon, rate 1e-2, batch 16": MUON,
+    "fast, Muon, rate 2e-2, batch 16": replace(MUON, rate=2e-2),
+    "PPPPPPPPPP-F, Muon, rate 1e-2, batch 16": replace(
+        MUON, space=FAST.space | {"columns": (10, 1)}, architecture="PPPPPPPPPP-F"
+    ),
+    "width 48, PPPP-F, Muon, rate 1e-2, batch 16": replace(
+        MUON, space=FAST.space | {"width": 48, "columns": (4, 1)}, architecture="PPPP-F"
+    ),
+    "fast, batch 16": replace(FAST, batch=16),
     "wide, rate 1e-3": replace(WIDE, rate=1e-3),
     "base, seed 1": Variant(seed=1),
     "batch 4": Variant(batch=4),
@@ -166,6 +190,14 @@ def build(variant: Variant) -> nn.Module:
     return network
 
 
+def make_optimizers(network: nn.Module, variant: Variant) -> list[torch.optim.Optimizer]:
+    """Adam, or Muon for the convolutions between the first and the last, and Adam for the rest."""
+    if variant.optimizer == "adam":
+        return [torch.optim.Adam(network.parameters(), lr=0.0)]
+    hidden, rest = hidden_and_other(network)
+    return [Muon(hidden, lr=0.0, dtype=torch.bfloat16), torch.optim.Adam(rest, lr=0.0)]
+
+
 def train_network(
     network: nn.Module, variant: Variant, splits: Splits, task: Denoise, seconds: float
 ) -> dict[str, Any]:
@@ -179,7 +211,7 @@ def train_network(
         batch_size=variant.batch,
         seed=[variant.seed, 7],
     )
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.0)
+    optimizers = make_optimizers(network, variant)
     average = MovingAverage(network, 1.0)
     spent, iteration, settled = 0.0, 0, False
     psnr_db: list[float] = []
@@ -187,8 +219,9 @@ def train_network(
         start, share = time.process_time(), spent / seconds
         rise = min(1.0, (share + 1e-3) / WARMUP)
         rate = variant.rate * rise * 0.5 * (1 + math.cos(math.pi * share))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         if share >= variant.settle and not settled:
             settled = True
             average.copy_statistics(network)
@@ -198,10 +231,12 @@ def train_network(
         degraded, clean = sampler.batch(iteration)
         with autocast("cpu", variant.precision):
             restored = network(degraded)
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         loss = variant.loss(restored.float(), clean)
         loss.backward()
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         average.update(iteration)
         iteration += 1
         spent += time.process_time() - start

@@ -25,11 +25,14 @@ __all__ = [
     "Strategy",
     "TrainSettings",
     "TrainingLoss",
+    "TrainingOptimizer",
 ]
 
 Strategy = Literal["gradient", "random"]
 TrainingLoss = Literal["mse", "rmse"]
 """The mean squared error (equation 3), or the mean over the patches of its root."""
+TrainingOptimizer = Literal["adam", "muon"]
+"""Adam for all, or Muon for the convolutions between features and Adam for the rest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,12 +78,13 @@ class SearchSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSettings:
-    """Training of the frozen network, by Adam."""
+    """Training of the frozen network."""
 
     iterations: int
     batch_size: int
     patch_size: int
     loss: TrainingLoss
+    optimizer: TrainingOptimizer
     learning_rate: float
     """Peak: it rises linearly over the warm-up, then falls along a cosine to 0, where batch
     normalisation settles; from there it falls again, from ``settled_rate`` of this."""
@@ -165,7 +169,8 @@ PRESETS: Final[Mapping[str, Preset]] = {
             batch_size=8,
             patch_size=48,
             loss="rmse",
-            learning_rate=3e-3,
+            optimizer="muon",
+            learning_rate=6e-3,
             warmup_iterations=100,
             validate_every=300,
         ),
@@ -192,6 +197,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             batch_size=32,
             patch_size=64,
             loss="mse",
+            optimizer="adam",
             learning_rate=0.01,
             warmup_iterations=0,
             batch_statistics_share=1.0,

@@ -67,7 +67,7 @@ def train(
     sampler = training_sampler(settings, splits.train, _STREAM, engine)
     architecture = run.read_architecture()
     state = new_training_state(settings, architecture, engine)
-    network, optimizer, average = state.network, state.optimizer, state.average
+    network, optimizers, average = state.network, state.optimizers, state.average
     start, best, log = 0, {"val_psnr_db": -math.inf}, None
     board = run.tensorboard / "train" if settings.tensorboard else None
     can_resume = resume and run.train_checkpoint.exists()
@@ -86,7 +86,8 @@ def train(
                 f"{run.train_checkpoint} does not fit the architecture in {run.architecture.name}"
             ) from error
         average.network.load_state_dict(saved_state["average"])
-        optimizer.load_state_dict(saved_state["optimizer"])
+        for optimizer, held in zip(optimizers, saved_state["optimizers"], strict=True):
+            optimizer.load_state_dict(held)
         start, compiled = saved_state["iteration"], saved_state["compiled"]
         log = LoopLog(run.train_log, start, saved_state["sums"], engine.is_first, board)
         if has_weights or not math.isfinite(saved_state["best"]["val_psnr_db"]):
@@ -111,7 +112,7 @@ def train(
             "iteration": iteration,
             "network": network.state_dict(),
             "average": average.network.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "best": best,
             "compiled": compiled,
             "sums": log.sums,
@@ -130,7 +131,8 @@ def train(
                 # What is learnt has to be better than this.
                 best = _validate(run, settings, splits, average.network, 0, best, log)
             rate = training_rate(s, iteration, settled)
-            set_learning_rate(optimizer, rate)
+            for optimizer in optimizers:
+                set_learning_rate(optimizer, rate)
             if iteration == settled:
                 average.copy_statistics(network)
                 _keep_statistics(network)

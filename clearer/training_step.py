@@ -14,6 +14,7 @@ from clearer.ema import MovingAverage
 from clearer.engine import Engine
 from clearer.images import ImageSet
 from clearer.losses import restoration_loss, root_error_loss
+from clearer.muon import Muon, hidden_and_other
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import autocast
@@ -41,7 +42,7 @@ class TrainingState:
     """What a step updates."""
 
     network: RestorationNet
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     average: MovingAverage
     weights: list[nn.Parameter]
 
@@ -56,9 +57,18 @@ def new_training_state(
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     engine.prepare(network)
     s = settings.train
-    optimizer = torch.optim.Adam(network.parameters(), lr=s.learning_rate, fused=True)
     average = MovingAverage(network, s.ema_share * s.iterations)
-    return TrainingState(network.train(), optimizer, average, list(network.parameters()))
+    optimizers = _make_optimizers(settings, network)
+    return TrainingState(network.train(), optimizers, average, list(network.parameters()))
+
+
+def _make_optimizers(settings: RunSettings, network: RestorationNet) -> list[torch.optim.Optimizer]:
+    rate = settings.train.learning_rate
+    if settings.train.optimizer == "adam":
+        return [torch.optim.Adam(network.parameters(), lr=rate, fused=True)]
+    hidden, other = hidden_and_other(network)
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    return [Muon(hidden, rate, dtype), torch.optim.Adam(other, lr=rate, fused=True)]
 
 
 def training_sampler(
@@ -114,10 +124,12 @@ def training_step(
     with autocast(settings.device, settings.precision):
         restored = state.network(degraded)
     loss = _LOSSES[settings.train.loss](restored.float(), clean)
-    state.optimizer.zero_grad()
+    for optimizer in state.optimizers:
+        optimizer.zero_grad()
     loss.backward()
     average_gradients(engine, loss, state.weights)
     torch.nn.utils.clip_grad_norm_(state.weights, settings.train.gradient_clip)
-    state.optimizer.step()
+    for optimizer in state.optimizers:
+        optimizer.step()
     state.average.update(iteration)
     return loss.item()

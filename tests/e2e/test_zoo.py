@@ -170,7 +170,7 @@ def test_figures_of_rain_by_name(tiny: Path, empty: Path, monkeypatch: pytest.Mo
     result = clearer("bench", "rain", *words, "--backend", "onnxruntime", "--json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["rows"]
-    assert [row["name"] for row in rows] == ["clearer P-F (rain)", "same"]
+    assert [row["name"] for row in rows] == ["rain", "same"]
     assert rows[0]["psnr_db"] == pytest.approx(report["mean"]["psnr_db"], abs=1e-3)
     assert rows[1]["psnr_db"] == pytest.approx(report["mean"]["input_psnr_db"], abs=1e-3)
 
@@ -219,7 +219,7 @@ def test_figures_by_name(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = clearer("bench", "some-gray", *words, "--report", "--json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["rows"]
-    assert {row["name"] for row in rows} == {"clearer P-F (some-gray)"}
+    assert {row["name"] for row in rows} == {"some-gray"}
     assert [row["backend"] for row in rows] == ["torch eager", "ONNX Runtime"]
     assert [row["psnr_db"] for row in rows] == pytest.approx([report["mean"]["psnr_db"]] * 2)
     assert (empty / "bench" / "report.html").is_file()

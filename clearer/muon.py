@@ -1,0 +1,101 @@
+"""Muon: steps of convolutions along orthogonal directions, and Adam for what is no convolution.
+
+K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; its steps are as
+large as those of Adam (J. Liu et al., "Muon is scalable for LLM training", 2025), so that one
+learning rate serves both. ``torch.optim.Muon`` takes matrices only, one at a time; here the
+convolutions of one shape are orthogonalised as one batch, which counts where there are a hundred
+small ones.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Muon", "hidden_and_other", "orthogonalize"]
+
+_QUINTIC: Final = (3.4445, -4.7750, 2.0315)
+"""Of the Newton-Schulz iteration: it takes singular values from (0, 1] to some 0.7 to 1.2."""
+_NUM_ITERATIONS: Final = 5
+_MOMENTUM: Final = 0.95
+_ADAM_RMS: Final = 0.2
+"""Usual root mean square of a step of Adam, relative to its learning rate."""
+
+
+def orthogonalize(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The nearest matrices with orthonormal rows (or columns, if these are fewer), roughly.
+
+    Args:
+        matrices: Of shape ``(count, rows, columns)``; zero stays zero.
+        dtype: To compute in.
+    """
+    a, b, c = _QUINTIC
+    is_tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if is_tall else matrices
+    x = (x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)).to(dtype)
+    for _ in range(_NUM_ITERATIONS):
+        gram = x @ x.mT
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, polynomial, x, beta=a)
+    return (x.mT if is_tall else x).to(matrices.dtype)
+
+
+def hidden_and_other(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """The weights of the convolutions between features, and all other parameters.
+
+    The first and the last convolution, from and to a picture, are among the others.
+    """
+    convolutions = [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    hidden = convolutions[1:-1]
+    ids = {id(weight) for weight in hidden}
+    return hidden, [weight for weight in network.parameters() if id(weight) not in ids]
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum; the step of each weight is orthogonalised as (out channels, all else).
+
+    Args:
+        weights: Of convolutions.
+        lr: Learning rate, as for Adam.
+        dtype: To orthogonalise in.
+    """
+
+    def __init__(
+        self, weights: Iterable[Tensor], lr: float, dtype: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__(weights, {"lr": lr})
+        self._dtype = dtype
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Change the weights that have gradients."""
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    alike[weight.shape].append(weight)
+            for weights in alike.values():
+                self._step_alike(weights, group["lr"])
+
+    def _step_alike(self, weights: list[Tensor], lr: float) -> None:
+        """Change weights of one shape."""
+        # In the order of memory, "channels last", no copy is made; to the step it is all the same.
+        by_row = torch.stack([self._direction(weight).permute(0, 2, 3, 1) for weight in weights])
+        steps = orthogonalize(by_row.flatten(2), self._dtype)
+        scale = lr * _ADAM_RMS * max(steps.shape[1:]) ** 0.5
+        for weight, step in zip(weights, steps.view(by_row.shape), strict=True):
+            weight.sub_(step.permute(0, 3, 1, 2), alpha=scale)
+
+    def _direction(self, weight: Tensor) -> Tensor:
+        """The gradient with momentum, looking ahead."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        momentum: Tensor = state["momentum"]
+        momentum.lerp_(weight.grad, 1 - _MOMENTUM)
+        return momentum.lerp(weight.grad, 1 - _MOMENTUM)
