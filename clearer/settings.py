@@ -235,6 +235,8 @@ class RunSettings:
     """Whether the logs are written for TensorBoard too."""
     fine_tuned_from: StartWeights | None = None
     """None for a training from scratch."""
+    minutes: float | None = None
+    """Time for the training, as long as its iterations are not fitted to it yet."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

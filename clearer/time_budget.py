@@ -38,13 +38,10 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
         engine: The processes that train together.
 
     Raises:
-        InputError: If the time is not a positive number, too short for a few steps, or the
-            training has begun.
+        InputError: If the time is too short for a few steps, or the training has begun.
     """
     if run.train_checkpoint.exists() or run.weights.exists():
         raise InputError("the training has begun, with its iterations set: leave out --minutes")
-    if not 0 < minutes < float("inf"):
-        raise InputError(f"--minutes must be a number above 0; got {minutes:g}")
     settings = run.settings()
     seconds = torch.tensor(_seconds(run, settings, splits, engine))
     engine.average([seconds])
@@ -62,7 +59,7 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
         warmup_iterations=int(share * iterations),
         validate_every=-(-iterations // _VALIDATIONS),
     )
-    settings = replace(settings, train=train)
+    settings = replace(settings, train=train, minutes=None)
     engine.on_first(lambda: run.write_config(settings))
     return settings
 

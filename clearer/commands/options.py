@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import typer
@@ -113,11 +114,13 @@ def parse_columns(text: str | None) -> tuple[int, ...] | None:
 def check_minutes(
     minutes: float | None, iterations: int | None, validate_every: int | None
 ) -> None:
-    """Refuse what a time decides itself.
+    """Refuse what is no time, and what a time decides itself.
 
     Raises:
-        InputError: If iterations are given too.
+        InputError: If it is not a positive number, or iterations are given too.
     """
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise InputError(f"--minutes must be a number above 0; got {minutes:g}")
     if minutes is not None and (iterations is not None or validate_every is not None):
         raise InputError(
             "--minutes sets the iterations itself: leave out --iterations and --validate-every"

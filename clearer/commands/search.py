@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -241,6 +242,7 @@ def search(
             # The first process alone measures what is faster, and what fits.
             plain = engine.on_first(lambda: asked().to_dict())
             settings = RunSettings.from_dict(plain)
+        settings = replace(settings, minutes=minutes if train else None)
     console.describe_settings(settings)
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
@@ -276,6 +278,8 @@ def search(
                 engine=engine,
             )
         console.describe_decision(read_json(run.architecture))
+        if minutes is None:  # a run that goes on may have been stopped before they counted
+            minutes = settings.minutes
         if train and minutes is not None:
             settings = fit_training_to_time(run, minutes, splits, engine)
             console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")

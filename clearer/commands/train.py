@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -120,6 +121,8 @@ def train(
             resume=resume,
         )
         engine.share(settings.train.batch_size)
+        if not resume:
+            settings = replace(settings, minutes=minutes)
         return settings.to_dict()
 
     settings = RunSettings.from_dict(engine.on_first(plan))
@@ -133,6 +136,8 @@ def train(
 
     run = Run(Path(engine.on_first(make_run)))
     console.say(f"run folder: {run.path}")
+    if minutes is None:  # a run that goes on may have been stopped before they counted
+        minutes = settings.minutes
     if minutes is not None:
         settings = fit_training_to_time(run, minutes, splits, engine)
         console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")

@@ -318,7 +318,7 @@ def test_another_task_from_scratch(trained: Path, tmp_path: Path) -> None:
 
 
 def test_as_long_as_fits(trained: Path, tmp_path: Path) -> None:
-    words = ["--fine-tune", "--minutes", 0.03, "--out", tmp_path / "run"]
+    words = ["--fine-tune", "--minutes", 0.1, "--out", tmp_path / "run"]
     result = clearer("train", trained, *words)
     assert result.exit_code == 0, result.output
     settings = Run(tmp_path / "run").settings()

@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
+from clearer.errors import Interrupted
 from clearer.files import read_jsonl
 from clearer.run import Run
 
@@ -83,13 +84,34 @@ def test_synthetic_tasks_from_search_to_figures(
     assert len(report["rows"]) == 4
 
 
+def test_minutes_count_after_a_stop_before_the_training(
+    make_images: MakeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise Interrupted("stopped")
+
+    data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "a"
+    words = ["search", "--data", data, "--out", run, *TINY]
+    del words[words.index("--iterations") : words.index("--iterations") + 2]
+    with monkeypatch.context() as patch:
+        patch.setattr("clearer.time_budget.fit_training_to_time", stop)
+        assert clearer(*words, "--minutes", 0.1).exit_code != 0
+    preset = Run(run).settings().train.iterations
+    result = clearer("search", "--resume", "--out", run)
+    assert result.exit_code == 0, result.stderr
+    settings = Run(run).settings()
+    assert settings.train.iterations != preset
+    assert read_jsonl(run / "train.jsonl")[-1]["iteration"] == settings.train.iterations
+    assert settings.minutes is None
+
+
 def test_minutes_shape_the_schedule(make_images: MakeImages, tmp_path: Path) -> None:
     data, run, longer = make_images("pictures", 4, size=(96, 80)), tmp_path / "a", tmp_path / "b"
     words = ["search", "--data", data, "--out", run, *TINY]
     del words[words.index("--iterations") : words.index("--iterations") + 2]
-    result = clearer(*words, "--minutes", 0.03)
+    result = clearer(*words, "--minutes", 0.1)
     assert result.exit_code == 0, result.stderr
-    result = clearer("train", run, "--minutes", 0.06, "--out", longer)
+    result = clearer("train", run, "--minutes", 0.12, "--out", longer)
     assert result.exit_code == 0, result.stderr
     result = clearer("train", run, "--resume", "--minutes", 1)
     assert result.exit_code == 2
@@ -125,6 +147,7 @@ def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_
         (["search", "--task", "dejpeg", "--sigma", "5"], "task dejpeg has no --sigma"),
         (["search", "--sigma", "50:5"], "--sigma 50:5"),
         (["search", "--minutes", "5", "--iterations", "9"], "leave out --iterations"),
+        (["search", "--minutes", "0"], "must be a number above 0"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words: list[str], message: str) -> None:
