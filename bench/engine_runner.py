@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import torch
@@ -25,7 +23,7 @@ Array = NDArray[np.float32]
 class EngineRunner:
     """An engine on the GPU; a call copies its input there and its output back.
 
-    It holds memory of the GPU until it is closed, or the ``with`` block that it stands in ends.
+    It holds memory of the GPU until it is closed.
 
     Args:
         name: For reports.
@@ -69,14 +67,3 @@ class EngineRunner:
     def close(self) -> None:
         """Give the memory of the GPU back."""
         self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

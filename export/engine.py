@@ -212,7 +212,7 @@ def _check(
         if library.is_tied:
             raise
         return {"parity_limit": limit, "parity": None, "not_run": str(error)}
-    with session:
+    with contextlib.closing(session):
         rows = [
             _compare(session, reference, shape, limit)
             for shape in dict.fromkeys(profile.clip(size) for size in _CHECKED)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,17 +98,6 @@ class EngineSession:
         self._graph, self._buffers = None, []
         self._context = self._engine = self._runtime = None
         self._shape = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _make_context(self, trt: Any) -> Any:
         if self._records_itself:

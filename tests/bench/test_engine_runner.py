@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_an_engine_runs_like_its_onnx_file(tmp_path: Path, cuda_graph: bool) -> 
     path = model.with_name(row["file"])
     reference = OnnxRunner("network", model, 1)
     rng = np.random.default_rng(0)
-    with EngineRunner("network", path, cuda_graph=cuda_graph) as runner:
+    with closing(EngineRunner("network", path, cuda_graph=cuda_graph)) as runner:
         assert runner.info.precision == "fp32"
         assert runner.info.file_bytes == path.stat().st_size
         for shape in ((1, 1, 64, 64), (1, 1, 64, 64), (2, 1, 33, 127), (1, 1, 64, 64)):

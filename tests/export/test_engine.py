@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -424,7 +425,7 @@ def test_tensorrt_computes_what_torch_computes(
     plan, _ = read_engine(tmp_path / row["file"])
     channels = 2 * stem - 1
     net = network(stem)
-    with EngineSession(on_gpu, plan) as session:
+    with closing(EngineSession(on_gpu, plan)) as session:
         for size in ((1, 33, 50), (2, 128, 127), (1, 33, 50)):
             shape = (size[0], channels, *size[1:])
             batch = np.random.default_rng(0).random(shape, dtype=np.float32)
