@@ -6,6 +6,7 @@ Features are lists of tensors, one per scale, finest first: scale s has shape
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -218,12 +219,16 @@ class OutputStage(nn.Module):
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples of ``multiple``.
+    """Mirror the last rows and columns until both sides are multiples of ``multiple``.
 
-    The form of the expression matters: TensorRT cannot build ``(-h) % multiple``. Replication,
-    unlike reflection, is defined for images smaller than the padding.
+    Noise that is mirrored still looks like noise; repeated, it becomes streaks that no network
+    removes. What an image is too small to mirror, repeats its first row or column. The form of the
+    expressions matters: TensorRT cannot build ``(-h) % multiple``, nor two paddings in a row.
     """
-    height, width = image.shape[-2:]
-    bottom = (height + multiple - 1) // multiple * multiple - height
-    right = (width + multiple - 1) // multiple * multiple - width
-    return F.pad(image, (0, right, 0, bottom), mode="replicate")
+    for axis in (2, 3):
+        last = image.shape[axis] - 1
+        padded = (last + multiple) // multiple * multiple
+        places = torch.arange(padded, device=image.device)
+        mirrored = (last - (places - last).abs()).clamp_min(0)
+        image = image.index_select(axis, mirrored)
+    return image

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from clearer.blocks import pad_to_multiple
 from clearer.errors import InputError
 from clearer.images import ImageSet
 from clearer.tasks import Task
@@ -51,6 +52,9 @@ class PatchSampler:
         patch_size: Side of a patch in pixels.
         batch_size: Patches in a batch.
         seed: Names the stream of batches.
+        multiple: What the network pads to.
+        mirrored_share: Of the batches, that end as pictures do whose sides are no such multiple:
+            up to ``multiple - 1`` rows and columns are mirrored, and not clean.
         share: The patches of each batch that this process makes; default: all.
 
     Raises:
@@ -65,11 +69,14 @@ class PatchSampler:
         patch_size: int,
         batch_size: int,
         seed: list[int],
+        multiple: int = 1,
+        mirrored_share: float = 0.0,
         share: slice | None = None,
     ) -> None:
         check_patch_size(images, patch_size)
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
         self._seed, self._share = seed, range(batch_size)[share or slice(None)]
+        self._multiple, self._mirrored_share = multiple, mirrored_share
         # The two pictures of a pair become one with twice the channels: they are cut together.
         pictures = [
             np.concatenate(pair, axis=2)
@@ -86,19 +93,35 @@ class PatchSampler:
         self._places = np.cumsum((shapes[:, 0] - patch_size + 1) * self._columns)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch ``index``: degraded and clean patches, ``(share, C, patch, patch)``, float32."""
+        """Batch ``index``: degraded and clean patches, float32.
+
+        Returns:
+            ``(share, C, patch, patch)`` and ``(share, C, height, width)``: what the network makes
+            of the rest is cut off.
+        """
         rng = np.random.default_rng([*self._seed, index])
         indices = self._pixel_indices(rng)[self._share.start : self._share.stop]
         patches = to_unit(self._pixels[indices])
         if self._has_pairs:
             clean, degraded = np.split(patches, 2, axis=3)
-            return _to_tensor(degraded.copy()), _to_tensor(clean.copy())
+            return self._end(_to_tensor(degraded.copy()), _to_tensor(clean.copy()), rng)
         # A stream of noise for each patch, so that its noise does not hang on its neighbours.
         noise = (np.random.default_rng([*self._seed, index, i]) for i in self._share)
         degraded = np.stack(
             [self._task.degrade(*pair) for pair in zip(patches, noise, strict=True)]
         )
-        return _to_tensor(degraded), _to_tensor(patches)
+        return self._end(_to_tensor(degraded), _to_tensor(patches), rng)
+
+    def _end(
+        self, degraded: Tensor, clean: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Let a batch end within the last block that the network pads, or not."""
+        if rng.random() >= self._mirrored_share:
+            return degraded, clean
+        height, width = self._patch_size - rng.integers(self._multiple, size=2)
+        ended = pad_to_multiple(degraded[:, :, :height, :width], self._multiple)
+        ended = ended.contiguous(memory_format=torch.channels_last)
+        return ended, clean[:, :, :height, :width]
 
     def _pixel_indices(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Where the pixels of a batch lie, shape ``(batch, patch, patch)``."""

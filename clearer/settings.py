@@ -100,6 +100,8 @@ class TrainSettings:
     fails on large bright areas."""
     settled_rate: float = 0.25
     """Peak learning rate from then on, relative to the first: nothing normalises any more."""
+    mirrored_share: float = 0.0
+    """Of the batches, that end as pictures do which the network pads (see ``PatchSampler``)."""
     validate_every: int
     log_every: int = 20
 
@@ -172,6 +174,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             optimizer="muon",
             learning_rate=6e-3,
             warmup_iterations=100,
+            mirrored_share=0.5,
             validate_every=300,
         ),
         time="about five minutes on two CPU cores",

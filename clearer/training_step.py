@@ -82,6 +82,8 @@ def training_sampler(
         patch_size=s.patch_size,
         batch_size=s.batch_size,
         seed=[settings.seed, stream],
+        multiple=settings.space.multiple,
+        mirrored_share=s.mirrored_share,
         share=engine.share(s.batch_size),
     )
 
@@ -123,6 +125,7 @@ def training_step(
     degraded, clean = (tensor.to(settings.device, non_blocking=True) for tensor in batch)
     with autocast(settings.device, settings.precision):
         restored = state.network(degraded)
+    restored = restored[:, :, : clean.shape[2], : clean.shape[3]]
     loss = _LOSSES[settings.train.loss](restored.float(), clean)
     for optimizer in state.optimizers:
         optimizer.zero_grad()

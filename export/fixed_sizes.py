@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnxscript.optimizer
+from onnx import helper, numpy_helper
 from onnxscript import ir
 
 from clearer.export.metadata import update_metadata
@@ -31,7 +33,37 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
     del proto.graph.value_info[:]
     for node in proto.graph.node:
         del node.metadata_props[:]
+    _pad_by_one_operator(proto.graph, height, width)
     update_metadata(proto, {"sizes": f"{batch}x{height}x{width} only"})
     onnx.checker.check_model(proto, full_check=True)
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
+
+
+def _pad_by_one_operator(graph: onnx.GraphProto, height: int, width: int) -> None:
+    """Replace what gathers the mirrored rows and columns by a padding, or by nothing.
+
+    It stays where a side is too short to be mirrored, which a padding refuses.
+    """
+    gathers = [node for node in graph.node if node.op_type == "Gather"]
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    lengths = [len(numpy_helper.to_array(constants[node.input[1]])) for node in gathers]
+    bottom, right = (length - side for length, side in zip(lengths, (height, width), strict=True))
+    if bottom >= height or right >= width:
+        return
+    image, padded = gathers[0].input[0], gathers[1].output[0]
+    place = list(graph.node).index(gathers[0])
+    for node in gathers:
+        graph.node.remove(node)
+    for name in {node.input[1] for node in gathers}:
+        graph.initializer.remove(constants[name])
+    if bottom == right == 0:
+        for node in graph.node:
+            for index, name in enumerate(node.input):
+                if name == padded:
+                    node.input[index] = image
+        return
+    pads = numpy_helper.from_array(np.array([0] * 6 + [bottom, right]), f"{padded}_pads")
+    graph.initializer.append(pads)
+    pad = helper.make_node("Pad", [image, pads.name], [padded], mode="reflect")
+    graph.node.insert(place, pad)

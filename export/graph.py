@@ -61,6 +61,13 @@ class _Graph:
             self._initializers.append(onnx.numpy_helper.from_array(array, name))
         return self._constants[key]
 
+    def scalar(self, value: int) -> str:
+        key = ("scalar", (value,))
+        if key not in self._constants:
+            name = self._constants[key] = self._name()
+            self._initializers.append(onnx.numpy_helper.from_array(np.array(value), name))
+        return self._constants[key]
+
     def conv(
         self, x: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = True
     ) -> str:
@@ -129,7 +136,7 @@ def network_graph(architecture: Architecture) -> bytes:
     image = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
     height = g.node("Shape", "input", start=2, end=3)
     width = g.node("Shape", "input", start=3, end=4)
-    padded = _pad(g, "input", height, width, space.multiple)
+    padded = _pad(g, "input", (height, width), space.multiple)
     features = [_input_stage(g, padded, space)]
     for cell, choices in enumerate(architecture.cells):
         features = _transition(g, features, space)
@@ -172,15 +179,17 @@ def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) 
     ]
 
 
-def _pad(g: _Graph, image: str, height: str, width: str, multiple: int) -> str:
-    """Replicate the last row and column up to a multiple; the sums are done inside the graph."""
-    step, more = g.constant([multiple]), g.constant([multiple - 1])
-    ends = []
-    for side in (height, width):
-        steps = g.node("Div", g.node("Add", side, more), step)
-        ends.append(g.node("Sub", g.node("Mul", steps, step), side))
-    pads = g.node("Concat", *[g.constant([0])] * 6, *ends, axis=0)
-    return g.node("Pad", image, pads, mode="edge")
+def _pad(g: _Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
+    """Mirror the last rows and columns up to a multiple; the sums are done inside the graph."""
+    zero, one, step = g.scalar(0), g.scalar(1), g.scalar(multiple)
+    for axis, side in enumerate(sides, start=2):
+        last = g.node("Sub", g.node("Squeeze", side, g.constant([0])), one)
+        padded = g.node("Mul", g.node("Div", g.node("Add", last, step), step), step)
+        places = g.node("Range", zero, padded, one)
+        distance = g.node("Abs", g.node("Sub", places, last))
+        mirrored = g.node("Max", g.node("Sub", last, distance), zero)
+        image = g.node("Gather", image, mirrored, axis=axis)
+    return image
 
 
 def _space_to_depth(g: _Graph, image: str, space: SearchSpace) -> str:

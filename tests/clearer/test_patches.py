@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clearer.blocks import pad_to_multiple
 from clearer.errors import InputError
 from clearer.images import ImageSet
 from clearer.patches import PatchSampler
@@ -105,3 +106,36 @@ def test_the_shares_of_a_batch_make_the_batch() -> None:
         batch(None), batch(slice(0, 3)), batch(slice(3, 6)), strict=True
     ):
         assert torch.equal(whole, torch.cat([first, second]))
+
+
+def test_batches_end_as_pictures_do_which_the_network_pads() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 1), dtype=np.uint8)
+    images = ImageSet(("a",), (pixels,))
+    size = {"patch_size": 16, "batch_size": 3, "seed": [0]}
+    whole = PatchSampler(images, FAINT, **size)  # type: ignore[arg-type]
+    ended = PatchSampler(images, FAINT, **size, multiple=8, mirrored_share=0.5)  # type: ignore[arg-type]
+    shapes = set()
+    for index in range(60):
+        (degraded, clean), expected = ended.batch(index), whole.batch(index)
+        height, width = clean.shape[2:]
+        shapes.add((height, width))
+        assert torch.equal(clean, expected[1][:, :, :height, :width])
+        assert degraded.shape == expected[0].shape
+        assert torch.equal(degraded, pad_to_multiple(expected[0][:, :, :height, :width], 8))
+    sides = {side for shape in shapes for side in shape}
+    assert sides == set(range(9, 17))
+
+
+@given(height=st.integers(1, 20), width=st.integers(1, 20), multiple=st.sampled_from([1, 2, 8]))
+def test_padding_mirrors_what_there_is(height: int, width: int, multiple: int) -> None:
+    image = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width)
+    padded = pad_to_multiple(image, multiple)
+    rows, columns = padded.shape[2:]
+    assert rows % multiple == columns % multiple == 0
+    assert 0 <= rows - height < multiple
+    assert 0 <= columns - width < multiple
+    for y in range(rows):
+        for x in range(columns):
+            from_y = y if y < height else max(2 * (height - 1) - y, 0)
+            from_x = x if x < width else max(2 * (width - 1) - x, 0)
+            assert padded[0, 0, y, x] == image[0, 0, from_y, from_x]

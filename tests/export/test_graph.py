@@ -29,7 +29,7 @@ _INTEGER_OPS = {"Shape", "Squeeze", "Div", "Mul", "Concat"}
 def canonical(model: onnx.ModelProto) -> str:
     """Hash of what a graph computes from its input: operators, attributes, shapes of weights.
 
-    Arithmetic on shapes is left out, and reshapes, which move no data.
+    Arithmetic on shapes and places is left out, and reshapes, which move no data.
     """
     shapes = {tensor.name: str(list(tensor.dims)) for tensor in model.graph.initializer}
     made_by = {node.output[0]: node for node in model.graph.node}
@@ -47,7 +47,7 @@ def canonical(model: onnx.ModelProto) -> str:
             return hash_of(node.input[0])
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         own = sorted((k, v) for k, v in attributes.items() if _DEFAULTS.get(k) != v)
-        used = 1 if node.op_type in ("Pad", "Slice") else len(node.input)
+        used = 1 if node.op_type in ("Gather", "Slice") else len(node.input)
         inputs = [hash_of(name) for name in node.input[:used]]
         text = f"{node.op_type}{own}{inputs}"
         return hashlib.sha256(text.encode()).hexdigest()
