@@ -177,7 +177,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             mirrored_share=0.5,
             validate_every=300,
         ),
-        time="about five minutes on two CPU cores",
+        time="about six minutes on two CPU cores",
     ),
     "paper": Preset(
         space=PAPER_SPACE,

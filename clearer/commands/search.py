@@ -74,7 +74,7 @@ def search(
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
     preset: Annotated[
         Literal["quick", "paper"],
-        typer.Option(help="quick: about five minutes on two cores; paper: days there."),
+        typer.Option(help="quick: about six minutes on two cores; paper: days there."),
     ] = "quick",
     width: Annotated[
         int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
