@@ -223,12 +223,13 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
 
     Noise that is mirrored still looks like noise; repeated, it becomes streaks that no network
     removes. What an image is too small to mirror, repeats its first row or column. The form of the
-    expressions matters: TensorRT cannot build ``(-h) % multiple``, nor two paddings in a row.
+    expressions matters: TensorRT cannot build ``(-h) % multiple``, nor two paddings in a row, and
+    OpenVINO 2026.4 takes absolute values of whole numbers wrongly where sizes are fixed.
     """
     for axis in (2, 3):
         last = image.shape[axis] - 1
         padded = (last + multiple) // multiple * multiple
         places = torch.arange(padded, device=image.device)
-        mirrored = (last - (places - last).abs()).clamp_min(0)
+        mirrored = torch.minimum(places, 2 * last - places).clamp_min(0)
         image = image.index_select(axis, mirrored)
     return image

@@ -186,8 +186,8 @@ def _pad(g: _Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
         last = g.node("Sub", g.node("Squeeze", side, g.constant([0])), one)
         padded = g.node("Mul", g.node("Div", g.node("Add", last, step), step), step)
         places = g.node("Range", zero, padded, one)
-        distance = g.node("Abs", g.node("Sub", places, last))
-        mirrored = g.node("Max", g.node("Sub", last, distance), zero)
+        back = g.node("Sub", g.node("Add", last, last), places)
+        mirrored = g.node("Max", g.node("Min", places, back), zero)
         image = g.node("Gather", image, mirrored, axis=axis)
     return image
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import platformdirs
 
-from clearer import __version__
+from clearer import __version__, blocks
+from clearer import network as network_module
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
 from clearer.run import Run
@@ -21,7 +23,10 @@ def exported_network(network: ZooNetwork) -> Run:
     Raises:
         ClearerError: If the weights are damaged, or the file cannot be made.
     """
-    version = f"{__version__}-{network.card['weights_sha256'][:12]}"
+    # What makes the graph counts as much as the weights: the version alone may lag behind it.
+    sources = [Path(str(module.__file__)).read_bytes() for module in (blocks, network_module)]
+    code = hashlib.sha256(b"".join(sources)).hexdigest()
+    version = f"{__version__}-{network.card['weights_sha256'][:12]}-{code[:12]}"
     cache = Path(platformdirs.user_cache_dir("clearer")) / "zoo" / version
     run = network.unpack(cache / network.name)
     if not run.onnx.exists():

@@ -22,6 +22,7 @@ from clearer.bench.targets import choose_backends
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import evaluate
 from clearer.export.openvino import open_core
+from clearer.export.to_onnx import to_onnx
 from clearer.images import ImageSet
 from clearer.network import RestorationNet
 from clearer.space import Architecture, SearchSpace
@@ -70,6 +71,25 @@ def test_backends_agree_on_every_size(tmp_path: Path) -> None:
         batch = np.random.default_rng(0).random(shape, dtype=np.float32)
         np.testing.assert_allclose(one(batch), other(batch), atol=1e-6)
     assert other.info.precision == "fp32"
+
+
+@pytest.mark.parametrize("size", [(3, 40), (9, 7), (33, 50), (64, 64)])
+@pytest.mark.parametrize("stem", [1, 2])
+def test_our_padding_is_the_same_everywhere(
+    tmp_path: Path, size: tuple[int, int], stem: int
+) -> None:
+    """OpenVINO's runner fixes the sizes, and then computes on them before it runs."""
+    space = SearchSpace(width=4, stem=stem, columns=(1, 1), residual=True)
+    network = RestorationNet(Architecture.from_text("P-F", space)).eval()
+    torch.nn.init.normal_(network.output.head.weight)
+    path = tmp_path / "network.onnx"
+    path.write_bytes(to_onnx(network, {}))
+    batch = np.random.default_rng(0).random((1, 1, *size), dtype=np.float32)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(batch)).numpy()
+    fixed = OpenVinoRunner("b", path, precision="fp32", threads=1, shape=batch.shape)
+    for runner in (OnnxRunner("a", path, 1), fixed):
+        np.testing.assert_allclose(runner(batch), expected, atol=1e-4)
 
 
 def test_the_result_of_a_call_survives_the_next(tmp_path: Path) -> None:
