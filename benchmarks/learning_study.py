@@ -34,6 +34,7 @@ from clearer.muon import Muon, hidden_and_other
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
 from clearer.precision import Precision, autocast
+from clearer.schedule import set_learning_rate
 from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Denoise, Span
 
@@ -156,7 +157,6 @@ VARIANTS: Final = {
     "width 48, PPPP-F, Muon, rate 1e-2, batch 16": replace(
         MUON, space=FAST.space | {"width": 48, "columns": (4, 1)}, architecture="PPPP-F"
     ),
-    "fast, batch 16": replace(FAST, batch=16),
     "wide, rate 1e-3": replace(WIDE, rate=1e-3),
     "base, seed 1": Variant(seed=1),
     "batch 4": Variant(batch=4),
@@ -220,8 +220,7 @@ def train_network(
         rise = min(1.0, (share + 1e-3) / WARMUP)
         rate = variant.rate * rise * 0.5 * (1 + math.cos(math.pi * share))
         for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_learning_rate(optimizer, rate)
         if share >= variant.settle and not settled:
             settled = True
             average.copy_statistics(network)

@@ -120,7 +120,6 @@ class PatchSampler:
             return degraded, clean
         height, width = self._patch_size - rng.integers(self._multiple, size=2)
         ended = pad_to_multiple(degraded[:, :, :height, :width], self._multiple)
-        ended = ended.contiguous(memory_format=torch.channels_last)
         return ended, clean[:, :, :height, :width]
 
     def _pixel_indices(self, rng: np.random.Generator) -> NDArray[np.int64]:
