@@ -232,5 +232,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
         places = torch.arange(padded, device=image.device)
         mirrored = torch.minimum(places, 2 * last - places).clamp_min(0)
         image = image.index_select(axis, mirrored)
+    if torch.compiler.is_exporting():  # a file keeps no layout, and asking for one fixes its batch
+        return image
     # Indexing loses the layout that convolutions are fastest in.
     return image.clone(memory_format=torch.channels_last)
