@@ -17,7 +17,7 @@ from clearer.files import read_json, write_atomic, write_json
 from clearer.network import load_network
 from clearer.precision import fastest_precision
 from clearer.run import Run
-from clearer.settings import RunSettings, StartWeights
+from clearer.settings import RunSettings, TrainedWeights
 from clearer.space import Architecture
 from clearer.tasks import change_task
 from clearer.workflow import training_settings
@@ -40,11 +40,11 @@ class Origin:
     """Content of the file of weights that a fine-tuning starts from."""
 
     @property
-    def start(self) -> StartWeights | None:
+    def start(self) -> TrainedWeights | None:
         """What is remembered of the weights."""
         if self.weights is None:
             return None
-        return StartWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
+        return TrainedWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
 
 
 def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
@@ -86,6 +86,7 @@ def plan_training(
     origin: Origin,
     out: Path | None,
     *,
+    teacher: Origin | None,
     preset: str | None,
     train: dict[str, Any],
     compile: Compile | None,
@@ -100,6 +101,7 @@ def plan_training(
         origin: What is trained.
         out: New run to train it in; None for a run itself, or if it is fine-tuned, a folder of
             its own.
+        teacher: What it learns from besides the pictures; None for nothing.
         preset: Whose training settings to take; None for those of the origin.
         train: Fields that replace them; None is 'not given'.
         compile: Likewise.
@@ -115,11 +117,20 @@ def plan_training(
     run, is_new = origin.run, out is not None or origin.start is not None
     other_pictures = [data, task, *task_options]
     if resume:
-        given = [out, preset, compile, origin.start, *train.values(), *other_pictures]
+        given = [out, teacher, preset, compile, origin.start, *train.values(), *other_pictures]
         if run is None or any(value is not None for value in given):
             raise InputError("--resume goes on with the settings of the run: give no others")
         return origin.settings
-    settings = training_settings(origin.settings, preset, train, compile, origin.start)
+    if teacher is not None:
+        _check_teacher(teacher.settings, origin.settings)
+    settings = training_settings(
+        origin.settings,
+        preset,
+        train,
+        compile,
+        origin.start,
+        None if teacher is None else teacher.start,
+    )
     if is_new:
         where = resolve_data(data or settings.data)
         settings = replace(
@@ -141,7 +152,12 @@ def plan_training(
 
 
 def make_training_run(
-    origin: Origin, out: Path | None, settings: RunSettings, *, resume: bool
+    origin: Origin,
+    out: Path | None,
+    settings: RunSettings,
+    *,
+    teacher: Origin | None,
+    resume: bool,
 ) -> Run:
     """Write the settings of a training, and what it starts from; one that goes on has them.
 
@@ -149,6 +165,7 @@ def make_training_run(
         origin: What is trained.
         out: As for :func:`plan_training`.
         settings: From there.
+        teacher: Likewise.
         resume: Whether an interrupted training goes on.
 
     Raises:
@@ -156,16 +173,30 @@ def make_training_run(
     """
     if origin.run is not None and out is None and origin.weights is None:
         if not resume:
+            _write_teacher(origin.run, teacher)
             origin.run.write_config(settings)
         return origin.run
     run = Run.create(out, settings)
+    _write_teacher(run, teacher)
     if origin.weights is not None:
         write_atomic(run.start_weights, origin.weights)
     write_json(run.architecture, origin.decision)  # last: with it, the training can begin
     return run
 
 
-def read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
+def _check_teacher(teacher: RunSettings, student: RunSettings) -> None:
+    if teacher.color != student.color:
+        raise InputError(
+            f"the teacher restores {teacher.color} pictures: give one for {student.color}"
+        )
+
+
+def _write_teacher(run: Run, teacher: Origin | None) -> None:
+    if teacher is not None and teacher.weights is not None:
+        write_atomic(run.teacher_weights, teacher.weights)
+
+
+def read_start_weights(run: Run, start: TrainedWeights) -> dict[str, Tensor]:
     """The weights that a run starts from.
 
     Raises:
