@@ -7,7 +7,8 @@ r"""Which space restores best at a given time? Small networks, each trained for 
 
 Gray, sigma 50, protocol awgn. Training as in learning_study.py; names after the file choose some.
 Times are those of the network as it would be deployed, branches and batch normalisation folded,
-untrained: one image of 321x481, all by turns, in ONNX Runtime and in OpenVINO with bf16.
+untrained: one image of 320x480, all by turns, in ONNX Runtime and in OpenVINO, with bf16 where the
+processor has it.
 """
 
 from __future__ import annotations
@@ -18,24 +19,26 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import onnxruntime
 import torch
 import torch.nn.functional as F
-from learning_study import Variant, middles, train_network, without_norm
+from learning_study import Variant, mean_root_error, middles, train_network, without_norm
 from torch import Tensor, nn
 
 from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
 from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.runners import OnnxRunner, Runner
-from clearer.blocks import ResidualBlock, TransitionModule, conv_norm
+from clearer.bench.targets import choose_backends
+from clearer.blocks import ResidualBlock, conv_norm
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.files import read_json, write_json
 from clearer.network import RestorationNet
+from clearer.precision import Precision, fastest_precision
 from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Denoise, Span
 
@@ -86,18 +89,6 @@ def replace_blocks(network: nn.Module, make: Callable[[int], nn.Module]) -> None
                 setattr(module, name, make(first.in_channels))
 
 
-def lean_input(network: nn.Module) -> None:
-    """One 3x3 convolution in place of the two bottlenecks and of what narrows them."""
-    assert isinstance(network, RestorationNet)
-    space = network.architecture.space
-    image, width = space.channels * space.stem**2, space.width
-    network.input.blocks = conv_norm(image, width, 3, relu=True)
-    first = network.transitions[0]
-    assert isinstance(first, TransitionModule)
-    first.narrow = None
-    first.down = conv_norm(width, 2 * width, 3, stride=2, relu=True)
-
-
 class PlainStack(nn.Module):
     """The layers of FFDNet without its noise map, predicting what to remove."""
 
@@ -125,7 +116,8 @@ class Candidate:
     space: dict[str, Any] = field(default_factory=dict)
     train: Callable[[nn.Module], None] | None = None
     deploy: Callable[[nn.Module], None] | None = None
-    rate: float = 3e-3
+    rate_share: float = 1.0
+    """Of the learning rate of the recipe."""
     settle: float = 0.8
     """Share of the time after which batch normalisation keeps its statistics."""
 
@@ -138,67 +130,74 @@ class Candidate:
         return RestorationNet(Architecture.from_text(self.text, space))
 
 
+RECIPES: Final = {
+    "adam": Variant(),
+    "muon": Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error),
+}
 WIDE: Final[dict[str, Any]] = {"text": "PPPP-PF", "space": dict(width=32, stem=2, columns=(4, 2))}
+LEAN: Final[dict[str, Any]] = {
+    "text": "PPPPPP-PF",
+    "space": dict(width=32, stem=2, columns=(6, 2), entry="conv"),
+}
 CANDIDATES: Final = {
     "FFDNet's layers": Candidate(),
-    "stem 2, width 16, PPPP-FFFP-FFFF": Candidate(
-        text="PPPP-FFFP-FFFF", space={"width": 16, "stem": 2}
-    ),
-    "stem 2, width 24, PPPP-PPPF": Candidate(
-        text="PPPP-PPPF", space={"width": 24, "stem": 2, "columns": (4, 4)}
-    ),
     "stem 2, width 32, PPPP-PF": Candidate(**WIDE),
-    "stem 2, width 32, PPPPPPPP": Candidate(
-        text="PPPPPPPP", space={"width": 32, "stem": 2, "columns": (8,)}
-    ),
-    "stem 2, width 48, PPPP": Candidate(
-        text="PPPP", space={"width": 48, "stem": 2, "columns": (4,)}
-    ),
-    "stem 1, width 16, PPPP-PPPF": Candidate(
-        text="PPPP-PPPF", space={"width": 16, "columns": (4, 4)}
-    ),
-    "stem 1, width 8, PPPP-PPFF-FFFF": Candidate(text="PPPP-PPFF-FFFF", space={"width": 8}),
     "stem 2, width 32, PPPPPF-PF": Candidate(
         text="PPPPPF-PF", space={"width": 32, "stem": 2, "columns": (6, 2)}
     ),
-    "stem 2, width 32, PPPPPP-PF, lean input": Candidate(
-        text="PPPPPP-PF",
-        space={"width": 32, "stem": 2, "columns": (6, 2)},
-        train=lean_input,
-        deploy=lean_input,
-    ),
-    "stem 2, width 32, PPPP-PF, settled at 0.5": Candidate(**WIDE, settle=0.5),
     "stem 2, width 32, PPPP-PF, settled at 0.9": Candidate(**WIDE, settle=0.9),
-    "stem 2, width 32, PPPP-PF, never settled": Candidate(**WIDE, settle=1.0),
-    "stem 2, width 32, PPPP-PF, no norm": Candidate(**WIDE, train=without_norm, rate=1e-3),
-    "stem 2, width 32, PPPP-PF, branched": Candidate(
-        **WIDE,
+    "stem 2, width 32, PPPPPP-PF, entry conv": Candidate(**LEAN),
+    "the same, no norm": Candidate(**LEAN, train=without_norm, rate_share=1 / 3),
+    "the same, branched blocks": Candidate(
+        **LEAN,
         train=lambda network: replace_blocks(
             network, lambda width: nn.Sequential(BranchedConv(width), BranchedConv(width))
         ),
         deploy=lambda network: replace_blocks(network, deployed_pair),
     ),
-    "stem 2, width 32, PPPP-PF, plain": Candidate(
-        **WIDE,
+    "the same, plain blocks": Candidate(
+        **LEAN,
         train=lambda network: replace_blocks(
             network, lambda width: nn.Sequential(PlainConv(width), PlainConv(width))
         ),
         deploy=lambda network: replace_blocks(network, deployed_pair),
     ),
+    "stem 1, width 16, PPPPPP-PF, entry conv": Candidate(
+        text="PPPPPP-PF", space={**LEAN["space"], "width": 16, "stem": 1}
+    ),
+    "stem 2, width 24, PPPPPPPPPP-PPF, entry conv": Candidate(
+        text="PPPPPPPPPP-PPF", space={**LEAN["space"], "width": 24, "columns": (10, 3)}
+    ),
+    "stem 2, width 48, PPPP-F, entry conv": Candidate(
+        text="PPPP-F", space={**LEAN["space"], "width": 48, "columns": (4, 1)}
+    ),
 }
+
+
+def recipe_text(recipe: Variant) -> str:
+    """What all candidates share, in words."""
+    loss = "MSE" if recipe.loss is F.mse_loss else "root of each patch's squared error"
+    return (
+        f"batch {recipe.batch}, patch {recipe.patch}, {recipe.optimizer.capitalize()}, {loss}, "
+        f"{recipe.precision}, one thread"
+    )
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Train what the file lacks; several processes may write to one file."""
     torch.set_num_threads(1)
     out: Path = arguments.out
+    recipe = replace(
+        RECIPES[arguments.optimizer],
+        precision=fastest_precision(SearchSpace(**WIDE["space"]), "cpu"),
+    )
     splits = load_splits(arguments.data, "gray", 0, TASK)
     splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
     about = {
         "task": TASK.text,
         "data": f"{len(splits.train)} to train on, middles of {len(splits.val)} to validate",
         "seconds": arguments.seconds,
-        "training": "batch 8, patch 48, Adam, MSE, bf16, one thread",
+        "training": recipe_text(recipe),
         "device": device_name("cpu"),
         "torch": torch.__version__,
     }
@@ -212,7 +211,7 @@ def train(arguments: argparse.Namespace) -> None:
         network = candidate.build()
         if candidate.train is not None:
             candidate.train(network)
-        variant = Variant(rate=candidate.rate, settle=candidate.settle)
+        variant = replace(recipe, rate=candidate.rate_share * recipe.rate, settle=candidate.settle)
         found = train_network(network, variant, splits, TASK, arguments.seconds)
         result = read_json(out) if out.exists() else result
         result["candidates"][name] = found
@@ -270,6 +269,7 @@ def measure(arguments: argparse.Namespace) -> None:
     # Even sides: the plain stack does not pad.
     shape = (1, 1, SIZE[0] - 1, SIZE[1] - 1)
     result = read_json(arguments.out)
+    precision: Precision = "bf16" if choose_backends(("openvino-bf16",))[0] else "fp32"
     with tempfile.TemporaryDirectory() as folder:
         runners: list[Runner] = []
         names = list(CANDIDATES)
@@ -278,7 +278,7 @@ def measure(arguments: argparse.Namespace) -> None:
             deployed_file(CANDIDATES[name], path)
             runners.append(OnnxRunner(name, path, 1, threads=threads))
             runners.append(
-                OpenVinoRunner(name, path, precision="bf16", threads=threads, shape=shape)
+                OpenVinoRunner(name, path, precision=precision, threads=threads, shape=shape)
             )
             result["candidates"].setdefault(name, {})["places"] = place_times(path, threads)
         for runner in runners:
@@ -339,6 +339,7 @@ def main() -> None:
     job.add_argument("out", type=Path)
     job.add_argument("names", nargs="*", choices=[*CANDIDATES, []])
     job.add_argument("--seconds", type=float, default=300, help="processor time per candidate")
+    job.add_argument("--optimizer", choices=[*RECIPES], default="muon")
     job.set_defaults(run=train)
     job = jobs.add_parser("time")
     job.add_argument("out", type=Path)

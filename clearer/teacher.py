@@ -27,7 +27,8 @@ from clearer.network import load_network
 from clearer.progress import Listener, Progress
 from clearer.run import Run
 from clearer.self_ensemble import self_ensemble
-from clearer.settings import RunSettings
+from clearer.settings import RunSettings, TrainedWeights
+from clearer.training_run import check_unchanged
 
 __all__ = ["TEACHER_SHARE", "forget_answers", "taught_pairs"]
 
@@ -38,7 +39,12 @@ _SEED: Final = 1_000_033
 
 
 def taught_pairs(
-    run: Run, settings: RunSettings, images: ImageSet, listener: Listener, engine: Engine
+    run: Run,
+    settings: RunSettings,
+    teacher: TrainedWeights,
+    images: ImageSet,
+    listener: Listener,
+    engine: Engine,
 ) -> tuple[NDArray[np.float32], ...]:
     """Every training picture, degraded once, with what a network is to make of it.
 
@@ -47,6 +53,7 @@ def taught_pairs(
     Args:
         run: With the teacher's weights.
         settings: Of the run.
+        teacher: What the weights are known by.
         images: That train.
         listener: Called after each answer, in the first process.
         engine: The processes that train together; the first one asks the teacher.
@@ -59,6 +66,7 @@ def taught_pairs(
         Interrupted: On Ctrl-C; the answers so far are kept.
     """
     seed = settings.seed + _SEED
+    check_unchanged(run.teacher_weights, teacher)
     engine.on_first(lambda: _ask(run, settings, images, seed, listener))
     pairs = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, settings.task, seed)):

@@ -7,7 +7,9 @@ import math
 import time
 from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from clearer.compilation import compile_network
 from clearer.data import Splits
@@ -100,8 +102,9 @@ def train(
             weights = read_start_weights(run, settings.fine_tuned_from)
             network.load_state_dict(weights)
             average.network.load_state_dict(weights)
-    taught = settings.teacher is not None and start < s.iterations
-    pairs = taught_pairs(run, settings, splits.train, listener, engine) if taught else ()
+    pairs: tuple[NDArray[np.float32], ...] = ()
+    if settings.teacher is not None and start < s.iterations:
+        pairs = taught_pairs(run, settings, settings.teacher, splits.train, listener, engine)
     sampler = training_sampler(settings, splits.train, _STREAM, engine, pairs)
     log = log or LoopLog(run.train_log, writes=engine.is_first, board=board)
     if compiled:

@@ -23,7 +23,14 @@ from clearer.tasks import change_task
 from clearer.workflow import training_settings
 from clearer.zoo import find_in_zoo
 
-__all__ = ["Origin", "find_origin", "make_training_run", "plan_training", "read_start_weights"]
+__all__ = [
+    "Origin",
+    "check_unchanged",
+    "find_origin",
+    "make_training_run",
+    "plan_training",
+    "read_start_weights",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,10 +209,20 @@ def read_start_weights(run: Run, start: TrainedWeights) -> dict[str, Tensor]:
     Raises:
         InputError: If their file is not the one that the run was made with.
     """
-    path = run.start_weights
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
-        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
-    return _load_weights(path, run.read_architecture())
+    check_unchanged(run.start_weights, start)
+    return _load_weights(run.start_weights, run.read_architecture())
+
+
+def check_unchanged(path: Path, weights: TrainedWeights) -> None:
+    """Refuse a file that is not the one that a run was made with.
+
+    Raises:
+        InputError: If it is missing or changed.
+    """
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != weights.sha256:
+        raise InputError(
+            f"{path} is missing or changed: train with {weights.name} anew, by --out NEW"
+        )
 
 
 def _load_weights(path: Path, architecture: Architecture) -> dict[str, Tensor]:
