@@ -30,7 +30,7 @@ from clearer.commands.options import (
     parse_size,
 )
 from clearer.commands.task_options import with_task_options
-from clearer.commands.trained import print_trained
+from clearer.commands.trained import fit_minutes, print_trained
 from clearer.errors import InputError
 from clearer.tasks import TASKS, make_task
 
@@ -153,7 +153,6 @@ def search(
     from clearer.files import read_json
     from clearer.run import Run
     from clearer.settings import RunSettings
-    from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
     from clearer.workflow import check_inputs, freeze_again, make_settings, refreeze_settings
     from clearer.workflow import search_run as run_search
@@ -278,12 +277,8 @@ def search(
                 engine=engine,
             )
         console.describe_decision(read_json(run.architecture))
-        if minutes is None:  # a run that goes on may have been stopped before they counted
-            minutes = settings.minutes
-        if train and minutes is not None:
-            settings = fit_training_to_time(run, minutes, splits, engine)
-            console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
         if train:
+            settings = fit_minutes(run, settings, minutes, splits, engine)
             train_network(
                 run,
                 settings,

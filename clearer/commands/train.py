@@ -23,7 +23,7 @@ from clearer.commands.options import (
     check_minutes,
 )
 from clearer.commands.task_options import with_task_options
-from clearer.commands.trained import print_trained
+from clearer.commands.trained import fit_minutes, print_trained
 from clearer.tasks import TASKS
 
 
@@ -100,7 +100,6 @@ def train(
     from clearer.patches import check_patch_size
     from clearer.run import Run
     from clearer.settings import RunSettings
-    from clearer.time_budget import fit_training_to_time
     from clearer.train import train as train_network
     from clearer.training_run import find_origin, make_training_run, plan_training
 
@@ -147,11 +146,7 @@ def train(
 
     run = Run(Path(engine.on_first(make_run)))
     console.say(f"run folder: {run.path}")
-    if minutes is None:  # a run that goes on may have been stopped before they counted
-        minutes = settings.minutes
-    if minutes is not None:
-        settings = fit_training_to_time(run, minutes, splits, engine)
-        console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
+    settings = fit_minutes(run, settings, minutes, splits, engine)
     with console.loop_bars(settings) as listener:
         train_network(
             run,

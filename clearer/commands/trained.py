@@ -9,9 +9,30 @@ from clearer import console
 
 if TYPE_CHECKING:
     from clearer.data import Splits
+    from clearer.engine import Engine
     from clearer.run import Run
+    from clearer.settings import RunSettings
 
-__all__ = ["print_trained"]
+__all__ = ["fit_minutes", "print_trained"]
+
+
+def fit_minutes(
+    run: Run, settings: RunSettings, minutes: float | None, splits: Splits, engine: Engine
+) -> RunSettings:
+    """Settings with the iterations that fit into a time, where one was given, now or before a stop.
+
+    Raises:
+        InputError: If the time is too short, or the training has begun.
+    """
+    from clearer.time_budget import fit_training_to_time
+
+    if minutes is None:  # a run that goes on may have been stopped before they counted
+        minutes = settings.minutes
+    if minutes is None:
+        return settings
+    settings = fit_training_to_time(run, minutes, splits, engine)
+    console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
+    return settings
 
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
