@@ -3,6 +3,7 @@
     python benchmarks/zoo/make.py RUN NAME --data ../shared/data
     python benchmarks/zoo/make.py NAME                  # its figures and times anew
     python benchmarks/zoo/make.py NAME --keep-times     # its figures alone
+    python benchmarks/zoo/make.py RUN NAME --times-of OTHER    # the same layers: times as measured
 
 Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the table in the README, after
 all is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and Kodak24 (RGB) or the test pairs
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="timed calls; default: 100, or 10 s a row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--keep-times", action="store_true")
+    parser.add_argument("--times-of", help="a network here that differs in its weights alone")
     arguments = parser.parse_args()
     if arguments.data is not None:
         os.environ["CLEARER_DATA"] = str(arguments.data.resolve())
@@ -78,10 +80,10 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     name = arguments.name
     if not name.replace("-", "").isalnum():
         raise InputError(f"{name}: a name has letters, digits and dashes")
-    earlier = zoo.zoo_network(name) if arguments.run is None or arguments.keep_times else None
     if arguments.run is not None:
         card = describe(Run.open(arguments.run), name, staged)
-    elif earlier is not None:
+    else:
+        earlier = zoo.zoo_network(name)
         earlier.unpack(staged.path)
         card = dict(earlier.card)
     say("exporting")
@@ -89,6 +91,8 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     card["onnx_bytes"] = staged.onnx.stat().st_size
     if card["onnx_bytes"] > MAX_ONNX_BYTES:
         raise InputError(f"{card['onnx_bytes']:,} bytes as ONNX, over {MAX_ONNX_BYTES:,}")
+    same = name if arguments.keep_times else arguments.times_of
+    times = times_of(same, card) if same else measure_times(staged, arguments)
     network, _ = load_network(staged.weights)
     color, task = staged.settings().color, staged.settings().task
     # One thread: two wait long for each other where the machine is busy.
@@ -98,9 +102,7 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
         "clearer": __version__,
         "figures": measure_figures(runner, color, task),
         "probes": measure_probes(runner, color, task),
-        "times": earlier.card["times"]
-        if earlier and arguments.keep_times
-        else measure_times(staged, arguments),
+        "times": times,
     }
     write_atomic(zoo.FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
     write_json(zoo.FOLDER / f"{name}.json", card)
@@ -163,6 +165,19 @@ def purpose(color: Color, task: Task) -> str:
         f"{pictures} with white Gaussian noise of unknown level, sigma {task.sigma.low:g} to "
         f"{task.sigma.high:g} (of 255)"
     )
+
+
+def times_of(name: str, card: dict[str, Any]) -> dict[str, Any]:
+    """The times of a network of the zoo that is the same but for its weights.
+
+    Raises:
+        InputError: If it is not.
+    """
+    other = zoo.zoo_network(name).card
+    if any(other[key] != card[key] for key in ("architecture", "space", "channels", "params")):
+        raise InputError(f"{name} has other layers than {card['name']}: measure its times")
+    times: dict[str, Any] = other["times"]
+    return times if name == card["name"] else {**times, "of": times.get("of", name)}
 
 
 def peer_names(task: Task, color: Color) -> tuple[str, ...]:

@@ -175,8 +175,11 @@ def _times(card: dict[str, Any]) -> list[str]:
     times = card["times"]
     if times is None:
         return ["Not timed."]
+    other = times.get("of")
+    of_other = f" Measured with `{other}`, which differs in its weights alone." if other else ""
     return [
-        f"{measured_where(card)}; median of interleaved calls. {times['noise'].capitalize()}.",
+        f"{measured_where(card)}; median of interleaved calls. {times['noise'].capitalize()}."
+        f"{of_other}",
         "",
         *_table(
             ("network", "backend", "precision", "ms", "95th percentile", "calls"),

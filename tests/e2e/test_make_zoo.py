@@ -174,6 +174,19 @@ def test_figures_for_one_level(
         script("quality").measure_figures(runner, color, Denoise(sigma=Span(30, 40)))
 
 
+def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder: Path) -> None:
+    add_network(folder, "one", 1)
+    add_network(folder, "other", 1, "50")
+    one, other = (dict(zoo.zoo_network(name).card) for name in ("one", "other"))
+    times_of = script("make").times_of
+    assert times_of("one", one) == one["times"]
+    assert times_of("one", other) == {**one["times"], "of": "one"}
+    text = card_markdown({**other, "times": times_of("one", other)})
+    assert "Measured with `one`, which differs in its weights alone." in text
+    with pytest.raises(InputError, match="one has other layers than other"):
+        times_of("one", {**other, "architecture": "FFFF-FFFF-FFFF"})
+
+
 def test_what_has_no_figures_is_refused(script: Script) -> None:
     check = script("quality").check_task
     check(Denoise(), "gray")
