@@ -195,7 +195,8 @@ def make_optimizers(network: nn.Module, variant: Variant) -> list[torch.optim.Op
     if variant.optimizer == "adam":
         return [torch.optim.Adam(network.parameters(), lr=0.0)]
     hidden, rest = hidden_and_other(network)
-    return [Muon(hidden, lr=0.0, dtype=torch.bfloat16), torch.optim.Adam(rest, lr=0.0)]
+    dtype = torch.bfloat16 if variant.precision == "bf16" else torch.float32
+    return [Muon(hidden, lr=0.0, dtype=dtype), torch.optim.Adam(rest, lr=0.0)]
 
 
 def train_network(
