@@ -16,7 +16,7 @@ from clearer.bench.plots import Example, plot_crops, plot_example
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
 from clearer.device import device_name
 from clearer.errors import InputError
-from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
+from clearer.evaluate import VALIDATION_SEED, Restorer, check_evaluation_size, evaluation_pairs
 from clearer.export.metadata import model_info
 from clearer.files import write_json
 from clearer.images import Color, ImageSet
@@ -24,7 +24,6 @@ from clearer.metrics import psnr_db, ssim
 from clearer.network import RestorationNet, load_network
 from clearer.pairs import list_pictures, read_pictures
 from clearer.run import Run
-from clearer.self_ensemble import self_ensemble
 from clearer.tasks import Task, task_to_dict
 from clearer.zoo import find_in_zoo
 
@@ -37,6 +36,7 @@ __all__ = [
     "evaluate_model",
     "evaluation_images",
     "find_model",
+    "self_ensemble",
 ]
 
 CLASSICAL: Final = ("nlm", "bm3d")
@@ -132,6 +132,23 @@ def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet,
         (folder / found[0], f"{folder.name}, {found[0]}") if found else (folder, folder.name)
     )
     return read_pictures(list_pictures(part, task), color), name
+
+
+def self_ensemble(restore: Restorer) -> Restorer:
+    """Average the results for the eight flips and rotations of a picture, each turned back."""
+
+    def restore_all(degraded: Array) -> Array:
+        total = np.zeros(degraded.shape, np.float64)
+        for turns in range(4):
+            for is_flipped in (False, True):
+                turned = np.rot90(degraded, turns, (2, 3))
+                turned = turned[..., ::-1] if is_flipped else turned
+                restored = restore(np.ascontiguousarray(turned))
+                restored = restored[..., ::-1] if is_flipped else restored
+                total += np.rot90(restored, -turns, (2, 3))
+        return (total / 8).astype(np.float32)
+
+    return restore_all
 
 
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:

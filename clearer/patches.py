@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -58,8 +56,6 @@ class PatchSampler:
         mirrored_share: Of the batches, that end as pictures do whose sides are no such multiple:
             up to ``multiple - 1`` rows and columns are mirrored, and not clean.
         share: The patches of each batch that this process makes; default: all.
-        pairs: In place of the pictures' own pixels, and of what the task makes of them:
-            ``(H, W, 2 * C)`` for each picture, what is aimed at and then the degraded picture.
 
     Raises:
         InputError: If a picture is smaller than a patch.
@@ -76,22 +72,21 @@ class PatchSampler:
         multiple: int = 1,
         mirrored_share: float = 0.0,
         share: slice | None = None,
-        pairs: tuple[NDArray[np.float32], ...] = (),
     ) -> None:
         check_patch_size(images, patch_size)
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
         self._seed, self._share = seed, range(batch_size)[share or slice(None)]
         self._multiple, self._mirrored_share = multiple, mirrored_share
         # The two pictures of a pair become one with twice the channels: they are cut together.
-        pictures: Sequence[NDArray[np.uint8] | NDArray[np.float32]] = pairs or [
+        pictures = [
             np.concatenate(pair, axis=2)
             for pair in zip(
                 images.images, *([images.degraded] if images.degraded else []), strict=True
             )
         ]
-        self._has_pairs = bool(images.degraded or pairs)
+        self._has_pairs = bool(images.degraded)
         self._pixels = np.concatenate([im.reshape(-1, im.shape[2]) for im in pictures])
-        shapes = np.array([image.shape[:2] for image in pictures])
+        shapes = np.array([image.shape[:2] for image in images.images])
         self._widths = shapes[:, 1]
         self._starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))[:-1]])
         self._columns = shapes[:, 1] - patch_size + 1
@@ -106,9 +101,7 @@ class PatchSampler:
         """
         rng = np.random.default_rng([*self._seed, index])
         indices = self._pixel_indices(rng)[self._share.start : self._share.stop]
-        patches = self._pixels[indices]
-        if patches.dtype == np.uint8:
-            patches = to_unit(patches)
+        patches = to_unit(self._pixels[indices])
         if self._has_pairs:
             clean, degraded = np.split(patches, 2, axis=3)
             return self._end(_to_tensor(degraded.copy()), _to_tensor(clean.copy()), rng)

@@ -21,9 +21,9 @@ __all__ = [
     "Preset",
     "RunSettings",
     "SearchSettings",
+    "StartWeights",
     "Strategy",
     "TrainSettings",
-    "TrainedWeights",
     "TrainingLoss",
     "TrainingOptimizer",
 ]
@@ -111,8 +111,8 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainedWeights:
-    """Trained weights that a training begins with, or learns from."""
+class StartWeights:
+    """The trained weights that a fine-tuning starts from."""
 
     name: str
     """Of the run's folder, or of the network in ``clearer zoo``."""
@@ -236,10 +236,8 @@ class RunSettings:
     """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
     tensorboard: bool = False
     """Whether the logs are written for TensorBoard too."""
-    fine_tuned_from: TrainedWeights | None = None
+    fine_tuned_from: StartWeights | None = None
     """None for a training from scratch."""
-    teacher: TrainedWeights | None = None
-    """None where the clean pictures alone are aimed at."""
     minutes: float | None = None
     """Time for the training, as long as its iterations are not fitted to it yet."""
 
@@ -268,7 +266,7 @@ class RunSettings:
             if data.get("compile", "auto") not in get_args(Compile):
                 raise InputError(f"compile must be auto, on or off, not {data['compile']!r}")
             height, width = data["image_size"]
-            start, teacher = data.get("fine_tuned_from"), data.get("teacher")
+            start = data.get("fine_tuned_from")
             return cls(
                 **{
                     **data,
@@ -279,8 +277,7 @@ class RunSettings:
                     "budgets": tuple(Budget(**budget) for budget in data["budgets"]),
                     "search": SearchSettings(**data["search"]),
                     "train": TrainSettings(**data["train"]),
-                    "fine_tuned_from": None if start is None else TrainedWeights(**start),
-                    "teacher": None if teacher is None else TrainedWeights(**teacher),
+                    "fine_tuned_from": None if start is None else StartWeights(**start),
                 }
             )
         except (KeyError, TypeError, ValueError) as error:

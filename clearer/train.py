@@ -7,9 +7,7 @@ import math
 import time
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from clearer.compilation import compile_network
 from clearer.data import Splits
@@ -24,7 +22,6 @@ from clearer.run import Run
 from clearer.schedule import set_learning_rate, training_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
-from clearer.teacher import forget_answers, taught_pairs
 from clearer.training_run import read_start_weights
 from clearer.training_step import (
     is_compiled,
@@ -67,6 +64,7 @@ def train(
         Interrupted: On Ctrl-C; the checkpoint is saved.
     """
     s = settings.train
+    sampler = training_sampler(settings, splits.train, _STREAM, engine)
     architecture = run.read_architecture()
     state = new_training_state(settings, architecture, engine)
     network, optimizers, average = state.network, state.optimizers, state.average
@@ -102,10 +100,6 @@ def train(
             weights = read_start_weights(run, settings.fine_tuned_from)
             network.load_state_dict(weights)
             average.network.load_state_dict(weights)
-    pairs: tuple[NDArray[np.float32], ...] = ()
-    if settings.teacher is not None and start < s.iterations:
-        pairs = taught_pairs(run, settings, settings.teacher, splits.train, listener, engine)
-    sampler = training_sampler(settings, splits.train, _STREAM, engine, pairs)
     log = log or LoopLog(run.train_log, writes=engine.is_first, board=board)
     if compiled:
         compile_network(network)
@@ -169,8 +163,6 @@ def train(
                 save(done)
                 saved = time.monotonic()
     engine.barrier()  # the files are whole before any process ends
-    if engine.is_first:
-        forget_answers(run)
     return best
 
 
@@ -206,8 +198,6 @@ def _validate(
     }
     if settings.fine_tuned_from is not None:
         info["fine_tuned_from"] = dataclasses.asdict(settings.fine_tuned_from)
-    if settings.teacher is not None:
-        info["teacher"] = dataclasses.asdict(settings.teacher)
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     architecture = run.read_architecture()
     save_network(run.last_weights, architecture, state, info)

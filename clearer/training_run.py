@@ -17,20 +17,13 @@ from clearer.files import read_json, write_atomic, write_json
 from clearer.network import load_network
 from clearer.precision import fastest_precision
 from clearer.run import Run
-from clearer.settings import RunSettings, TrainedWeights
+from clearer.settings import RunSettings, StartWeights
 from clearer.space import Architecture
 from clearer.tasks import change_task
 from clearer.workflow import training_settings
 from clearer.zoo import find_in_zoo
 
-__all__ = [
-    "Origin",
-    "check_unchanged",
-    "find_origin",
-    "make_training_run",
-    "plan_training",
-    "read_start_weights",
-]
+__all__ = ["Origin", "find_origin", "make_training_run", "plan_training", "read_start_weights"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,11 +40,11 @@ class Origin:
     """Content of the file of weights that a fine-tuning starts from."""
 
     @property
-    def start(self) -> TrainedWeights | None:
+    def start(self) -> StartWeights | None:
         """What is remembered of the weights."""
         if self.weights is None:
             return None
-        return TrainedWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
+        return StartWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
 
 
 def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
@@ -93,7 +86,6 @@ def plan_training(
     origin: Origin,
     out: Path | None,
     *,
-    teacher: Origin | None,
     preset: str | None,
     train: dict[str, Any],
     compile: Compile | None,
@@ -108,7 +100,6 @@ def plan_training(
         origin: What is trained.
         out: New run to train it in; None for a run itself, or if it is fine-tuned, a folder of
             its own.
-        teacher: What it learns from besides the pictures; None for nothing.
         preset: Whose training settings to take; None for those of the origin.
         train: Fields that replace them; None is 'not given'.
         compile: Likewise.
@@ -124,20 +115,11 @@ def plan_training(
     run, is_new = origin.run, out is not None or origin.start is not None
     other_pictures = [data, task, *task_options]
     if resume:
-        given = [out, teacher, preset, compile, origin.start, *train.values(), *other_pictures]
+        given = [out, preset, compile, origin.start, *train.values(), *other_pictures]
         if run is None or any(value is not None for value in given):
             raise InputError("--resume goes on with the settings of the run: give no others")
         return origin.settings
-    if teacher is not None:
-        _check_teacher(teacher.settings, origin.settings)
-    settings = training_settings(
-        origin.settings,
-        preset,
-        train,
-        compile,
-        origin.start,
-        None if teacher is None else teacher.start,
-    )
+    settings = training_settings(origin.settings, preset, train, compile, origin.start)
     if is_new:
         where = resolve_data(data or settings.data)
         settings = replace(
@@ -159,12 +141,7 @@ def plan_training(
 
 
 def make_training_run(
-    origin: Origin,
-    out: Path | None,
-    settings: RunSettings,
-    *,
-    teacher: Origin | None,
-    resume: bool,
+    origin: Origin, out: Path | None, settings: RunSettings, *, resume: bool
 ) -> Run:
     """Write the settings of a training, and what it starts from; one that goes on has them.
 
@@ -172,7 +149,6 @@ def make_training_run(
         origin: What is trained.
         out: As for :func:`plan_training`.
         settings: From there.
-        teacher: Likewise.
         resume: Whether an interrupted training goes on.
 
     Raises:
@@ -180,49 +156,25 @@ def make_training_run(
     """
     if origin.run is not None and out is None and origin.weights is None:
         if not resume:
-            _write_teacher(origin.run, teacher)
             origin.run.write_config(settings)
         return origin.run
     run = Run.create(out, settings)
-    _write_teacher(run, teacher)
     if origin.weights is not None:
         write_atomic(run.start_weights, origin.weights)
     write_json(run.architecture, origin.decision)  # last: with it, the training can begin
     return run
 
 
-def _check_teacher(teacher: RunSettings, student: RunSettings) -> None:
-    if teacher.color != student.color:
-        raise InputError(
-            f"the teacher restores {teacher.color} pictures: give one for {student.color}"
-        )
-
-
-def _write_teacher(run: Run, teacher: Origin | None) -> None:
-    if teacher is not None and teacher.weights is not None:
-        write_atomic(run.teacher_weights, teacher.weights)
-
-
-def read_start_weights(run: Run, start: TrainedWeights) -> dict[str, Tensor]:
+def read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     """The weights that a run starts from.
 
     Raises:
         InputError: If their file is not the one that the run was made with.
     """
-    check_unchanged(run.start_weights, start)
-    return _load_weights(run.start_weights, run.read_architecture())
-
-
-def check_unchanged(path: Path, weights: TrainedWeights) -> None:
-    """Refuse a file that is not the one that a run was made with.
-
-    Raises:
-        InputError: If it is missing or changed.
-    """
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != weights.sha256:
-        raise InputError(
-            f"{path} is missing or changed: train with {weights.name} anew, by --out NEW"
-        )
+    path = run.start_weights
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
+        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
+    return _load_weights(path, run.read_architecture())
 
 
 def _load_weights(path: Path, architecture: Architecture) -> dict[str, Tensor]:

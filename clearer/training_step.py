@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from clearer.compilation import compile_network, compiling_pays
@@ -74,11 +72,7 @@ def _make_optimizers(settings: RunSettings, network: RestorationNet) -> list[tor
 
 
 def training_sampler(
-    settings: RunSettings,
-    images: ImageSet,
-    stream: int,
-    engine: Engine,
-    pairs: tuple[NDArray[np.float32], ...] = (),
+    settings: RunSettings, images: ImageSet, stream: int, engine: Engine
 ) -> PatchSampler:
     """Batches of the training, this process's share of each, from a stream of the run's seed."""
     s = settings.train
@@ -91,7 +85,6 @@ def training_sampler(
         multiple=settings.space.multiple,
         mirrored_share=s.mirrored_share,
         share=engine.share(s.batch_size),
-        pairs=pairs,
     )
 
 

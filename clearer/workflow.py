@@ -38,8 +38,8 @@ from clearer.settings import (
     Preset,
     RunSettings,
     SearchSettings,
+    StartWeights,
     Strategy,
-    TrainedWeights,
     TrainSettings,
 )
 from clearer.space import CHOICES, Architecture, SearchSpace
@@ -274,7 +274,7 @@ def refreeze_settings(
             f"{source.path} was fine-tuned, and its settings are for that: give --from the run "
             f"that was searched"
         )
-    return replace(settings, budgets=budgets, image_size=image_size, teacher=None)
+    return replace(settings, budgets=budgets, image_size=image_size)
 
 
 def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:
@@ -347,8 +347,7 @@ def training_settings(
     preset: str | None,
     train: dict[str, Any],
     compile: Compile | None,
-    start: TrainedWeights | None,
-    teacher: TrainedWeights | None,
+    start: StartWeights | None,
 ) -> RunSettings:
     """Settings of a training, from those of the run that its architecture comes from.
 
@@ -358,7 +357,6 @@ def training_settings(
         train: Fields that replace them; None is 'not given'.
         compile: Likewise.
         start: Weights to start from; None to train from scratch.
-        teacher: Weights to learn from; None to learn from the pictures alone.
 
     Raises:
         InputError: If a value is unknown or out of range, or the settings are those of a
@@ -385,7 +383,6 @@ def training_settings(
         train=changed if start is None else _rescaled(changed, base),
         compile=compile or settings.compile,
         fine_tuned_from=start,
-        teacher=teacher,
     )
     _check_loops(settings)
     return settings

@@ -49,7 +49,6 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
         **{part: origins(part_found, known) for part, part_found in found.items()},
         **fairness,
         "fine_tuned_from": settings.fine_tuned_from and settings.fine_tuned_from.name,
-        "teacher": settings.teacher and settings.teacher.name,
         "iteration": info["iteration"],
         "iterations": settings.train.iterations,
         "batch_size": settings.train.batch_size,

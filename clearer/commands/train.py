@@ -45,15 +45,6 @@ def train(
             "is never worse than they are, on the validation images.",
         ),
     ] = False,
-    teacher: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN|NAME",
-            help="Aim at what this network makes of the training images, averaged over 8 flips and "
-            "rotations, and a little at the images themselves. It answers once for each image, "
-            "first.",
-        ),
-    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -112,7 +103,6 @@ def train(
         "validate_every": validate_every,
     }
     origin = find_origin(run_path, fine_tune=fine_tune)
-    taught_by = None if teacher is None else find_origin(teacher, fine_tune=True)
     engine = launch(origin.settings.device, devices, nodes)
     if not engine.is_first:
         console.be_quiet()
@@ -121,7 +111,6 @@ def train(
         settings = plan_training(
             origin,
             out,
-            teacher=taught_by,
             preset=preset,
             train=changes,
             compile=compile_,
@@ -142,7 +131,7 @@ def train(
     def make_run() -> str:
         check_evaluation_size(splits.val, settings.task)
         check_patch_size(splits.train, settings.train.patch_size)
-        return str(make_training_run(origin, out, settings, teacher=taught_by, resume=resume).path)
+        return str(make_training_run(origin, out, settings, resume=resume).path)
 
     run = Run(Path(engine.on_first(make_run)))
     console.say(f"run folder: {run.path}")

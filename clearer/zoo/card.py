@@ -84,9 +84,6 @@ def _training(card: dict[str, Any]) -> str:
     what = "pictures" if _removes_noise(card) else "pairs"
     start = training.get("fine_tuned_from")
     text = f"Begun with the weights of `{start}`. " if start else ""
-    teacher = training.get("teacher")
-    if teacher:
-        text += f"Taught by `{teacher}`, averaged over 8 flips and rotations. "
     text += (
         f"Trained on {training['num_train']} {what} ({_origins(training['train'])}): weights of "
         f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "

@@ -16,12 +16,12 @@ from clearer.bench.evaluation import (
     evaluate_model,
     evaluation_images,
     find_model,
+    self_ensemble,
 )
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
 from clearer.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
 from clearer.files import read_json
-from clearer.self_ensemble import self_ensemble
 from clearer.tasks import Denoise, make_task
 
 Array = NDArray[np.float32]

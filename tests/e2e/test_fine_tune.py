@@ -8,20 +8,49 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
 
-from clearer import train as training
 from clearer import zoo
-from clearer.data import load_splits
+from clearer.cli import app
+from clearer.data import PHOTOGRAPHS, load_splits
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import read_json
+from clearer.files import read_json, read_jsonl
 from clearer.network import load_network
 from clearer.run import Run
 from clearer.tasks import Denoise, Span
-from tests.e2e.small_run import SHORT, clearer, die, records
 from tests.tiny_zoo import add_network
+
+TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "20", "--batch-size", "2"]
+TINY += ["--patch-size", "32", "--precision", "fp32", "--columns", "1,1"]
+SHORT = ["--iterations", "8", "--batch-size", "2", "--patch-size", "32", "--validate-every", "4"]
+
+
+def clearer(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    for split, stems in {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}.items():
+        (root / split).mkdir()
+        for stem in stems:
+            with Image.open(PHOTOGRAPHS / f"{stem}.png") as picture:
+                picture.convert("L").resize((72, 64)).save(root / split / f"{stem}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "source"
+    result = clearer("search", *TINY, "--data", photos, "--out", run)
+    assert result.exit_code == 0, result.output
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +73,14 @@ def tiny_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, channels in (("some-gray", 1), ("some-rgb", 3)):
         add_network(folder, name, channels)
     return folder
+
+
+def records(run: Path) -> list[dict[str, Any]]:
+    """The log of the training, without its speed."""
+    return [
+        {name: value for name, value in record.items() if name != "iterations_per_s"}
+        for record in read_jsonl(run / "train.jsonl")
+    ]
 
 
 def psnr_db(weights: Path, photos: Path, sigma: float) -> float:
@@ -126,6 +163,25 @@ def test_all_commands_read_a_fine_tuned_run(tuned: Path, photos: Path, tmp_path:
     assert clearer("train", "--resume", run).exit_code == 0
 
 
+def die(words: list[object], patched: str, calls: int, number: int) -> int:
+    """The command in a process that is sent a signal in a call of one of its functions."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1]
+    import clearer.train as module
+
+    original, seen = getattr(module, patched), []
+
+    def spy(*args: Any) -> Any:
+        seen.append(1)
+        if len(seen) == calls:
+            os.kill(os.getpid(), number)
+        return original(*args)
+
+    setattr(module, patched, spy)
+    os._exit(clearer(*words).exit_code)
+
+
 @pytest.mark.parametrize(
     ("patched", "calls", "number"),
     [
@@ -142,7 +198,7 @@ def test_an_interrupt_changes_nothing(
 ) -> None:
     run = tmp_path / "run"
     words = ["train", trained, "--fine-tune", "--sigma", 50, *SHORT, "--out", run]
-    status = die([*words, "--checkpoint-seconds", 0], training, patched, calls, number)
+    status = die([*words, "--checkpoint-seconds", 0], patched, calls, number)
     if number == signal.SIGKILL:
         assert os.WIFSIGNALED(status)
     else:
@@ -235,7 +291,7 @@ def test_weights_that_are_missing_damaged_or_changed(
     shutil.copy(tuned / "weights.safetensors", out / "start.safetensors")
     result = clearer("train", "--resume", out)
     assert result.exit_code == 2
-    assert "start.safetensors is missing or changed: train with source anew" in result.stderr
+    assert "start.safetensors is missing or changed: fine-tune source anew" in result.stderr
 
 
 def test_from_scratch_its_settings_are_no_longer_those_of_a_fine_tuning(
