@@ -27,6 +27,7 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     folder = settings.data
     if folder is None:
         raise InputError("train on a folder by --data: the card says what its pictures are")
+    start = settings.fine_tuned_from
     train, val, _ = list_splits(folder, settings.seed, settings.task)
     known = registry()
     found = {part: digests(files) for part, files in (("train", train), ("val", val))}
@@ -48,7 +49,8 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
         "num_val": len(val),
         **{part: origins(part_found, known) for part, part_found in found.items()},
         **fairness,
-        "fine_tuned_from": settings.fine_tuned_from and settings.fine_tuned_from.name,
+        "fine_tuned_from": start and start.name,
+        "fine_tuned_from_sha256": start and start.sha256,
         "iteration": info["iteration"],
         "iterations": settings.train.iterations,
         "batch_size": settings.train.batch_size,

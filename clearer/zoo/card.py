@@ -83,7 +83,10 @@ def _training(card: dict[str, Any]) -> str:
     training = card["training"]
     what = "pictures" if _removes_noise(card) else "pairs"
     start = training.get("fine_tuned_from")
-    text = f"Begun with the weights of `{start}`. " if start else ""
+    # Its own name means what it was before.
+    digest = training.get("fine_tuned_from_sha256")
+    which = f" (SHA-256 {digest[:12]}...)" if digest else ""
+    text = f"Begun with the weights of `{start}`{which}. " if start else ""
     text += (
         f"Trained on {training['num_train']} {what} ({_origins(training['train'])}): weights of "
         f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "
