@@ -170,6 +170,15 @@ def test_cards_and_tables_tell_noise_from_rain(tiny: Path) -> None:
     assert f"| rain800 | 98 of 100 | {pairs['input_psnr_db']:.2f} / " in card
 
 
+def test_the_card_says_what_a_fine_tuning_began_with() -> None:
+    card = zoo_network("gray-blind").card
+    scratch = {**card["training"], "fine_tuned_from": None, "fine_tuned_from_sha256": None}
+    assert "Begun with" not in card_markdown({**card, "training": scratch})
+    start = {"fine_tuned_from": "gray-blind", "fine_tuned_from_sha256": "0123456789abcdef"}
+    text = card_markdown({**card, "training": {**scratch, **start}})
+    assert "Begun with the weights of `gray-blind` (SHA-256 0123456789ab...). Trained on" in text
+
+
 def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
     path = add_network(tiny, "gray", 1)
     data = bytearray(path.read_bytes())
