@@ -165,6 +165,9 @@ CANDIDATES: Final = {
     "stem 1, width 16, PPPPPP-PF, entry conv": Candidate(
         text="PPPPPP-PF", space={**LEAN["space"], "width": 16, "stem": 1}
     ),
+    "stem 1, width 16, PPPP-PPF, entry conv": Candidate(
+        text="PPPP-PPF", space={**LEAN["space"], "width": 16, "stem": 1, "columns": (4, 3)}
+    ),
     "stem 2, width 24, PPPPPPPPPP-PPF, entry conv": Candidate(
         text="PPPPPPPPPP-PPF", space={**LEAN["space"], "width": 24, "columns": (10, 3)}
     ),
