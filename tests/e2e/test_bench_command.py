@@ -146,7 +146,8 @@ def test_without_export_it_goes_on_with_what_is_there(run: Path) -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert names(report) == [("clearer", "torch eager")]
-    assert "clearer export" in report["skipped"][0]["reason"]
+    # A processor without bf16 is left out as well.
+    assert any("clearer export" in entry["reason"] for entry in report["skipped"])
 
 
 @pytest.mark.usefixtures("lean")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from clearer.cli import app
 from clearer.files import read_jsonl
 
-KILLS = 10
+KILLS, MOST_KILLS = 10, 60
 WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "200", "--batch-size", "2"]
 WORDS += ["--patch-size", "32", "--precision", "fp32", "--checkpoint-seconds", "0.05"]
 FILES = ("architecture.json", "weights.safetensors", "last.safetensors")
@@ -37,7 +37,7 @@ def newest(run: Path) -> float:
     return max((p.stat().st_mtime for p in (run / "checkpoint").glob("*.pt")), default=0.0)
 
 
-def test_kill_9_ten_times_at_random_moments(
+def test_kill_9_ten_times_or_more_at_random_moments(
     make_images: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = make_images("pictures", 6, size=(64, 64))
@@ -46,7 +46,9 @@ def test_kill_9_ten_times_at_random_moments(
     rng = np.random.default_rng(0)
     words = ["search", "--data", data, "--out", run, *WORDS]
     seen: set[str] = set()
-    for kill in range(KILLS):
+    for kill in range(MOST_KILLS):
+        if kill >= KILLS and "train.pt" in seen:  # a slow machine takes longer to get there
+            break
         before, child = newest(run), start(*words)
         while kill > 0 and newest(run) == before:  # but the first may come before any work
             time.sleep(0.005)

@@ -85,6 +85,12 @@ def test_bf16_computes_in_bf16_or_says_why_not(files: OpenVinoFiles) -> None:
     assert 1e-5 < difference < 0.1
 
 
+def sums_in_32_bits() -> bool:
+    """Whether the processor adds products of 8 bits in 32; others do in 16, where they saturate."""
+    about = Path("/proc/cpuinfo")
+    return not about.is_file() or "vnni" in about.read_text()
+
+
 def test_int8_runs_in_int8(int8_file: bytes) -> None:
     files = to_openvino(int8_file)
     session = OpenVinoSession(files, "f32", 1)
@@ -94,7 +100,7 @@ def test_int8_runs_in_int8(int8_file: bytes) -> None:
         restored, expected = session(image), run(int8_file, image)
         assert restored.shape == image.shape
         error = np.abs(expected - run(small_file(), image)).max()
-        assert np.abs(restored - expected).max() < 2 * error
+        assert np.abs(restored - expected).max() < (2 if sums_in_32_bits() else 25) * error
 
 
 def test_a_floating_point_network_has_no_int8(files: OpenVinoFiles) -> None:

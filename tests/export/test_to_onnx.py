@@ -96,7 +96,8 @@ def test_pictures_in_and_out(exported: Exported, shape: tuple[int, int, int]) ->
     difference = np.abs(result.astype(int) - expected)
     assert difference.max() <= 1  # where both sides of a half are rounded apart
     assert (difference > 0).mean() < 1e-3
-    assert len(np.unique(expected)) > 50
+    # Not a plain surface; how many levels there are hangs on how the processor rounds.
+    assert len(np.unique(expected)) > 40
 
 
 def test_the_file_for_pictures_says_so(exported: Exported) -> None:
