@@ -266,7 +266,7 @@ def place_times(path: Path, threads: int) -> dict[str, float]:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Times of all candidates by turns, and where they go in each."""
+    """Times of the trained candidates and FFDNet's layers by turns, and where they go in each."""
     threads = arguments.threads
     torch.set_num_threads(threads)
     # Even sides: the plain stack does not pad.
@@ -275,7 +275,7 @@ def measure(arguments: argparse.Namespace) -> None:
     precision: Precision = "bf16" if choose_backends(("openvino-bf16",))[0] else "fp32"
     with tempfile.TemporaryDirectory() as folder:
         runners: list[Runner] = []
-        names = list(CANDIDATES)
+        names = [n for n in CANDIDATES if n in result["candidates"] or not CANDIDATES[n].text]
         for index, name in enumerate(names):
             path = Path(folder) / f"{index}.onnx"
             deployed_file(CANDIDATES[name], path)
@@ -294,11 +294,11 @@ def measure(arguments: argparse.Namespace) -> None:
             threads=threads,
             listener=lambda done, total: None,
         )
-    for runner, row in zip(runners, timings.rows, strict=True):
-        figures = summary(row.call)
-        del figures["times_ms"]
-        about = f"{runner.info.backend} {runner.info.version} {runner.info.precision}"
-        result["candidates"][runner.info.name].setdefault("times", {})[about] = figures
+        for runner, row in zip(runners, timings.rows, strict=True):
+            figures = summary(row.call)
+            del figures["times_ms"]
+            about = f"{runner.info.backend} {runner.info.version} {runner.info.precision}"
+            result["candidates"][runner.info.name].setdefault("times", {})[about] = figures
     result["times"] = {
         "size": list(shape[2:]),
         "threads": threads,
