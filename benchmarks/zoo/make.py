@@ -63,8 +63,9 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=PEERS)
     parser.add_argument("--rounds", type=int, help="timed calls; default: 100, or 10 s a row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--keep-times", action="store_true")
-    parser.add_argument("--times-of", help="a network here that differs in its weights alone")
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument("--keep-times", action="store_true")
+    known.add_argument("--times-of", help="a network here that differs in its weights alone")
     arguments = parser.parse_args()
     if arguments.data is not None:
         os.environ["CLEARER_DATA"] = str(arguments.data.resolve())

@@ -85,22 +85,27 @@ def test_bf16_computes_in_bf16_or_says_why_not(files: OpenVinoFiles) -> None:
     assert 1e-5 < difference < 0.1
 
 
-def sums_in_32_bits() -> bool:
-    """Whether the processor adds products of 8 bits in 32; others do in 16, where they saturate."""
+def sums_saturate() -> bool:
+    """Whether 8-bit products are added in 16 bits: x86 without VNNI, says OpenVINO's manual."""
     about = Path("/proc/cpuinfo")
-    return not about.is_file() or "vnni" in about.read_text()
+    return about.is_file() and "avx2" in (text := about.read_text()) and "vnni" not in text
 
 
 def test_int8_runs_in_int8(int8_file: bytes) -> None:
-    files = to_openvino(int8_file)
-    session = OpenVinoSession(files, "f32", 1)
+    session = OpenVinoSession(to_openvino(int8_file), "f32", 1)
     num_convolutions = sum(n.op_type == "Conv" for n in onnx.load_from_string(int8_file).graph.node)
     assert session.num_int8_convolutions > num_convolutions / 2
     for image in images(*SHAPES):
+        assert session(image).shape == image.shape
+
+
+@pytest.mark.skipif(sums_saturate(), reason="without VNNI, sums in int8 saturate in OpenVINO")
+def test_int8_agrees_with_onnx_runtime(int8_file: bytes) -> None:
+    session = OpenVinoSession(to_openvino(int8_file), "f32", 1)
+    for image in images(*SHAPES):
         restored, expected = session(image), run(int8_file, image)
-        assert restored.shape == image.shape
         error = np.abs(expected - run(small_file(), image)).max()
-        assert np.abs(restored - expected).max() < (2 if sums_in_32_bits() else 25) * error
+        assert np.abs(restored - expected).max() < 2 * error
 
 
 def test_a_floating_point_network_has_no_int8(files: OpenVinoFiles) -> None:

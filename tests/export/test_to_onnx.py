@@ -83,7 +83,7 @@ def restored(net: RestorationNet, batch: NDArray[np.float32]) -> NDArray[np.floa
     return result
 
 
-@pytest.mark.parametrize("shape", [(1, 17, 19), (3, 32, 48)])
+@pytest.mark.parametrize("shape", [(1, 27, 29), (3, 32, 48)])
 def test_pictures_in_and_out(exported: Exported, shape: tuple[int, int, int]) -> None:
     """Scaling, clipping, rounding and layout are those of the library, done inside."""
     net, model = exported
@@ -96,8 +96,7 @@ def test_pictures_in_and_out(exported: Exported, shape: tuple[int, int, int]) ->
     difference = np.abs(result.astype(int) - expected)
     assert difference.max() <= 1  # where both sides of a half are rounded apart
     assert (difference > 0).mean() < 1e-3
-    # Not a plain surface; how many levels there are hangs on how the processor rounds.
-    assert len(np.unique(expected)) > 40
+    assert len(np.unique(expected)) > 50
 
 
 def test_the_file_for_pictures_says_so(exported: Exported) -> None:
