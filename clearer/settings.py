@@ -240,6 +240,8 @@ class RunSettings:
     """None for a training from scratch."""
     minutes: float | None = None
     """Time for the training, as long as its iterations are not fitted to it yet."""
+    trains: bool = True
+    """Whether the search goes on with the training."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

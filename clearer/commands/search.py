@@ -128,7 +128,14 @@ def search(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, in the run folder.")
     ] = False,
-    train: Annotated[bool, typer.Option(help="Train the network after the search.")] = True,
+    train: Annotated[
+        bool | None,
+        typer.Option(
+            "--train/--no-train",
+            help="Train the network after the search. Default: yes; with --resume, as the run was "
+            "begun.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder to make (or to resume); default: runs/<time>.")
     ] = None,
@@ -179,9 +186,11 @@ def search(
     if resume:
         run = Run.open(out)
         settings = run.settings()
+        train = settings.trains or minutes is not None if train is None else train
         table = read_cost_table(run.cost) if run.cost.exists() else None
         costs = MeasuredCosts(settings.image_size, table, console.say)
     else:
+        train = train is not False
         if lambda_comp is not None and budgets:
             raise InputError("--lambda-comp is for a search without budget: a budget sets its own")
         if cost is not None:
@@ -241,7 +250,7 @@ def search(
             # The first process alone measures what is faster, and what fits.
             plain = engine.on_first(lambda: asked().to_dict())
             settings = RunSettings.from_dict(plain)
-        settings = replace(settings, minutes=minutes if train else None)
+        settings = replace(settings, minutes=minutes if train else None, trains=train)
     console.describe_settings(settings)
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)

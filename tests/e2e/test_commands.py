@@ -286,6 +286,16 @@ def test_export_before_training(photos: Path, tmp_path: Path) -> None:
     assert clearer("train", run).exit_code == 0
 
 
+def test_a_search_without_training_resumes_without_it(photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert clearer("search", *TINY, "--data", photos, "--out", run, "--no-train").exit_code == 0
+    result = clearer("search", "--resume", "--out", run)
+    assert result.exit_code == 0, result.output
+    assert not (run / "weights.safetensors").exists()
+    assert clearer("search", "--resume", "--train", "--out", run).exit_code == 0
+    assert (run / "weights.safetensors").exists()
+
+
 def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = [*TINY, "--data", photos, "--out", run, "--color", "rgb", "--stem", 2]
