@@ -3,6 +3,7 @@
     python benchmarks/zoo/make.py RUN NAME --data ../shared/data
     python benchmarks/zoo/make.py NAME                  # its figures and times anew
     python benchmarks/zoo/make.py NAME --keep-times     # its figures alone
+    python benchmarks/zoo/make.py NAME --keep-figures   # its times alone
     python benchmarks/zoo/make.py RUN NAME --times-of OTHER    # the same layers: times as measured
 
 Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the table in the README, after
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     known = parser.add_mutually_exclusive_group()
     known.add_argument("--keep-times", action="store_true")
+    known.add_argument("--keep-figures", action="store_true")
     known.add_argument("--times-of", help="a network here that differs in its weights alone")
     arguments = parser.parse_args()
     if arguments.data is not None:
@@ -82,6 +84,8 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     if not name.replace("-", "").isalnum():
         raise InputError(f"{name}: a name has letters, digits and dashes")
     if arguments.run is not None:
+        if arguments.keep_figures:
+            raise InputError("--keep-figures is for a network that has figures: leave out RUN")
         card = describe(Run.open(arguments.run), name, staged)
     else:
         earlier = zoo.zoo_network(name)
@@ -93,24 +97,29 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     if card["onnx_bytes"] > MAX_ONNX_BYTES:
         raise InputError(f"{card['onnx_bytes']:,} bytes as ONNX, over {MAX_ONNX_BYTES:,}")
     same = name if arguments.keep_times else arguments.times_of
-    times = times_of(same, card) if same else measure_times(staged, arguments)
-    network, _ = load_network(staged.weights)
-    color, task = staged.settings().color, staged.settings().task
-    # One thread: two wait long for each other where the machine is busy.
-    torch.set_num_threads(1)
-    runner = TorchRunner(name, network)
-    card |= {
-        "clearer": __version__,
-        "figures": measure_figures(runner, color, task),
-        "probes": measure_probes(runner, color, task),
-        "times": times,
-    }
+    card["times"] = times_of(same, card) if same else measure_times(staged, arguments)
+    if not arguments.keep_figures:
+        card |= measure_quality(staged)
     write_atomic(zoo.FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
     write_json(zoo.FOLDER / f"{name}.json", card)
     write_atomic(zoo.FOLDER / f"{name}.md", card_markdown(card).encode())
     table = comparison_table([zoo.zoo_network(known).card for known in zoo.zoo_names()])
     rewrite_readme(README, "make.py", table)
     print(table)
+
+
+def measure_quality(run: Run) -> dict[str, Any]:
+    """The entries of a card that hang on the weights."""
+    network, _ = load_network(run.weights)
+    color, task = run.settings().color, run.settings().task
+    # One thread: two wait long for each other where the machine is busy.
+    torch.set_num_threads(1)
+    runner = TorchRunner(run.path.name, network)
+    return {
+        "clearer": __version__,
+        "figures": measure_figures(runner, color, task),
+        "probes": measure_probes(runner, color, task),
+    }
 
 
 def say(line: str) -> None:
