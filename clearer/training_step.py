@@ -74,14 +74,18 @@ def _make_optimizers(settings: RunSettings, network: RestorationNet) -> list[tor
 def training_sampler(
     settings: RunSettings, images: ImageSet, stream: int, engine: Engine
 ) -> PatchSampler:
-    """Batches of the training, this process's share of each, from a stream of the run's seed."""
-    s = settings.train
+    """Batches of the training, this process's share of each, from a stream of the run's seed.
+
+    A fine-tuning has batches of its own: those that made the weights it starts from are known.
+    """
+    s, start = settings.train, settings.fine_tuned_from
+    known = [] if start is None else [int.from_bytes(start.sha256[:8].encode())]
     return PatchSampler(
         images,
         settings.task,
         patch_size=s.patch_size,
         batch_size=s.batch_size,
-        seed=[settings.seed, stream],
+        seed=[settings.seed, stream, *known],
         multiple=settings.space.multiple,
         mirrored_share=s.mirrored_share,
         share=engine.share(s.batch_size),

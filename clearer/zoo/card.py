@@ -9,6 +9,8 @@ __all__ = ["card_markdown", "comparison_table", "main_time", "measured_where", "
 
 _SHOWN: Final = ("ONNX Runtime", "fp32")
 """Backend and precision of the milliseconds that stand for a network in a table."""
+_YARDSTICK: Final = "ffdnet"
+"""How the names of the networks begin that the time of a denoiser is compared with."""
 _NONE: Final = "–"
 """In a cell for which nothing was to be measured."""
 
@@ -215,7 +217,8 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
         lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
         "PSNR in dB / SSIM, in brackets PSNR of the degraded pictures; MB as ONNX, fp32; ms in "
-        f"ONNX Runtime, fp32. {how}."
+        "ONNX Runtime, fp32, in brackets the ratio to the FFDNet that took turns with the network: "
+        f"only that can be compared between machines. {how}."
     )
     return "\n".join([*lines, text])
 
@@ -248,10 +251,18 @@ def _derainers(cards: Sequence[dict[str, Any]]) -> list[str]:
 
 def _sides(card: dict[str, Any]) -> list[str]:
     """First and last cells of a network: name, MB; ms."""
-    time = main_time(card)
     color = "gray" if card["channels"] == 1 else "RGB"
-    ms = _NONE if time is None else f"{time['median_ms']:.1f}"
-    return [f"`{card['name']}`, {color}", f"{card['onnx_bytes'] / 1e6:.2f}", ms]
+    return [f"`{card['name']}`, {color}", f"{card['onnx_bytes'] / 1e6:.2f}", _main_ms(card)]
+
+
+def _main_ms(card: dict[str, Any]) -> str:
+    time = main_time(card)
+    if time is None:
+        return _NONE
+    others = [row for row in card["times"]["rows"] if row["name"].startswith(_YARDSTICK)]
+    other = next((r for r in others if (r["backend"], r["precision"]) == _SHOWN), None)
+    ratio = f" ({time['median_ms'] / other['median_ms']:.2f})" if other else ""
+    return f"{time['median_ms']:.1f}{ratio}"
 
 
 def _figures(row: dict[str, Any] | None) -> str:

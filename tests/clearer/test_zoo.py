@@ -19,7 +19,7 @@ from clearer.images import Color, ImageSet, read_image
 from clearer.run import Run
 from clearer.tasks import Denoise, Span, task_to_dict
 from clearer.zoo import default_network, find_in_zoo, zoo_names, zoo_network
-from clearer.zoo.card import card_markdown, comparison_table
+from clearer.zoo.card import card_markdown, comparison_table, main_time
 from tests.tiny_zoo import add_derainer, add_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +223,15 @@ def test_a_run_folder_is_made_of_it_once(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is a file"):
         zoo_network("gray").unpack(tmp_path / "file")
+
+
+def test_times_stand_beside_the_ratio_to_ffdnet_in_the_same_run(tiny: Path) -> None:
+    add_network(tiny, "one-level", 1, "50")
+    card = zoo_network("one-level").card
+    own = main_time(card)
+    assert own is not None
+    slower = {**own, "name": "ffdnet_s50", "is_this": False, "median_ms": 4 * own["median_ms"]}
+    card["times"]["rows"] = [own, slower]
+    assert f"| {own['median_ms']:.1f} (0.25) |" in comparison_table([card])
+    card["times"]["rows"] = [own]
+    assert f"| {own['median_ms']:.1f} |" in comparison_table([card])

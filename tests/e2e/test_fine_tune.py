@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from typer.testing import CliRunner, Result
 from clearer import zoo
 from clearer.cli import app
 from clearer.data import PHOTOGRAPHS, load_splits
+from clearer.engine import Engine
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import read_json, read_jsonl
 from clearer.network import load_network
 from clearer.run import Run
+from clearer.settings import RunSettings
 from clearer.tasks import Denoise, Span
+from clearer.training_step import training_sampler
 from tests.tiny_zoo import add_network
 
 TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "20", "--batch-size", "2"]
@@ -148,6 +152,18 @@ def test_the_statistics_stay_those_of_the_weights(trained: Path, tuned: Path) ->
     assert changed
     for name, buffer in before.named_buffers():
         assert torch.equal(buffer, changed[name]), name
+
+
+def test_it_sees_other_batches_than_made_the_weights(tuned: Path, photos: Path) -> None:
+    settings = Run(tuned).settings()
+    images = load_splits(photos, "gray", 0, settings.task).train
+
+    def first_batch(settings: RunSettings) -> torch.Tensor:
+        return training_sampler(settings, images, 3, Engine()).batch(0)[0]
+
+    own = first_batch(settings)
+    assert torch.equal(own, first_batch(settings))
+    assert not torch.equal(own, first_batch(replace(settings, fine_tuned_from=None)))
 
 
 def test_all_commands_read_a_fine_tuned_run(tuned: Path, photos: Path, tmp_path: Path) -> None:
