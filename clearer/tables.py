@@ -43,11 +43,20 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
 
 def print_zoo(cards: list[dict[str, Any]]) -> None:
     """A line per network and test set."""
-    from clearer.zoo.card import main_time, measured_where, shown_sigma
+    from clearer.zoo.card import main_time, measured_where, ratio_to_ffdnet, shown_sigma
 
-    shown = Table(box=SIMPLE, caption="PSNR, dB, of the restored pictures; --json says more")
+    shown = Table(
+        box=SIMPLE, caption="PSNR of the restored pictures; ratio: to the ms of FFDNet beside it"
+    )
     shown.add_column("network\nfor", overflow="fold", min_width=24)
-    for header in ("channels\nparameters", "MB\nONNX", "set", "sigma", "PSNR,\ndB", "ms"):
+    for header in (
+        "channels\nparameters",
+        "MB\nONNX",
+        "set",
+        "sigma",
+        "PSNR,\ndB",
+        "ms\nratio",
+    ):
         shown.add_column(header, justify="right", no_wrap=True)
     for card in cards:
         rows, time = card["figures"]["rows"], main_time(card)
@@ -61,7 +70,8 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
             f"{card['channels']}\n{card['params']:,}",
             f"{card['onnx_bytes'] / 1e6:.2f}",
             *columns,
-            _or_blank(None if time is None else time["median_ms"], 1),
+            _or_blank(None if time is None else time["median_ms"], 1)
+            + f"\n{_or_blank(ratio_to_ffdnet(card), 2)}",
         )
     Console().print(shown)
     notes: dict[str, list[str]] = {}

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-__all__ = ["card_markdown", "comparison_table", "main_time", "measured_where", "shown_sigma"]
+__all__ = [
+    "card_markdown",
+    "comparison_table",
+    "main_time",
+    "measured_where",
+    "ratio_to_ffdnet",
+    "shown_sigma",
+]
 
 _SHOWN: Final = ("ONNX Runtime", "fp32")
 """Backend and precision of the milliseconds that stand for a network in a table."""
@@ -20,6 +27,16 @@ def main_time(card: dict[str, Any]) -> dict[str, Any] | None:
     times = card["times"]
     rows = [] if times is None else [row for row in times["rows"] if row["is_this"]]
     return next((r for r in rows if (r["backend"], r["precision"]) == _SHOWN), None)
+
+
+def ratio_to_ffdnet(card: dict[str, Any]) -> float | None:
+    """That time to the one of the FFDNet that took turns with the network; None without one."""
+    own, times = main_time(card), card["times"]
+    if own is None:
+        return None
+    others = [row for row in times["rows"] if row["name"].startswith(_YARDSTICK)]
+    other = next((r for r in others if (r["backend"], r["precision"]) == _SHOWN), None)
+    return own["median_ms"] / other["median_ms"] if other else None
 
 
 def measured_where(card: dict[str, Any]) -> str:
@@ -256,13 +273,10 @@ def _sides(card: dict[str, Any]) -> list[str]:
 
 
 def _main_ms(card: dict[str, Any]) -> str:
-    time = main_time(card)
+    time, ratio = main_time(card), ratio_to_ffdnet(card)
     if time is None:
         return _NONE
-    others = [row for row in card["times"]["rows"] if row["name"].startswith(_YARDSTICK)]
-    other = next((r for r in others if (r["backend"], r["precision"]) == _SHOWN), None)
-    ratio = f" ({time['median_ms'] / other['median_ms']:.2f})" if other else ""
-    return f"{time['median_ms']:.1f}{ratio}"
+    return f"{time['median_ms']:.1f}" + ("" if ratio is None else f" ({ratio:.2f})")
 
 
 def _figures(row: dict[str, Any] | None) -> str:
