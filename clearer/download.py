@@ -99,7 +99,8 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
         urls={path: base + made.remote_path(path) for path in todo},
         retry_if_failed=_RETRIES,
     )
-    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S)
+    # Read in one piece: of a stream that begins with an error, pooch leaves the connection open.
+    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, stream=False)
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         futures = {pool.submit(registry.fetch, path, downloader=downloader): path for path in todo}
         done = len(check.good)
