@@ -49,14 +49,7 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
         box=SIMPLE, caption="PSNR of the restored pictures; ratio: to the ms of FFDNet beside it"
     )
     shown.add_column("network\nfor", overflow="fold", min_width=24)
-    for header in (
-        "channels\nparameters",
-        "MB\nONNX",
-        "set",
-        "sigma",
-        "PSNR,\ndB",
-        "ms\nratio",
-    ):
+    for header in ("channels\nparameters", "MB\nONNX", "set", "sigma", "PSNR,\ndB", "ms\nratio"):
         shown.add_column(header, justify="right", no_wrap=True)
     for card in cards:
         rows, time = card["figures"]["rows"], main_time(card)

@@ -186,7 +186,8 @@ def search(
     if resume:
         run = Run.open(out)
         settings = run.settings()
-        train = settings.trains or minutes is not None if train is None else train
+        if train is None:
+            train = settings.trains or minutes is not None
         table = read_cost_table(run.cost) if run.cost.exists() else None
         costs = MeasuredCosts(settings.image_size, table, console.say)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 __all__ = [
@@ -24,19 +24,24 @@ _NONE: Final = "–"
 
 def main_time(card: dict[str, Any]) -> dict[str, Any] | None:
     """The row of times that stands for a network; None where it has not been timed."""
-    times = card["times"]
-    rows = [] if times is None else [row for row in times["rows"] if row["is_this"]]
-    return next((r for r in rows if (r["backend"], r["precision"]) == _SHOWN), None)
+    return _shown_time(card, lambda row: bool(row["is_this"]))
 
 
 def ratio_to_ffdnet(card: dict[str, Any]) -> float | None:
     """That time to the one of the FFDNet that took turns with the network; None without one."""
-    own, times = main_time(card), card["times"]
-    if own is None:
-        return None
-    others = [row for row in times["rows"] if row["name"].startswith(_YARDSTICK)]
-    other = next((r for r in others if (r["backend"], r["precision"]) == _SHOWN), None)
-    return own["median_ms"] / other["median_ms"] if other else None
+    own = main_time(card)
+    other = _shown_time(card, lambda row: row["name"].startswith(_YARDSTICK))
+    return own["median_ms"] / other["median_ms"] if own and other else None
+
+
+def _shown_time(
+    card: dict[str, Any], is_it: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any] | None:
+    """The first row of times, in the backend that is shown, of the network that is meant."""
+    rows = card["times"]["rows"] if card["times"] else []
+    return next(
+        (row for row in rows if (row["backend"], row["precision"]) == _SHOWN and is_it(row)), None
+    )
 
 
 def measured_where(card: dict[str, Any]) -> str:
@@ -234,8 +239,8 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
         lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
         "PSNR in dB / SSIM, in brackets PSNR of the degraded pictures; MB as ONNX, fp32; ms in "
-        "ONNX Runtime, fp32, in brackets the ratio to the FFDNet that took turns with the network: "
-        f"only that can be compared between machines. {how}."
+        "ONNX Runtime, fp32, in brackets the ratio to FFDNet, gray or RGB, which took turns with "
+        f"the network: between machines, compare that. {how}."
     )
     return "\n".join([*lines, text])
 
