@@ -172,9 +172,9 @@ def _macs_per_pixel(convs: list[Conv]) -> float:
 
 
 # Beside its weights a convolution of an exported file brings names, attributes, and the ReLU, sum
-# or up-sampling around it: 400 bytes is the mean over exported networks. The real file is measured
+# or up-sampling around it: 370 bytes is the mean over exported networks. The real file is measured
 # before an architecture is accepted, so this only has to be near.
-_GRAPH_BYTES_PER_CONV: Final = 400
+_GRAPH_BYTES_PER_CONV: Final = 370
 
 
 def _file_mb(convs: list[Conv]) -> float:

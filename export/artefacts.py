@@ -15,13 +15,13 @@ from clearer.export.artefact import (
     openvino_artefact,
     program_restorer,
 )
-from clearer.export.fold import halve_body
+from clearer.export.graph import OPSET
 from clearer.export.int8 import Int8Result, quantize
 from clearer.export.metadata import Io, model_metadata, with_precision
 from clearer.export.parity import Reference
 from clearer.export.pictures import calibration_pictures
 from clearer.export.qdq import Flavour
-from clearer.export.to_onnx import OPSET, check_opset, to_onnx
+from clearer.export.to_onnx import check_opset, to_onnx
 from clearer.export.to_torch import to_torch_program
 from clearer.network import RestorationNet
 from clearer.run import Run
@@ -37,7 +37,7 @@ class ExportSettings:
     """What is made of a run, beside the fp32 ONNX file.
 
     Raises:
-        InputError: If the exporter cannot write the operator set.
+        InputError: If the operator set cannot be written.
     """
 
     fp16: bool = False
@@ -94,7 +94,8 @@ def make_artefacts(
     model = to_onnx(network, metadata, opset=settings.opset)
     yield from onnx_artefacts(model, "", "fp32", ios, shapes)
     if settings.fp16:
-        half = to_onnx(halve_body(network), {**metadata, "precision": "fp16"}, opset=settings.opset)
+        in_halves = {**metadata, "precision": "fp16"}
+        half = to_onnx(network, in_halves, opset=settings.opset, half=True)
         yield from onnx_artefacts(half, "fp16", "fp16", ios, shapes)
     if settings.openvino:
         yield openvino_artefact(model, "", "fp32, fp16 weights")

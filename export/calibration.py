@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from clearer.errors import require
-from clearer.export.to_onnx import INPUT_NAME
+from clearer.export.graph import INPUT_NAME
 
 __all__ = ["METHODS", "Activation", "Array", "Method", "observe"]
 

@@ -1,13 +1,14 @@
-"""The ONNX graph of an architecture with random weights, written node by node in milliseconds.
+"""The ONNX graph of an architecture, written node by node in milliseconds.
 
-The graph does the same work as the file that :mod:`clearer.export.to_onnx` makes of a trained
-network (a test compares the two), but needs neither torch nor the minute that dozens of exports
-would take. It exists to be timed: single modules and whole networks, of any width.
+The same code writes the file of a trained network (:mod:`clearer.export.to_onnx`) and the graphs
+that are timed, single modules and whole networks of any width, whose weights are random. Tests
+compare it with torch, and with what torch's own exporter writes, which takes a minute for a network
+of many scales: it traces the arithmetic on free sizes through every layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,18 +16,27 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from clearer import __version__
 from clearer.files import write_atomic
 from clearer.space import Architecture, Choice, SearchSpace
 
 __all__ = [
+    "INPUT_NAME",
     "OPSET",
+    "OUTPUT_NAME",
     "WEIGHTS_FILE",
+    "Weights",
     "module_graph",
     "module_shapes",
     "network_graph",
+    "network_model",
+    "random_weights",
+    "to_bytes",
     "write_weights",
 ]
 
+INPUT_NAME: Final = "input"
+OUTPUT_NAME: Final = "output"
 OPSET: Final = 20
 WEIGHTS_FILE: Final = "weights.bin"
 """Weights of all graphs in a folder are views of this one file: so the graphs are small."""
@@ -37,11 +47,19 @@ _SEED: Final = 0
 _WEIGHT_SCALE: Final = 0.02
 _IR_VERSION: Final = 10
 
+Weights = Callable[[str, tuple[int, ...]], TensorProto]
+"""Makes the tensor of a name and shape. Names are those of the torch network whose batch
+normalisation is folded, such as ``cells.0.1.blocks.0.body.3.weight``."""
+
 
 class _Graph:
-    """Nodes in the order of computation. Names of values are numbers."""
+    """Nodes in the order of computation; convolutions have the names of their torch modules.
 
-    def __init__(self) -> None:
+    Names of values are numbers.
+    """
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: list[TensorProto] = []
         self._constants: dict[tuple[str, tuple[float, ...]], str] = {}
@@ -69,15 +87,25 @@ class _Graph:
         return self._constants[key]
 
     def conv(
-        self, x: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = True
+        self,
+        x: str,
+        layer: str,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        bias: bool = True,
     ) -> str:
-        weights = [self._weight((outputs, inputs, kernel, kernel))]
+        shapes: dict[str, tuple[int, ...]] = {f"{layer}.weight": (outputs, inputs, kernel, kernel)}
         if bias:
-            weights.append(self._weight((outputs,)))
+            shapes[f"{layer}.bias"] = (outputs,)
+        self._initializers.extend(self._weights(name, shape) for name, shape in shapes.items())
         return self.node(
             "Conv",
             x,
-            *weights,
+            *shapes,
+            name=layer,
             kernel_shape=[kernel, kernel],
             strides=[stride, stride],
             pads=[kernel // 2] * 4,
@@ -85,8 +113,10 @@ class _Graph:
             group=1,
         )
 
-    def conv_relu(self, x: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> str:
-        return self.node("Relu", self.conv(x, inputs, outputs, kernel, stride=stride))
+    def conv_relu(
+        self, x: str, layer: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1
+    ) -> str:
+        return self.node("Relu", self.conv(x, layer, inputs, outputs, kernel, stride=stride))
 
     def upsample(self, x: str) -> str:
         return self.node(
@@ -99,22 +129,22 @@ class _Graph:
             coordinate_transformation_mode="asymmetric",
         )
 
-    def model(self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> bytes:
+    def model(
+        self,
+        inputs: list[onnx.ValueInfoProto],
+        outputs: list[onnx.ValueInfoProto],
+        opset: int = OPSET,
+    ) -> onnx.ModelProto:
         graph = helper.make_graph(self._nodes, "network", inputs, outputs, self._initializers)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION
+        opsets = [helper.make_opsetid("", opset)]
+        model: onnx.ModelProto = helper.make_model(
+            graph,
+            opset_imports=opsets,
+            ir_version=max(_IR_VERSION, helper.find_min_ir_version_for(opsets)),
+            producer_name="clearer",
+            producer_version=__version__,
         )
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
-
-    def _weight(self, shape: tuple[int, ...]) -> str:
-        tensor = TensorProto(name=self._name(), dims=shape, data_type=TensorProto.FLOAT)
-        tensor.data_location = TensorProto.EXTERNAL
-        length = 4 * int(np.prod(shape))
-        for key, value in (("location", WEIGHTS_FILE), ("offset", "0"), ("length", str(length))):
-            tensor.external_data.add(key=key, value=value)
-        self._initializers.append(tensor)
-        return tensor.name
+        return model
 
     def _name(self) -> str:
         self._count += 1
@@ -129,45 +159,91 @@ def write_weights(folder: Path, space: SearchSpace) -> None:
     write_atomic(folder / WEIGHTS_FILE, values.astype(np.float32).tobytes())
 
 
+def random_weights() -> Weights:
+    """Weights inside the file, of the same spread as those beside it."""
+    rng = np.random.default_rng(_SEED)
+
+    def make(name: str, shape: tuple[int, ...]) -> TensorProto:
+        values = rng.standard_normal(shape, dtype=np.float32) * np.float32(_WEIGHT_SCALE)
+        return onnx.numpy_helper.from_array(values, name)
+
+    return make
+
+
+def _beside(name: str, shape: tuple[int, ...]) -> TensorProto:
+    """A view of :data:`WEIGHTS_FILE`."""
+    tensor = TensorProto(name=name, dims=shape, data_type=TensorProto.FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    length = 4 * int(np.prod(shape))
+    for key, value in (("location", WEIGHTS_FILE), ("offset", "0"), ("length", str(length))):
+        tensor.external_data.add(key=key, value=value)
+    return tensor
+
+
+def to_bytes(model: onnx.ModelProto) -> bytes:
+    """The same bytes for the same model."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
 def network_graph(architecture: Architecture) -> bytes:
-    """A whole network: ``(n, channels, h, w)`` to the same shape, all but the channels free."""
-    space, g = architecture.space, _Graph()
+    """A whole network to be timed, with :data:`WEIGHTS_FILE` beside it."""
+    return to_bytes(network_model(architecture, _beside))
+
+
+def network_model(
+    architecture: Architecture, weights: Weights, *, opset: int = OPSET, half: bool = False
+) -> onnx.ModelProto:
+    """A whole network: ``(n, channels, h, w)`` to the same shape, all but the channels free.
+
+    Args:
+        architecture: Of the network.
+        weights: Called once for each tensor; in fp16 where ``half``.
+        opset: Version of the operators, from 15 on.
+        half: Compute in fp16 between an fp32 input and output. Padding and the last subtraction
+            stay fp32, so that the image itself is not rounded to 11 bits.
+    """
+    space, g = architecture.space, _Graph(weights)
     shape: list[str | int | None] = ["n", space.channels, "h", "w"]
-    image = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
-    height = g.node("Shape", "input", start=2, end=3)
-    width = g.node("Shape", "input", start=3, end=4)
-    padded = _pad(g, "input", (height, width), space.multiple)
-    features = [_input_stage(g, padded, space)]
+    image = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, shape)
+    height = g.node("Shape", INPUT_NAME, start=2, end=3)
+    width = g.node("Shape", INPUT_NAME, start=3, end=4)
+    padded = _pad(g, INPUT_NAME, (height, width), space.multiple)
+    given = g.node("Cast", padded, to=TensorProto.FLOAT16) if half else padded
+    features = [_input_stage(g, given, space)]
     for cell, choices in enumerate(architecture.cells):
-        features = _transition(g, features, space)
-        for choice in choices:
-            features = _MODULES[choice](g, features, space)
+        features = _transition(g, features, f"transitions.{cell}", space)
+        for column, choice in enumerate(choices):
+            features = _MODULES[choice](g, features, f"cells.{cell}.{column}", space)
         assert len(features) == cell + 2
     restored = _output_stage(g, features, space)
+    if half:
+        restored = g.node("Cast", restored, to=TensorProto.FLOAT)
     if space.residual:
         restored = g.node("Sub", padded, restored)
     zero, one = g.constant([0]), g.constant([1])
     restored = g.node("Slice", restored, zero, height, g.constant([2]), one)
-    g.node("Slice", restored, zero, width, g.constant([3]), one, output="output")
-    return g.model([image], [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)])
+    g.node("Slice", restored, zero, width, g.constant([3]), one, output=OUTPUT_NAME)
+    result = helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, shape)
+    return g.model([image], [result], opset)
 
 
 def module_graph(
     space: SearchSpace, choice: Choice, num_scales: int, height: int, width: int
 ) -> bytes:
     """One column on ``num_scales`` scales, for images of one size: its features in and out."""
-    g = _Graph()
+    g = _Graph(_beside)
     shapes = module_shapes(space, num_scales, height, width)
     inputs = [
         helper.make_tensor_value_info(f"input{scale}", TensorProto.FLOAT, shape)
         for scale, shape in enumerate(shapes)
     ]
-    features = _MODULES[choice](g, [value.name for value in inputs], space)
+    features = _MODULES[choice](g, [value.name for value in inputs], choice, space)
     outputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in zip(features, shapes, strict=True)
     ]
-    return g.model(inputs, outputs)
+    return to_bytes(g.model(inputs, outputs))
 
 
 def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) -> list[list[int]]:
@@ -204,12 +280,12 @@ def _space_to_depth(g: _Graph, image: str, space: SearchSpace) -> str:
     return g.node("Reshape", blocks, g.node("Concat", any_, merged, rows, columns, axis=0))
 
 
-def _bottleneck(g: _Graph, x: str, inputs: int, width: int) -> str:
+def _bottleneck(g: _Graph, x: str, layer: str, inputs: int, width: int) -> str:
     outputs = 4 * width
-    body = g.conv_relu(x, inputs, width, 1)
-    body = g.conv_relu(body, width, width, 3)
-    body = g.conv(body, width, outputs, 1)
-    shortcut = x if inputs == outputs else g.conv(x, inputs, outputs, 1)
+    body = g.conv_relu(x, f"{layer}.body.0", inputs, width, 1)
+    body = g.conv_relu(body, f"{layer}.body.3", width, width, 3)
+    body = g.conv(body, f"{layer}.body.6", width, outputs, 1)
+    shortcut = x if inputs == outputs else g.conv(x, f"{layer}.shortcut.0", inputs, outputs, 1)
     return g.node("Relu", g.node("Add", body, shortcut))
 
 
@@ -218,42 +294,45 @@ def _input_stage(g: _Graph, image: str, space: SearchSpace) -> str:
         image = _space_to_depth(g, image, space)
     inputs = space.channels * space.stem**2
     if space.entry == "conv":
-        return g.conv_relu(image, inputs, space.width, 3)
-    x = _bottleneck(g, image, inputs, space.width)
-    return _bottleneck(g, x, 4 * space.width, space.width)
+        return g.conv_relu(image, "input.blocks.0", inputs, space.width, 3)
+    x = _bottleneck(g, image, "input.blocks.0", inputs, space.width)
+    return _bottleneck(g, x, "input.blocks.1", 4 * space.width, space.width)
 
 
-def _transition(g: _Graph, features: list[str], space: SearchSpace) -> list[str]:
+def _transition(g: _Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
     num_scales, lowest = len(features), features[-1]
     kept = space.scale_width(num_scales - 1)
     inputs = space.entry_width if num_scales == 1 else kept
-    down = g.conv_relu(lowest, inputs, space.scale_width(num_scales), 3, stride=2)
+    outputs = space.scale_width(num_scales)
+    down = g.conv_relu(lowest, f"{layer}.down.0", inputs, outputs, 3, stride=2)
     if inputs != kept:
-        return [g.conv_relu(lowest, inputs, space.width, 3), down]
+        return [g.conv_relu(lowest, f"{layer}.narrow.0", inputs, space.width, 3), down]
     return [*features, down]
 
 
-def _parallel(g: _Graph, features: list[str], space: SearchSpace) -> list[str]:
+def _parallel(g: _Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
     outputs = []
     for scale, x in enumerate(features):
-        width = space.scale_width(scale)
-        body = g.conv(g.conv_relu(x, width, width, 3), width, width, 3)
+        width, block = space.scale_width(scale), f"{layer}.blocks.{scale}.body"
+        body = g.conv_relu(x, f"{block}.0", width, width, 3)
+        body = g.conv(body, f"{block}.3", width, width, 3)
         outputs.append(g.node("Relu", g.node("Add", body, x)))
     return outputs
 
 
 def _fusion(
-    g: _Graph, features: list[str], space: SearchSpace, num_outputs: int | None = None
+    g: _Graph, features: list[str], layer: str, space: SearchSpace, num_outputs: int | None = None
 ) -> list[str]:
     outputs = []
     for target in range(num_outputs or len(features)):
-        total = features[target]
+        total, width = features[target], space.scale_width(target)
         for source in range(target):
-            total = g.node("Add", _descent(g, features[source], space, source, target), total)
+            descent = f"{layer}.down.{target}.{source}"
+            x = _descent(g, features[source], descent, space, source, target)
+            total = g.node("Add", x, total)
         lower = [
-            g.conv(x, space.scale_width(source), space.scale_width(target), 1)
-            for source, x in enumerate(features)
-            if source > target
+            g.conv(x, f"{layer}.up.{target}.{place}.0", space.scale_width(source), width, 1)
+            for place, (source, x) in enumerate(list(enumerate(features))[target + 1 :])
         ]
         if lower:
             total = g.node("Add", _upsampled_sum(g, lower), total)
@@ -261,11 +340,11 @@ def _fusion(
     return outputs
 
 
-def _descent(g: _Graph, x: str, space: SearchSpace, source: int, target: int) -> str:
-    start, end = space.scale_width(source), space.scale_width(target)
-    for _ in range(target - source - 1):
-        x = g.conv_relu(x, start, start, 3, stride=2)
-    return g.conv(x, start, end, 3, stride=2)
+def _descent(g: _Graph, x: str, layer: str, space: SearchSpace, source: int, target: int) -> str:
+    start, end, last = space.scale_width(source), space.scale_width(target), target - source - 1
+    for step in range(last):
+        x = g.conv_relu(x, f"{layer}.{step}.0", start, start, 3, stride=2)
+    return g.conv(x, f"{layer}.{last}.0", start, end, 3, stride=2)
 
 
 def _upsampled_sum(g: _Graph, lower: list[str]) -> str:
@@ -276,8 +355,8 @@ def _upsampled_sum(g: _Graph, lower: list[str]) -> str:
 
 
 def _output_stage(g: _Graph, features: list[str], space: SearchSpace) -> str:
-    (x,) = _fusion(g, features, space, num_outputs=1)
-    x = g.conv(x, space.width, space.channels * space.stem**2, 1, bias=False)
+    (x,) = _fusion(g, features, "output.fusion", space, num_outputs=1)
+    x = g.conv(x, "output.head", space.width, space.channels * space.stem**2, 1, bias=False)
     if space.stem > 1:
         x = g.node("DepthToSpace", x, blocksize=space.stem, mode="CRD")
     return x

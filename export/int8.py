@@ -10,8 +10,8 @@ import numpy as np
 
 from clearer.errors import ClearerError, require
 from clearer.export.calibration import METHODS, Array, Method, observe
+from clearer.export.graph import INPUT_NAME
 from clearer.export.qdq import Flavour, QdqGraph, insert_qdq
-from clearer.export.to_onnx import INPUT_NAME
 
 __all__ = ["MAX_DROP_DB", "Int8Result", "Listener", "quantize"]
 

@@ -24,7 +24,7 @@ import onnx
 
 from clearer.errors import require
 from clearer.export.calibration import Activation, Array, Method
-from clearer.export.to_onnx import INPUT_NAME
+from clearer.export.graph import INPUT_NAME
 
 __all__ = ["Flavour", "QdqGraph", "insert_qdq"]
 

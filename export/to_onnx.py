@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
 import onnx
-import torch
+from onnx import TensorProto, numpy_helper
 
 from clearer.errors import InputError
-from clearer.export.graph import OPSET
+from clearer.export.fold import fold_batch_norm
+from clearer.export.graph import OPSET, network_model, random_weights, to_bytes
 from clearer.export.metadata import model_metadata
 from clearer.network import RestorationNet
 from clearer.space import Architecture
 
-__all__ = [
-    "EXAMPLE_SHAPE",
-    "INPUT_NAME",
-    "OPSET",
-    "OPSETS",
-    "OUTPUT_NAME",
-    "check_opset",
-    "file_mb",
-    "to_onnx",
-    "untrained_file",
-]
+__all__ = ["OPSETS", "check_opset", "file_mb", "to_onnx", "untrained_file"]
 
-INPUT_NAME: Final = "input"
-OUTPUT_NAME: Final = "output"
-OPSETS: Final = range(18, 26)
-"""What the exporter writes. It knows its operators as of 18, and leaves that, with no more than a
-log line, where it is asked for less; from 26 on it has no conversions of its own."""
-EXAMPLE_SHAPE: Final = (2, 41, 57)
-"""Batch and sides of the example that is traced: no two alike, none a multiple of 8, none 1, so
-that nothing of it can be taken for a constant."""
+OPSETS: Final = range(15, 26)
+"""From the first in which a graph can ask for one side of an image, to the newest that ONNX Runtime
+1.32 takes."""
 
 
 def check_opset(opset: int) -> None:
-    """Refuse what the exporter cannot write.
+    """Refuse what cannot be written, or what no runtime takes yet.
 
     Raises:
         InputError: If the operator set is unknown or too old.
@@ -53,15 +35,19 @@ def check_opset(opset: int) -> None:
         )
 
 
-def to_onnx(network: RestorationNet, metadata: dict[str, str], *, opset: int = OPSET) -> bytes:
+def to_onnx(
+    network: RestorationNet, metadata: dict[str, str], *, opset: int = OPSET, half: bool = False
+) -> bytes:
     """Export with batch normalisation folded and padding inside.
 
     The input and output are float32, ``(n, channels, h, w)``, all but the channels free.
 
     Args:
-        network: In evaluation mode, on the CPU; its body may be halved.
+        network: In evaluation mode.
         metadata: Key and value strings that the file carries.
         opset: Version of the operators, in :data:`OPSETS`.
+        half: Compute in fp16 inside. Batch normalisation is folded before, in fp32: its variances
+            may be too small for fp16.
 
     Returns:
         The bytes of a checked ONNX file.
@@ -69,40 +55,29 @@ def to_onnx(network: RestorationNet, metadata: dict[str, str], *, opset: int = O
     Raises:
         ValueError: If the network is in training mode.
     """
-    if network.training:
-        raise ValueError("the network is in training mode: call eval() first")
-    batch, height, width = EXAMPLE_SHAPE
-    example = torch.rand(batch, network.architecture.space.channels, height, width)
-    with _quiet():
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            opset_version=opset,
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            dynamic_shapes=({0: "n", 2: "h", 3: "w"},),
-            verbose=False,
-        )
-    assert program is not None
-    model = program.model_proto
-    written = [entry.version for entry in model.opset_import if entry.domain == ""]
-    assert written == [opset], f"the exporter wrote opset {written} for {opset}"
-    _strip(model)
+    kind = np.float16 if half else np.float32
+    state = fold_batch_norm(network).state_dict()
+    arrays = {name: tensor.cpu().numpy().astype(kind) for name, tensor in state.items()}
+
+    def take(name: str, shape: tuple[int, ...]) -> TensorProto:
+        array = arrays.pop(name)
+        assert array.shape == shape, (name, array.shape, shape)
+        return numpy_helper.from_array(array, name)
+
+    model = network_model(network.architecture, take, opset=opset, half=half)
+    assert not arrays, f"weights that no layer took: {', '.join(arrays)}"
+    return _checked(model, metadata)
+
+
+def _checked(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
+    return to_bytes(model)
 
 
 @functools.cache
 def untrained_file(architecture: Architecture) -> bytes:
     """The file that a trained network of this architecture becomes, but for the weights' values."""
-    network = RestorationNet(architecture).eval()
-    for tensor in network.state_dict().values():
-        # Not as initialised: the exporter stores equal tensors once and drops those that are zero.
-        if tensor.is_floating_point():
-            tensor.uniform_(0.5, 1.5)
     # Stands for the options, figures and names that a trained network adds to the metadata.
     info = {
         "task": {"name": "denoise", "options": "x" * 90},
@@ -112,35 +87,10 @@ def untrained_file(architecture: Architecture) -> bytes:
         "val_psnr_db": 10.0,
         "val_ssim": 0.0,
     }
-    return to_onnx(network, model_metadata(architecture, info))
+    model = network_model(architecture, random_weights())
+    return _checked(model, model_metadata(architecture, info))
 
 
 def file_mb(architecture: Architecture) -> float:
     """Size in MB (10**6 bytes) of :func:`untrained_file`."""
     return len(untrained_file(architecture)) / 1e6
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes for debugging: stack traces hold paths of this machine."""
-    model.doc_string = ""
-    graph = model.graph
-    graph.doc_string = ""
-    del graph.metadata_props[:]
-    del graph.value_info[:]
-    for item in [*graph.node, *graph.input, *graph.output, *graph.initializer]:
-        item.doc_string = ""
-        del item.metadata_props[:]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter's notes on absent packages and on its own future are no news to a user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

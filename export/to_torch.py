@@ -11,13 +11,15 @@ import torch.fx.experimental._config as fx_config
 from torch.export import Dim
 
 from clearer.export.fold import fold_batch_norm
-from clearer.export.to_onnx import EXAMPLE_SHAPE
 from clearer.network import RestorationNet
 
 __all__ = ["PROGRAM_METADATA", "to_torch_program"]
 
 PROGRAM_METADATA: Final = "clearer.json"
 """Name of the extra file in the archive that holds the metadata, as JSON."""
+_EXAMPLE_SHAPE: Final = (2, 41, 57)
+"""Batch and sides of the example that is traced: no two alike, none a multiple of 8, none 1, so
+that nothing of it can be taken for a constant."""
 # Where the tracer notes which line of which file of this machine made a node.
 _ORIGINS: Final = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node")
 
@@ -38,7 +40,7 @@ def to_torch_program(network: RestorationNet, metadata: dict[str, str]) -> bytes
         ValueError: If the network is in training mode.
     """
     folded = fold_batch_norm(network).requires_grad_(False)
-    batch, height, width = EXAMPLE_SHAPE
+    batch, height, width = _EXAMPLE_SHAPE
     example = torch.zeros(batch, network.architecture.space.channels, height, width)
     sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     # Else the program is guarded against all that the example is not: a batch of 1, a side that

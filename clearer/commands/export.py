@@ -94,7 +94,7 @@ def export(
     fixed = parse_shapes(shapes) if shapes is not None else ()
     from clearer.export.artefacts import ExportSettings
     from clearer.export.export import ExportFailed, export_run
-    from clearer.export.to_onnx import OPSET
+    from clearer.export.graph import OPSET
     from clearer.run import Run
     from clearer.zoo import find_in_zoo
 

@@ -280,7 +280,7 @@ def test_a_network_that_was_never_trained(untrained: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--opset", "11"], "--opset 11 cannot be written: it must lie in 18..25"),
+        (["--opset", "11"], "--opset 11 cannot be written: it must lie in 15..25"),
         (["--opset", "99"], "--opset 99 cannot be written"),
         (["--opset", "x"], "Invalid value"),
         (["--shapes", "256x256"], "is not BATCHxHEIGHTxWIDTH"),

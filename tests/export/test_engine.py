@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
@@ -27,7 +26,6 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
-from torch import Tensor, nn
 
 from clearer.errors import ClearerError, InputError
 from clearer.export import engine_device
@@ -55,7 +53,7 @@ def rtx() -> Any:
 
 
 def network(stem: int = 1) -> RestorationNet:
-    """All that any of our networks has, and no more, for the exporter takes its time."""
+    """All that any of our networks has, and no more, for building takes its time."""
     channels = 2 * stem - 1
     space = SearchSpace(channels=channels, width=4, columns=(2,), stem=stem, residual=stem == 1)
     net = RestorationNet(Architecture.from_text("PF", space)).eval()
@@ -65,23 +63,6 @@ def network(stem: int = 1) -> RestorationNet:
         scale = net(torch.rand(1, channels, 32, 32)).abs().max()
     net.output.head.weight.data /= scale
     return net
-
-
-class _Cast(nn.Module):
-    def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.dtype = dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.to(self.dtype)
-
-
-def halved(net: RestorationNet) -> RestorationNet:
-    """In fp16 between its fp32 input and output."""
-    half = copy.deepcopy(net).half()
-    half.add_module("input", nn.Sequential(_Cast(torch.float16), half.input))
-    half.add_module("output", nn.Sequential(half.output, _Cast(torch.float32)))
-    return half
 
 
 def quantized(model: bytes, folder: Path, channels: int, *, signed: bool) -> bytes:
@@ -124,7 +105,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
                 folder, signed = tmp_path_factory.mktemp("int8"), precision == "int8"
                 made = quantized(make(stem), folder, 2 * stem - 1, signed=signed)
             else:
-                made = to_onnx(halved(net) if precision == "fp16" else net, {})
+                made = to_onnx(net, {}, half=precision == "fp16")
             known[stem, precision] = made
         return known[stem, precision]
 

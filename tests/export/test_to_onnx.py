@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from clearer.cost import cost_table
 from clearer.errors import InputError
 from clearer.export.fixed_sizes import with_fixed_sizes
-from clearer.export.fold import fold_batch_norm, halve_body
+from clearer.export.fold import fold_batch_norm
+from clearer.export.graph import OPSET
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.parity import to_pixels
-from clearer.export.to_onnx import OPSET, OPSETS, check_opset, file_mb, to_onnx
+from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx
 from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
+from clearer.space import Architecture, Entry, SearchSpace
 from tests.clearer.test_supernet import randomize
 
 INFO = {
@@ -31,9 +32,14 @@ INFO = {
 }
 
 
-def network(channels: int = 1, stem: int = 1) -> RestorationNet:
+def network(channels: int = 1, stem: int = 1, entry: Entry = "bottlenecks") -> RestorationNet:
     space = SearchSpace(
-        channels=channels, width=4, columns=(1, 2, 1), stem=stem, residual=stem == 1
+        channels=channels,
+        width=4,
+        columns=(1, 2, 1),
+        stem=stem,
+        residual=(channels, stem) != (3, 2),
+        entry=entry,
     )
     net = RestorationNet(Architecture.from_text("P-FP-F", space)).eval()
     randomize(net)
@@ -44,7 +50,11 @@ def network(channels: int = 1, stem: int = 1) -> RestorationNet:
     return net
 
 
-@pytest.fixture(scope="module", params=[(1, 1), (3, 2)], ids=["gray stem 1", "RGB stem 2"])
+@pytest.fixture(
+    scope="module",
+    params=[(1, 1, "bottlenecks"), (3, 2, "bottlenecks"), (1, 2, "conv"), (3, 1, "conv")],
+    ids=["gray stem 1", "RGB stem 2", "gray stem 2 conv", "RGB stem 1 conv"],
+)
 def exported(request: pytest.FixtureRequest) -> tuple[RestorationNet, bytes]:
     net = network(*request.param)
     return net, to_onnx(net, model_metadata(net.architecture, INFO))
@@ -136,7 +146,7 @@ def test_fixed_sizes_leave_no_arithmetic_on_sizes(
 
 def test_halves_keep_fp32_at_both_ends() -> None:
     net = network()
-    model = to_onnx(halve_body(net), {})
+    model = to_onnx(net, {}, half=True)
     proto = onnx.load_from_string(model)
     assert sum(node.op_type == "Cast" for node in proto.graph.node) == 2
     kinds = {tensor.data_type for tensor in proto.graph.initializer if len(tensor.dims) == 4}
@@ -158,11 +168,15 @@ def test_folding_changes_nothing_but_the_operators(channels: int) -> None:
     np.testing.assert_allclose(restored(folded, batch), restored(net, batch), atol=1e-5)
 
 
-@pytest.mark.parametrize("opset", [OPSETS[0], OPSETS[-1]])
-def test_the_opset_is_that_asked_for(opset: int) -> None:
-    net = RestorationNet(Architecture.from_text("F", SearchSpace(width=2, columns=(1,)))).eval()
-    proto = onnx.load_from_string(to_onnx(net, {}, opset=opset))
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("opset", OPSETS)
+def test_the_opset_is_that_asked_for(opset: int, half: bool) -> None:
+    net = network(3, 2)
+    model = to_onnx(net, {}, opset=opset, half=half)
+    proto = onnx.load_from_string(model)
     assert [entry.version for entry in proto.opset_import if entry.domain == ""] == [opset]
+    batch = noisy(net, (1, 17, 19))
+    np.testing.assert_allclose(run(model, batch), restored(net, batch), atol=0.02 if half else 1e-5)
 
 
 @pytest.mark.parametrize("opset", [-1, 0, 11, OPSETS[0] - 1, OPSETS[-1] + 1, 99])
