@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import io
+import sys
 import traceback
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -47,7 +49,7 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except typer.Exit:
+        except (typer.Exit, BrokenPipeError):  # typer ends a broken pipe without a word
             raise
         except (Exception, KeyboardInterrupt) as error:
             if kwargs.get("debug"):
@@ -180,6 +182,10 @@ _add(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a letter shows another one, and the figures all the same.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()
 
 

@@ -41,7 +41,7 @@ from clearer.bench.targets import RunTarget, Targets, choose_backends, make_rows
 from clearer.device import device_name
 from clearer.errors import ClearerError
 from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
-from clearer.files import write_json
+from clearer.files import check_writable, write_json
 from clearer.images import ImageSet
 from clearer.tasks import Task
 
@@ -132,6 +132,7 @@ def bench(
     if not rows:
         reasons = "; ".join(entry["reason"] for entry in skipped)
         raise ClearerError(f"nothing is left to measure: {reasons or 'there is no file'}")
+    check_writable(out)
     for done, row in enumerate(rows):
         listener("measuring memory", done, len(rows))
         row.peak_memory_mb = peak_memory_mb(row.spec)

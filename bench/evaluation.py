@@ -18,10 +18,10 @@ from clearer.device import device_name
 from clearer.errors import InputError
 from clearer.evaluate import VALIDATION_SEED, Restorer, check_evaluation_size, evaluation_pairs
 from clearer.export.metadata import model_info
-from clearer.files import write_json
+from clearer.files import check_writable, write_json
 from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
-from clearer.network import RestorationNet, load_network
+from clearer.network import RestorationNet
 from clearer.pairs import list_pictures, read_pictures
 from clearer.run import Run
 from clearer.tasks import Task, task_to_dict
@@ -96,7 +96,7 @@ def find_model(text: str | None, color: Color) -> Model:
         return _torch_model(shipped.name, shipped.load()[0], color, shipped.task)
     run = Run.open(path)
     settings = run.settings()
-    return _torch_model(run.path.name, load_network(run.weights)[0], settings.color, settings.task)
+    return _torch_model(run.path.name, run.load_network()[0], settings.color, settings.task)
 
 
 def _torch_model(name: str, network: RestorationNet, color: Color, task: Task) -> Model:
@@ -112,6 +112,7 @@ def _noise_level(task: Task) -> float | None:
 
 def _onnx_model(path: Path) -> Model:
     runner = OnnxRunner(path.stem, path, None)
+    runner.require_any_size()
     try:
         info = model_info(runner.metadata)
     except InputError as error:
@@ -187,9 +188,11 @@ def evaluate_model(
         ClearerError: If a package is missing.
     """
     check_evaluation_size(images, task)
+    check_writable(out)
     runner = model.runner(task)
     restore = self_ensemble(runner) if settings.self_ensemble else runner
     stem = out / _file_stem(model, task, data_name, settings)
+    labels = [Path(name).stem for name in images.names]
     rows: list[dict[str, Any]] = []
     examples: list[Example] = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
@@ -204,7 +207,9 @@ def evaluate_model(
         rows.append({"image": name, **_figures(pieces, restored)})
         if settings.save_images and not settings.patches:
             example = Example(name, degraded[0], restored[0][0], clean[0])
-            plot_example(stem / f"{Path(name).stem}.png", example, task.text)
+            is_alone = labels.count(labels[index]) == 1  # 1.png and 1.bmp are two pictures
+            label = labels[index] if is_alone else Path(name).name
+            plot_example(stem / f"{label}.png", example, task.text)
             examples = [*examples, example][-_NUM_CROPS:]
     if examples:
         plot_crops(stem / "crops.png", examples, f"{model.name}; {task.text}; {data_name}")
@@ -223,8 +228,13 @@ def evaluate_model(
 
 def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSettings) -> str:
     mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
-    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol + mode]
-    return "-".join(words).replace("/", "-")
+    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
+    # What was measured at one level stays when another is measured.
+    options = task_to_dict(task)
+    if options.get("noise") == "gaussian":
+        del options["shot"]
+    words += [f"{name}{options[name]}" for name in _LEVELS if name in options]
+    return ("-".join(words) + mode).replace("/", "-").replace(":", "-")
 
 
 def _about(
@@ -246,6 +256,8 @@ def _about(
     }
 
 
+_LEVELS: Final = ("sigma", "shot", "quality")
+"""Options of tasks that say how much is to be undone."""
 _KEYS: Final = ("psnr_db", "ssim", "input_psnr_db", "input_ssim")
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from onnx import TensorProto
+
 from clearer.bench.onnx_precision import written_precision
 from clearer.errors import InputError
 from clearer.export.metadata import graph_inputs, info_of, metadata_of, read_onnx
@@ -16,6 +18,7 @@ from clearer.tasks import Task
 __all__ = ["ModelFile", "read_model_file"]
 
 _MAX_NAME: Final = 40
+_FLOATS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +61,8 @@ def read_model_file(path: Path) -> ModelFile:
         raise InputError(
             f"{path} is not image to image: it needs one N x C x H x W input of 1 or 3 channels"
         )
+    if inputs[0].type.tensor_type.elem_type not in _FLOATS:
+        raise InputError(f"{path} takes no floating-point tensors: give the file that does")
     info, data = info_of(model, path), metadata_of(model)
     architecture = info.architecture
     return ModelFile(

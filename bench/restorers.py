@@ -88,7 +88,7 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
     if model is None or model.is_dir():
         run = Run.open(model)
         if backend in (None, "torch"):
-            return _in_torch(run.weights, run.path.name)
+            return _made_of(*run.load_network(), run.path.name)
         if not run.onnx.is_file():
             raise InputError(f"{backend} needs {run.onnx}: make it by clearer export {run.path}")
         return _onnx(run.onnx, backend)
@@ -137,10 +137,7 @@ def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> Loade
     runner = OnnxRunner(name, path, None)
     if runner.channels not in (1, 3):
         raise InputError(f"{path} takes {runner.channels} channels: pictures have 1 or 3")
-    if any(isinstance(side, int) for side in runner.shape[2:]):
-        raise InputError(
-            f"{path} takes pictures of one size only ({runner.shape}): export it with free sizes"
-        )
+    runner.require_any_size()
     try:
         info = model_info(runner.metadata)
     except InputError as error:

@@ -176,6 +176,18 @@ class OnnxRunner:
         )
         self._path = path
 
+    def require_any_size(self) -> None:
+        """Refuse a file for pictures of one size.
+
+        Raises:
+            InputError: If a side is fixed.
+        """
+        if any(isinstance(side, int) for side in self.shape[2:]):
+            raise InputError(
+                f"{self._path} takes pictures of one size only ({self.shape}): export it with "
+                "free sizes"
+            )
+
     @cached_property
     def info(self) -> RunnerInfo:
         """What computes, and how; the precision in effect takes a second session to find out."""

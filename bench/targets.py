@@ -17,7 +17,6 @@ from clearer.data import load_splits
 from clearer.errors import ClearerError, InputError
 from clearer.export.zoo import exported_network
 from clearer.images import Color, ImageSet
-from clearer.network import load_network
 from clearer.run import Run
 from clearer.space import Architecture
 from clearer.tasks import Task, change_task
@@ -93,11 +92,14 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
             models.append(read_model_file(path))
         except InputError as error:
             skipped.append({"name": path.stem, "backend": "", "reason": str(error)})
+    engines = [path for path in files if path.suffix == ".engine"]
+    if skipped and not (runs or models or engines):
+        raise InputError("; ".join(entry["reason"] for entry in skipped))
     color = _color(runs, models)
     return Targets(
         runs,
         models,
-        [p for p in files if p.suffix == ".engine"],
+        engines,
         color,
         _task(runs, models),
         skipped,
@@ -108,7 +110,7 @@ def _open_run(path: Path | None) -> RunTarget:
     shipped = find_in_zoo(path)
     run = Run.open(path) if shipped is None else exported_network(shipped)
     settings = run.settings()
-    network, _ = load_network(run.weights)
+    network, _ = run.load_network()
     table = read_cost_table(run.cost) if run.cost.exists() else None
     is_shipped = shipped is not None
     return RunTarget(run, is_shipped, network.architecture, settings.color, settings.task, table)

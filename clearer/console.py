@@ -203,11 +203,11 @@ def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str
 def progress_bar() -> Progress:
     """Bar with counts, time left and a note; tasks need the field ``note``."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=_stderr(),
     )
 

@@ -66,7 +66,7 @@ def _describe_os_error(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"no space left to write{where}: free some space, and run it again or --resume"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"no permission to write{where}: choose another folder with --out"
+        return f"no permission to write{where}: allow it, or work in another folder"
     return f"{error.strerror or error}{':' + where if where else ''}"
 
 
@@ -75,7 +75,7 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, ClearerError):
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; a run that has a checkpoint goes on by --resume", 130
+        return "interrupted", 130
     if isinstance(error, OSError):
         return _describe_os_error(error), 1
     if isinstance(error, MemoryError) or "not enough memory" in str(error):

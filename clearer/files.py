@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from clearer.errors import InputError
+from clearer.json_text import to_json
 
 __all__ = [
     "append_jsonl",
+    "check_writable",
+    "checkpoint_errors",
     "load_checkpoint",
     "read_json",
     "read_jsonl",
@@ -31,7 +36,11 @@ def write_atomic(path: Path, data: bytes) -> None:
         OSError: If it cannot be written; what was at ``path`` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        error.filename = str(path)
+        raise
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -47,9 +56,23 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder and a file in it, and take the file away: before work, not after it.
+
+    Raises:
+        OSError: If results could not be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        error.filename = str(folder)
+        raise
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write JSON for people: indented, with a final newline."""
-    write_atomic(path, (json.dumps(data, indent=2) + "\n").encode())
+    write_atomic(path, (to_json(data) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
@@ -99,10 +122,23 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read what :func:`save_checkpoint` wrote; nothing is unpickled but tensors and plain data.
 
     Raises:
-        InputError: If the file is damaged.
+        ValueError: If the file is damaged.
     """
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises half a dozen types for a damaged archive
-        raise InputError(f"{path} is damaged: this run cannot go on, make a new one") from error
+        raise ValueError("not a whole checkpoint") from error
     return state
+
+
+@contextlib.contextmanager
+def checkpoint_errors(path: Path, advice: str) -> Iterator[None]:
+    """Around what reads a checkpoint and takes its state.
+
+    Raises:
+        InputError: If it is damaged, or of another network or stage.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, RuntimeError, TypeError) as error:
+        raise InputError(f"{path} is damaged, or of another run: {advice}") from error

@@ -15,7 +15,7 @@ from clearer.budget import choose_architecture
 from clearer.cost import CostTable
 from clearer.data import load_splits
 from clearer.errors import InputError
-from clearer.files import load_checkpoint
+from clearer.files import checkpoint_errors, load_checkpoint
 from clearer.patches import PatchSampler
 from clearer.run import Run
 from clearer.space import CHOICES, Architecture, SearchSpace
@@ -75,7 +75,8 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
         raise InputError(f"{run.search_checkpoint} is not there: the super-network was not kept")
     settings = run.settings()
     supernet = SuperNet(settings.space)
-    supernet.load_state_dict(load_checkpoint(run.search_checkpoint)["supernet"])
+    with checkpoint_errors(run.search_checkpoint, "the front needs it: search anew"):
+        supernet.load_state_dict(load_checkpoint(run.search_checkpoint)["supernet"])
     supernet.train()
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     sampler = PatchSampler(

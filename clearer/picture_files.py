@@ -176,7 +176,8 @@ def _deep_tiff(path: Path) -> StoredPicture | None:
             )
         pixels, alpha = _tiff_samples(path, page)
         profile = page.tags.valueof(34675)
-        dpi = page.get_resolution(tifffile.RESUNIT.INCH) if 282 in page.tags else None
+        has_dpi = 282 in page.tags and page.resolutionunit != tifffile.RESUNIT.NONE
+        dpi = page.get_resolution(tifffile.RESUNIT.INCH) if has_dpi else None
     notes: list[str] = []
     with path.open("rb") as file:
 

@@ -60,14 +60,14 @@ def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> list[Job]
         raise InputError(f"{out} is a file: give --out a folder")
     found: dict[Path, Job] = {}
     for given in inputs:
+        if not given.exists():
+            raise InputError(f"{given} does not exist")
         pairs = _below(given, out) if given.is_dir() else [(given, Path(given.name))]
         if not pairs:
             raise InputError(
                 f"{given} holds no picture; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}"
             )
         for source, name in pairs:
-            if not source.exists():
-                raise InputError(f"{source} does not exist")
             becomes = kind or kind_of(source)
             found.setdefault(source.resolve(), Job(source, out / name_as(name, becomes), becomes))
     jobs = list(found.values())
@@ -84,7 +84,9 @@ def _below(folder: Path, out: Path) -> list[tuple[Path, Path]]:
             name for name in folders if not name.startswith(".") and not _is_same(here / name, out)
         )
         for name in sorted(names):
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
+            is_picture = Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+            # A link to nowhere fails when its turn comes; a pipe would be waited for.
+            if is_picture and ((here / name).is_file() or (here / name).is_symlink()):
                 pairs.append((here / name, (here / name).relative_to(folder)))
     return pairs
 
@@ -98,7 +100,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _check_targets(jobs: Iterable[Job]) -> None:
-    sources = {_identity(job.source): job.source for job in jobs}
+    sources = {_identity(job.source) for job in jobs if job.source.exists()}
     taken: dict[Path, Job] = {}
     clashes = []
     for job in jobs:

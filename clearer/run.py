@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
+from datetime import datetime
 from importlib import metadata
 from itertools import chain, count
 from pathlib import Path
@@ -18,6 +19,7 @@ from clearer import __version__
 from clearer.device import device_name
 from clearer.errors import InputError
 from clearer.files import read_json, write_json
+from clearer.network import RestorationNet, load_network
 from clearer.settings import RunSettings
 from clearer.space import Architecture
 
@@ -26,6 +28,7 @@ __all__ = ["RUNS", "Run"]
 RUNS: Final = Path("runs")
 """Where runs are made and looked for by default."""
 _SCHEMA_VERSION: Final = 1
+_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 _REPORTED_PACKAGES: Final = ("torch", "numpy", "onnx", "onnxruntime", "scikit-image")
 
 
@@ -80,8 +83,9 @@ class Run:
 
     @staticmethod
     def newest() -> Path | None:
-        """Folder of the newest run under ``runs/``; None where there is none."""
-        return max((config.parent for config in RUNS.glob("*/config.json")), default=None)
+        """Folder of the run under ``runs/`` that was begun last; None where there is none."""
+        configs = list(RUNS.glob("*/config.json"))
+        return max(configs, key=_started).parent if configs else None
 
     @classmethod
     def open(cls, path: Path | None) -> Run:
@@ -129,6 +133,21 @@ class Run:
             return Architecture.from_dict(read_json(self.architecture))
         except InputError as error:
             raise InputError(f"{self.architecture}: {error}") from error
+
+    def load_network(self) -> tuple[RestorationNet, dict[str, Any]]:
+        """The network of the best weights, and what was saved with them.
+
+        Raises:
+            InputError: If it is not trained yet, or the weights are damaged or of another network.
+        """
+        architecture = self.read_architecture()
+        network, info = load_network(self.weights)
+        if network.architecture != architecture:
+            raise InputError(
+                f"{self.weights} does not fit the architecture in {self.architecture.name} beside "
+                f"it: put the right one there, or train anew by clearer train {self.path} --out NEW"
+            )
+        return network, info
 
     def seed_run(self, seed: int) -> Run:
         """Folder inside this one for the search with a further seed."""
@@ -178,6 +197,15 @@ def _empty_folder(path: Path) -> Path:
     return path
 
 
+def _started(config: Path) -> tuple[float, float]:
+    """When a run was begun, as a key to sort by: names say it only where nobody chose them."""
+    try:
+        text = read_json(config)["environment"]["started"]
+        return datetime.strptime(text, _TIME).timestamp(), config.stat().st_mtime
+    except (InputError, KeyError, TypeError, ValueError):
+        return config.stat().st_mtime, 0.0
+
+
 def _environment(device: str) -> dict[str, Any]:
     return {
         "clearer": __version__,
@@ -186,7 +214,7 @@ def _environment(device: str) -> dict[str, Any]:
         "packages": {name: _package_version(name) for name in _REPORTED_PACKAGES},
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "started": time.strftime(_TIME),
     }
 
 

@@ -18,7 +18,7 @@ from clearer.cost import CostTable, cost_table
 from clearer.data import partition
 from clearer.engine import Engine
 from clearer.errors import ClearerError, Interrupted
-from clearer.files import load_checkpoint, save_checkpoint
+from clearer.files import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.images import ImageSet
 from clearer.interrupt import StopRequest
 from clearer.losses import architecture_loss, complexity_loss, restoration_loss, search_loss
@@ -144,11 +144,12 @@ def search(
     start, log = 0, None
     board = run.tensorboard / "search" if settings.tensorboard else None
     if resume and run.search_checkpoint.exists():
-        state = load_checkpoint(run.search_checkpoint)
-        supernet.load_state_dict(state["supernet"])
-        weight_optimizer.load_state_dict(state["weight_optimizer"])
-        alpha_optimizer.load_state_dict(state["alpha_optimizer"])
-        costs.lambdas, start = state["lambdas"], state["iteration"]
+        with checkpoint_errors(run.search_checkpoint, "delete it, and the search begins anew"):
+            state = load_checkpoint(run.search_checkpoint)
+            supernet.load_state_dict(state["supernet"])
+            weight_optimizer.load_state_dict(state["weight_optimizer"])
+            alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+            costs.lambdas, start = state["lambdas"], state["iteration"]
         log = LoopLog(run.search_log, start, state["sums"], engine.is_first, board)
     log = log or LoopLog(run.search_log, writes=engine.is_first, board=board)
     engine.barrier()  # all have read the run before the first writes to it
@@ -242,12 +243,9 @@ def search(
                 listener(
                     Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
                 )
-            if done < s.iterations and engine.any(stop.requested):
+            if engine.any(stop.requested):
                 save(done)
-                raise Interrupted(
-                    f"stopped at search iteration {done}; go on with: "
-                    f"clearer search --resume --out {run.path}"
-                )
+                raise Interrupted(f"stopped at search iteration {done}")
             if done == s.iterations or time.monotonic() - saved > checkpoint_seconds:
                 save(done)
                 saved = time.monotonic()

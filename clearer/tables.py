@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -26,6 +26,16 @@ __all__ = [
 ]
 
 
+_LEAST_WIDTH: Final = 80
+"""Of tables: in a narrower terminal their lines break, but no column of figures is left out."""
+
+
+def _print(table: Table, least: int = _LEAST_WIDTH) -> None:
+    console = Console()
+    console.width = max(console.width, least)
+    console.print(table)
+
+
 def print_data_sets(rows: list[dict[str, Any]]) -> None:
     """Sets of pictures and where they lie."""
     shown = Table(box=SIMPLE)
@@ -34,10 +44,11 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
     shown.add_column("files", justify="right")
     shown.add_column("MB", justify="right")
     shown.add_column("where", overflow="fold")
+    longest = max(len(row["folder"] or "") for row in rows)
     for row in rows:
         where = escape(printable(row["folder"])) if row["folder"] else "not here"
         shown.add_row(row["name"], row["what"], f"{row['files']}", f"{row['mb']}", where)
-    Console().print(shown)
+    _print(shown, _LEAST_WIDTH + longest)
     say("get one by clearer data get NAME; --json shows the terms and sources")
 
 
@@ -46,7 +57,9 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
     from clearer.zoo.card import main_time, measured_where, ratio_to_ffdnet, shown_sigma
 
     shown = Table(
-        box=SIMPLE, caption="PSNR of the restored pictures; ratio: to the ms of FFDNet beside it"
+        box=SIMPLE,
+        caption="PSNR of the restored pictures, whole, protocol awgn, or of rain as in the pairs; "
+        "ratio: to the ms of FFDNet beside it",
     )
     shown.add_column("network\nfor", overflow="fold", min_width=24)
     for header in ("channels\nparameters", "MB\nONNX", "set", "sigma", "PSNR,\ndB", "ms\nratio"):
@@ -66,7 +79,7 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
             _or_blank(None if time is None else time["median_ms"], 1)
             + f"\n{_or_blank(ratio_to_ffdnet(card), 2)}",
         )
-    Console().print(shown)
+    _print(shown)
     notes: dict[str, list[str]] = {}
     for card in cards:
         notes.setdefault(f"ms: ONNX Runtime fp32, {measured_where(card)}", []).append(card["name"])
@@ -112,7 +125,7 @@ def print_evaluation(report: dict[str, Any], stays: str) -> None:
     for row in report["rows"]:
         cells = [f"{row[key]:.{2 if key.endswith('db') else 4}f}" for key in keys]
         shown.add_row(escape(printable(row["image"])), *cells)
-    Console().print(shown)
+    _print(shown)
     print(f"mean {mean['psnr_db']:.2f} dB, 95 % interval over pictures {low:.2f} to {high:.2f} dB")
 
 
@@ -125,7 +138,7 @@ def print_tasks(rows: list[dict[str, Any]]) -> None:
         shown.add_row(f"[bold]{row['task']}", "", f"[bold]{row['summary']}")
         for name, about in row["options"].items():
             shown.add_row("", f"--{name} {about['default']}", escape(about["help"]))
-    Console().print(shown)
+    _print(shown)
 
 
 def print_export(folder: Path, report: dict[str, Any]) -> None:
@@ -153,7 +166,7 @@ def print_export(folder: Path, report: dict[str, Any]) -> None:
             f"{check['psnr_file_db']:.3f}",
             f"{check['psnr_change_db']:+.4f}",
         )
-    Console().print(shown)
+    _print(shown)
     for row in report["files"]:
         if "quantization" in row and row["io"] == "tensor" and row["shape"] is None:
             say(_describe_quantization(row))
@@ -198,7 +211,7 @@ def print_model_info(row: dict[str, Any]) -> None:
     }
     for name, cell in cells.items():
         shown.add_row(name, escape(printable(cell)) if cell else "not said")
-    Console().print(shown)
+    _print(shown)
 
 
 def print_findings(rows: list[dict[str, Any]]) -> None:
@@ -213,7 +226,7 @@ def print_findings(rows: list[dict[str, Any]]) -> None:
         state = f"[{colors[row['state']]}]{row['state']}[/]"
         texts = [escape(printable(row[key])) for key in ("found", "advice")]
         shown.add_row(escape(row["part"]), state, *texts)
-    Console().print(shown)
+    _print(shown)
 
 
 def print_bench(report: dict[str, Any]) -> None:
@@ -250,7 +263,7 @@ def print_bench(report: dict[str, Any]) -> None:
         mark = " *" if row["on_front"] else ""
         backend = f"{row['backend']} {row['precision']}, {printable(row['source'])}".rstrip(", ")
         shown.add_row(f"{escape(printable(row['name']))}{mark}\n  {escape(backend)}", *cells)
-    Console().print(shown)
+    _print(shown)
     say(report["noise"]["text"])
     for entry in report["skipped"]:
         what = ", ".join(word for word in (entry["name"], entry["backend"]) if word)
@@ -283,7 +296,7 @@ def print_comparison(rows: list[dict[str, Any]], comparison: dict[str, Any]) -> 
             f"{row['change_db']:+.3f}",
             row["verdict"],
         )
-    Console().print(shown)
+    _print(shown)
     say(comparison["note"])
     for key, words in {
         "lost": "fails now",

@@ -14,7 +14,7 @@ from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import load_checkpoint, save_checkpoint
+from clearer.files import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
 from clearer.network import save_network
 from clearer.progress import Listener, LoopLog, Progress
@@ -78,17 +78,16 @@ def train(
             f"architecture anew by clearer train {run.path} --out NEW"
         )
     if can_resume:
-        saved_state = load_checkpoint(run.train_checkpoint)
-        try:
+        with checkpoint_errors(
+            run.train_checkpoint,
+            f"train its architecture anew by clearer train {run.path} --out NEW",
+        ):
+            saved_state = load_checkpoint(run.train_checkpoint)
             network.load_state_dict(saved_state["network"])
-        except RuntimeError as error:
-            raise InputError(
-                f"{run.train_checkpoint} does not fit the architecture in {run.architecture.name}"
-            ) from error
-        average.network.load_state_dict(saved_state["average"])
-        for optimizer, held in zip(optimizers, saved_state["optimizers"], strict=True):
-            optimizer.load_state_dict(held)
-        start, compiled = saved_state["iteration"], saved_state["compiled"]
+            average.network.load_state_dict(saved_state["average"])
+            for optimizer, held in zip(optimizers, saved_state["optimizers"], strict=True):
+                optimizer.load_state_dict(held)
+            start, compiled = saved_state["iteration"], saved_state["compiled"]
         log = LoopLog(run.train_log, start, saved_state["sums"], engine.is_first, board)
         if has_weights or not math.isfinite(saved_state["best"]["val_psnr_db"]):
             best = saved_state["best"]

@@ -18,7 +18,6 @@ from clearer.network import load_network
 from clearer.precision import fastest_precision
 from clearer.run import Run
 from clearer.settings import RunSettings, StartWeights
-from clearer.space import Architecture
 from clearer.tasks import change_task
 from clearer.workflow import training_settings
 from clearer.zoo import find_in_zoo
@@ -72,7 +71,7 @@ def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
     run = Run.open(path)
     architecture = run.read_architecture()
     if fine_tune:
-        _load_weights(run.weights, architecture)
+        run.load_network()
     return Origin(
         name=run.path.resolve().name,
         settings=replace(run.settings(), space=architecture.space),
@@ -174,11 +173,7 @@ def read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     path = run.start_weights
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
         raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
-    return _load_weights(path, run.read_architecture())
-
-
-def _load_weights(path: Path, architecture: Architecture) -> dict[str, Tensor]:
     network, _ = load_network(path)
-    if network.architecture != architecture:
+    if network.architecture != run.read_architecture():
         raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
     return network.state_dict()

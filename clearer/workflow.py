@@ -24,7 +24,7 @@ from clearer.data import Splits, partition
 from clearer.decision import Choose, decide
 from clearer.device import resolve_device
 from clearer.engine import Engine
-from clearer.errors import InputError, require
+from clearer.errors import InputError, Interrupted, require
 from clearer.evaluate import check_evaluation_size
 from clearer.files import write_json
 from clearer.images import Color
@@ -238,19 +238,23 @@ def search_run(
 
         return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
     found = []
-    for seed in range(settings.seed, settings.seed + settings.num_seeds):
-        found.append(
-            search(
-                run.seed_run(seed) if seed > settings.seed else run,
-                replace(settings, seed=seed),
-                splits.train,
-                tables,
-                resume=resume,
-                checkpoint_seconds=checkpoint_seconds,
-                listener=listener,
-                engine=engine,
+    try:
+        for seed in range(settings.seed, settings.seed + settings.num_seeds):
+            found.append(
+                search(
+                    run.seed_run(seed) if seed > settings.seed else run,
+                    replace(settings, seed=seed),
+                    splits.train,
+                    tables,
+                    resume=resume,
+                    checkpoint_seconds=checkpoint_seconds,
+                    listener=listener,
+                    engine=engine,
+                )
             )
-        )
+    except Interrupted as error:
+        words = f"{error}; go on with: clearer search --resume --out {run.path}"
+        raise Interrupted(words) from error
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
     most_probable = _most_probable(settings.space, mean)

@@ -17,7 +17,7 @@ from clearer.export.artefact import (
 from clearer.export.artefacts import ExportSettings, Listener, make_artefacts
 from clearer.export.parity import Check, check_artefact, make_reference
 from clearer.files import read_json, write_atomic, write_json
-from clearer.network import RestorationNet, load_network
+from clearer.network import RestorationNet
 from clearer.run import Run
 from clearer.tasks import task_to_dict
 
@@ -97,12 +97,13 @@ def export_run(
 def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str, Any], str | None]:
     """The network, what is known of its training, and a hash of its weights."""
     if not settings.is_untrained:
+        run.read_architecture()
         if not run.weights.exists():
             raise InputError(
                 f"{run.path} has no weights: train it with clearer train {run.path}, or export "
                 "those that a training would start from by --untrained"
             )
-        network, info = load_network(run.weights)
+        network, info = run.load_network()
         return network, info, hashlib.sha256(run.weights.read_bytes()).hexdigest()
     if run.weights.exists():
         raise InputError(f"{run.path} has been trained: leave out --untrained")

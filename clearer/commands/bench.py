@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from clearer import console, tables
 from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError, Interrupted
+from clearer.json_text import to_json
 from clearer.tasks import TASKS
 
 _DEFAULT_OUT = Path("bench")
@@ -142,7 +142,7 @@ def bench(
 
                 result = measure(targets, what, images, about, folder, settings, listener)
         except KeyboardInterrupt as error:
-            raise Interrupted("interrupted: nothing was written") from error
+            raise Interrupted("interrupted: no bench.json was written") from error
     names = ["bench.json", "bench.png", "restored.png"]
     if report:
         from clearer.bench.report import write_report
@@ -150,7 +150,7 @@ def bench(
         write_report(folder / "report.html", result, run)
         names.append("report.html")
     if as_json:
-        print(json.dumps(result, indent=2))
+        print(to_json(result))
     elif markdown:
         print(bench_markdown(result))
     else:
@@ -168,7 +168,7 @@ def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:
     rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]
     if as_json:
         data = {**asdict(result), "rows": rows, "is_regression": result.is_regression}
-        print(json.dumps(data, indent=2))
+        print(to_json(data))
     elif markdown:
         print(comparison_markdown(result))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
+from clearer.json_text import to_json
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="See clearer data list.")]
 _MOST_NAMED = 10
@@ -33,7 +33,7 @@ def list_(as_json: AsJson = False, debug: Debug = False) -> None:
         for name, made in DATA_SETS.items()
     ]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(to_json(rows))
     else:
         tables.print_data_sets(rows)
 
@@ -85,6 +85,8 @@ def verify(
     for made in chosen:
         default = find_data_set(made.name) or cache_folder() / made.name
         place = default if folder is None else folder / made.name
+        if not place.is_dir():
+            raise InputError(f"{made.name} is not at {place}: clearer data get {made.name}")
         with console.counting_bar(made.name) as listener:
             check = check_files(made, place, listener)
         print(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import typer
 
 from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
+from clearer.json_text import to_json
 
 
 def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
@@ -21,7 +21,7 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
     with console.status("looking at this machine"):
         findings = [asdict(finding) for finding in examine()]
     if as_json:
-        print(json.dumps(findings, indent=2))
+        print(to_json(findings))
     else:
         tables.print_findings(findings)
     broken = [finding["part"] for finding in findings if finding["state"] == "broken"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
+from clearer.json_text import to_json
 from clearer.tasks import TASKS, change_task
 
 
@@ -78,7 +78,7 @@ def evaluate(
             listener,
         )
     if as_json:
-        print(json.dumps(report, indent=2))
+        print(to_json(report))
     else:
         tables.print_evaluation(report, what.text)
         print(f"written: {report['file']}")

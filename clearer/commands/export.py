@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -18,6 +17,7 @@ from clearer.commands.engines import (
 )
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
+from clearer.json_text import to_json
 
 _MAX_SHAPES: Final = 16
 # The check runs torch on it, which takes some gigabytes for one picture of 4K.
@@ -125,7 +125,7 @@ def export(
         [run.path / row["file"] for row in report["files"] if row["check"]["passed"]], wanted
     )
     if as_json:
-        print(json.dumps({**report, "engines": engines}, indent=2))
+        print(to_json({**report, "engines": engines}))
     else:
         tables.print_export(run.path, report)
         tables.print_engines(engines)

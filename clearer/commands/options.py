@@ -34,7 +34,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback when some
 CheckpointSeconds = Annotated[
     float, typer.Option(help="Seconds between checkpoints, from which --resume goes on.", min=0)
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", max=4096)]
+BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", min=1, max=4096)]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -20,6 +20,7 @@ from clearer.commands.options import (
     parse_size,
 )
 from clearer.errors import InputError
+from clearer.json_text import to_json
 
 if TYPE_CHECKING:
     from clearer.space import Architecture, SearchSpace
@@ -118,7 +119,7 @@ def profile(
         plot_check(out.with_suffix(".check.png"), table, checked)
     report = {**json.loads(out.read_text()), "check": checked.to_dict() if checked else None}
     if as_json:
-        print(json.dumps(report, indent=2))
+        print(to_json(report))
         return
     console.print_cost_table(table, report["check"], source)
     print(f"written: {out}; next: clearer search --cost {out} --budget-ms ...")

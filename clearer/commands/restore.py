@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ import typer
 from clearer import console
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, Interrupted
+from clearer.json_text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +69,7 @@ def restore(
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """
     from clearer.bench.restorers import find_restorers
+    from clearer.files import check_writable
     from clearer.restore import default_plan
     from clearer.restore_files import Method, plan_jobs
 
@@ -84,6 +85,7 @@ def restore(
         console.say(line)
     if found[3].channels == 1:
         console.say(_COLOR_NOTES[color])
+    check_writable(out)
     records: list[dict[str, Any]] = []
     try:
         _restore_all(jobs, methods, overwrite, records, quiet=as_json)
@@ -94,7 +96,7 @@ def restore(
         ) from error
     finally:
         if as_json:
-            print(json.dumps(records, indent=2))
+            print(to_json(records))
     counts = {word: sum(r["status"] == word for r in records) for word in _STATUS}
     if not as_json:
         print(f"{out}: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +10,7 @@ import typer
 from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
+from clearer.json_text import to_json
 
 if TYPE_CHECKING:
     from clearer.cost import CostTable
@@ -85,7 +85,7 @@ def show(
     picture = run.path / f"front-{metric}.png"
     plot_front(picture, rows, table.unit, architecture.text)
     if as_json:
-        print(json.dumps({"unit": table.unit, "front": rows}, indent=2))
+        print(to_json({"unit": table.unit, "front": rows}))
         return
     console.print_front(rows, table.unit, architecture.text)
     print(f"written: {picture}; freeze another: clearer search --from {run.path} --budget-...")
@@ -97,7 +97,7 @@ def _show_file(path: Path, as_json: bool) -> None:
     info = read_model_info(path)
     row = {"file": str(path), "bytes": path.stat().st_size, **info.to_dict()}
     if as_json:
-        print(json.dumps(row, indent=2))
+        print(to_json(row))
     else:
         tables.print_model_info(row)
 

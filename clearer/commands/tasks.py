@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from clearer import tables
 from clearer.commands.options import AsJson, Debug
+from clearer.json_text import to_json
 from clearer.tasks import TASKS, task_options
 
 
@@ -23,6 +22,6 @@ def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
         for name, kind in TASKS.items()
     ]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(to_json(rows))
     else:
         tables.print_tasks(rows)

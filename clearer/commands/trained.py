@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from clearer import console
+from clearer.json_text import to_json
 
 if TYPE_CHECKING:
     from clearer.data import Splits
@@ -53,7 +53,7 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     if as_json:
         text = run.read_architecture().text
         result = {"run": str(run.path), "architecture": text, "validation": rows, "info": info}
-        print(json.dumps(result, indent=2))
+        print(to_json(result))
         return
     title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
     console.print_quality(title, rows)

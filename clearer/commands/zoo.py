@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from clearer import tables
 from clearer.commands.options import AsJson, Debug
+from clearer.json_text import to_json
 
 
 def zoo(as_json: AsJson = False, debug: Debug = False) -> None:
@@ -14,6 +13,6 @@ def zoo(as_json: AsJson = False, debug: Debug = False) -> None:
 
     cards = [zoo_network(name).card for name in zoo_names()]
     if as_json:
-        print(json.dumps(cards, indent=2))
+        print(to_json(cards))
     else:
         tables.print_zoo(cards)

@@ -36,10 +36,13 @@ class Span:
         Raises:
             ValueError: If the text is neither, or the numbers are not finite or out of order.
         """
-        low, _, high = text.partition(":")
-        span = cls(float(low), float(high or low))
+        low, colon, high = text.partition(":")
+        try:
+            span = cls(float(low), float(high if colon else low))
+        except ValueError:
+            span = cls(math.nan, math.nan)
         if not (math.isfinite(span.low) and math.isfinite(span.high) and span.low <= span.high):
-            raise ValueError(f"{text} is not a finite number, nor a range LOW:HIGH")
+            raise ValueError(f"{text!r} is neither a finite number nor a range LOW:HIGH")
         return span
 
     @property

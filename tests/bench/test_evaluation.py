@@ -54,7 +54,7 @@ def test_the_mean_is_that_of_the_library(make_images: MakeImages, tmp_path: Path
     quality = evaluate(Blur(), images, Denoise(), VALIDATION_SEED)
     assert report["mean"]["psnr_db"] == pytest.approx(quality.psnr_db)
     assert report["mean"]["ssim"] == pytest.approx(quality.ssim)
-    written = read_json(tmp_path / "out" / "blur-set-awgn.json")
+    written = read_json(tmp_path / "out" / "blur-set-awgn-sigma25.json")
     assert [row["image"] for row in written["rows"]] == [f"picture{i}.png" for i in range(3)]
     assert written["protocol"] == "awgn"
 
@@ -84,7 +84,7 @@ def test_patches_are_restored_alone(make_images: MakeImages, tmp_path: Path) -> 
 
 def test_pictures_are_written(make_images: MakeImages, tmp_path: Path) -> None:
     run(make_images("set", 2), tmp_path / "out", save_images=True)
-    folder = tmp_path / "out" / "blur-set-awgn"
+    folder = tmp_path / "out" / "blur-set-awgn-sigma25"
     assert sorted(p.name for p in folder.iterdir()) == ["crops.png", "picture0.png", "picture1.png"]
     with Image.open(folder / "crops.png") as picture:
         assert min(picture.size) > 300

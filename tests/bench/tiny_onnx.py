@@ -18,10 +18,12 @@ def save(
     weights: dict[str, Any] | None = None,
     channels: int | str = 1,
     metadata: dict[str, str] | None = None,
+    takes: int = TensorProto.FLOAT,
+    sides: tuple[str | int, str | int] = ("h", "w"),
 ) -> Path:
     """A network from ``x`` to ``y``."""
-    shape: Shape = ["n", channels, "h", "w"]
-    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    shape: Shape = ["n", channels, *sides]
+    given = helper.make_tensor_value_info("x", takes, shape)
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "c", "p", "q"])
     constants = [
         numpy_helper.from_array(np.asarray(array), name) for name, array in (weights or {}).items()
@@ -35,6 +37,15 @@ def save(
 
 def identity(path: Path, channels: int | str = 1) -> Path:
     return save(path, [helper.make_node("Identity", ["x"], ["y"])], channels=channels)
+
+
+def of_bytes(path: Path) -> Path:
+    nodes = [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)]
+    return save(path, nodes, takes=TensorProto.UINT8)
+
+
+def of_one_size(path: Path) -> Path:
+    return save(path, [helper.make_node("Identity", ["x"], ["y"])], sides=(64, 64))
 
 
 def shrinking(path: Path) -> Path:

@@ -22,7 +22,14 @@ from clearer.data import Splits
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted
-from clearer.files import load_checkpoint, read_jsonl, save_checkpoint, write_atomic, write_json
+from clearer.files import (
+    checkpoint_errors,
+    load_checkpoint,
+    read_jsonl,
+    save_checkpoint,
+    write_atomic,
+    write_json,
+)
 from clearer.images import ImageSet
 from clearer.network import load_network, save_network
 from clearer.progress import LoopLog, Progress
@@ -93,17 +100,20 @@ def test_same_seed_same_log_and_op_weights(tmp_path: Path) -> None:
     assert (one != different).any()
 
 
-@pytest.mark.parametrize("sampling", [False, True])
-def test_interrupt_and_resume_end_like_an_unbroken_search(tmp_path: Path, sampling: bool) -> None:
+@pytest.mark.parametrize(("sampling", "stopped"), [(False, 5), (True, 5), (True, 8)])
+def test_interrupt_and_resume_end_like_an_unbroken_search(
+    tmp_path: Path, sampling: bool, stopped: int
+) -> None:
+    """Also when it is stopped in the last iteration: what comes after it does not begin."""
     settings = tiny_settings(search={**_search(), "iterations": 8, "sampling": sampling})
     unbroken, run_unbroken = run_search(tmp_path / "unbroken", settings)
 
-    def stop_at_5(state: Progress) -> None:
-        if state.iteration == 5:
+    def stop(state: Progress) -> None:
+        if state.iteration == stopped:
             os.kill(os.getpid(), 2)
 
-    with pytest.raises(Interrupted, match="stopped at search iteration 5.*--resume"):
-        run_search(tmp_path / "broken", settings, listener=stop_at_5)
+    with pytest.raises(Interrupted, match=f"stopped at search iteration {stopped}"):
+        run_search(tmp_path / "broken", settings, listener=stop)
     resumed, run_resumed = run_search(tmp_path / "broken", settings, resume=True)
     assert (resumed == unbroken).all()
     assert log_without_speed(run_resumed) == log_without_speed(run_unbroken)
@@ -324,11 +334,13 @@ def test_checkpoints_hold_no_code(tmp_path: Path) -> None:
     save_checkpoint(path, {"x": torch.arange(3), "n": 1})
     assert load_checkpoint(path)["x"].tolist() == [0, 1, 2]
     torch.save({"x": Path("something to unpickle")}, path)
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"), checkpoint_errors(path, "begin anew"):
         load_checkpoint(path)
     path.write_bytes(b"cut")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="begin anew"), checkpoint_errors(path, "begin anew"):
         load_checkpoint(path)
+    with pytest.raises(InputError, match="of another run"), checkpoint_errors(path, ""):
+        torch.nn.Linear(2, 2).load_state_dict({})
 
 
 def test_weights_bring_their_architecture(tmp_path: Path) -> None:

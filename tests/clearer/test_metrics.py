@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy.ndimage import correlate1d
 
 from clearer.evaluate import evaluate
 from clearer.images import ImageSet
+from clearer.json_text import to_json
 from clearer.metrics import psnr_db, ssim
 from clearer.tasks import Denoise
 
@@ -24,6 +26,11 @@ def test_psnr_by_hand() -> None:
     image = np.array([[[0.1, 0.1], [0.1, 0.1]]], np.float32)
     assert psnr_db(image, clean) == pytest.approx(20)
     assert psnr_db(clean, clean) == math.inf
+
+
+def test_what_is_infinite_is_null_in_json() -> None:
+    text = to_json({"rows": [{"psnr_db": math.inf, "n": 1}], "span": (math.nan, 2.5)})
+    assert json.loads(text) == {"rows": [{"psnr_db": None, "n": 1}], "span": [None, 2.5]}
 
 
 def test_psnr_agrees_with_scikit_image() -> None:

@@ -136,6 +136,16 @@ def test_layouts_of_deep_tiff(options: dict[str, Any], tmp_path: Path) -> None:
     assert np.array_equal(read_picture(path).pixels, pixels)
 
 
+@pytest.mark.parametrize(
+    ("unit", "dpi"), [("NONE", None), ("INCH", (300, 300)), ("CENTIMETER", (762, 762))]
+)
+def test_resolution_of_deep_tiff(unit: str, dpi: tuple[int, int] | None, tmp_path: Path) -> None:
+    path = tmp_path / "deep.tif"
+    pixels = random_pixels(6, 8, dtype=np.uint16)
+    tifffile.imwrite(path, pixels, resolution=(300, 300), resolutionunit=unit)
+    assert read_picture(path).dpi == (None if dpi is None else pytest.approx(dpi))
+
+
 def test_white_is_zero_becomes_white(tmp_path: Path) -> None:
     path = tmp_path / "scan.tif"
     pixels = random_pixels(5, 9, dtype=np.uint16)

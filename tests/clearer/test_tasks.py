@@ -84,6 +84,12 @@ def test_a_span_is_read_as_it_is_written(a: float, b: float) -> None:
     assert low <= span.draw(rng()) <= high
 
 
+@pytest.mark.parametrize("text", ["", "5:", ":5", "50:5", "nan", "1:inf", "a", "1:2:3"])
+def test_what_is_no_span_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="is neither a finite number nor a range"):
+        Span.parse(text)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [

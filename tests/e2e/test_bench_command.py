@@ -337,5 +337,22 @@ def test_ctrl_c_leaves_no_half_a_report(run: Path, monkeypatch: pytest.MonkeyPat
     before = sorted(run.iterdir())
     result = clearer("bench", run, "--backend", "onnxruntime", *QUICK)
     assert result.exit_code == 130, result.output
-    assert "nothing was written" in result.stderr
+    assert "no bench.json was written" in result.stderr
     assert sorted(run.iterdir()) == before
+
+
+def test_files_that_no_picture_fits_are_refused(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    bytes_, fixed = tiny_onnx.of_bytes(tmp_path / "u8.onnx"), tmp_path / "fixed.onnx"
+    tiny_onnx.of_one_size(fixed)
+    words = ["--data", pictures, "--sigma", 25]
+    for command, path, message in (
+        ("bench", tmp_path / "junk.onnx", "junk.onnx is not an ONNX file"),
+        ("bench", bytes_, "takes no floating-point tensors"),
+        ("eval", bytes_, "one float32 N x C x H x W input"),
+        ("eval", fixed, "takes pictures of one size only"),
+    ):
+        result = clearer(command, path, *words)
+        assert result.exit_code == 2, result.output
+        assert message in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1

@@ -22,10 +22,12 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from clearer import __main__ as entry
 from clearer.cli import app
 from clearer.data import PHOTOGRAPHS
 from clearer.files import read_jsonl
 from clearer.network import load_network
+from clearer.run import Run
 
 TINY = ["--width", "4", "--search-iterations", "12", "--iterations", "30", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
@@ -95,8 +97,9 @@ def test_training_learns_and_is_repeatable(trained: Path, tmp_path: Path) -> Non
     assert result.exit_code == 0, result.output
     validation = json.loads(result.stdout)["validation"]
     assert validation["this network"]["psnr_db"] > validation["input"]["psnr_db"] + 3
-    again = clearer("train", trained, "--out", tmp_path / "b", *words)
-    assert json.loads(again.stdout)["validation"] == validation
+    words[1] = 40
+    a, b = (clearer("train", trained, "--out", tmp_path / name, *words) for name in "ab")
+    assert json.loads(a.stdout)["validation"] == json.loads(b.stdout)["validation"]
 
 
 def test_trained_weights_are_not_trained_over(trained: Path) -> None:
@@ -219,7 +222,7 @@ def test_a_loss_that_is_not_finite(photos: Path, tmp_path: Path) -> None:
         (["--patch-size", "60"], "multiple of 8"),
         (["--columns", "4,x"], "is not a list of numbers, like 4,4,4"),
         (["--columns", "4,0"], "each cell needs 1..16 columns"),
-        (["--batch-size", "0"], "--batch-size of 1"),
+        (["--batch-size", "0"], "greater than or equal to 1"),
         (["--learning-rate", "nan"], "learning rate"),
         (["--lambda-arch", "nan"], "--lambda-arch must be a finite number"),
         (["--lambda-comp", "-1"], "--lambda-comp must be a finite number"),
@@ -304,6 +307,51 @@ def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
     result = clearer("bench", run, "--runs", 3, "--size", "32x32", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["timed_shape"] == [1, 3, 32, 32]
+
+
+def test_weights_and_checkpoints_of_another_run_are_refused(
+    trained: Path, photos: Path, tmp_path: Path
+) -> None:
+    other, run = tmp_path / "other", tmp_path / "run"
+    words = ["--data", photos, "--out", other, "--columns", "1,1", "--strategy", "random"]
+    assert clearer("search", *TINY, *words).exit_code == 0
+    shutil.copytree(trained, run)
+    (run / "checkpoint" / "train.pt").write_bytes((other / "checkpoint" / "train.pt").read_bytes())
+    resumed = clearer("train", "--resume", run)
+    assert resumed.exit_code == 2
+    assert f"clearer train {run} --out NEW" in resumed.stderr
+    shutil.copy(other / "weights.safetensors", run)
+    for words in (["export", run], ["bench", run], ["eval", run, "--data", photos]):
+        result = clearer(*words)
+        assert result.exit_code == 2, result.output
+        assert "does not fit the architecture" in result.stderr
+
+
+def test_the_newest_run_is_the_one_begun_last(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, started in (("z", "05T01:00"), ("b", "05T03:00"), ("c", "05T02:00")):
+        shutil.copytree(trained, Path("runs") / name)
+        config = read(Path("runs") / name / "config.json")
+        config["environment"]["started"] = f"2026-01-{started}:00+0000"
+        (Path("runs") / name / "config.json").write_text(json.dumps(config))
+    assert Run.newest() == Path("runs/b")
+    (Path("runs") / "z" / "config.json").write_text("{")  # then the date of the file counts
+    assert Run.newest() == Path("runs/z")
+
+
+def test_ctrl_c_while_packages_load(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clearer.cli.main", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 def test_a_damaged_run_is_named(trained: Path, tmp_path: Path) -> None:

@@ -107,6 +107,22 @@ def test_a_folder_with_a_bad_file(models: Path, scans: Path, tmp_path: Path) -> 
     assert all(path.stat().st_mtime_ns > then for path, then in before.items())
 
 
+def test_what_a_folder_holds_fails_alone(models: Path, scans: Path, tmp_path: Path) -> None:
+    (scans / "gone.png").symlink_to(scans / "nowhere.png")
+    os.mkfifo(scans / "pipe.png")
+    words = [scans, "--model", models / "gray.safetensors", "--out", tmp_path / "out"]
+    result = clearer(*words, "--json")
+    assert result.exit_code == 1
+    found = records(result)
+    assert {name for name in found if found[name]["status"] == "failed"} == {"bad.png", "gone.png"}
+    assert "pipe.png" not in found
+    (tmp_path / "file").write_bytes(b"")
+    result = clearer(*words[:-1], tmp_path / "file" / "below")
+    assert result.exit_code == 1
+    assert "Not a directory" in result.stderr
+    assert not result.stdout
+
+
 def test_pixels_are_those_of_the_network(models: Path, scans: Path, tmp_path: Path) -> None:
     """Each channel of a colour picture, and its 16 bits, by a gray network."""
     source = scans / "a" / "b" / "deep.png"

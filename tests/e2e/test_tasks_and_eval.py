@@ -132,7 +132,10 @@ def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_
     assert result.exit_code == 0, result.stderr
     assert "sigma 15, protocol awgn" in " ".join(result.stdout.split())
     assert "95 % interval" in result.stdout
-    assert list((tmp_path / "eval").iterdir()) == [tmp_path / "eval" / "nlm-pictures-awgn.json"]
+    reports = tmp_path / "eval"
+    assert clearer(*words[:-2], "--out", reports, "--sigma", "30").exit_code == 0
+    names = {f"nlm-pictures-awgn-sigma{level}.json" for level in (15, 30)}
+    assert {path.name for path in reports.iterdir()} == names
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +246,14 @@ def test_bad_use_is_one_line(words: list[str], message: str) -> None:
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not Path("grey").exists()
+
+
+@pytest.mark.parametrize("environment", [{"COLUMNS": "40"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_figures_are_shown_in_any_terminal(environment: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "clearer", "zoo"]
+    done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode("latin-1")
+    for row in zoo.zoo_network("gray-50").card["figures"]["rows"]:
+        assert f"{row['psnr_db']:.2f}" in shown
+    assert "awgn" in shown
