@@ -129,8 +129,9 @@ class Run:
                 f"{self.path} has no architecture yet: finish it with clearer search --resume "
                 f"--out {self.path}"
             )
+        decision = read_json(self.architecture)
         try:
-            return Architecture.from_dict(read_json(self.architecture))
+            return Architecture.from_dict(decision)
         except InputError as error:
             raise InputError(f"{self.architecture}: {error}") from error
 

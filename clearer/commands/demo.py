@@ -17,7 +17,8 @@ def demo(
     model: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[MODEL]", help="ONNX file or run folder; default: the newest run in runs/."
+            metavar="[MODEL]",
+            help="ONNX file, run folder or name of clearer zoo; default: the newest run in runs/.",
         ),
     ] = None,
     port: Annotated[
@@ -81,7 +82,13 @@ def _model(given: Path | None) -> tuple[Path, str]:
     """
     from clearer.errors import InputError
     from clearer.run import Run
+    from clearer.zoo import find_in_zoo
 
+    shipped = find_in_zoo(given)
+    if shipped is not None:
+        from clearer.export.zoo import exported_network
+
+        return exported_network(shipped).onnx, shipped.name
     if given is not None and not given.is_dir():
         return given, given.name
     run = Run.open(given)

@@ -236,6 +236,7 @@ def test_figures_by_name(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["eval", "grey", "--data", "."], "some-gray, some-rgb"),
         (["bench", "grey", "--data", "."], "some-gray, some-rgb"),
         (["export", "grey"], "some-gray, some-rgb"),
+        (["demo", "grey"], "some-gray, some-rgb"),
         (["export", "--out", "x"], "--out is for a network of clearer zoo"),
         (["bench", "some-gray"], "give a folder of clean images"),
     ],

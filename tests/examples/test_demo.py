@@ -22,6 +22,7 @@ from clearer.demo_runtime import given_runtime
 from clearer.demo_server import make_server
 from clearer.demo_site import SiteFile, describe_model, make_site
 from clearer.errors import ClearerError, InputError
+from clearer.export.metadata import read_model_info
 
 
 class Answer(NamedTuple):
@@ -180,6 +181,12 @@ def test_saved_as_a_site_of_its_own(ort_web: dict[str, Path], tmp_path: Path) ->
     again = clearer(*words)
     assert again.exit_code == 2
     assert "give --save a new folder" in again.stderr
+    words[1], words[-1] = "gray-blind-small", tmp_path / "shipped"
+    shipped = clearer(*words)
+    assert shipped.exit_code == 0, shipped.output
+    info = read_model_info(tmp_path / "shipped" / "model.onnx")
+    assert info.task is not None
+    assert info.task.text.startswith("denoise, sigma 5:50")
 
 
 def test_the_runtime_is_checked_wherever_it_comes_from(
