@@ -4,6 +4,7 @@
     python benchmarks/zoo/make.py NAME                  # its figures and times anew
     python benchmarks/zoo/make.py NAME --keep-times     # its figures alone
     python benchmarks/zoo/make.py NAME --keep-figures   # its times alone
+    python benchmarks/zoo/make.py NAME --keep-times --keep-figures    # the size of its file alone
     python benchmarks/zoo/make.py RUN NAME --times-of OTHER    # the same layers: times as measured
 
 Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the table in the README, after
@@ -66,8 +67,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     known = parser.add_mutually_exclusive_group()
     known.add_argument("--keep-times", action="store_true")
-    known.add_argument("--keep-figures", action="store_true")
     known.add_argument("--times-of", help="a network here that differs in its weights alone")
+    parser.add_argument("--keep-figures", action="store_true")
     arguments = parser.parse_args()
     if arguments.data is not None:
         os.environ["CLEARER_DATA"] = str(arguments.data.resolve())

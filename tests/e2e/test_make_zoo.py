@@ -130,6 +130,8 @@ def test_a_network_for_rain(
     assert card["purpose"] == "RGB pictures with rain"
     assert "research only" in card["licence"]
     assert [entry["name"][:7] for entry in card["times"]["rows"]] == ["clearer"]
+    words = ["--keep-times", "rgb-derain", "--keep-figures"]
+    assert make(script, monkeypatch, tmp_path, words) == card
 
 
 def test_pictures_that_test_are_counted(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
