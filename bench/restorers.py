@@ -100,7 +100,7 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
         raise InputError(f"{model} is not a run folder, a .safetensors nor an .onnx file")
     if backend not in (None, "torch"):
         raise InputError(f"{model} runs in torch: give {backend} an ONNX file (clearer export)")
-    return _in_torch(model, model.stem)
+    return _made_of(*load_network(model), model.stem)
 
 
 def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
@@ -109,10 +109,6 @@ def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
     else:
         loaded = _onnx(exported_network(network).onnx, backend, network.name)
     return replace(loaded, is_shipped=True)
-
-
-def _in_torch(weights: Path, name: str) -> LoadedModel:
-    return _made_of(*load_network(weights), name)
 
 
 def _made_of(network: RestorationNet, info: Mapping[str, Any], name: str) -> LoadedModel:

@@ -136,9 +136,11 @@ def checkpoint_errors(path: Path, advice: str) -> Iterator[None]:
     """Around what reads a checkpoint and takes its state.
 
     Raises:
-        InputError: If it is damaged, or of another network or stage.
+        InputError: If it is damaged, or of another network or stage; not where memory runs out.
     """
     try:
         yield
+    except torch.OutOfMemoryError:  # no fault of the file, which is not to be thrown away for it
+        raise
     except (ValueError, KeyError, RuntimeError, TypeError) as error:
         raise InputError(f"{path} is damaged, or of another run: {advice}") from error

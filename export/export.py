@@ -97,8 +97,8 @@ def export_run(
 def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str, Any], str | None]:
     """The network, what is known of its training, and a hash of its weights."""
     if not settings.is_untrained:
-        run.read_architecture()
         if not run.weights.exists():
+            run.read_architecture()  # says so where the search has not ended
             raise InputError(
                 f"{run.path} has no weights: train it with clearer train {run.path}, or export "
                 "those that a training would start from by --untrained"

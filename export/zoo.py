@@ -9,7 +9,7 @@ import platformdirs
 
 from clearer import __version__, blocks
 from clearer import network as network_module
-from clearer.export import graph, to_onnx
+from clearer.export import fold, graph, to_onnx
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
 from clearer.run import Run
@@ -25,7 +25,7 @@ def exported_network(network: ZooNetwork) -> Run:
         ClearerError: If the weights are damaged, or the file cannot be made.
     """
     # What makes the graph counts as much as the weights: the version alone may lag behind it.
-    makers = (blocks, network_module, to_onnx, graph)
+    makers = (blocks, network_module, fold, graph, to_onnx)
     sources = b"".join(Path(str(module.__file__)).read_bytes() for module in makers)
     code = hashlib.sha256(sources).hexdigest()
     version = f"{__version__}-{network.card['weights_sha256'][:12]}-{code[:12]}"

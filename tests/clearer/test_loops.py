@@ -339,6 +339,8 @@ def test_checkpoints_hold_no_code(tmp_path: Path) -> None:
     path.write_bytes(b"cut")
     with pytest.raises(InputError, match="begin anew"), checkpoint_errors(path, "begin anew"):
         load_checkpoint(path)
+    with pytest.raises(torch.OutOfMemoryError), checkpoint_errors(path, "delete it"):
+        raise torch.OutOfMemoryError
     with pytest.raises(InputError, match="of another run"), checkpoint_errors(path, ""):
         torch.nn.Linear(2, 2).load_state_dict({})
 
