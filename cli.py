@@ -27,7 +27,8 @@ from clearer.commands import (
     train,
     zoo,
 )
-from clearer.errors import OtherProcessFailed, explain
+from clearer.errors import OtherProcessFailed, PieceDone, explain
+from clearer.json_text import to_json
 
 __all__ = ["app", "main"]
 
@@ -55,7 +56,11 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             if kwargs.get("debug"):
                 traceback.print_exc()
             message, code = explain(error)
-            if not isinstance(error, OtherProcessFailed):
+            if isinstance(error, PieceDone):
+                console.say(message)
+                if kwargs.get("as_json"):
+                    print(to_json(error.to_dict()))
+            elif not isinstance(error, OtherProcessFailed):
                 console.warn(message)
             raise typer.Exit(code) from error
 
@@ -104,6 +109,7 @@ _add(
     "clearer train",
     "clearer train --resume",
     "clearer train --minutes 30 --out runs/half-an-hour",
+    "clearer train --resume --minutes-now 9    # a piece of it; run it again to go on",
     "clearer train runs/20261123-195507 --iterations 20000 --out runs/longer",
 )
 _add(

@@ -228,7 +228,7 @@ def train_network(
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
-        degraded, clean = sampler.batch(iteration)
+        degraded, clean, _ = sampler.batch(iteration)
         with autocast("cpu", variant.precision):
             restored = network(degraded)
         for optimizer in optimizers:
@@ -237,7 +237,7 @@ def train_network(
         loss.backward()
         for optimizer in optimizers:
             optimizer.step()
-        average.update(iteration)
+        average.update(average.rate(iteration))
         iteration += 1
         spent += time.process_time() - start
         if iteration == PROBE_STEPS:

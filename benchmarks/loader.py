@@ -43,7 +43,7 @@ def main() -> None:
     loader_ms, step_ms = [], []
     for index in range(REPETITIONS):
         start = time.perf_counter()
-        degraded, clean = sampler.batch(index)
+        degraded, clean, _ = sampler.batch(index)
         middle = time.perf_counter()
         with autocast("cpu", settings.precision):
             restored = network(degraded)

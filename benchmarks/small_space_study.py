@@ -30,18 +30,19 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from clearer.budget import Budget, choose_architecture
+from clearer.checkpoint import load_checkpoint
 from clearer.cost import cost_table
 from clearer.cost_source import CostSource
 from clearer.data import Splits, load_splits, partition
 from clearer.device import device_name
 from clearer.engine import Engine
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import load_checkpoint, read_json, write_json
+from clearer.files import read_json, write_json
 from clearer.freeze import inherit_weights
 from clearer.images import ImageSet
+from clearer.loop import Loop
 from clearer.network import RestorationNet
 from clearer.patches import PatchSampler
-from clearer.progress import Progress
 from clearer.run import Run
 from clearer.search import search
 from clearer.settings import RunSettings
@@ -280,16 +281,19 @@ def _trained_psnr_db(architecture: Architecture, settings: RunSettings, splits: 
             run,
             settings,
             splits,
-            resume=False,
-            checkpoint_seconds=1e9,
-            listener=_say_nothing,
-            engine=Engine(),
+            _loop(resume=False),
         )
     return round(float(best["val_psnr_db"]), 4)
 
 
-def _say_nothing(progress: Progress) -> None:
-    """Listen to a loop without a word."""
+def _loop(*, resume: bool) -> Loop:
+    """A loop that says nothing and keeps its last state alone."""
+    return Loop(
+        resume=resume,
+        checkpoint_seconds=1e9,
+        listener=lambda progress: None,
+        engine=Engine(),
+    )
 
 
 def _warmed_up(path: Path, settings: RunSettings, splits: Splits) -> Run:
@@ -304,8 +308,7 @@ def _warmed_up(path: Path, settings: RunSettings, splits: Splits) -> Run:
 def _searched(path: Path, settings: RunSettings, splits: Splits, warm: Run) -> dict[str, Any]:
     """Go on from a warm-up and choose; without a budget, rate all architectures too."""
     run = Run.create(path, settings)
-    run.search_checkpoint.parent.mkdir()
-    shutil.copy(warm.search_checkpoint, run.search_checkpoint)
+    shutil.copytree(warm.search_checkpoint.parent, run.search_checkpoint.parent)
     log_op_weights = _search(run, settings, splits)
     tables = [cost_table(settings.space, "params") for _ in settings.budgets]
     limits = [budget.limit for budget in settings.budgets]
@@ -327,10 +330,7 @@ def _search(run: Run, settings: RunSettings, splits: Splits) -> NDArray[np.float
         settings,
         splits.train,
         tables,
-        resume=True,
-        checkpoint_seconds=1e9,
-        listener=_say_nothing,
-        engine=Engine(),
+        _loop(resume=True),
     )
 
 
@@ -370,7 +370,7 @@ def _calibrate(network: RestorationNet, settings: RunSettings, images: ImageSet)
     network.train()
     with torch.inference_mode():
         for index in range(CALIBRATION_BATCHES):
-            network(sampler.batch(index)[0])
+            network(sampler.batch(index).degraded)
     network.eval()
 
 

@@ -29,13 +29,14 @@ from clearer.device import device_name
 from clearer.engine import Engine
 from clearer.export.to_onnx import file_mb
 from clearer.files import write_json
+from clearer.loop import Loop
 from clearer.patches import PatchSampler
 from clearer.run import Run
 from clearer.search import search
 from clearer.settings import PRESETS, RunSettings
 from clearer.space import Architecture
 from clearer.tasks import Denoise
-from clearer.training_step import new_training_state, training_step
+from clearer.training_step import TrainingStep, new_training_state
 from clearer.workflow import make_settings
 
 ROUNDS: Final = 3
@@ -100,10 +101,12 @@ def _search_times(settings: RunSettings, images: Any, warmup: bool, sampling: bo
             settings,
             images,
             [],
-            resume=False,
-            checkpoint_seconds=1e9,
-            listener=lambda progress: moments.append(time.perf_counter()),
-            engine=Engine(),
+            Loop(
+                resume=False,
+                checkpoint_seconds=1e9,
+                listener=lambda progress: moments.append(time.perf_counter()),
+                engine=Engine(),
+            ),
         )
     # The last iteration also writes the checkpoint, but after it is told.
     return np.diff(moments[SKIPPED - 1 :]).tolist()
@@ -129,8 +132,9 @@ def measure(kind: str) -> dict[str, Any]:
         sampler = PatchSampler(
             images, settings.task, patch_size=sizes[0], batch_size=sizes[1], seed=[0]
         )
+        step = TrainingStep(settings, state, engine, print)
         loader = _times(lambda: sampler.batch(1))
-        seconds = _times(lambda: training_step(state, sampler.batch(2), settings, 5, engine))
+        seconds = _times(lambda: step(sampler.batch(2), s.learning_rate, 5).item())
     else:
         sampling = kind != "clearer, search by the mixture"
         seconds = _search_times(settings, images, kind == "clearer, warm-up", sampling)

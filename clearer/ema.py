@@ -29,11 +29,16 @@ class MovingAverage:
         self._averages = _floats(self.network)
         self._sources = _floats(network)
 
+    def rate(self, num_updates: int) -> float:
+        """How far to move after an update of the network that follows ``num_updates`` others."""
+        return 1 - min(self.decay, (1 + num_updates) / (_RAMP + 1 + num_updates))
+
     @torch.no_grad()
-    def update(self, num_updates: int) -> None:
-        """Move towards the network, which has been updated ``num_updates`` times before."""
-        decay = min(self.decay, (1 + num_updates) / (_RAMP + 1 + num_updates))
-        torch._foreach_lerp_(self._averages, self._sources, 1 - decay)
+    def update(self, rate: float | Tensor) -> None:
+        """Move towards the network, by a rate of :meth:`rate`."""
+        steps = torch._foreach_sub(self._sources, self._averages)
+        torch._foreach_mul_(steps, rate)
+        torch._foreach_add_(self._averages, steps)
 
     @torch.no_grad()
     def copy_statistics(self, network: nn.Module) -> None:

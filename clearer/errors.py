@@ -11,6 +11,7 @@ __all__ = [
     "InputError",
     "Interrupted",
     "OtherProcessFailed",
+    "PieceDone",
     "explain",
     "require",
 ]
@@ -32,6 +33,31 @@ class Interrupted(ClearerError):  # noqa: N818 - the user wants it: no error
     """The user stopped the work; what was finished is saved."""
 
     exit_code = 130
+
+
+class PieceDone(ClearerError):  # noqa: N818 - the user asked for it: no error
+    """The time of a piece of work is over; what was done is saved, and the rest is for later.
+
+    Args:
+        stage: ``search`` or ``train``.
+        iteration: How many are done.
+        total: Of so many.
+        command: Goes on.
+    """
+
+    exit_code = 0
+
+    def __init__(self, stage: str, iteration: int, total: int, command: str) -> None:
+        super().__init__(
+            f"this piece is done: {stage} iteration {iteration:,} of {total:,}; "
+            f"go on with: {command}"
+        )
+        self.stage, self.iteration, self.total, self.command = stage, iteration, total, command
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Plain data for JSON."""
+        names = ("stage", "iteration", "total", "command")
+        return {name: getattr(self, name) for name in names}
 
 
 class OtherProcessFailed(ClearerError):  # noqa: N818 - it is not the error, but its echo

@@ -67,7 +67,7 @@ def evaluation_pairs(
         if images.degraded:
             degraded = to_unit(images.degraded[index][:height, :width])
         else:
-            degraded = task.degrade(clean, np.random.default_rng([seed, index]))
+            degraded = task.degrade_picture(clean, np.random.default_rng([seed, index]))
         yield _planes(degraded), _planes(clean)
 
 
@@ -90,7 +90,8 @@ def torch_restorer(network: nn.Module, device: str = "cpu") -> Restorer:
     """A network in evaluation mode, fp32, as a restorer."""
 
     def restore(degraded: NDArray[np.float32]) -> NDArray[np.float32]:
-        with torch.inference_mode():
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.inference_mode(), exact:
             batch = torch.from_numpy(degraded).to(device, memory_format=torch.channels_last)
             return network(batch).float().cpu().numpy()  # type: ignore[no-any-return]
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from clearer.errors import InputError
 from clearer.json_text import to_json
@@ -19,11 +14,8 @@ from clearer.json_text import to_json
 __all__ = [
     "append_jsonl",
     "check_writable",
-    "checkpoint_errors",
-    "load_checkpoint",
     "read_json",
     "read_jsonl",
-    "save_checkpoint",
     "write_atomic",
     "write_json",
 ]
@@ -106,41 +98,3 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return records
-
-
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain data atomically.
-
-    ``torch.save`` reports a full disk as an obscure RuntimeError, so it writes to memory first.
-    """
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_atomic(path, buffer.getvalue())
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_checkpoint` wrote; nothing is unpickled but tensors and plain data.
-
-    Raises:
-        ValueError: If the file is damaged.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch raises half a dozen types for a damaged archive
-        raise ValueError("not a whole checkpoint") from error
-    return state
-
-
-@contextlib.contextmanager
-def checkpoint_errors(path: Path, advice: str) -> Iterator[None]:
-    """Around what reads a checkpoint and takes its state.
-
-    Raises:
-        InputError: If it is damaged, or of another network or stage; not where memory runs out.
-    """
-    try:
-        yield
-    except torch.OutOfMemoryError:  # no fault of the file, which is not to be thrown away for it
-        raise
-    except (ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise InputError(f"{path} is damaged, or of another run: {advice}") from error

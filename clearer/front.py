@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from clearer.budget import choose_architecture
+from clearer.checkpoint import checkpoint_errors, load_checkpoint
 from clearer.cost import CostTable
 from clearer.data import load_splits
 from clearer.errors import InputError
-from clearer.files import checkpoint_errors, load_checkpoint
 from clearer.patches import PatchSampler
 from clearer.run import Run
 from clearer.space import CHOICES, Architecture, SearchSpace
@@ -75,7 +75,7 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
         raise InputError(f"{run.search_checkpoint} is not there: the super-network was not kept")
     settings = run.settings()
     supernet = SuperNet(settings.space)
-    with checkpoint_errors(run.search_checkpoint, "the front needs it: search anew"):
+    with checkpoint_errors(run.search_checkpoint, "the front needs it: search again"):
         supernet.load_state_dict(load_checkpoint(run.search_checkpoint)["supernet"])
     supernet.train()
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
@@ -93,8 +93,8 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
         op_weights = torch.nn.functional.one_hot(picks, len(CHOICES)).float()
         with torch.inference_mode():
             errors = [
-                float((supernet(degraded, op_weights) - clean).square().mean())
-                for degraded, clean in batches
+                float((supernet(batch.degraded, op_weights) - batch.clean).square().mean())
+                for batch in batches
             ]
         figures.append(-10 * math.log10(math.fsum(errors) / len(errors)))
     return figures

@@ -20,17 +20,20 @@ __all__ = [
 _LEAST_ERROR: Final = 1e-9
 
 
-def restoration_loss(restored: Tensor, clean: Tensor) -> Tensor:
+def restoration_loss(restored: Tensor, clean: Tensor, mask: Tensor | None = None) -> Tensor:
     r"""Equation (3): mean squared error, :math:`L_\text{Res}`.
 
     Args:
-        restored: Output of the network, any shape, range [0, 1].
+        restored: Output of the network, range [0, 1]: any shape, or with a mask ``(N, C, H, W)``.
         clean: Target of the same shape.
+        mask: ``(N, 1, H, W)``, 1 where it counts; None: everywhere. Every image counts alike.
     """
-    return F.mse_loss(restored, clean)
+    if mask is None:
+        return F.mse_loss(restored, clean)
+    return _square_errors(restored, clean, mask).mean()
 
 
-def root_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
+def root_error_loss(restored: Tensor, clean: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean over the images of the root of their mean squared error.
 
     Where the images are degraded to very different degrees, the mean squared error is that of the
@@ -39,14 +42,23 @@ def root_error_loss(restored: Tensor, clean: Tensor) -> Tensor:
     Args:
         restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
         clean: Target of the same shape.
+        mask: As for :func:`restoration_loss`.
 
     Example:
         >>> import torch
         >>> root_error_loss(torch.full((1, 1, 2, 2), 0.1), torch.zeros(1, 1, 2, 2))
         tensor(0.1000)
     """
-    errors = (restored - clean).square().mean((1, 2, 3))
-    return (errors + _LEAST_ERROR).sqrt().mean()
+    return (_square_errors(restored, clean, mask) + _LEAST_ERROR).sqrt().mean()
+
+
+def _square_errors(restored: Tensor, clean: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean squared error of each image, shape ``(N,)``."""
+    squares = (restored - clean).square()
+    if mask is None:
+        return squares.mean((1, 2, 3))
+    counts = mask.sum((1, 2, 3)) * restored.shape[1]
+    return (squares * mask).sum((1, 2, 3)) / counts
 
 
 def architecture_loss(alpha: Tensor) -> Tensor:

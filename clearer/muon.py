@@ -10,7 +10,7 @@ small ones.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import torch
@@ -60,12 +60,12 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         weights: Of convolutions.
-        lr: Learning rate, as for Adam.
+        lr: Learning rate, as for Adam; a tensor where the step is recorded as a CUDA graph.
         dtype: To orthogonalise in.
     """
 
     def __init__(
-        self, weights: Iterable[Tensor], lr: float, dtype: torch.dtype = torch.float32
+        self, weights: Iterable[Tensor], lr: float | Tensor, dtype: torch.dtype = torch.float32
     ) -> None:
         super().__init__(weights, {"lr": lr})
         self._dtype = dtype
@@ -74,28 +74,30 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Change the weights that have gradients."""
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    alike[weight.shape].append(weight)
-            for weights in alike.values():
-                self._step_alike(weights, group["lr"])
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if not weights:
+                continue
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+            for pair in zip(weights, self._directions(weights), strict=True):
+                alike[pair[0].shape].append(pair)
+            for pairs in alike.values():
+                self._step_alike(pairs, group["lr"])
 
-    def _step_alike(self, weights: list[Tensor], lr: float) -> None:
-        """Change weights of one shape."""
+    def _step_alike(self, pairs: list[tuple[Tensor, Tensor]], lr: float | Tensor) -> None:
+        """Change weights of one shape, each given with its direction."""
         # In the order of memory, "channels last", no copy is made; to the step it is all the same.
-        by_row = torch.stack([self._direction(weight).permute(0, 2, 3, 1) for weight in weights])
+        by_row = torch.stack([direction.permute(0, 2, 3, 1) for _, direction in pairs])
         steps = orthogonalize(by_row.flatten(2), self._dtype)
-        scale = lr * _ADAM_RMS * max(steps.shape[1:]) ** 0.5
-        for weight, step in zip(weights, steps.view(by_row.shape), strict=True):
-            weight.sub_(step.permute(0, 3, 1, 2), alpha=scale)
+        steps = steps * (lr * (-_ADAM_RMS * max(steps.shape[1:]) ** 0.5))
+        by_weight = steps.view(by_row.shape).permute(0, 1, 4, 2, 3).unbind()
+        torch._foreach_add_([weight for weight, _ in pairs], list(by_weight))
 
-    def _direction(self, weight: Tensor) -> Tensor:
-        """The gradient with momentum, looking ahead."""
-        assert weight.grad is not None
-        state = self.state[weight]
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        momentum: Tensor = state["momentum"]
-        momentum.lerp_(weight.grad, 1 - _MOMENTUM)
-        return momentum.lerp(weight.grad, 1 - _MOMENTUM)
+    def _directions(self, weights: list[Tensor]) -> Sequence[Tensor]:
+        """The gradients with momentum, looking ahead."""
+        for weight in weights:
+            if not self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
+        momenta = [self.state[weight]["momentum"] for weight in weights]
+        gradients = [weight.grad for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)  # type: ignore[arg-type]
+        return torch._foreach_lerp(momenta, gradients, 1 - _MOMENTUM)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -68,10 +69,11 @@ def save_network(
     path: Path, architecture: Architecture, state: dict[str, Tensor], info: dict[str, Any]
 ) -> None:
     """Write weights as safetensors, with the architecture and ``info`` as JSON in the metadata."""
-    # One entry: safetensors writes several in random order, and equal runs should give equal files.
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     description = {"architecture": architecture.to_dict(), "info": info}
-    metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
-    tensors = {name: tensor.detach().contiguous() for name, tensor in state.items()}
+    # One entry: safetensors writes several in random order, and equal runs should give equal files.
+    described = {**description, "sha256": _digest(description, tensors)}
+    metadata = {_METADATA_KEY: json.dumps(described, sort_keys=True)}
     write_atomic(path, safetensors.torch.save(tensors, metadata))
 
 
@@ -85,7 +87,11 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             description = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
             network = RestorationNet(Architecture.from_dict(description.get("architecture", {})))
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            network.load_state_dict(tensors)
+        digest = description.pop("sha256", None)
+        if digest is not None and digest != _digest(description, tensors):
+            raise ValueError("its SHA-256 is not that of what it holds")
     except FileNotFoundError as error:
         raise InputError(
             f"no weights at {path}: train first with clearer train {path.parent}"
@@ -97,3 +103,13 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
             f"clearer train --resume {path.parent} writes it anew from the checkpoint"
         ) from error
     return network.eval(), description.get("info", {})
+
+
+def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of all that a file of weights holds."""
+    found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -1,28 +1,36 @@
-"""Random training patches, cut, turned and degraded without a loop."""
+"""Random training patches, cut, turned, reduced and degraded on the device that trains."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clearer.blocks import pad_to_multiple
+from clearer.draws import BatchDraws
 from clearer.errors import InputError
 from clearer.images import ImageSet
 from clearer.tasks import Task
 
-__all__ = ["PatchSampler", "check_patch_size", "to_unit"]
+__all__ = ["Batch", "PatchSampler", "check_patch_size", "to_unit"]
+
+
+class Batch(NamedTuple):
+    """Patches to train on, channels last in memory."""
+
+    degraded: Tensor
+    """``(N, C, patch, patch)``, float32."""
+    clean: Tensor
+    """Of the same shape, range [0, 1]."""
+    mask: Tensor | None
+    """``(N, 1, patch, patch)``: 1 where the loss counts; None where it counts everywhere."""
 
 
 def to_unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Pixels in 0..255 to float32 in [0, 1]."""
     return pixels.astype(np.float32) / np.float32(255)
-
-
-def _to_tensor(batch: NDArray[np.float32]) -> Tensor:
-    """``(N, H, W, C)`` to ``(N, C, H, W)``, channels last in memory."""
-    return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
 
 def check_patch_size(images: ImageSet, patch_size: int) -> None:
@@ -41,20 +49,25 @@ def check_patch_size(images: ImageSet, patch_size: int) -> None:
 
 
 class PatchSampler:
-    """Batches of (degraded, clean) patches; batch i is a function of (seed, i) alone.
+    """Batches of (degraded, clean) patches; batch i depends on (seed, i) and the device alone.
 
-    So nothing has to be saved to go on after an interrupt. Every place of every picture is equally
-    likely, and so are the eight flips and rotations.
+    So nothing has to be saved to go on after an interrupt. The pictures lie on the device as bytes.
+    A few numbers per patch say where it is cut; they are drawn here and sent there, and all else
+    happens there, without waiting for it. Every place of every picture is equally likely, and so
+    are the eight flips and rotations.
 
     Args:
-        images: Pictures to cut from; they are copied once into one array.
+        images: Pictures to cut from; they are copied once into one tensor.
         task: How patches are degraded.
         patch_size: Side of a patch in pixels.
         batch_size: Patches in a batch.
         seed: Names the stream of batches.
+        device: Where batches are made.
         multiple: What the network pads to.
-        mirrored_share: Of the batches, that end as pictures do whose sides are no such multiple:
-            up to ``multiple - 1`` rows and columns are mirrored, and not clean.
+        mirrored_share: Of the patches, that end as pictures do whose sides are no such multiple:
+            up to ``multiple - 1`` rows and columns are mirrored, and the loss does not count there.
+        reduce: Half of the patches are cut from their picture reduced by a factor from 1 to this,
+            by the mean over areas, as far as the picture is large enough.
         share: The patches of each batch that this process makes; default: all.
 
     Raises:
@@ -69,14 +82,18 @@ class PatchSampler:
         patch_size: int,
         batch_size: int,
         seed: list[int],
+        device: str = "cpu",
         multiple: int = 1,
         mirrored_share: float = 0.0,
+        reduce: float = 1.0,
         share: slice | None = None,
     ) -> None:
         check_patch_size(images, patch_size)
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
-        self._seed, self._share = seed, range(batch_size)[share or slice(None)]
+        self._seed, self._share = seed, share or slice(None)
         self._multiple, self._mirrored_share = multiple, mirrored_share
+        self._device = torch.device(device)
+        self._generator = torch.Generator(self._device)
         # The two pictures of a pair become one with twice the channels: they are cut together.
         pictures = [
             np.concatenate(pair, axis=2)
@@ -85,61 +102,125 @@ class PatchSampler:
             )
         ]
         self._has_pairs = bool(images.degraded)
-        self._pixels = np.concatenate([im.reshape(-1, im.shape[2]) for im in pictures])
+        pixels = np.concatenate([im.reshape(-1, im.shape[2]) for im in pictures])
+        self._pixels = torch.from_numpy(pixels).to(self._device)
         shapes = np.array([image.shape[:2] for image in images.images])
-        self._widths = shapes[:, 1]
+        self._shapes, self._most_reduced = shapes, np.minimum(reduce, shapes.min(1) / patch_size)
         self._starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))[:-1]])
-        self._columns = shapes[:, 1] - patch_size + 1
-        self._places = np.cumsum((shapes[:, 0] - patch_size + 1) * self._columns)
+        self._rows, self._columns = (shapes - patch_size + 1).T
+        self._places = np.cumsum(self._rows * self._columns)
+        self._window = patch_size if reduce <= 1 else int(np.ceil(patch_size * reduce)) + 1
+        self._steps = torch.arange(max(patch_size, self._window), device=self._device)
 
-    def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch ``index``: degraded and clean patches, float32.
-
-        Returns:
-            ``(share, C, patch, patch)`` and ``(share, C, height, width)``: what the network makes
-            of the rest is cut off.
-        """
+    def batch(self, index: int) -> Batch:
+        """Batch ``index``, or the share of it that this process makes."""
         rng = np.random.default_rng([*self._seed, index])
-        indices = self._pixel_indices(rng)[self._share.start : self._share.stop]
-        patches = to_unit(self._pixels[indices])
+        patches = self._cut(rng)
+        seed = np.random.SeedSequence([*self._seed, index, 1]).generate_state(1)
+        self._generator.manual_seed(int(seed[0]))
         if self._has_pairs:
-            clean, degraded = np.split(patches, 2, axis=3)
-            return self._end(_to_tensor(degraded.copy()), _to_tensor(clean.copy()), rng)
-        # A stream of noise for each patch, so that its noise does not hang on its neighbours.
-        noise = (np.random.default_rng([*self._seed, index, i]) for i in self._share)
-        degraded = np.stack(
-            [self._task.degrade(*pair) for pair in zip(patches, noise, strict=True)]
-        )
-        return self._end(_to_tensor(degraded), _to_tensor(patches), rng)
+            clean, degraded = (half.contiguous() for half in patches.chunk(2, dim=3))
+            clean, degraded = clean.permute(0, 3, 1, 2), degraded.permute(0, 3, 1, 2)
+        else:
+            clean = patches.permute(0, 3, 1, 2)
+            degraded = self._task.degrade(clean, BatchDraws(self._generator, self._batch_size))
+        mask = None
+        if self._mirrored_share:
+            degraded, mask = self._end(degraded, rng)
+            mask = mask[self._share]
+        return Batch(degraded[self._share], clean[self._share], mask)
 
-    def _end(
-        self, degraded: Tensor, clean: Tensor, rng: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Let a batch end within the last block that the network pads, or not."""
-        if rng.random() >= self._mirrored_share:
-            return degraded, clean
-        height, width = self._patch_size - rng.integers(self._multiple, size=2)
-        ended = pad_to_multiple(degraded[:, :, :height, :width], self._multiple)
-        return ended, clean[:, :, :height, :width]
-
-    def _pixel_indices(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Where the pixels of a batch lie, shape ``(batch, patch, patch)``."""
+    def _cut(self, rng: np.random.Generator) -> Tensor:
+        """Patches of the pictures, ``(N, patch, patch, channels)``, float32 in [0, 1]."""
         place = rng.integers(self._places[-1], size=self._batch_size)
         image = np.searchsorted(self._places, place, side="right")
         place = place - np.concatenate([[0], self._places])[image]
-        row, column = np.divmod(place, self._columns[image])
-        width = self._widths[image]
-        corner = self._starts[image] + row * width + column
+        corner = np.stack(np.divmod(place, self._columns[image]), axis=1).astype(float)
+        flips = rng.integers(2, size=(self._batch_size, 3)).astype(bool)
+        flip, transpose = flips[:, :2], flips[:, 2:]
+        factor = np.ones((self._batch_size, 1))
+        if self._window > self._patch_size:
+            factor = self._draw_factors(image, rng)
+            last = np.stack([self._rows, self._columns], axis=1)[image] - 1
+            room = self._shapes[image] - self._patch_size * factor
+            corner *= np.where(factor > 1, room / np.maximum(last, 1), 1)
+        first = np.floor(corner)
+        offset = corner - first
+        side = np.ceil(offset + self._patch_size * factor - 1e-9)  # pixels that a patch touches
         # A flip or rotation is a choice of where the patch starts and which way it steps.
-        flip_y, flip_x, transpose = rng.integers(2, size=(3, self._batch_size)).astype(bool)
-        last = self._patch_size - 1
-        corner = corner + flip_y * last * width + flip_x * last
-        step_y, step_x = np.where(flip_y, -width, width), np.where(flip_x, -1, 1)
-        step_y, step_x = np.where(transpose, (step_x, step_y), (step_y, step_x))
-        steps = np.arange(self._patch_size)
-        indices: NDArray[np.int64] = (
-            corner[:, None, None]
-            + step_y[:, None, None] * steps[None, :, None]
-            + step_x[:, None, None] * steps[None, None, :]
-        )
-        return indices
+        width = self._shapes[image, 1]
+        begin = first + flip * (side - 1)
+        pixel = self._starts[image] + begin[:, 0] * width + begin[:, 1]
+        step = np.where(flip, -1, 1) * np.stack([width, np.ones_like(width)], axis=1)
+        # Where it is flipped, the fraction of a pixel that is left out lies at the other end.
+        offset = np.where(flip, side - offset - self._patch_size * factor, offset)
+        step, side, offset = (np.where(transpose, x[:, ::-1], x) for x in (step, side, offset))
+        places = np.concatenate([pixel[:, None], step, side], axis=1).astype(np.int64)
+        sent = self._send(places)
+        window = self._pixels[_pixel_indices(sent, self._steps[: self._window])]
+        if self._window == self._patch_size:
+            return window.float() / 255
+        weights = self._send(np.concatenate([factor, offset], axis=1).astype(np.float32))
+        return self._area_means(window, weights) / 255
+
+    def _draw_factors(
+        self, image: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """By how much each patch is reduced, ``(N, 1)``; half of them not at all."""
+        is_reduced, share = rng.random(self._batch_size) < 0.5, rng.random(self._batch_size)
+        drawn = 1 + share * (self._most_reduced[image] - 1)
+        return np.where(is_reduced, drawn, 1.0)[:, None]
+
+    def _area_means(self, window: Tensor, weights: Tensor) -> Tensor:
+        """Reduce windows ``(N, window, window, C)`` to patches by the mean over areas.
+
+        Args:
+            window: Bytes.
+            weights: Per patch its factor, and its offset in the window along both axes.
+        """
+        factor = weights[:, :1, None]
+        pixel, patch = self._steps[: self._window], self._steps[: self._patch_size, None]
+        reduced = window.float()
+        for axis in (1, 2):
+            low = weights[:, axis, None, None] + patch * factor  # each pixel of the patch: an area
+            overlap = torch.minimum(low + factor, pixel + 1.0) - torch.maximum(low, pixel.float())
+            mean = overlap.clamp_min(0) / factor
+            # The axes change places, so that the other one is reduced the next time.
+            reduced = torch.einsum("npw,nwxc->nxpc", mean, reduced)
+        return reduced.contiguous()
+
+    def _end(self, degraded: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Let patches end within the last block that the network pads, or not; with the mask."""
+        ends = rng.random((self._batch_size, 1)) < self._mirrored_share
+        missing = rng.integers(self._multiple, size=(self._batch_size, 2)) * ends
+        last = self._send(self._patch_size - 1 - missing)
+        steps = self._steps[: self._patch_size]
+        # As ``pad_to_multiple`` does it.
+        mirrored = torch.minimum(steps, 2 * last[:, :, None] - steps).clamp_min(0)
+        rows, columns = mirrored[:, 0, :, None], mirrored[:, 1, None, :]
+        picture = torch.arange(self._batch_size, device=self._device)[:, None, None]
+        by_row = degraded.permute(0, 2, 3, 1)[picture, rows, columns]
+        is_inside = steps <= last[:, :, None]
+        mask = is_inside[:, None, 0, :, None] & is_inside[:, None, 1, None, :]
+        return by_row.permute(0, 3, 1, 2), mask.float()
+
+    def _send(self, numbers: NDArray[np.generic]) -> Tensor:
+        """To the device, which need not have finished what it does."""
+        tensor = torch.from_numpy(np.ascontiguousarray(numbers))
+        if self._device.type == "cuda":
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor
+
+
+def _pixel_indices(places: Tensor, steps: Tensor) -> Tensor:
+    """Where the pixels of windows lie, ``(N, window, window)``.
+
+    Args:
+        places: Per patch its first pixel, its steps along both axes, and how many of them.
+        steps: 0, 1, 2, ... to the side of the window; beyond its own steps a patch repeats.
+    """
+    first, step_y, step_x, rows, columns = places.T
+    y = torch.minimum(steps, rows[:, None] - 1) * step_y[:, None]
+    x = torch.minimum(steps, columns[:, None] - 1) * step_x[:, None]
+    indices: Tensor = first[:, None, None] + y[:, :, None] + x[:, None, :]
+    return indices

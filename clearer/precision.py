@@ -23,7 +23,9 @@ _ROUNDS: Final = 10
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
     """Mixed precision for the forward pass; no effect for fp32."""
-    return torch.autocast(device, torch.bfloat16, enabled=precision == "bf16")
+    # Casts that are kept for later would not be repeated by a CUDA graph.
+    kept = device != "cuda"
+    return torch.autocast(device, torch.bfloat16, precision == "bf16", cache_enabled=kept)
 
 
 def fastest_precision(space: SearchSpace, device: str) -> Precision:

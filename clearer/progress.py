@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from clearer.files import append_jsonl, read_jsonl, write_atomic
 from clearer.tensorboard import Board
 
@@ -43,7 +46,7 @@ class LoopLog:
 
     path: Path
     iteration: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float | Tensor] = field(default_factory=dict)
     writes: bool = True
     board: Path | None = None
 
@@ -58,16 +61,26 @@ class LoopLog:
         self._board = Board(self.board, self.iteration) if self.board and self.writes else None
         self._count, self._since = 0, time.perf_counter()
 
-    def add(self, **values: float) -> None:
-        """Add the values of one iteration."""
+    def add(self, **values: Tensor) -> None:
+        """Add the values of one iteration: scalars, which stay on their device until read."""
         self._count += 1
-        for name, value in {**values, "count": 1}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.detach().double()
+        self.sums["count"] = self.sums.get("count", 0.0) + 1.0
+
+    def read_sums(self) -> dict[str, float]:
+        """The sums as numbers: this waits for the device, once for all of them."""
+        read = {name: value for name, value in self.sums.items() if isinstance(value, Tensor)}
+        if read:
+            numbers = torch.stack([value.reshape(()) for value in read.values()]).tolist()
+            self.sums = {**self.sums, **dict(zip(read, numbers, strict=True))}
+        return {name: float(value) for name, value in self.sums.items()}
 
     def write_means(self, iteration: int, **fields: Any) -> None:
         """Write a line with the means, further fields and the speed; start new means."""
-        count = self.sums.pop("count")
-        means = {name: total / count for name, total in self.sums.items()}
+        sums = self.read_sums()
+        count = sums.pop("count")
+        means = {name: total / count for name, total in sums.items()}
         elapsed = time.perf_counter() - self._since
         self.write(iteration, **means, **fields, iterations_per_s=self._count / elapsed)
         self.sums = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from clearer.settings import TrainSettings
@@ -43,6 +44,9 @@ def training_rate(settings: TrainSettings, iteration: int, settled: int) -> floa
 
 
 def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Set it for all parameters."""
+    """Set it for all parameters; a rate that is a tensor keeps its memory."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(learning_rate)
+        else:
+            group["lr"] = learning_rate

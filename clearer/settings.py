@@ -60,6 +60,9 @@ class SearchSettings:
     """Whether each step sees single architectures, drawn by the op weights, and not the mixture of
     equation (1). In a short search the mixture settles into features that no single architecture
     makes, and what it says about a column is not what the column is worth in a network."""
+    turned_columns: int = 0
+    """Columns, drawn at random, that a step by sampling turns to see what they are worth; 0: all
+    of them. On CUDA all are: there the step is recorded, and is the same each time."""
     gradient_clip: float = 5.0
     """Largest norm of the weights' gradient."""
     lambda_arch: float = 0.01
@@ -101,7 +104,10 @@ class TrainSettings:
     settled_rate: float = 0.25
     """Peak learning rate from then on, relative to the first: nothing normalises any more."""
     mirrored_share: float = 0.0
-    """Of the batches, that end as pictures do which the network pads (see ``PatchSampler``)."""
+    """Of the patches, that end as pictures do which the network pads (see ``PatchSampler``)."""
+    reduce: float = 1.0
+    """Half of the patches are cut from pictures reduced by a factor from 1 to this: it makes fine
+    detail, full-resolution colour and edges without blocks of pictures that lack them."""
     validate_every: int
     log_every: int = 20
 
@@ -123,6 +129,8 @@ class StartWeights:
 def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
     """Settings from a file: whole numbers, numbers and words where the fields want them."""
     for name, wanted in get_type_hints(kind).items():
+        if name not in data:  # it has a default, or the class itself misses it
+            continue
         value, words = data[name], get_args(wanted)
         if words and value not in words:
             raise InputError(f"{name} must be one of {', '.join(words)}, not {value!r}")

@@ -14,11 +14,11 @@ from clearer.errors import InputError
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.run import Run
 from clearer.settings import RunSettings
-from clearer.training_step import new_training_state, training_sampler, training_step
+from clearer.training_step import TrainingStep, new_training_state, training_sampler
 
 __all__ = ["fit_training_to_time"]
 
-_WARMUP_STEPS: Final = 3
+_WARMUP_STEPS: Final = 5
 _TIMED_STEPS: Final = 12
 _VALIDATIONS: Final = 6
 _STREAM: Final = 5
@@ -70,11 +70,14 @@ def _seconds(
     """Of a step and of a validation, with networks that are thrown away."""
     state = new_training_state(settings, run.read_architecture(), engine)
     sampler = training_sampler(settings, splits.train, _STREAM, engine)
-    start = 0.0
+    step = TrainingStep(settings, state, engine, lambda line: None)
+    rate, start = settings.train.learning_rate, 0.0
     for index in range(_WARMUP_STEPS + _TIMED_STEPS):
-        if index == _WARMUP_STEPS:
+        loss = step(sampler.batch(index), rate, index)
+        if index + 1 in (_WARMUP_STEPS, _WARMUP_STEPS + _TIMED_STEPS):
+            loss.item()  # waits for the device
+        if index + 1 == _WARMUP_STEPS:
             start = time.perf_counter()
-        training_step(state, sampler.batch(index), settings, index, engine)
     middle = time.perf_counter()
     restore = torch_restorer(state.average.network, settings.device)
     evaluate(restore, splits.val, settings.task, VALIDATION_SEED)

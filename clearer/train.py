@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
 
+from clearer.checkpoint import (
+    checkpoint_errors,
+    load_checkpoint,
+    load_optimizer,
+    optimizer_state,
+    save_checkpoint,
+)
 from clearer.compilation import compile_network
 from clearer.data import Splits
 from clearer.engine import Engine
-from clearer.errors import ClearerError, InputError, Interrupted
+from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.interrupt import StopRequest
+from clearer.loop import Loop
 from clearer.network import save_network
-from clearer.progress import Listener, LoopLog, Progress
+from clearer.progress import LoopLog, Progress
 from clearer.run import Run
-from clearer.schedule import set_learning_rate, training_rate
+from clearer.schedule import training_rate
 from clearer.settings import RunSettings
 from clearer.tasks import task_to_dict
 from clearer.training_run import read_start_weights
 from clearer.training_step import (
+    TrainingState,
+    TrainingStep,
     is_compiled,
     new_training_state,
     training_sampler,
-    training_step,
 )
 
 __all__ = ["train"]
@@ -35,26 +43,14 @@ __all__ = ["train"]
 _STREAM: Final = 3
 
 
-def train(
-    run: Run,
-    settings: RunSettings,
-    splits: Splits,
-    *,
-    resume: bool,
-    checkpoint_seconds: float,
-    listener: Listener,
-    engine: Engine,
-) -> dict[str, Any]:
+def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[str, Any]:
     """Train the run's architecture; keep the best average of the weights, and the last.
 
     Args:
         run: Folder with ``architecture.json``; weights, log and checkpoint go there.
         settings: What to do.
         splits: Pictures to train on and to validate with.
-        resume: Go on from the checkpoint, if there is one.
-        checkpoint_seconds: Time between checkpoints.
-        listener: Called after each iteration, in the first process.
-        engine: The processes that train together.
+        loop: How.
 
     Returns:
         The best validation: iteration, ``val_psnr_db``, ``val_ssim``.
@@ -62,63 +58,37 @@ def train(
     Raises:
         ClearerError: If the loss is not finite.
         Interrupted: On Ctrl-C; the checkpoint is saved.
+        PieceDone: When the time of this piece is over; likewise.
     """
-    s = settings.train
+    s, engine = settings.train, loop.engine
     sampler = training_sampler(settings, splits.train, _STREAM, engine)
     architecture = run.read_architecture()
     state = new_training_state(settings, architecture, engine)
-    network, optimizers, average = state.network, state.optimizers, state.average
-    start, best, log = 0, {"val_psnr_db": -math.inf}, None
-    board = run.tensorboard / "train" if settings.tensorboard else None
-    can_resume = resume and run.train_checkpoint.exists()
-    has_weights = run.weights.exists()
-    if has_weights and not can_resume:
-        raise InputError(
-            f"{run.path} has trained weights and no checkpoint to go on from: train its "
-            f"architecture anew by clearer train {run.path} --out NEW"
-        )
-    if can_resume:
-        with checkpoint_errors(
-            run.train_checkpoint,
-            f"train its architecture anew by clearer train {run.path} --out NEW",
-        ):
-            saved_state = load_checkpoint(run.train_checkpoint)
-            network.load_state_dict(saved_state["network"])
-            average.network.load_state_dict(saved_state["average"])
-            for optimizer, held in zip(optimizers, saved_state["optimizers"], strict=True):
-                optimizer.load_state_dict(held)
-            start, compiled = saved_state["iteration"], saved_state["compiled"]
-        log = LoopLog(run.train_log, start, saved_state["sums"], engine.is_first, board)
-        if has_weights or not math.isfinite(saved_state["best"]["val_psnr_db"]):
-            best = saved_state["best"]
-        elif engine.is_first:  # written once, and lost: the average in the checkpoint replaces them
-            best = _validate(run, settings, splits, average.network, start, best, log)
-    else:
-        compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
-        if settings.fine_tuned_from is not None:
-            weights = read_start_weights(run, settings.fine_tuned_from)
-            network.load_state_dict(weights)
-            average.network.load_state_dict(weights)
-    log = log or LoopLog(run.train_log, writes=engine.is_first, board=board)
-    if compiled:
+    network, average = state.network, state.average
+    held = _begin(run, settings, splits, state, loop)
+    start, best, log = held.iteration, held.best, held.log
+    if held.is_compiled:
         compile_network(network)
+    step = TrainingStep(settings, state, engine, loop.say, num_pieces=held.num_pieces)
     engine.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
+        sums = _finite(log.read_sums(), iteration, settings)
         if not engine.is_first:
             return
         to_save = {
             "iteration": iteration,
             "network": network.state_dict(),
             "average": average.network.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "optimizers": [optimizer_state(optimizer) for optimizer in state.optimizers],
             "best": best,
-            "compiled": compiled,
-            "sums": log.sums,
+            "compiled": held.is_compiled,
+            "pieces": step.num_pieces,
+            "sums": sums,
         }
         save_checkpoint(run.train_checkpoint, to_save)
 
-    if not can_resume:
+    if not held.is_resumed:
         save(0)  # from here on, weights never lie in a run without a checkpoint
     settled = math.ceil(s.batch_statistics_share * s.iterations)
     if start > settled:
@@ -130,26 +100,20 @@ def train(
                 # What is learnt has to be better than this.
                 best = _validate(run, settings, splits, average.network, 0, best, log)
             rate = training_rate(s, iteration, settled)
-            for optimizer in optimizers:
-                set_learning_rate(optimizer, rate)
             if iteration == settled:
                 average.copy_statistics(network)
                 _keep_statistics(network)
-            value = training_step(state, sampler.batch(iteration), settings, iteration, engine)
-            if not math.isfinite(value):
-                raise ClearerError(
-                    f"the loss of the training is {value} at iteration {iteration}: lower "
-                    f"--learning-rate (now {s.learning_rate:g}) or use --precision fp32"
-                )
-            log.add(loss=value)
+                step.reset()
+            log.add(loss=step(sampler.batch(iteration), rate, iteration))
 
             done = iteration + 1
             if done % s.log_every == 0 or done == s.iterations:
+                _finite(log.read_sums(), done, settings)
                 log.write_means(done, learning_rate=rate)
             if engine.is_first and (done % s.validate_every == 0 or done == s.iterations):
                 best = _validate(run, settings, splits, average.network, done, best, log)
             if engine.is_first:
-                listener(
+                loop.listener(
                     Progress(stage="train", iteration=done, total=s.iterations, record=log.record)
                 )
             if done < s.iterations and engine.any(stop.requested):
@@ -158,11 +122,98 @@ def train(
                     f"stopped at training iteration {done}; go on with: "
                     f"clearer train --resume {run.path}"
                 )
-            if done == s.iterations or time.monotonic() - saved > checkpoint_seconds:
+            if done < s.iterations and loop.is_over():
+                save(done)
+                command = f"clearer train --resume {run.path}"
+                raise PieceDone("train", done, s.iterations, command)
+            if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
                 save(done)
                 saved = time.monotonic()
     engine.barrier()  # the files are whole before any process ends
     return best
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Start:
+    """Where a training begins, or goes on."""
+
+    iteration: int
+    best: dict[str, Any]
+    log: LoopLog
+    is_resumed: bool
+    is_compiled: bool
+    num_pieces: int = 1
+
+
+def _begin(
+    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, loop: Loop
+) -> _Start:
+    """Load the checkpoint, or what a fine-tuning starts from, into the networks and optimizers."""
+    engine = loop.engine
+    board = run.tensorboard / "train" if settings.tensorboard else None
+    has_weights = run.weights.exists()
+    if loop.resume and run.train_checkpoint.exists():
+        return _resume(run, settings, splits, state, engine)
+    if has_weights:
+        raise InputError(
+            f"{run.path} has trained weights and no checkpoint to go on from: train its "
+            f"architecture again by clearer train {run.path} --out NEW"
+        )
+    architecture = run.read_architecture()
+    compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
+    if settings.fine_tuned_from is not None:
+        weights = read_start_weights(run, settings.fine_tuned_from)
+        state.network.load_state_dict(weights)
+        state.average.network.load_state_dict(weights)
+    return _Start(
+        iteration=0,
+        best={"val_psnr_db": -math.inf},
+        log=LoopLog(run.train_log, writes=engine.is_first, board=board),
+        is_resumed=False,
+        is_compiled=compiled,
+    )
+
+
+def _resume(
+    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, engine: Engine
+) -> _Start:
+    board = run.tensorboard / "train" if settings.tensorboard else None
+    with checkpoint_errors(
+        run.train_checkpoint,
+        f"train its architecture again by clearer train {run.path} --out NEW",
+    ):
+        saved = load_checkpoint(run.train_checkpoint)
+        state.network.load_state_dict(saved["network"])
+        state.average.network.load_state_dict(saved["average"])
+        for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
+            load_optimizer(optimizer, values)
+        start, best, compiled = saved["iteration"], saved["best"], saved["compiled"]
+        pieces, sums = saved["pieces"], saved["sums"]
+    log = LoopLog(run.train_log, start, sums, engine.is_first, board)
+    if run.weights.exists():
+        run.load_network()  # damaged ones are found now, not after the training
+    elif not math.isfinite(best["val_psnr_db"]):
+        pass
+    elif engine.is_first:  # written once, and lost: the average in the checkpoint replaces them
+        worst = {"val_psnr_db": -math.inf}
+        best = _validate(run, settings, splits, state.average.network, start, worst, log)
+    return _Start(
+        iteration=start,
+        best=best,
+        log=log,
+        is_resumed=True,
+        is_compiled=compiled,
+        num_pieces=pieces,
+    )
+
+
+def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> dict[str, float]:
+    if not all(map(math.isfinite, sums.values())):
+        raise ClearerError(
+            f"the loss of the training is {sums['loss']} before iteration {iteration}: lower "
+            f"--learning-rate (now {settings.train.learning_rate:g}) or use --precision fp32"
+        )
+    return sums
 
 
 def _keep_statistics(network: torch.nn.Module) -> None:
@@ -196,7 +247,7 @@ def _validate(
         **figures,
     }
     if settings.fine_tuned_from is not None:
-        info["fine_tuned_from"] = dataclasses.asdict(settings.fine_tuned_from)
+        info["fine_tuned_from"] = asdict(settings.fine_tuned_from)
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     architecture = run.read_architecture()
     save_network(run.last_weights, architecture, state, info)

@@ -9,29 +9,33 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from clearer.captured import CapturedWork
 from clearer.compilation import compile_network, compiling_pays
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
+from clearer.errors import ClearerError
 from clearer.images import ImageSet
 from clearer.losses import restoration_loss, root_error_loss
 from clearer.muon import Muon, hidden_and_other
 from clearer.network import RestorationNet
-from clearer.patches import PatchSampler
+from clearer.patches import Batch, PatchSampler
 from clearer.precision import autocast
+from clearer.schedule import set_learning_rate
 from clearer.settings import RunSettings, TrainingLoss
 from clearer.space import Architecture
 
 __all__ = [
     "TrainingState",
+    "TrainingStep",
     "average_gradients",
     "is_compiled",
+    "make_rate",
     "new_training_state",
     "training_sampler",
-    "training_step",
 ]
 
 _INIT_STREAM = 1_000_003
-_LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor], Tensor]]] = {
+_LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor, Tensor | None], Tensor]]] = {
     "mse": restoration_loss,
     "rmse": root_error_loss,
 }
@@ -62,13 +66,21 @@ def new_training_state(
     return TrainingState(network.train(), optimizers, average, list(network.parameters()))
 
 
+def make_rate(value: float, device: str) -> float | Tensor:
+    """A rate that steps read: on CUDA a number on the device, which recorded steps read, too."""
+    return torch.tensor(value, device=device) if device == "cuda" else value
+
+
 def _make_optimizers(settings: RunSettings, network: RestorationNet) -> list[torch.optim.Optimizer]:
-    rate = settings.train.learning_rate
+    device = settings.device
+    rate, is_captured = make_rate(settings.train.learning_rate, device), device == "cuda"
     if settings.train.optimizer == "adam":
-        return [torch.optim.Adam(network.parameters(), lr=rate, fused=True)]
+        parameters = network.parameters()
+        return [torch.optim.Adam(parameters, lr=rate, fused=True, capturable=is_captured)]
     hidden, other = hidden_and_other(network)
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    return [Muon(hidden, rate, dtype), torch.optim.Adam(other, lr=rate, fused=True)]
+    adam = torch.optim.Adam(other, lr=rate, fused=True, capturable=is_captured)
+    return [Muon(hidden, rate, dtype), adam]
 
 
 def training_sampler(
@@ -86,8 +98,10 @@ def training_sampler(
         patch_size=s.patch_size,
         batch_size=s.batch_size,
         seed=[settings.seed, stream, *known],
+        device=settings.device,
         multiple=settings.space.multiple,
         mirrored_share=s.mirrored_share,
+        reduce=s.reduce,
         share=engine.share(s.batch_size),
     )
 
@@ -99,11 +113,12 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
     s, alone = settings.train, Engine()
     batch = training_sampler(settings, images, 0, alone).batch(0)
 
-    def make_step(is_compiled: bool) -> Callable[[], float]:
+    def make_step(is_compiled: bool) -> Callable[[], object]:
         state = new_training_state(settings, architecture, alone)
         if is_compiled:
             compile_network(state.network)
-        return lambda: training_step(state, batch, settings, 0, alone)
+        step = TrainingStep(settings, state, alone, lambda line: None)
+        return lambda: step(batch, s.learning_rate, 0)
 
     what = f"{architecture.hash}, {settings.precision}, batch {s.batch_size}x{s.patch_size}"
     return compiling_pays(f"training, {what}", settings.device, s.iterations, make_step)
@@ -115,28 +130,104 @@ def average_gradients(engine: Engine, loss: Tensor, weights: list[nn.Parameter])
     engine.average([loss.detach(), *gradients])
 
 
-def training_step(
-    state: TrainingState,
-    batch: tuple[Tensor, Tensor],
-    settings: RunSettings,
-    iteration: int,
-    engine: Engine,
-) -> float:
-    """Change the weights by one batch of (degraded, clean), and return its loss.
+class TrainingStep:
+    """Changes the weights by a batch of (degraded, clean); nothing waits for the device.
 
-    Every process gives its share of the batch; the loss is that of the whole.
+    On CUDA the step is recorded as a graph. Where a batch does not fit into memory, it is split
+    and the gradients are added up, which is said once; batch normalisation then sees less at once.
+
+    Args:
+        settings: Of the run.
+        state: What is changed.
+        engine: Every process gives its share of the batch; the loss is that of the whole.
+        say: Takes a line for the user.
+        num_pieces: Parts of a batch that are computed one after the other.
+        is_captured: Whether the step is recorded, on CUDA.
     """
-    degraded, clean = (tensor.to(settings.device, non_blocking=True) for tensor in batch)
-    with autocast(settings.device, settings.precision):
-        restored = state.network(degraded)
-    restored = restored[:, :, : clean.shape[2], : clean.shape[3]]
-    loss = _LOSSES[settings.train.loss](restored.float(), clean)
-    for optimizer in state.optimizers:
-        optimizer.zero_grad()
-    loss.backward()
-    average_gradients(engine, loss, state.weights)
-    torch.nn.utils.clip_grad_norm_(state.weights, settings.train.gradient_clip)
-    for optimizer in state.optimizers:
-        optimizer.step()
-    state.average.update(iteration)
-    return loss.item()
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        state: TrainingState,
+        engine: Engine,
+        say: Callable[[str], None],
+        *,
+        num_pieces: int = 1,
+        is_captured: bool = True,
+    ) -> None:
+        self._settings, self._state, self._engine, self._say = settings, state, engine, say
+        self.num_pieces = num_pieces
+        self._ema_rate = make_rate(0.0, settings.device)
+        self._loss = torch.zeros((), device=settings.device)
+        alone = engine.num_processes == 1  # messages to other processes are not recorded
+        captured = is_captured and alone
+        self._work = CapturedWork(self._update, settings.device, say, is_captured=captured)
+
+    def __call__(self, batch: Batch, learning_rate: float, iteration: int) -> Tensor:
+        """Do the step of an iteration.
+
+        Returns:
+            The loss, a scalar on the device; the next step writes over it.
+
+        Raises:
+            ClearerError: If a single patch needs more memory than there is.
+        """
+        state = self._state
+        for optimizer in state.optimizers:
+            set_learning_rate(optimizer, learning_rate)
+        rate = state.average.rate(iteration)
+        if isinstance(self._ema_rate, Tensor):
+            self._ema_rate.fill_(rate)
+        else:
+            self._ema_rate = rate
+        while True:
+            try:
+                self._work(*batch)
+                return self._loss
+            except torch.OutOfMemoryError:
+                self._split(len(batch.degraded))
+
+    def reset(self) -> None:
+        """Record the step again: what the network does has changed."""
+        self._work.reset()
+
+    def _split(self, batch_size: int) -> None:
+        if self.num_pieces >= batch_size:
+            raise ClearerError(
+                "out of memory with a single patch: use a smaller --patch-size or network"
+            )
+        self.num_pieces = min(2 * self.num_pieces, batch_size)
+        for optimizer in self._state.optimizers:
+            optimizer.zero_grad()
+        if self._settings.device == "cuda":
+            torch.cuda.empty_cache()
+        self._work.reset()
+        self._say(f"out of memory: from here on a batch is computed in {self.num_pieces} pieces")
+
+    def _update(self, degraded: Tensor, clean: Tensor, mask: Tensor | None) -> None:
+        state, settings = self._state, self._settings
+        for optimizer in state.optimizers:
+            optimizer.zero_grad()
+        total = torch.zeros_like(self._loss)
+        for piece in _pieces(Batch(degraded, clean, mask), self.num_pieces):
+            with autocast(settings.device, settings.precision):
+                restored = state.network(piece.degraded)
+            error = _LOSSES[settings.train.loss](restored.float(), piece.clean, piece.mask)
+            loss = error * (len(piece.clean) / len(clean))
+            loss.backward()
+            total += loss.detach()
+        average_gradients(self._engine, total, state.weights)
+        torch.nn.utils.clip_grad_norm_(state.weights, settings.train.gradient_clip)
+        for optimizer in state.optimizers:
+            optimizer.step()
+        state.average.update(self._ema_rate)
+        self._loss.copy_(total)
+
+
+def _pieces(batch: Batch, count: int) -> list[Batch]:
+    """A batch in parts, as even as can be."""
+    if count == 1:
+        return [batch]
+    degraded, clean = batch.degraded.tensor_split(count), batch.clean.tensor_split(count)
+    masks = [None] * count if batch.mask is None else batch.mask.tensor_split(count)
+    return [Batch(*parts) for parts in zip(degraded, clean, masks, strict=True)]

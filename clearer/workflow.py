@@ -24,13 +24,13 @@ from clearer.data import Splits, partition
 from clearer.decision import Choose, decide
 from clearer.device import resolve_device
 from clearer.engine import Engine
-from clearer.errors import InputError, Interrupted, require
+from clearer.errors import InputError, Interrupted, PieceDone, require
 from clearer.evaluate import check_evaluation_size
 from clearer.files import write_json
 from clearer.images import Color
+from clearer.loop import Loop
 from clearer.patches import check_patch_size
 from clearer.precision import fastest_precision
-from clearer.progress import Listener
 from clearer.run import Run
 from clearer.search import search
 from clearer.settings import (
@@ -206,11 +206,7 @@ def search_run(
     run: Run,
     splits: Splits,
     costs: CostSource,
-    *,
-    resume: bool,
-    checkpoint_seconds: float,
-    listener: Listener,
-    engine: Engine,
+    loop: Loop,
 ) -> Architecture:
     """Search and freeze under the budgets of a run; nothing to do where that is done.
 
@@ -218,15 +214,14 @@ def search_run(
         run: With its ``config.json``.
         splits: Pictures of the run.
         costs: Where costs come from.
-        resume: Go on from the checkpoint, if there is one.
-        checkpoint_seconds: Time between checkpoints.
-        listener: Called after each iteration, in the first process.
-        engine: The processes that search together.
+        loop: How the search runs.
 
     Raises:
         InputError: If a budget cannot be met, or the pictures cannot be used.
         ClearerError: If the search fails.
+        PieceDone: When the time of this piece is over.
     """
+    engine = loop.engine
     if engine.on_first(run.architecture.exists):
         return run.read_architecture()
     settings = run.settings()
@@ -238,6 +233,7 @@ def search_run(
 
         return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
     found = []
+    go_on = f"clearer search --resume --out {run.path}"
     try:
         for seed in range(settings.seed, settings.seed + settings.num_seeds):
             found.append(
@@ -246,15 +242,13 @@ def search_run(
                     replace(settings, seed=seed),
                     splits.train,
                     tables,
-                    resume=resume,
-                    checkpoint_seconds=checkpoint_seconds,
-                    listener=listener,
-                    engine=engine,
+                    loop,
                 )
             )
     except Interrupted as error:
-        words = f"{error}; go on with: clearer search --resume --out {run.path}"
-        raise Interrupted(words) from error
+        raise Interrupted(f"{error}; go on with: {go_on}") from error
+    except PieceDone as error:
+        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
     most_probable = _most_probable(settings.space, mean)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Annotated, Literal
 
 import typer
@@ -20,13 +21,16 @@ __all__ = [
     "Devices",
     "EntryOption",
     "Minutes",
+    "MinutesNow",
     "Nodes",
     "PatchSize",
+    "Reduce",
     "Size",
     "ValidateEvery",
     "check_minutes",
     "parse_columns",
     "parse_size",
+    "piece_deadline",
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -64,6 +68,22 @@ CompileOption = Annotated[
         "--compile",
         help="torch.compile; auto (default): the training, where it is measured to be sooner done; "
         "on: the search by the mixture too.",
+    ),
+]
+Reduce = Annotated[
+    float | None,
+    typer.Option(
+        help="Cut half of the training patches from pictures reduced by 1 to this (at most 4): for "
+        "JPEG pictures, whose colours are coarse. Default: the preset's or run's, 1.",
+        min=1,
+        max=4,
+    ),
+]
+MinutesNow = Annotated[
+    float | None,
+    typer.Option(
+        help="Work for so long, then stop at a checkpoint and exit with 0; --resume goes on. The "
+        "schedule is that of the whole."
     ),
 ]
 Devices = Annotated[
@@ -109,6 +129,19 @@ def parse_columns(text: str | None) -> tuple[int, ...] | None:
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--columns {text!r} is not a list of numbers, like 4,4,4")
     return tuple(int(word) for word in words)
+
+
+def piece_deadline(minutes_now: float | None) -> float | None:
+    """When a piece of work ends, on the clock of ``time.monotonic``; None: with the work.
+
+    Raises:
+        InputError: If it is not a positive number.
+    """
+    if minutes_now is None:
+        return None
+    if not 0 < minutes_now < math.inf:
+        raise InputError(f"--minutes-now must be a number above 0; got {minutes_now:g}")
+    return time.monotonic() + 60 * minutes_now
 
 
 def check_minutes(

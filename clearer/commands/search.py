@@ -21,13 +21,16 @@ from clearer.commands.options import (
     Devices,
     EntryOption,
     Minutes,
+    MinutesNow,
     Nodes,
     PatchSize,
+    Reduce,
     Size,
     ValidateEvery,
     check_minutes,
     parse_columns,
     parse_size,
+    piece_deadline,
 )
 from clearer.commands.task_options import with_task_options
 from clearer.commands.trained import fit_minutes, print_trained
@@ -102,9 +105,11 @@ def search(
         int | None, typer.Option(help="Iterations of the training; default: the preset's.")
     ] = None,
     minutes: Minutes = None,
+    minutes_now: MinutesNow = None,
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
+    reduce: Reduce = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak, of the training.")] = None,
     search_learning_rate: Annotated[
         float | None, typer.Option(help="Peak, of the weights in the search.")
@@ -158,12 +163,14 @@ def search(
     from clearer.device import resolve_device
     from clearer.engine import launch
     from clearer.files import read_json
+    from clearer.loop import Loop
     from clearer.run import Run
     from clearer.settings import RunSettings
     from clearer.train import train as train_network
     from clearer.workflow import check_inputs, freeze_again, make_settings, refreeze_settings
     from clearer.workflow import search_run as run_search
 
+    deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
     limits = {"mb": budget_mb, "ms": budget_ms, "gmacs": budget_gmacs, "params": budget_params}
     budgets = tuple(
@@ -243,6 +250,7 @@ def search(
                 },
                 train={
                     **sizes,
+                    "reduce": reduce,
                     "iterations": iterations,
                     "learning_rate": learning_rate,
                     "validate_every": validate_every,
@@ -274,30 +282,22 @@ def search(
             costs = MeasuredCosts(settings.image_size, read_cost_table(run.cost), console.say)
     console.say(f"run folder: {run.path}")
     with console.loop_bars(settings) as listener:
+        loop = Loop(
+            resume=resume,
+            checkpoint_seconds=checkpoint_seconds,
+            listener=listener,
+            engine=engine,
+            say=console.say,
+            deadline=deadline,
+        )
         if old is not None:
             freeze_again(run, old, costs, engine)
         else:
-            run_search(
-                run,
-                splits,
-                costs,
-                resume=resume,
-                checkpoint_seconds=checkpoint_seconds,
-                listener=listener,
-                engine=engine,
-            )
+            run_search(run, splits, costs, loop)
         console.describe_decision(read_json(run.architecture))
         if train:
             settings = fit_minutes(run, settings, minutes, splits, engine)
-            train_network(
-                run,
-                settings,
-                splits,
-                resume=resume,
-                checkpoint_seconds=checkpoint_seconds,
-                listener=listener,
-                engine=engine,
-            )
+            train_network(run, settings, splits, loop)
     if train and engine.is_first:
         print_trained(run, splits, as_json)
     elif as_json and engine.is_first:
@@ -305,12 +305,13 @@ def search(
 
 
 _RESUMABLE = {
-    *("out", "resume", "minutes", "train", "checkpoint_seconds", "devices", "nodes"),
+    *("out", "resume", "minutes", "minutes_now", "train", "checkpoint_seconds"),
+    *("devices", "nodes"),
     *("as_json", "debug"),
 }
 _REFREEZABLE = {
     *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "cost", "size"),
-    *("out", "train", "minutes", "checkpoint_seconds", "devices", "nodes"),
+    *("out", "train", "minutes", "minutes_now", "checkpoint_seconds", "devices", "nodes"),
     *("as_json", "debug"),
 }
 

@@ -17,10 +17,13 @@ from clearer.commands.options import (
     Debug,
     Devices,
     Minutes,
+    MinutesNow,
     Nodes,
     PatchSize,
+    Reduce,
     ValidateEvery,
     check_minutes,
+    piece_deadline,
 )
 from clearer.commands.task_options import with_task_options
 from clearer.commands.trained import fit_minutes, print_trained
@@ -65,9 +68,11 @@ def train(
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
     minutes: Minutes = None,
+    minutes_now: MinutesNow = None,
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
+    reduce: Reduce = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(help="Peak; default: the run's, and a quarter of that for --fine-tune."),
@@ -88,17 +93,20 @@ def train(
     from clearer.data import load_splits
     from clearer.engine import launch
     from clearer.evaluate import check_evaluation_size
+    from clearer.loop import Loop
     from clearer.patches import check_patch_size
     from clearer.run import Run
     from clearer.settings import RunSettings
     from clearer.train import train as train_network
     from clearer.training_run import find_origin, make_training_run, plan_training
 
+    deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
     changes = {
         "iterations": iterations,
         "batch_size": batch_size,
         "patch_size": patch_size,
+        "reduce": reduce,
         "learning_rate": learning_rate,
         "validate_every": validate_every,
     }
@@ -137,14 +145,14 @@ def train(
     console.say(f"run folder: {run.path}")
     settings = fit_minutes(run, settings, minutes, splits, engine)
     with console.loop_bars(settings) as listener:
-        train_network(
-            run,
-            settings,
-            splits,
+        loop = Loop(
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,
             listener=listener,
             engine=engine,
+            say=console.say,
+            deadline=deadline,
         )
+        train_network(run, settings, splits, loop)
     if engine.is_first:
         print_trained(run, splits, as_json)

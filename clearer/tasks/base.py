@@ -6,12 +6,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer.errors import InputError
+
+if TYPE_CHECKING:  # commands list the tasks in their help, and torch takes a second to import
+    from torch import Tensor
+
+    from clearer.draws import Draws
 
 __all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option"]
 
@@ -50,9 +55,9 @@ class Span:
         """Whether it is a single number."""
         return self.low == self.high
 
-    def draw(self, rng: np.random.Generator) -> float:
-        """A number, all of the range being equally likely; a fixed one costs no randomness."""
-        return self.low if self.is_fixed else float(rng.uniform(self.low, self.high))
+    def draw(self, draws: Draws) -> Tensor | float:
+        """A number for each picture, all of the range being equally likely."""
+        return draws.uniform(self.low, self.high)
 
     def __str__(self) -> str:
         return f"{self.low:g}" if self.is_fixed else f"{self.low:g}:{self.high:g}"
@@ -119,10 +124,31 @@ class Task(ABC):
         """Standard deviation of additive white noise on the scale 0 to 255, where it is known."""
         return None
 
-    def degrade(self, clean: Picture, rng: np.random.Generator) -> Picture:
-        """A degraded copy of a picture; values may leave [0, 1].
+    def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
+        """Degraded copies of a batch of pictures, on their device.
+
+        Args:
+            clean: ``(N, C, H, W)``, float32, range [0, 1].
+            draws: Where random numbers come from.
+
+        Returns:
+            Of the same shape; values may leave [0, 1].
 
         Raises:
             InputError: If this task reads its degraded pictures from files.
         """
         raise InputError(f"task {self.name} reads degraded pictures from files and makes none")
+
+    def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """A degraded copy of one picture, as it is evaluated.
+
+        Raises:
+            InputError: As :meth:`degrade`.
+        """
+        import torch
+
+        from clearer.draws import PictureDraws
+
+        batch = torch.from_numpy(np.ascontiguousarray(clean)).permute(2, 0, 1)[None]
+        degraded = self.degrade(batch, PictureDraws(rng))
+        return degraded[0].permute(1, 2, 0).contiguous().numpy()

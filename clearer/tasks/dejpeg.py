@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from PIL import Image
 
 from clearer.errors import InputError
 from clearer.tasks.base import Picture, Span, Task, option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearer.draws import Draws
 
 __all__ = ["DeJpeg"]
 
@@ -44,11 +49,24 @@ class DeJpeg(Task):
         """For people, with the protocol."""
         return f"dejpeg, quality {self.quality}, protocol {self.protocol}"
 
-    def degrade(self, clean: Picture, rng: np.random.Generator) -> Picture:
-        """Compress and decode."""
+    def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
+        """Compress and decode by operations of torch, which come close to libjpeg."""
+        import torch
+
+        from clearer.jpeg import compress
+
+        drawn = self.quality.draw(draws)
+        quality = torch.as_tensor(drawn, device=clean.device).round().flatten()
+        return compress(clean, quality.expand(len(clean)))
+
+    def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """Compress and decode by libjpeg: what figures are of."""
+        from clearer.draws import PictureDraws
+
+        quality = round(float(self.quality.draw(PictureDraws(rng))))
         pixels = np.rint(clean * 255).clip(0, 255).astype(np.uint8)
         packed = io.BytesIO()
         image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        image.save(packed, "JPEG", quality=round(self.quality.draw(rng)))
+        image.save(packed, "JPEG", quality=quality)
         decoded = np.asarray(Image.open(packed), dtype=np.float32)
         return decoded.reshape(clean.shape) / np.float32(255)

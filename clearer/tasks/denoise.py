@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from clearer.errors import InputError
-from clearer.tasks.base import Picture, Span, Task, one_of, option
+from clearer.tasks.base import Span, Task, one_of, option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearer.draws import Draws
 
 __all__ = ["Denoise"]
 
@@ -82,18 +85,13 @@ class Denoise(Task):
         """The noise level, where it is one and white."""
         return self.sigma.low if self.sigma.is_fixed and self.noise == "gaussian" else None
 
-    def degrade(self, clean: Picture, rng: np.random.Generator) -> Picture:
+    def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Add noise; a level, where there is a range, is drawn first."""
-        sigma = np.float32(self.sigma.draw(rng) / 255)
+        sigma = self.sigma.draw(draws) / 255
         if self.noise == "poisson-gaussian":
-            shot = self.shot.draw(rng)
-            electrons = rng.poisson(clean / shot)
-            clean = (electrons * shot).astype(np.float32)
-        noisy = rng.standard_normal(clean.shape, dtype=np.float32)
-        noisy *= sigma
-        noisy += clean
+            shot = self.shot.draw(draws)
+            clean = (draws.poisson(clean / shot) * shot).float()
+        noisy = draws.normal(clean) * sigma + clean
         if self.protocol == "paper":
-            noisy *= np.float32(255)
-            np.trunc(noisy.clip(0, 255, out=noisy), out=noisy)
-            noisy /= np.float32(255)
+            noisy = (noisy * 255).clamp(0, 255).trunc() / 255
         return noisy

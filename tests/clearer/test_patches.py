@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 from clearer.blocks import pad_to_multiple
 from clearer.errors import InputError
 from clearer.images import ImageSet
-from clearer.patches import PatchSampler
-from clearer.tasks import Denoise, Derain, Span
+from clearer.patches import Batch, PatchSampler
+from clearer.tasks import DeJpeg, Denoise, Derain, Span, Task
 
 FAINT = Denoise(sigma=Span(1e-6, 1e-6))
 
@@ -43,14 +45,14 @@ def test_every_patch_is_a_flip_or_rotation_of_a_real_crop(
                 for turns in range(4):
                     turned = np.rot90(crop, turns)
                     crops |= {turned.tobytes(), turned[:, ::-1].tobytes()}
-    _, clean = sampler(images, 4).batch(index)
+    clean = sampler(images, 4).batch(index).clean
     patches = (clean * 255).round().byte().permute(0, 2, 3, 1).numpy()
     assert all(np.ascontiguousarray(patch).tobytes() in crops for patch in patches)
 
 
 def test_all_eight_flips_and_rotations_occur() -> None:
     images = picture_set([(4, 4)])
-    _, clean = sampler(images, 4, batch=200).batch(0)
+    clean = sampler(images, 4, batch=200).batch(0).clean
     assert len({patch.numpy().tobytes() for patch in clean}) == 8
 
 
@@ -60,7 +62,7 @@ def test_all_places_are_equally_likely() -> None:
         ("small", "large"),
         (np.zeros((4, 4, 1), np.uint8), np.full((6, 6, 1), 255, np.uint8)),
     )
-    _, clean = sampler(images, 4, batch=4000).batch(0)
+    clean = sampler(images, 4, batch=4000).batch(0).clean
     assert (clean.mean(dim=(1, 2, 3)) == 0).float().mean().item() == pytest.approx(0.1, abs=0.02)
 
 
@@ -74,7 +76,8 @@ def test_a_batch_depends_on_seed_and_index_alone() -> None:
 
 
 def test_batches_are_channels_last() -> None:
-    degraded, clean = sampler(picture_set([(20, 20)], channels=3), 8).batch(0)
+    degraded, clean, mask = sampler(picture_set([(20, 20)], channels=3), 8).batch(0)
+    assert mask is None
     for tensor in (degraded, clean):
         assert tensor.shape == (16, 3, 8, 8)
         assert tensor.is_contiguous(memory_format=torch.channels_last)
@@ -89,41 +92,91 @@ def test_a_picture_smaller_than_a_patch_is_named() -> None:
 def test_pairs_are_cut_and_turned_together() -> None:
     plain = picture_set([(20, 24), (9, 30)], channels=3)
     pairs = ImageSet(plain.names, plain.images, tuple(255 - image for image in plain.images))
-    degraded, clean = PatchSampler(pairs, Derain(), patch_size=8, batch_size=16, seed=[0]).batch(3)
-    torch.testing.assert_close(degraded, 1 - clean)
+    batch = PatchSampler(pairs, Derain(), patch_size=8, batch_size=16, seed=[0]).batch(3)
+    torch.testing.assert_close(batch.degraded, 1 - batch.clean)
 
 
-def test_the_shares_of_a_batch_make_the_batch() -> None:
+@pytest.mark.parametrize("task", [Denoise(sigma=Span(5, 50)), DeJpeg()])
+def test_the_shares_of_a_batch_make_the_batch(task: Task) -> None:
     rng = np.random.default_rng(0)
-    pictures = tuple(rng.integers(256, size=(24, 32, 1), dtype=np.uint8) for _ in range(3))
+    pictures = tuple(rng.integers(256, size=(48, 64, 1), dtype=np.uint8) for _ in range(3))
     images = ImageSet(("a", "b", "c"), pictures)
 
-    def batch(share: slice | None) -> tuple[torch.Tensor, torch.Tensor]:
-        sampler = PatchSampler(images, FAINT, patch_size=8, batch_size=6, seed=[1], share=share)
-        return sampler.batch(4)
+    def batch(share: slice | None) -> Batch:
+        size: dict[str, Any] = {"patch_size": 16, "batch_size": 6, "seed": [1], "share": share}
+        ends: dict[str, Any] = {"multiple": 8, "mirrored_share": 0.5, "reduce": 2.0}
+        return PatchSampler(images, task, **size, **ends).batch(4)
 
-    for whole, first, second in zip(
-        batch(None), batch(slice(0, 3)), batch(slice(3, 6)), strict=True
-    ):
+    parts = zip(batch(None), batch(slice(0, 3)), batch(slice(3, 6)), strict=True)
+    for whole, first, second in parts:
+        assert whole is not None
+        assert first is not None
+        assert second is not None
         assert torch.equal(whole, torch.cat([first, second]))
 
 
-def test_batches_end_as_pictures_do_which_the_network_pads() -> None:
+def test_patches_end_as_pictures_do_which_the_network_pads() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 1), dtype=np.uint8)
     images = ImageSet(("a",), (pixels,))
-    size = {"patch_size": 16, "batch_size": 3, "seed": [0]}
-    whole = PatchSampler(images, FAINT, **size)  # type: ignore[arg-type]
-    ended = PatchSampler(images, FAINT, **size, multiple=8, mirrored_share=0.5)  # type: ignore[arg-type]
-    shapes = set()
+    size: dict[str, Any] = {"patch_size": 16, "batch_size": 3, "seed": [0]}
+    whole = PatchSampler(images, FAINT, **size)
+    ended = PatchSampler(images, FAINT, **size, multiple=8, mirrored_share=0.5)
+    shapes = []
     for index in range(60):
-        (degraded, clean), expected = ended.batch(index), whole.batch(index)
-        height, width = clean.shape[2:]
-        shapes.add((height, width))
-        assert torch.equal(clean, expected[1][:, :, :height, :width])
-        assert degraded.shape == expected[0].shape
-        assert torch.equal(degraded, pad_to_multiple(expected[0][:, :, :height, :width], 8))
-    sides = {side for shape in shapes for side in shape}
-    assert sides == set(range(9, 17))
+        (degraded, clean, mask), expected = ended.batch(index), whole.batch(index)
+        assert mask is not None
+        assert torch.equal(clean, expected.clean)
+        for place in range(3):
+            inside = mask[place, 0].bool()
+            height, width = int(inside.any(1).sum()), int(inside.any(0).sum())
+            assert inside[:height, :width].all()
+            assert inside.sum() == height * width
+            cut = expected.degraded[place : place + 1, :, :height, :width]
+            assert torch.equal(degraded[place : place + 1], pad_to_multiple(cut, 8))
+            shapes.append((height, width))
+    assert {side for shape in shapes for side in shape} == set(range(9, 17))
+    # Half of them end; of those, one in 64 ends with the patch.
+    assert np.mean([shape == (16, 16) for shape in shapes]) == pytest.approx(0.5, abs=0.12)
+
+
+def test_half_of_the_patches_are_reduced_and_areas_keep_their_mean() -> None:
+    """On slopes, a reduced patch is steeper by its factor, and just as bright."""
+    rows, columns = np.mgrid[:200, :100]
+    slope = (rows + 0 * columns).astype(np.uint8)[..., None]
+    images = ImageSet(("a",), (slope,))
+    sampler = PatchSampler(images, FAINT, patch_size=32, batch_size=400, seed=[0], reduce=2.0)
+    clean = sampler.batch(0).clean[:, 0] * 255
+    down, across = clean.diff(dim=1), clean.diff(dim=2)
+    is_turned = across.abs().mean((1, 2)) > down.abs().mean((1, 2))
+    steps = torch.where(is_turned[:, None], across.mean(1), down.mean(2)).abs()
+    factors = steps.mean(1)
+    # A picture is a staircase, of which areas take a little more or less than a step.
+    torch.testing.assert_close(steps, factors[:, None].expand_as(steps), atol=0.25, rtol=0)
+    is_reduced = (steps - 1).abs().amax(1) > 1e-3
+    assert is_reduced.float().mean().item() == pytest.approx(0.5, abs=0.08)
+    assert factors.min() > 0.98
+    assert 1.95 < factors.max() < 2.02
+    assert factors[is_reduced].mean().item() == pytest.approx(1.5, abs=0.06)
+    assert clean.min() < 4
+    assert clean.max() > 195
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 999), st.sampled_from([1.3, 2.0, 3.0]), st.sampled_from([8, 16]))
+def test_a_reduced_patch_is_the_mean_of_a_part_of_the_picture(
+    index: int, reduce: float, patch: int
+) -> None:
+    """Its range and its mean lie within those of the picture; constant pictures stay constant."""
+    images = picture_set([(patch, 2 * patch), (3 * patch, 5 * patch)], channels=3)
+    flat = ImageSet(("flat",), (np.full((40, 60, 3), 77, np.uint8),))
+    for pictures in (images, flat):
+        sampler = PatchSampler(
+            pictures, FAINT, patch_size=patch, batch_size=8, seed=[3], reduce=reduce
+        )
+        clean = sampler.batch(index).clean
+        assert clean.shape == (8, 3, patch, patch)
+        assert 0 <= clean.min() <= clean.max() <= 1 + 1e-6
+    torch.testing.assert_close(clean, torch.full_like(clean, 77 / 255), atol=1e-5, rtol=0)
 
 
 @given(height=st.integers(1, 20), width=st.integers(1, 20), multiple=st.sampled_from([1, 2, 8]))

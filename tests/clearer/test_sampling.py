@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -29,11 +29,18 @@ def test_turned_columns_share_what_comes_before_and_change_no_loss() -> None:
         return restoration_loss(restored, clean)
 
     drawn = torch.eye(2)[[0, 1, 1, 0, 1]]
-    losses = losses_of_choices(supernet, image, loss_of, drawn)
+    losses = losses_of_choices(supernet, image, loss_of, drawn, range(5))
     assert losses.unique().numel() == 6
     for column, choice in product(range(5), (0, 1)):
         expected = loss_of(supernet(image, _with(drawn, column, choice)))
-        assert losses[column, choice].item() == expected.item()
+        assert losses[column, choice].item() == pytest.approx(expected.item(), rel=1e-6)
+    # Some columns, all choices of them being equally likely, stand for all: the mean is the same.
+    parts = [
+        losses_of_choices(supernet, image, loss_of, drawn, columns)
+        for columns in combinations(range(5), 2)
+    ]
+    torch.testing.assert_close(torch.stack(parts).mean(0), losses)
+    assert all((part.diff(dim=1).squeeze() != 0).sum() == 2 for part in parts)
 
 
 def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -> None:
@@ -67,7 +74,7 @@ def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -
 def test_architectures_are_drawn_by_the_op_weights() -> None:
     op_weights = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]])
     rng = np.random.default_rng(0)
-    draws = torch.stack([draw(op_weights, rng) for _ in range(2000)])
+    draws = torch.stack([draw(op_weights, torch.from_numpy(rng.random(3))) for _ in range(2000)])
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     assert (draws.sum(dim=2) == 1).all()
     torch.testing.assert_close(draws.mean(dim=0), op_weights, atol=0.04, rtol=0)

@@ -148,7 +148,7 @@ def test_kill_9_then_resume_ends_like_an_unbroken_run(
     process.wait()
     assert process.stderr is not None
     process.stderr.close()
-    assert not (run / "checkpoint" / "train.pt").exists() or log == "train.jsonl"
+    assert not (run / "checkpoint" / "train.json").exists() or log == "train.jsonl"
     result = clearer("search", "--resume", "--out", run)
     assert result.exit_code == 0, result.output
     for name in ("architecture.json", "weights.safetensors", "last.safetensors"):
@@ -183,7 +183,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     assert process.returncode == 130
     assert f"--resume --out {run}" in errors.replace("\n", "") or "clearer train --resume" in errors
     assert "Traceback" not in errors
-    assert (run / "checkpoint" / "search.pt").exists()
+    assert (run / "checkpoint" / "search.json").exists()
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_weights_and_checkpoints_of_another_run_are_refused(
     words = ["--data", photos, "--out", other, "--columns", "1,1", "--strategy", "random"]
     assert clearer("search", *TINY, *words).exit_code == 0
     shutil.copytree(trained, run)
-    (run / "checkpoint" / "train.pt").write_bytes((other / "checkpoint" / "train.pt").read_bytes())
+    shutil.copytree(other / "checkpoint", run / "checkpoint", dirs_exist_ok=True)
     resumed = clearer("train", "--resume", run)
     assert resumed.exit_code == 2
     assert f"clearer train {run} --out NEW" in resumed.stderr
@@ -462,7 +462,7 @@ def test_finished_weights_survive_a_lost_checkpoint(trained: Path, tmp_path: Pat
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     before = (run / "weights.safetensors").read_bytes()
-    (run / "checkpoint" / "train.pt").unlink()
+    (run / "checkpoint" / "train.json").unlink()
     for command in (["train", "--resume", run], ["search", "--resume", "--out", run]):
         result = clearer(*command)
         assert result.exit_code == 2

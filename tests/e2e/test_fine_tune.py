@@ -159,7 +159,7 @@ def test_it_sees_other_batches_than_made_the_weights(tuned: Path, photos: Path) 
     images = load_splits(photos, "gray", 0, settings.task).train
 
     def first_batch(settings: RunSettings) -> torch.Tensor:
-        return training_sampler(settings, images, 3, Engine()).batch(0)[0]
+        return training_sampler(settings, images, 3, Engine()).batch(0).degraded
 
     own = first_batch(settings)
     assert torch.equal(own, first_batch(settings))
@@ -203,10 +203,10 @@ def die(words: list[object], patched: str, calls: int, number: int) -> int:
     [
         ("save_checkpoint", 1, signal.SIGKILL),  # before there is any checkpoint
         ("save_network", 1, signal.SIGKILL),  # in the first validation
-        ("training_step", 1, signal.SIGKILL),  # after it
-        ("training_step", 6, signal.SIGKILL),
+        ("training_rate", 1, signal.SIGKILL),  # after it
+        ("training_rate", 6, signal.SIGKILL),
         ("evaluate", 1, signal.SIGINT),
-        ("training_step", 6, signal.SIGINT),
+        ("training_rate", 6, signal.SIGINT),
     ],
 )
 def test_an_interrupt_changes_nothing(

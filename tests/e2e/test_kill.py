@@ -34,7 +34,7 @@ def start(*words: object) -> int:
 
 def newest(run: Path) -> float:
     """When the newest checkpoint was written."""
-    return max((p.stat().st_mtime for p in (run / "checkpoint").glob("*.pt")), default=0.0)
+    return max((p.stat().st_mtime for p in (run / "checkpoint").glob("*.json")), default=0.0)
 
 
 def test_kill_9_ten_times_or_more_at_random_moments(
@@ -47,7 +47,7 @@ def test_kill_9_ten_times_or_more_at_random_moments(
     words = ["search", "--data", data, "--out", run, *WORDS]
     seen: set[str] = set()
     for kill in range(MOST_KILLS):
-        if kill >= KILLS and "train.pt" in seen:  # a slow machine takes longer to get there
+        if kill >= KILLS and "train.json" in seen:  # a slow machine takes longer to get there
             break
         before, child = newest(run), start(*words)
         while kill > 0 and newest(run) == before:  # but the first may come before any work
@@ -56,10 +56,10 @@ def test_kill_9_ten_times_or_more_at_random_moments(
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"it ended by itself after {kill} kills"
-        seen |= {path.name for path in (run / "checkpoint").glob("*.pt")}
+        seen |= {path.name for path in (run / "checkpoint").glob("*.json")}
         if (run / "config.json").exists():
             words = ["search", "--resume", "--out", run, "--checkpoint-seconds", "0.05"]
-    assert "train.pt" in seen, "no kill came in the training"
+    assert "train.json" in seen, "no kill came in the training"
     assert clearer("search", "--resume", "--out", run) == 0
     for name in FILES:
         assert (run / name).read_bytes() == (unbroken / name).read_bytes(), name

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clearer.files import load_checkpoint, read_jsonl
+from clearer.checkpoint import load_checkpoint
+from clearer.files import read_jsonl
 
 COMMAND = Path(sys.executable).parent / "clearer"
 WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "20", "--batch-size", "4"]
@@ -38,7 +39,7 @@ def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: 
                 assert b[field] == pytest.approx(a[field], rel=1e-3), (name, field)
     alphas = []
     for devices in ("1", "2"):
-        state = load_checkpoint(tmp_path / devices / "checkpoint" / "search.pt")
+        state = load_checkpoint(tmp_path / devices / "checkpoint" / "search.json")
         alphas.append(state["supernet"]["alpha"].numpy().ravel())
     # Adam divides by the gradient's size, so what is rounding in a column shows in its alpha.
     assert np.corrcoef(alphas)[0, 1] > 0.8

@@ -1,0 +1,84 @@
+"""Random numbers that degrade pictures: of a batch in training, of one picture in evaluation."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["BatchDraws", "Draws", "PictureDraws"]
+
+
+class Draws(Protocol):
+    """What a task asks for. A range that is a single number costs no randomness."""
+
+    def uniform(self, low: float, high: float) -> Tensor | float:
+        """A number per picture, all of the range being equally likely: ``(N, 1, 1, 1)``."""
+        ...
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Standard normal numbers of the shape of ``like``, float32."""
+        ...
+
+    def poisson(self, mean: Tensor) -> Tensor:
+        """Whole numbers with these means, of their shape."""
+        ...
+
+
+class PictureDraws:
+    """For one picture, ``N = 1``, by numpy: the noise of every figure is made so.
+
+    Args:
+        rng: Where the numbers come from.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number of the range."""
+        return low if low == high else float(self._rng.uniform(low, high))
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Drawn in the order of rows, columns and channels."""
+        _, channels, height, width = like.shape
+        noise = self._rng.standard_normal((height, width, channels), dtype=np.float32)
+        return torch.from_numpy(noise).permute(2, 0, 1)[None]
+
+    def poisson(self, mean: Tensor) -> Tensor:
+        """Drawn in the order of rows, columns and channels, float64."""
+        by_row = mean[0].permute(1, 2, 0).contiguous().numpy()
+        counts = self._rng.poisson(by_row).astype(np.float64)
+        return torch.from_numpy(counts).permute(2, 0, 1)[None]
+
+
+class BatchDraws:
+    """For a batch, on the device of its pictures; nothing waits for that device.
+
+    Args:
+        generator: Of the device.
+        batch_size: Pictures.
+    """
+
+    def __init__(self, generator: torch.Generator, batch_size: int) -> None:
+        self._generator, self._batch_size = generator, batch_size
+
+    def uniform(self, low: float, high: float) -> Tensor | float:
+        """A number per picture, float32."""
+        if low == high:
+            return low
+        device = self._generator.device
+        share = torch.rand(self._batch_size, 1, 1, 1, generator=self._generator, device=device)
+        return low + (high - low) * share
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Channels last in memory, as batches are."""
+        n, channels, height, width = like.shape
+        shape, device = (n, height, width, channels), self._generator.device
+        return torch.randn(shape, generator=self._generator, device=device).permute(0, 3, 1, 2)
+
+    def poisson(self, mean: Tensor) -> Tensor:
+        """Float32."""
+        return torch.poisson(mean, generator=self._generator)
