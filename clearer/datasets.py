@@ -9,9 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from clearer.errors import InputError
+from clearer.user_cache import user_cache
 
 __all__ = ["DATA_SETS", "DataSet", "cache_folder", "data_set", "find_data_set", "resolve_data"]
 
@@ -141,7 +140,7 @@ def data_set(name: str) -> DataSet:
 
 def cache_folder() -> Path:
     """Where sets are downloaded to."""
-    return Path(platformdirs.user_cache_dir("clearer")) / "data"
+    return user_cache() / "data"
 
 
 def _places(name: str) -> list[Path]:
