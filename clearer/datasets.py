@@ -12,7 +12,15 @@ from typing import Final
 from clearer.errors import InputError
 from clearer.user_cache import user_cache
 
-__all__ = ["DATA_SETS", "DataSet", "cache_folder", "data_set", "find_data_set", "resolve_data"]
+__all__ = [
+    "DATA_SETS",
+    "DataSet",
+    "cache_folder",
+    "data_collection",
+    "data_set",
+    "find_data_set",
+    "resolve_data",
+]
 
 _RAW: Final = "https://raw.githubusercontent.com"
 _BERKELEY: Final = (
@@ -143,11 +151,15 @@ def cache_folder() -> Path:
     return user_cache() / "data"
 
 
-def _places(name: str) -> list[Path]:
-    """Where a set may lie: ``CLEARER_DATA`` first, by default a folder beside the source tree."""
+def data_collection() -> Path:
+    """Folder of sets: ``CLEARER_DATA``, by default a folder beside the source tree."""
     default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-    collection = Path(os.environ.get("CLEARER_DATA", default))
-    return [(collection / name).resolve(), cache_folder() / name]
+    return Path(os.environ.get("CLEARER_DATA", default)).resolve()
+
+
+def _places(name: str) -> list[Path]:
+    """Where a set may lie."""
+    return [data_collection() / name, cache_folder() / name]
 
 
 def find_data_set(name: str) -> Path | None:
