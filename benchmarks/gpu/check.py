@@ -299,7 +299,7 @@ def _kernel_shares(step: Step, device: str, ms: float) -> dict[str, float]:
     is_cuda = device == "cuda"
     count = _PROFILED_STEPS if is_cuda else 1
     activity = ProfilerActivity.CUDA if is_cuda else ProfilerActivity.CPU
-    with profile(activities=[activity]) as profiler:
+    with profile(activities=[activity], acc_events=True) as profiler:
         for _ in range(count):
             step.call()
         _wait(device)

@@ -56,7 +56,9 @@ def _images(color: Color) -> ImageSet:
     return load_splits(None, color, 0, Denoise()).train
 
 
-def _settings(preset: str, color: Color, width: int, batch: int, patch: int) -> RunSettings:
+def _settings(
+    preset: str, color: Color, batch: int, patch: int, **space: int | tuple[int, ...]
+) -> RunSettings:
     sizes = {"batch_size": batch, "patch_size": patch}
     return make_settings(
         preset=preset,
@@ -71,7 +73,7 @@ def _settings(preset: str, color: Color, width: int, batch: int, patch: int) -> 
         seed=0,
         device="cpu",
         precision="fp32",
-        space={"width": width},
+        space=space,
         search=sizes,
         train=sizes,
         compile="off",
@@ -90,21 +92,24 @@ def _training(name: str, settings: RunSettings, architecture: Architecture) -> C
 
 def full_cases() -> list[Case]:
     """The paper's search and training, a search of the quick preset, a network of 5 MB."""
-    paper = _settings("paper", "gray", 32, 32, 64)
+    paper = _settings("paper", "gray", 32, 64)
     found = Architecture.from_text("PPPP-FPFP-FFFP", paper.space)
     large = zoo_network("rgb-blind").load()[0].architecture
     return [
-        _training("training, 5 MB, RGB", _settings("quick", "rgb", 14, 32, 64), large),
+        _training("training, 5 MB, RGB", _settings("quick", "rgb", 32, 64), large),
         _training("training of the paper", paper, found),
         _search("search of the paper", paper),
-        _search("search by sampling, width 14", _settings("quick", "gray", 14, 32, 64)),
+        _search("search by sampling, width 14", _settings("quick", "gray", 32, 64, width=14)),
     ]
 
 
 def tiny_cases() -> list[Case]:
     """The same kinds, to try the script on a CPU."""
-    paper, quick = (_settings(preset, "gray", 2, 2, 16) for preset in ("paper", "quick"))
-    found = Architecture.from_text("PPPP-FPFP-FFFP", quick.space)
+    paper, quick = (
+        _settings(preset, "gray", 2, 16, width=2, stem=2, columns=(1, 1))
+        for preset in ("paper", "quick")
+    )
+    found = Architecture.from_text("P-F", quick.space)
     return [_training("training", quick, found), _search("search", paper)]
 
 
