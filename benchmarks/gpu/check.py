@@ -136,7 +136,7 @@ def print_row(row: dict[str, Any]) -> bool:
 @contextmanager
 def tf32(is_allowed: bool) -> Iterator[None]:
     """Within it, products of fp32 may be rounded to TF32, or not."""
-    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     for switch in switches:
         switch.allow_tf32 = is_allowed
@@ -160,17 +160,22 @@ def compare(case: Case, device: str, say: Callable[[str], None]) -> Iterator[dic
     drawn = _cpu_batches(case)
 
     def on(place: str) -> Callable[[int], Batch]:
-        return lambda index: Batch(*(None if x is None else x.to(place) for x in drawn(index)))
+        def batch(index: int) -> Batch:
+            degraded, clean, mask = drawn(index)
+            mask = None if mask is None else mask.to(place)
+            return Batch(degraded.to(place), clean.to(place), mask)
+
+        return batch
 
     with tf32(False):
         there = make_step(case, device, "fp32", "eager", say, on(device))
         here = make_step(case, "cpu", "fp32", "eager", say, on("cpu"))
-        yield _difference(f"{case.name}: one step, {device} and cpu", case, there, here, 1)
+        yield _difference(f"{case.name}: one step, {device} and cpu", there, here, 1)
         if device == "cuda":
             graphed = make_step(case, device, "fp32", "graphed", say, on(device))
             eager = make_step(case, device, "fp32", "eager", say, on(device))
             what = f"{case.name}: {_GRAPHED_STEPS} steps, graphed and eager"
-            yield _difference(what, case, graphed, eager, _GRAPHED_STEPS)
+            yield _difference(what, graphed, eager, _GRAPHED_STEPS)
 
 
 def _cpu_batches(case: Case) -> Callable[[int], Batch]:
@@ -179,7 +184,7 @@ def _cpu_batches(case: Case) -> Callable[[int], Batch]:
     return training_sampler(case.settings, case.images, 1, Engine()).batch
 
 
-def _difference(what: str, case: Case, one: Step, other: Step, count: int) -> dict[str, Any]:
+def _difference(what: str, one: Step, other: Step, count: int) -> dict[str, Any]:
     """How far the losses and weights of two are apart after the same steps."""
     before = _weights(one)
     losses = [[float(step.call()) for _ in range(count)] for step in (one, other)]

@@ -272,7 +272,8 @@ def _host_ms(call: Callable[[], object]) -> float:
     """Median of calls that end with their result in host memory."""
     for _ in range(_WARMUP_CALLS):
         call()
-    times, start = [], time.perf_counter()
+    times: list[float] = []
+    start = time.perf_counter()
     while not times or time.perf_counter() - start < _SECONDS:
         before = time.perf_counter()
         call()

@@ -84,15 +84,14 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     bench.add_argument(
         "networks", nargs="*", help="of clearer zoo, or ONNX files; default: the zoo"
     )
-    for call, seconds in ((checks, 120.0), (bench, 300.0)):
-        call.add_argument(
+    for timed, seconds in ((checks, 120.0), (bench, 300.0)):
+        timed.add_argument(
             "--seconds", type=float, default=seconds, help="nothing new is begun after so many"
         )
-        call.add_argument("--tiny", action="store_true", help="at tiny size, to try the script")
+        timed.add_argument("--tiny", action="store_true", help="at tiny size, to try the script")
     given = os.environ.get("OUT")
-    for call in (unpack, *calls.choices.values()):
-        if "--out" not in call.format_help():
-            call.add_argument("--out", type=Path, default=Path(given) if given else None)
+    for any_call in calls.choices.values():
+        any_call.add_argument("--out", type=Path, default=Path(given) if given else None)
     return parser.parse_args(words)
 
 
