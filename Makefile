@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+MINUTES ?= 30
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint zoo zoo-status clean
 
 # TensorRT-RTX builds engines without a GPU, so the tests do it; where it cannot be installed, they skip.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,6 +29,13 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Trains the networks of benchmarks/zoo/queue.toml on one core that nothing else wants; stop it at any time.
+zoo: $(VENV)/.installed
+	$(BIN)/python benchmarks/zoo/train_queue.py run --minutes $(MINUTES)
+
+zoo-status: $(VENV)/.installed
+	$(BIN)/python benchmarks/zoo/train_queue.py status
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clearer.bench.evaluation import bootstrap_interval
 from clearer.bench.runners import Array, NonLocalMeansRunner, Runner
-from clearer.errors import InputError
+from clearer.errors import ClearerError, InputError
 from clearer.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
 from clearer.images import ImageSet
 from clearer.metrics import psnr_db, ssim
@@ -136,12 +136,24 @@ def guess_scale(runner: Runner, images: ImageSet, task: Task) -> float:
     return 255.0 if found[1] > found[0] + _GUESS_MARGIN_DB else 1.0
 
 
-def reference_qualities(images: ImageSet, task: Task) -> dict[str, dict[str, float]]:
-    """PSNR and SSIM of the degraded images and, for noise, of non-local means."""
+def reference_qualities(
+    images: ImageSet, task: Task, say: Callable[[str], None]
+) -> dict[str, dict[str, float]]:
+    """PSNR and SSIM of the degraded images and, for noise, of non-local means.
+
+    Args:
+        images: Pictures, or pairs.
+        task: What degrades.
+        say: Told why non-local means are left out, where a package is missing.
+    """
     given = input_accuracy(images, task)
     rows = {"input": {"psnr_db": given["psnr_db"], "ssim": given["ssim"]}}
     if task.is_noise:
-        classical = NonLocalMeansRunner(task.sigma_255)
+        try:
+            classical = NonLocalMeansRunner(task.sigma_255)
+        except ClearerError as error:
+            say(f"non-local means are left out: {error}")
+            return rows
         quality = evaluate(classical, images, task, VALIDATION_SEED)
         rows[classical.info.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
     return rows

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-import platformdirs
 import torch
 
 from clearer.bench import device_timer
@@ -30,6 +29,7 @@ from clearer.cost import CostTable
 from clearer.errors import ClearerError, InputError, require
 from clearer.files import read_json
 from clearer.space import Architecture, SearchSpace
+from clearer.user_cache import user_cache
 
 __all__ = [
     "BACKENDS",
@@ -194,7 +194,7 @@ def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> P
         "check": [architecture.text for architecture in check],
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-    root = Path(platformdirs.user_cache_dir("clearer")) / "profiles"
+    root = user_cache() / "profiles"
     return root / f"{settings.backend}-{settings.precision}-w{settings.space.width}-{digest}"
 
 

@@ -276,11 +276,16 @@ class NonLocalMeansRunner:
 
     Args:
         sigma_255: The true noise level; None has it estimated from each picture.
+
+    Raises:
+        ClearerError: If the package that estimates is not installed.
     """
 
     def __init__(self, sigma_255: float | None) -> None:
         from skimage.restoration import denoise_nl_means
 
+        if sigma_255 is None:
+            require("pywt", package="pywavelets")
         self._denoise = denoise_nl_means
         self.info = RunnerInfo(
             name="non-local means",

@@ -1,6 +1,6 @@
 r"""What decides how well, and how fast, such a network learns? One change at a time, the same time.
 
-    python benchmarks/bsds500_split.py ../shared/data bsds500-fair
+    python benchmarks/zoo/recipes.py bsds500-fair .
     OMP_NUM_THREADS=1 python benchmarks/learning_study.py bsds500-fair learning.json --seconds 90
 
 Gray, protocol awgn, one architecture; one level (``--sigma 50``) or a range (``--sigma 5:50``,

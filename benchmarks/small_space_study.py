@@ -1,6 +1,6 @@
 r"""How good is what the search chooses? Every architecture of a small space, trained and ranked.
 
-    python benchmarks/bsds500_split.py ../shared/data bsds500-fair
+    python benchmarks/zoo/recipes.py bsds500-fair .
     python benchmarks/small_space_study.py bsds500-fair study.json
     python benchmarks/small_space_study.py bsds500-fair study.json --label mixture sampling=false \
         lambda_arch=0.01 dual_rate=0.02

@@ -1,6 +1,6 @@
 r"""Which space restores best at a given time? Small networks, each trained for the same time.
 
-    python benchmarks/bsds500_split.py ../shared/data bsds500-fair
+    python benchmarks/zoo/recipes.py bsds500-fair .
     OMP_NUM_THREADS=1 python benchmarks/space_study.py train bsds500-fair space.json --seconds 300
     python benchmarks/space_study.py time space.json      # on a quiet machine
     python benchmarks/space_study.py table space.json

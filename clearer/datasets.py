@@ -9,11 +9,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from clearer.errors import InputError
+from clearer.user_cache import user_cache
 
-__all__ = ["DATA_SETS", "DataSet", "cache_folder", "data_set", "find_data_set", "resolve_data"]
+__all__ = [
+    "DATA_SETS",
+    "DataSet",
+    "cache_folder",
+    "data_collection",
+    "data_set",
+    "find_data_set",
+    "resolve_data",
+]
 
 _RAW: Final = "https://raw.githubusercontent.com"
 _BERKELEY: Final = (
@@ -141,14 +148,18 @@ def data_set(name: str) -> DataSet:
 
 def cache_folder() -> Path:
     """Where sets are downloaded to."""
-    return Path(platformdirs.user_cache_dir("clearer")) / "data"
+    return user_cache() / "data"
+
+
+def data_collection() -> Path:
+    """Folder of sets: ``CLEARER_DATA``, by default a folder beside the source tree."""
+    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+    return Path(os.environ.get("CLEARER_DATA", default)).resolve()
 
 
 def _places(name: str) -> list[Path]:
-    """Where a set may lie: ``CLEARER_DATA`` first, by default a folder beside the source tree."""
-    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-    collection = Path(os.environ.get("CLEARER_DATA", default))
-    return [(collection / name).resolve(), cache_folder() / name]
+    """Where a set may lie."""
+    return [data_collection() / name, cache_folder() / name]
 
 
 def find_data_set(name: str) -> Path | None:

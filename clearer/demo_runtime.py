@@ -10,10 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from clearer.errors import ClearerError, InputError
 from clearer.files import write_atomic
+from clearer.user_cache import user_cache
 
 __all__ = ["VERSION", "fetch_runtime", "find_runtime", "given_runtime"]
 
@@ -113,7 +112,7 @@ def _read(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def _cache_folder() -> Path:
-    return Path(platformdirs.user_cache_dir("clearer")) / "onnxruntime-web" / VERSION
+    return user_cache() / "onnxruntime-web" / VERSION
 
 
 def _paths(folder: Path) -> dict[str, Path]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pooch
 import requests
 
 from clearer.datasets import DataSet
-from clearer.errors import ClearerError
+from clearer.errors import ClearerError, require
 from clearer.files import write_atomic
 from clearer.scenes import SCENES_FILE
 
@@ -79,6 +78,7 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
     Raises:
         ClearerError: If a file cannot be had, or not written; the others that were fetched stay.
     """
+    pooch = require("pooch")
     hashes = made.hashes()
     base = (source or made.url).rstrip("/") + "/"
     pooch.get_logger().setLevel("ERROR")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from clearer.errors import InputError, OtherProcessFailed
+from clearer.errors import InputError, OtherProcessFailed, require
 from clearer.sync_norm import SyncBatchNorm
 
 if TYPE_CHECKING:
@@ -153,9 +153,10 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engin
         raise InputError(f"--devices {devices}: torch finds {torch.cuda.device_count()} here")
     if devices * nodes == 1:
         return Engine()
-    from lightning_fabric import Fabric  # slow to import, and one process does without
-
-    fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp")
+    # Slow to import, and one process does without.
+    fabric = require("lightning_fabric").Fabric(
+        accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp"
+    )
     fabric.launch()
     # Where a command fails, the threads of the group would otherwise outlive it and abort.
     atexit.register(_leave)

@@ -7,9 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from clearer.files import write_json
+from clearer.user_cache import user_cache
 
 __all__ = ["read_measured", "remember"]
 
@@ -30,4 +29,4 @@ def remember(name: str, key: str, value: Any) -> None:
 
 
 def _path(name: str) -> Path:
-    return Path(platformdirs.user_cache_dir("clearer")) / f"{name}.json"
+    return user_cache() / f"{name}.json"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from PIL import Image
 from PIL.PpmImagePlugin import PpmImageFile
 
 from clearer import png_chunks
-from clearer.errors import ClearerError, InputError
+from clearer.errors import ClearerError, InputError, require
 from clearer.images import open_image
 
 __all__ = ["EXIF_PREFIX", "MAX_PIXELS", "Pixels", "StoredPicture", "read_picture"]
@@ -153,7 +152,7 @@ def _deep_png(path: Path, file: Image.Image, data: bytes) -> tuple[Pixels, Pixel
     """16 bits, of which Pillow would keep 8."""
     if "transparency" in file.info:
         raise InputError(f"{path} has a transparent colour and 16 bits: give it an alpha channel")
-    samples: NDArray[np.uint16] = imagecodecs.png_decode(data)
+    samples: NDArray[np.uint16] = require("imagecodecs").png_decode(data)
     return _split(samples, samples.ndim == 3 and samples.shape[2] in (2, 4))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 
@@ -30,6 +29,7 @@ from clearer.export.engine_record import (
 )
 from clearer.export.engine_session import EngineSession, require_torch_cuda
 from clearer.files import write_atomic, write_json
+from clearer.user_cache import user_cache
 
 __all__ = ["ENGINE_LIMITS", "EngineSettings", "build_engine", "build_engines", "onnx_reference"]
 
@@ -183,7 +183,7 @@ def _build(trt: Any, gpu: Gpu | None, model: bytes, profile: EngineProfile) -> t
     if gpu is None:
         plan, _ = serialize_engine(trt, model, profile)
         return plan, time.perf_counter() - start
-    folder = Path(platformdirs.user_cache_dir("clearer")) / "tensorrt"
+    folder = user_cache() / "tensorrt"
     cache = folder / f"{gpu.file_name}-{trt.__version__}.timing"
     known = cache.read_bytes() if cache.is_file() else b""
     free_bytes, _ = torch.cuda.mem_get_info()

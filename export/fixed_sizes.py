@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxscript.optimizer
 from onnx import helper, numpy_helper
-from onnxscript import ir
 
+from clearer.errors import require
 from clearer.export.metadata import update_metadata
 
 __all__ = ["with_fixed_sizes"]
@@ -23,12 +22,13 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
     Returns:
         A file in which no operator asks for a size.
     """
+    ir, optimizer = require("onnxscript.ir"), require("onnxscript.optimizer")
     fixed = ir.from_proto(onnx.load_model_from_string(model))
     batch, height, width = shape
     for value in (*fixed.graph.inputs, *fixed.graph.outputs):
         assert value.shape is not None
         value.shape = ir.Shape([batch, value.shape[1], height, width])
-    onnxscript.optimizer.optimize(fixed, onnx_shape_inference=True)
+    optimizer.optimize(fixed, onnx_shape_inference=True)
     proto = ir.to_proto(fixed)
     del proto.graph.value_info[:]
     for node in proto.graph.node:

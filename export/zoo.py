@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import platformdirs
-
 from clearer import __version__, blocks
 from clearer import network as network_module
 from clearer.export import fold, graph, to_onnx
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
 from clearer.run import Run
+from clearer.user_cache import user_cache
 from clearer.zoo import ZooNetwork
 
 __all__ = ["exported_network"]
@@ -29,7 +28,7 @@ def exported_network(network: ZooNetwork) -> Run:
     sources = b"".join(Path(str(module.__file__)).read_bytes() for module in makers)
     code = hashlib.sha256(sources).hexdigest()
     version = f"{__version__}-{network.card['weights_sha256'][:12]}-{code[:12]}"
-    cache = Path(platformdirs.user_cache_dir("clearer")) / "zoo" / version
+    cache = user_cache() / "zoo" / version
     run = network.unpack(cache / network.name)
     if not run.onnx.exists():
         export_run(run, ExportSettings())

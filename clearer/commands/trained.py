@@ -45,7 +45,7 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     _, info = load_network(run.weights)
     settings = run.settings()
     with console.status("non-local means on the same images"):
-        rows = reference_qualities(splits.val, settings.task)
+        rows = reference_qualities(splits.val, settings.task, console.say)
     if settings.fine_tuned_from is not None:
         first = read_jsonl(run.train_log)[0]
         rows["before fine-tuning"] = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}

@@ -1,0 +1,124 @@
+"""A machine with torch and the common packages alone: all stages work from the source tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from clearer.cli import app
+from clearer.engine import launch
+from clearer.errors import ClearerError
+from clearer.export.fixed_sizes import with_fixed_sizes
+from clearer.files import read_json
+from clearer.user_cache import user_cache
+
+ROOT = Path(__file__).resolve().parents[2]
+MISSING = (
+    *("imagecodecs", "pooch", "platformdirs", "lightning_fabric", "pywt", "onnxscript", "onnx_ir"),
+    *("openvino", "tensorboard", "hypothesis", "bm3d", "playwright"),
+)
+# Python imports it at its start, in the processes that a command starts too.
+SITE = f"""
+import sys
+for name in {MISSING}:
+    sys.modules[name] = None
+"""
+TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "4", "--batch-size", "2"]
+TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With pictures, and a module that hides packages."""
+    path, rng = tmp_path_factory.mktemp("bare"), np.random.default_rng(0)
+    (path / "site").mkdir()
+    (path / "site" / "sitecustomize.py").write_text(SITE)
+    (path / "photos").mkdir()
+    for index in range(4):
+        pixels = rng.integers(256, size=(32, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path / "photos" / f"{index}.{['png', 'jpg'][index % 2]}")
+    return path
+
+
+def test_every_stage_works(folder: Path) -> None:
+    stages = [
+        ["search", "--data", "photos", "--sigma", "5:50", "--out", "run", *TINY],
+        ["export", "run", "--fp16", "--io", "image"],
+        [
+            "bench",
+            "run",
+            "--size",
+            "16x24",
+            "--runs",
+            "3",
+            "--backend",
+            "torch",
+            "--backend",
+            "onnxruntime",
+        ],
+        ["restore", "photos", "--model", "run", "--out", "restored"],
+        ["restore", "photos/0.png", "--model", "run/model.onnx", "--out", "again"],
+    ]
+    code = f"from clearer.cli import app\nfor words in {stages}: app(words, standalone_mode=False)"
+    paths = os.pathsep.join([str(folder / "site"), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths, "XDG_CACHE_HOME": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "non-local means are left out: pywt is needed here" in " ".join(done.stderr.split())
+    assert len(read_json(folder / "run" / "bench.json")["rows"]) >= 2
+    assert len(list((folder / "restored").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("pooch", ["data", "get", "set12", "--to", "sets"]),
+        ("imagecodecs", ["restore", "deep.png", "--model", "rgb-blind"]),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, words: list[str]
+) -> None:
+    import imagecodecs
+
+    monkeypatch.chdir(tmp_path)
+    deep = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(16, 16, 3)
+    Path("deep.png").write_bytes(imagecodecs.png_encode(deep))
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1, result.output
+    assert f"pip install {package}" in " ".join(result.stderr.split())
+
+
+def test_the_cache_lies_where_platformdirs_would_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = []
+    for _ in range(2):
+        places.append(user_cache())
+        monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert places[0] == places[1]
+
+
+def test_fixed_sizes_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript.ir", None)
+    with pytest.raises(ClearerError, match="pip install onnxscript"):
+        with_fixed_sizes(b"", (1, 16, 16))
+
+
+def test_processes_that_train_together_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    with pytest.raises(ClearerError, match="pip install lightning_fabric"):
+        launch("cpu", 2, None)
