@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer import png_chunks
 from clearer.errors import InputError
-from clearer.picture_files import EXIF_PREFIX, Pixels, StoredPicture
+from clearer.stored_picture import EXIF_PREFIX, Pixels, StoredPicture
 
 __all__ = ["JPEG_QUALITY", "Kind", "encode_picture", "kind_of", "name_as"]
 
@@ -23,7 +23,7 @@ Kind = Literal["png", "jpeg", "tiff", "webp"]
 """What pictures are written as."""
 _SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
     "png": (".png",),
-    "jpeg": (".jpg", ".jpeg"),
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "tiff": (".tif", ".tiff"),
     "webp": (".webp",),
 }
