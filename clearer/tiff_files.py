@@ -36,6 +36,9 @@ from clearer.stored_picture import (
 
 __all__ = ["read_tiff"]
 
+_WIDTH: Final = 256
+_HEIGHT: Final = 257
+_PHOTOMETRIC: Final = 262
 _ICC: Final = 34675
 _ORIENTATION: Final = 274
 _RESOLUTION: Final = 282
@@ -105,7 +108,7 @@ def _check_tags(page: TiffPage, data: bytes) -> None:
     """Compare the list of tags with what was understood of it: damaged ones are left out there.
 
     Raises:
-        ValueError: If something that pixels depend on is damaged or doubled.
+        ValueError: If something that pixels depend on is damaged, doubled or missing.
     """
     order, is_big = page.parent.byteorder, page.parent.is_bigtiff
     head, step = ("Q", 20) if is_big else ("H", 12)
@@ -114,6 +117,7 @@ def _check_tags(page: TiffPage, data: bytes) -> None:
     found = [struct.unpack_from(order + "HH", data, start + step * i) for i in range(count)]
     codes = [code for code, _ in found if code in _PIXEL_TAGS]
     lost = any(code not in page.tags for code in codes) or len(codes) > len(set(codes))
+    lost |= not {_WIDTH, _HEIGHT, _PHOTOMETRIC} <= set(codes)
     if lost or any(kind not in _PIXEL_TYPES for code, kind in found if code in codes):
         raise ValueError("it is damaged: so is what it says of its pixels")
 
@@ -163,12 +167,9 @@ def _check_segments(page: TiffPage, num_bytes: int) -> None:
         ValueError: If there are any, or the file ends before them.
     """
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    # What lies in one piece has one entry, however many strips it is.
-    needed = 1 if page.is_contiguous else math.prod(page.chunked)
-    what = "tiles" if page.is_tiled else "strips"
-    if len(places) < needed or any(0 in place for place in places[:needed]):
-        raise ValueError(f"it is damaged: {what} are missing")
-    if any(offset + count > num_bytes for offset, count in places[:needed]):
+    if len(places) != math.prod(page.chunked) or any(0 in place for place in places):
+        raise ValueError(f"it is damaged: {'tiles' if page.is_tiled else 'strips'} are missing")
+    if any(offset + count > num_bytes for offset, count in places):
         raise ValueError("it is cut short")
 
 
@@ -182,6 +183,8 @@ def _decode(
     if page.samplesperpixel > 1 and page.planarconfig == PLANARCONFIG.SEPARATE:
         samples = np.moveaxis(samples, 0, -1)
     has_extra = page.samplesperpixel > _COLORS[page.photometric]  # type: ignore[index]
+    if samples.shape[:2] != (page.imagelength, page.imagewidth):
+        raise ValueError("it is damaged: so is what it says of its pixels")
     colors, extra = split_alpha(samples, has_extra)
     full = 2**bits - 1
     pixels: Pixels
