@@ -80,7 +80,7 @@ def _text(body: bytes, count: int, *, is_bits: bool) -> NDArray[Any]:
             warnings.simplefilter("error")  # of what is no number
             try:
                 samples = np.fromstring(text.decode("ascii"), np.int64, sep=" ")
-            except DeprecationWarning as error:
+            except (DeprecationWarning, ValueError) as error:  # one or other, by version
                 raise ValueError("it is damaged: it holds what is no number") from error
     if samples.size != count or int(samples.min()) < 0:
         raise ValueError("it is damaged: it holds more or fewer pixels than its size says")

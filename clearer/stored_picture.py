@@ -15,6 +15,7 @@ from PIL import Image
 from clearer.errors import InputError
 
 __all__ = [
+    "EXIF_LISTS",
     "EXIF_PREFIX",
     "MAX_PIXELS",
     "Pixels",
@@ -35,7 +36,8 @@ MAX_PIXELS: Final = 2 * 89_478_485
 EXIF_PREFIX: Final = b"Exif\0\0"
 """What EXIF data begin with in JPEG and WebP."""
 _ORIENTATION: Final = 0x0112
-_EXIF_LISTS: Final = (34665, 34853)
+EXIF_LISTS: Final = (34665, 34853)
+"""Tags that say where EXIF and GPS data lie."""
 # What TIFF stores beside EXIF data in the same list: layout of pixels, XMP, IPTC, ICC profile. It
 # would be wrong in another file.
 _LAYOUT_TAGS: Final = frozenset(
@@ -120,7 +122,7 @@ def without_layout(load: Callable[[], Image.Exif], notes: list[str]) -> tuple[by
     try:
         exif = load()
         orientation = exif.get(_ORIENTATION, 1)
-        for tag in _EXIF_LISTS:
+        for tag in EXIF_LISTS:
             exif.get_ifd(tag)  # from here on it is in memory
         exif.bigtiff = False
         for tag in _LAYOUT_TAGS & set(exif):

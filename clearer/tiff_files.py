@@ -24,6 +24,7 @@ from tifffile import (
 
 from clearer.errors import InputError
 from clearer.stored_picture import (
+    EXIF_LISTS,
     Pixels,
     StoredPicture,
     check_size,
@@ -86,13 +87,7 @@ def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
         dpi = page.get_resolution(tifffile.RESUNIT.INCH) if has_dpi else None
         orientation = page.tags.valueof(_ORIENTATION, 1)
 
-        def load() -> Image.Exif:
-            exif = Image.Exif()
-            exif.bigtiff, exif.endian = tiff.is_bigtiff, tiff.byteorder
-            exif.load_from_fp(io.BytesIO(data), page.offset)
-            return exif
-
-        exif, _ = without_layout(load, notes)
+        exif, _ = without_layout(lambda: _exif(tiff, page, data, notes), notes)
     picture = StoredPicture(
         pixels=pixels,
         alpha=alpha,
@@ -102,6 +97,20 @@ def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
         notes=tuple(notes),
     )
     return turn_upright(picture, orientation)
+
+
+def _exif(tiff: tifffile.TiffFile, page: TiffPage, data: bytes, notes: list[str]) -> Image.Exif:
+    exif = Image.Exif()
+    if tiff.is_bigtiff and tiff.byteorder == ">":  # Pillow takes it for classic TIFF
+        for tag in page.tags:
+            if isinstance(tag.value, str):
+                exif[tag.code] = tag.value
+        if any(code in page.tags for code in EXIF_LISTS):
+            notes.append("EXIF data were left out but for texts")
+        return exif
+    exif.bigtiff, exif.endian = tiff.is_bigtiff, tiff.byteorder
+    exif.load_from_fp(io.BytesIO(data), page.offset)
+    return exif
 
 
 def _check_tags(page: TiffPage, data: bytes) -> None:

@@ -18,7 +18,7 @@ from clearer.errors import InputError
 from clearer.picture_files import read_picture
 
 Reference = Callable[[bytes], Any]
-"""Decodes bytes by another library to (H, W), (H, W, 3), or either with alpha; raises if it can't."""
+"""Decodes bytes by another library to ``(H, W)`` or ``(H, W, S)``; raises where it refuses them."""
 MUTATIONS = 16
 """For each kind of picture."""
 
@@ -122,9 +122,9 @@ def outcome(path: Path, data: bytes, reference: Reference) -> str:
     try:
         found = read_picture(path)
     except InputError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
-        return "refused"
+        reason = str(error)
+        one_line = str(path) in reason and len(reason.splitlines()) == 1
+        return "refused" if one_line else f"not one line: {reason}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = np.asarray(reference(data))
@@ -146,4 +146,5 @@ def test_damaged_pictures_are_refused_or_read_as_by_another_library(
     assert outcome(path, data, reference) == "equal"
     rng = np.random.default_rng(list(CORPUS).index(kind))
     found = [outcome(path, mutate(data, rng), reference) for _ in range(MUTATIONS)]
+    assert set(found) <= {"refused", "equal"}
     assert "refused" in found
