@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from clearer.errors import ClearerError, InputError
 from clearer.picture_formats import Format, can_read_heic, sniff
@@ -74,6 +74,8 @@ def read_picture(path: Path, *, convert_cmyk: bool = False) -> StoredPicture:
         raise InputError(
             f"{path} has more than {MAX_PIXELS / 1e6:.0f} megapixels: cut it into pieces"
         ) from error
+    except UnidentifiedImageError as error:  # its text is an address in memory
+        raise InputError(f"{path} cannot be read as an image (its header is damaged)") from error
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} cannot be read as an image ({reason})") from error

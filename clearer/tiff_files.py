@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
+import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ __all__ = ["read_tiff"]
 
 _WIDTH: Final = 256
 _HEIGHT: Final = 257
+_BITS: Final = 258
 _PHOTOMETRIC: Final = 262
 _ICC: Final = 34675
 _ORIENTATION: Final = 274
@@ -59,6 +61,9 @@ _PIXEL_TAGS: Final = frozenset(
     | {322, 323, 324, 325, 330, 338, 339, 347, 530}
 )
 _PIXEL_TYPES: Final = (1, 3, 4, 7, 13, 16, 18)
+_FAX: Final = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
+# The depth may go unsaid where it is one bit.
+_MAYBE_BITS: Final = (COMPRESSION.NONE, COMPRESSION.PACKBITS, *_FAX)
 # Their decoders give RGB.
 _YCBCR: Final = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.WEBP, COMPRESSION.JPEG_2000_LOSSY)
 
@@ -81,7 +86,10 @@ def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
         check_size(path, page.imagewidth, page.imagelength)
         _check_layout(path, page)
         _check_segments(page, len(data))
-        pixels, alpha = _decode(path, page, convert_cmyk, notes)
+        samples = page.asarray(maxworkers=1)
+        if page.compression in _FAX:
+            _compare_fax(samples, data)
+        pixels, alpha = _convert(path, page, samples, convert_cmyk, notes)
         profile = page.tags.valueof(_ICC)
         has_dpi = _RESOLUTION in page.tags and page.resolutionunit != tifffile.RESUNIT.NONE
         dpi = page.get_resolution(tifffile.RESUNIT.INCH) if has_dpi else None
@@ -126,7 +134,10 @@ def _check_tags(page: TiffPage, data: bytes) -> None:
     found = [struct.unpack_from(order + "HH", data, start + step * i) for i in range(count)]
     codes = [code for code, _ in found if code in _PIXEL_TAGS]
     lost = any(code not in page.tags for code in codes) or len(codes) > len(set(codes))
-    lost |= not {_WIDTH, _HEIGHT, _PHOTOMETRIC} <= set(codes)
+    needed = {_WIDTH, _HEIGHT, _PHOTOMETRIC}
+    if page.compression not in _MAYBE_BITS or page.samplesperpixel > 1:
+        needed.add(_BITS)
+    lost |= not needed <= set(codes)
     if lost or any(kind not in _PIXEL_TYPES for code, kind in found if code in codes):
         raise ValueError("it is damaged: so is what it says of its pixels")
 
@@ -182,11 +193,20 @@ def _check_segments(page: TiffPage, num_bytes: int) -> None:
         raise ValueError("it is cut short")
 
 
-def _decode(
-    path: Path, page: TiffPage, convert_cmyk: bool, notes: list[str]
+def _compare_fax(samples: NDArray[Any], data: bytes) -> None:
+    """Decode once more by another library: fax codes have no checksum, and no decoder complains.
+
+    Raises:
+        ValueError: If they differ, as over damaged codes.
+    """
+    if not np.array_equal(samples, imagecodecs.tiff_decode(data)):
+        raise ValueError("it is damaged: its fax codes make no sense")
+
+
+def _convert(
+    path: Path, page: TiffPage, samples: NDArray[Any], convert_cmyk: bool, notes: list[str]
 ) -> tuple[Pixels, Pixels | None]:
     bits = page.bitspersample
-    samples: NDArray[Any] = page.asarray(maxworkers=1)
     if samples.dtype == np.bool_:
         samples = samples.view(np.uint8)
     if page.samplesperpixel > 1 and page.planarconfig == PLANARCONFIG.SEPARATE:
@@ -206,7 +226,7 @@ def _decode(
                 f"{path} is CMYK: convert it to RGB, with its colour profile, in a program for "
                 "print"
             )
-        pixels = cmyk_to_rgb(colors)
+        pixels = cmyk_to_rgb(colors.astype(np.uint8, copy=False))
     else:
         pixels = to_full_scale(colors, full)
         if page.photometric == PHOTOMETRIC.MINISWHITE:
@@ -226,8 +246,8 @@ def _decode(
         raise InputError(f"{path} has a palette and transparency: convert it to RGB")
     if kind == EXTRASAMPLE.ASSOCALPHA:
         notes.append("colours that were multiplied by alpha were divided by it")
-        divided = pixels.astype(np.float64) * top / np.maximum(alpha, 1)[..., None]
-        pixels = np.rint(np.minimum(divided, top)).astype(pixels.dtype)
+        divided: Any = pixels.astype(np.float64) * top / np.maximum(alpha, 1)[..., None]
+        pixels = np.rint(divided.clip(max=top)).astype(pixels.dtype)
     return pixels, alpha
 
 

@@ -183,7 +183,7 @@ def test_avif_is_turned_and_keeps_what_belongs_to_it(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     path = tmp_path / "a.avif"
-    about = {"exif": exif, "icc_profile": b"a profile" * 20}
+    about: dict[str, Any] = {"exif": exif, "icc_profile": b"a profile" * 20}
     Image.fromarray(values).save(path, quality=100, subsampling="4:4:4", **about)
     picture = read_picture(path)
     assert np.abs(picture.pixels.astype(int) - np.rot90(values, -1)).max() <= 2

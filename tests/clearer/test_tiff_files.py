@@ -160,6 +160,19 @@ def test_as_another_library_reads_it(compression: str, tmp_path: Path) -> None:
     assert np.array_equal(read_picture(path).pixels[..., 0], expected)
 
 
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_damaged_fax_codes(compression: str, tmp_path: Path) -> None:
+    """Decoders make something of them, each its own."""
+    path = tmp_path / "a.tif"
+    Image.fromarray(samples(8, 40, 64)).convert("1").save(path, compression=compression)
+    data = path.read_bytes()
+    for at in (60, 120, 180):
+        changed = bytearray(data)
+        changed[at : at + 20] = bytes(value ^ 0x55 for value in changed[at : at + 20])
+        path.write_bytes(changed)
+        both_refuse(path, "cannot be read as an image")
+
+
 @pytest.mark.parametrize("scale", [1, 256, 257])
 def test_palettes_however_their_colors_are_written(scale: int, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
@@ -322,13 +335,14 @@ def test_alpha_of_every_kind(tmp_path: Path) -> None:
 
 def test_pixels_of_unknown_meaning_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    for values, options, message in (
+    cases: list[tuple[Any, dict[str, Any], str]] = [
         (samples(8, 24, 30, 3), {"photometric": "cielab"}, "CIELAB: convert it"),
         (samples(8).astype(np.int8), {}, "signed pixels"),
         (samples(16).astype(np.uint32), {}, "pixels of 32 bits"),
         (samples(8).astype(np.float16), {}, "floating-point pixels of 16 bits"),
         (samples(8, 24, 30, 6), {"photometric": "rgb"}, "6 samples a pixel"),
-    ):
+    ]
+    for values, options, message in cases:
         tifffile.imwrite(path, values, metadata=None, **options)
         both_refuse(path, message)
     tifffile.imwrite(path, samples(8), metadata=None)
