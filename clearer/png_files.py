@@ -63,8 +63,8 @@ def read_png(path: Path, data: bytes) -> StoredPicture:
     )
     pixels, alpha = split_alpha(samples, samples.ndim == 3 and samples.shape[2] in (2, 4))
     notes = []
-    if depth == 1 and color != _PALETTE:
-        notes.append("1 bit became 8")
+    if depth < 8 and color != _PALETTE:
+        notes.append(f"{depth} {'bit' if depth == 1 else 'bits'} became 8")
     if color == _PALETTE:
         notes.append("the palette became RGB")
     icc = _profile(chunks, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import struct
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import imagecodecs
 import numpy as np
+import simplejpeg
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
@@ -37,6 +39,10 @@ from clearer.stored_picture import (
 )
 
 __all__ = ["read_tiff"]
+
+# It would write to the terminal what is said here by one line.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
 
 _WIDTH: Final = 256
 _HEIGHT: Final = 257
@@ -86,6 +92,8 @@ def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
         check_size(path, page.imagewidth, page.imagelength)
         _check_layout(path, page)
         _check_segments(page, len(data))
+        if page.compression == COMPRESSION.JPEG:
+            _check_jpeg(page, data)
         samples = page.asarray(maxworkers=1)
         if page.compression in _FAX:
             _compare_fax(samples, data)
@@ -191,6 +199,21 @@ def _check_segments(page: TiffPage, num_bytes: int) -> None:
         raise ValueError(f"it is damaged: {'tiles' if page.is_tiled else 'strips'} are missing")
     if any(offset + count > num_bytes for offset, count in places):
         raise ValueError("it is cut short")
+
+
+def _check_jpeg(page: TiffPage, data: bytes) -> None:
+    """Decode JPEG strictly, as files of their own: TIFF's decoder hides what libjpeg warns of.
+
+    Raises:
+        ValueError: If data are damaged or missing.
+    """
+    if page.bitspersample != 8 or page.samplesperpixel not in (1, 3):
+        return
+    # The tables that all share, without the mark of their end; a strip without that of its begin.
+    tables = page.jpegtables[:-2] if page.jpegtables else b""
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        strip = data[offset + (2 if tables else 0) : offset + count]
+        simplejpeg.decode_jpeg(tables + strip, strict=True)
 
 
 def _compare_fax(samples: NDArray[Any], data: bytes) -> None:

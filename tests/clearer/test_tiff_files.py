@@ -160,6 +160,24 @@ def test_as_another_library_reads_it(compression: str, tmp_path: Path) -> None:
     assert np.array_equal(read_picture(path).pixels[..., 0], expected)
 
 
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr", "minisblack"])
+@pytest.mark.parametrize("layout", [{"tile": (16, 16)}, {}])
+def test_damaged_jpeg_inside(photometric: str, layout: dict[str, Any], tmp_path: Path) -> None:
+    """With a hole at its end, over which decoders paint gray."""
+    path = tmp_path / "a.tif"
+    values = samples(8, 40, 48) if photometric == "minisblack" else samples(8, 40, 48, 3)
+    tifffile.imwrite(path, values, photometric=photometric, compression="jpeg", **layout)
+    assert read_picture(path).pixels.shape[:2] == (40, 48)
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages.first
+        start, count = page.dataoffsets[-1], page.databytecounts[-1]
+    data = bytearray(path.read_bytes())
+    middle = start + count * 9 // 10  # behind the tables
+    data[middle : middle + 2] = b"\xff\xd9"
+    path.write_bytes(data)
+    both_refuse(path, "Corrupt JPEG data")
+
+
 @pytest.mark.parametrize("compression", ["group3", "group4"])
 def test_damaged_fax_codes(compression: str, tmp_path: Path) -> None:
     """Decoders make something of them, each its own."""
