@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from clearer.errors import InputError
 from clearer.json_text import to_json
@@ -21,6 +21,11 @@ __all__ = [
 ]
 
 
+# Of temporary files: what a killed process leaves is known by its name.
+_PREFIX: Final = ".clearer-"
+_SUFFIX: Final = ".tmp"
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file under a temporary name beside it, then rename: readers see old or new, whole.
 
@@ -29,7 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(_SUFFIX, _PREFIX, path.parent)
     except OSError as error:
         error.filename = str(path)
         raise

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from clearer.errors import InputError
+from clearer.picture_files import read_picture
+from clearer.picture_formats import IMAGE_SUFFIXES, is_picture_name
 
-__all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "open_image", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "read_image"]
 
 Color = Literal["gray", "rgb"]
-
-IMAGE_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-)
 
 # ITU-R BT.601 luma with all digits of MATLAB's rgb2gray, which made the usual gray test sets: with
 # fewer digits a few pixels differ from them.
@@ -51,16 +46,14 @@ class ImageSet:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Picture files of a folder (not of its sub-folders), sorted by name.
+    """Picture files of a folder (not of its sub-folders), sorted by name; hidden ones are not.
 
     Raises:
         InputError: If the folder is missing or holds no picture.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
-    paths = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()
-    )
+    paths = sorted(p for p in folder.iterdir() if is_picture_name(p.name) and p.is_file())
     if not paths:
         raise InputError(
             f"{folder} holds no image (nor a folder train/ that does); known endings: "
@@ -75,64 +68,26 @@ def list_images(folder: Path) -> list[Path]:
 def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
     """Decode one picture to ``(H, W, 1)`` (gray) or ``(H, W, 3)`` (RGB), uint8.
 
-    Colour pictures become gray by their BT.601 luma. A picture is turned as its EXIF data say; a
-    palette and CMYK become RGB, alpha is dropped, 16 bits become 8.
+    The rules are those of :func:`read_picture`, so that a network learns from what it will see. Of
+    16 bits the nearest 8 are kept. Colour pictures become gray by their BT.601 luma, CMYK becomes
+    RGB, alpha is dropped.
 
     Raises:
         InputError: If the file cannot be decoded, or is gray where RGB is asked for.
     """
-    with open_image(path, Image.MAX_IMAGE_PIXELS or 0) as file:
-        file.load()
-        pixels = _to_8_bit(ImageOps.exif_transpose(file))
-    is_gray = pixels.ndim == 2
+    stored = read_picture(path, convert_cmyk=True)
+    pixels: NDArray[np.uint8] = (
+        stored.pixels if stored.bits == 8 else np.rint(stored.pixels / np.float32(257))
+    ).astype(np.uint8)
+    is_gray = pixels.shape[2] == 1
     if color == "gray":
-        return pixels[..., None] if is_gray else _luma(pixels)[..., None]
+        return pixels if is_gray else _luma(pixels)[..., None]
     if is_gray:
         raise InputError(
             f"{path} is gray, and RGB images are needed: remove it, or make a gray "
             "network (--color gray)"
         )
     return pixels
-
-
-@contextlib.contextmanager
-def open_image(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """Open one picture, and say by name what goes wrong while it is decoded.
-
-    The previews that cameras add to a JPEG (its format is then MPO) are no further pages.
-
-    Args:
-        path: The file.
-        max_pixels: More are refused before anything is decoded.
-
-    Raises:
-        InputError: If the file cannot be decoded, or has several pages or too many pixels.
-    """
-    too_large = f"{path} has more than {max_pixels / 1e6:.0f} megapixels: cut it into pieces"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as file:
-                if getattr(file, "n_frames", 1) > 1 and file.format != "MPO":
-                    raise InputError(f"{path} is animated, or has several pages: keep one picture")
-                if file.width * file.height > max_pixels:
-                    raise InputError(too_large)
-                yield file
-    except Image.DecompressionBombError as error:
-        raise InputError(too_large) from error
-    except (OSError, ValueError, SyntaxError) as error:
-        is_empty = path.is_file() and path.stat().st_size == 0
-        reason = "it is empty" if is_empty else str(error)
-        raise InputError(f"{path} cannot be read as an image ({reason}): remove it") from error
-
-
-def _to_8_bit(file: Image.Image) -> NDArray[np.uint8]:
-    if file.mode.startswith("I;16") or file.mode == "I":
-        return (np.asarray(file).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-    if file.mode == "F":
-        raise ValueError("floating-point pixels of unknown range")
-    gray = file.mode in ("1", "L", "LA", "La")
-    return np.asarray(file.convert("L" if gray else "RGB"))
 
 
 def _luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

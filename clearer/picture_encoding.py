@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer import png_chunks
 from clearer.errors import InputError, require
-from clearer.picture_files import EXIF_PREFIX, Pixels, StoredPicture
+from clearer.stored_picture import EXIF_LISTS, EXIF_PREFIX, Pixels, StoredPicture
 
 __all__ = ["JPEG_QUALITY", "Kind", "encode_picture", "kind_of", "name_as"]
 
@@ -22,7 +22,7 @@ Kind = Literal["png", "jpeg", "tiff", "webp"]
 """What pictures are written as."""
 _SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
     "png": (".png",),
-    "jpeg": (".jpg", ".jpeg"),
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "tiff": (".tif", ".tiff"),
     "webp": (".webp",),
 }
@@ -105,9 +105,8 @@ def _by_pillow(samples: Pixels, picture: StoredPicture, kind: Kind) -> bytes:
     return buffer.getvalue()
 
 
-# Tags that say where EXIF and GPS data lie. The library writes none, so each gets a stand-in, the
-# free number before it, and is put in its place when the data are written.
-_EXIF_POINTERS: Final = (34665, 34853)
+# The library writes none of EXIF_LISTS, so each gets a stand-in, the free number before it, and is
+# put in its place when the data are written.
 _LONG: Final = 4
 
 
@@ -116,7 +115,7 @@ def _tiff(samples: Pixels, picture: StoredPicture) -> bytes:
     exif = Image.Exif()
     if picture.exif is not None:
         exif.load(EXIF_PREFIX + picture.exif)
-    lists = {tag: exif.get_ifd(tag) for tag in _EXIF_POINTERS if exif.get_ifd(tag)}
+    lists = {tag: exif.get_ifd(tag) for tag in EXIF_LISTS if exif.get_ifd(tag)}
     options: dict[str, Any] = {}
     if picture.alpha is not None:
         options["extrasamples"] = ["unassalpha"]
@@ -158,5 +157,5 @@ def _texts(exif: Image.Exif) -> list[tuple[int, str, int, str, bool]]:
     return [
         (tag, "s", 0, value, True)
         for tag, value in exif.items()
-        if tag not in _EXIF_POINTERS and isinstance(value, str) and value.isascii()
+        if tag not in EXIF_LISTS and isinstance(value, str) and value.isascii()
     ]

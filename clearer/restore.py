@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from clearer.evaluate import Restorer
 from clearer.images import LUMA
-from clearer.picture_files import StoredPicture
 from clearer.receptive_field import Reach, receptive_field
 from clearer.space import Architecture
+from clearer.stored_picture import StoredPicture
 from clearer.tiling import TilePlan, restore_tiles
 
 __all__ = [

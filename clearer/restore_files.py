@@ -1,10 +1,11 @@
-"""Which pictures are restored to which files, and the way of one file after another."""
+"""The way of one picture after another: a bad one never stops the others."""
 
 from __future__ import annotations
 
-import os
+import errno
+import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,24 +13,16 @@ from typing import Any, Final
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import Restorer
 from clearer.files import write_atomic
-from clearer.images import IMAGE_SUFFIXES
-from clearer.picture_encoding import Kind, encode_picture, kind_of, name_as
+from clearer.picture_encoding import encode_picture
 from clearer.picture_files import read_picture
 from clearer.restore import ColorMode, restore_picture
+from clearer.restore_plan import Job
 from clearer.tiling import TilePlan
 
-__all__ = ["Job", "Method", "plan_jobs", "restore_files"]
+__all__ = ["Method", "restore_files"]
 
-_MOST_NAMED: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A picture and what it becomes."""
-
-    source: Path
-    target: Path
-    kind: Kind
+# Where these stop one result, they stop all.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,85 +33,6 @@ class Method:
     channels: int
     color: ColorMode
     plan: TilePlan
-
-
-def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> list[Job]:
-    """What is to be done for files and folders; what lies below a folder lies so below ``out``.
-
-    Hidden files, other files than pictures, and ``out`` itself are left out of folders.
-
-    Args:
-        inputs: Files and folders.
-        out: Folder for the results.
-        kind: Of all results; None: of each that of its input.
-
-    Raises:
-        InputError: If an input is missing, a folder holds no picture, two results would have the
-            same name, or a result would overwrite an input.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file: give --out a folder")
-    found: dict[Path, Job] = {}
-    for given in inputs:
-        if not given.exists():
-            raise InputError(f"{given} does not exist")
-        pairs = _below(given, out) if given.is_dir() else [(given, Path(given.name))]
-        if not pairs:
-            raise InputError(
-                f"{given} holds no picture; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}"
-            )
-        for source, name in pairs:
-            becomes = kind or kind_of(source)
-            found.setdefault(source.resolve(), Job(source, out / name_as(name, becomes), becomes))
-    jobs = list(found.values())
-    _check_targets(jobs)
-    return jobs
-
-
-def _below(folder: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Pictures of a folder and of its sub-folders, and their names in it."""
-    pairs = []
-    for place, folders, names in os.walk(folder, onerror=_refuse_folder):
-        here = Path(place)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and not _is_same(here / name, out)
-        )
-        for name in sorted(names):
-            is_picture = Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-            # A link to nowhere fails when its turn comes; a pipe would be waited for.
-            if is_picture and ((here / name).is_file() or (here / name).is_symlink()):
-                pairs.append((here / name, (here / name).relative_to(folder)))
-    return pairs
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return other.exists() and one.exists() and one.samefile(other)
-
-
-def _check_targets(jobs: Iterable[Job]) -> None:
-    sources = {_identity(job.source) for job in jobs if job.source.exists()}
-    taken: dict[Path, Job] = {}
-    clashes = []
-    for job in jobs:
-        if job.target.exists() and _identity(job.target) in sources:
-            raise InputError(f"{job.target} would overwrite an input: choose another --out")
-        first = taken.setdefault(job.target, job)
-        if first is not job:
-            clashes.append(f"{first.source} and {job.source} to {job.target}")
-    if clashes:
-        more = len(clashes) - _MOST_NAMED
-        named = "; ".join(clashes[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
-        raise InputError(f"two pictures would become one file: {named}; restore them one by one")
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """What tells files apart, whatever their names."""
-    status = path.stat()
-    return status.st_dev, status.st_ino
 
 
 def restore_files(
@@ -142,22 +56,43 @@ def restore_files(
         tiles, seconds and notes, or the reason.
 
     Raises:
-        ClearerError: If a result cannot be written.
+        ClearerError: If no more can be written, as where a disk is full.
     """
     for job in jobs:
         record: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
-        if job.target.exists() and not overwrite:
-            yield {**record, "status": "skipped", "reason": "the output exists"}
-            continue
         start = time.perf_counter()
         try:
+            if _is_there(job) and not overwrite:
+                yield {**record, "status": "skipped", "reason": "the output exists"}
+                continue
             data, about = _restored_file(job, methods, listener)
-        except Exception as error:  # decoders and backends raise types of their own
+            _write(job.target, data)
+        except _NoSpaceError:
+            raise
+        except Exception as error:  # backends raise types of their own
             yield {**record, "status": "failed", "reason": _reason(error)}
             continue
-        _write(job.target, data)
         seconds = time.perf_counter() - start
         yield {**record, "status": "restored", **about, "seconds": round(seconds, 3)}
+
+
+def _is_there(job: Job) -> bool:
+    """Whether a result exists already.
+
+    Raises:
+        InputError: If this job cannot be done.
+    """
+    if job.problem is not None:
+        raise InputError(job.problem)
+    try:
+        status = job.target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InputError(f"{job.target} cannot be written ({error.strerror})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{job.target} is a folder: rename it, or choose another --out")
+    return True
 
 
 def _restored_file(
@@ -198,11 +133,20 @@ def _reason(error: Exception) -> str:
     return first if isinstance(error, ClearerError) else f"{type(error).__name__}: {first}"
 
 
+class _NoSpaceError(ClearerError):
+    pass
+
+
 def _write(target: Path, data: bytes) -> None:
     try:
         write_atomic(target, data)
     except OSError as error:
-        raise ClearerError(
+        if error.errno not in _FULL:
+            raise InputError(
+                f"{target} cannot be written ({error.strerror}): rename the picture or what is in "
+                "its way, or choose another --out"
+            ) from error
+        raise _NoSpaceError(
             f"{target} cannot be written ({error.strerror}): free some space or choose another "
             "--out, and give the same command again; what is finished is left as it is"
         ) from error

@@ -15,8 +15,8 @@ import numpy as np
 
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import Restorer
-from clearer.picture_files import Pixels
 from clearer.receptive_field import Reach
+from clearer.stored_picture import Pixels
 
 __all__ = ["Span", "Tile", "TilePlan", "restore_tiles", "spans"]
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clearer.bench.restorers import LoadedModel
-    from clearer.restore_files import Job, Method
+    from clearer.restore_files import Method
+    from clearer.restore_plan import Job
 
 
 def restore(
@@ -71,9 +72,11 @@ def restore(
     from clearer.bench.restorers import find_restorers
     from clearer.files import check_writable
     from clearer.restore import default_plan
-    from clearer.restore_files import Method, plan_jobs
+    from clearer.restore_files import Method
+    from clearer.restore_plan import plan_jobs
 
-    jobs = plan_jobs(pictures, out, kind)
+    plan = plan_jobs(pictures, out, kind)
+    jobs = plan.jobs
     with console.status("loading the network"):
         found = find_restorers(model, backend)
     plans = {n: default_plan(loaded.architecture, tile, overlap) for n, loaded in found.items()}
@@ -85,6 +88,8 @@ def restore(
         console.say(line)
     if found[3].channels == 1:
         console.say(_COLOR_NOTES[color])
+    if (left_out := plan.about_left_out()) is not None:
+        console.say(left_out)
     check_writable(out)
     records: list[dict[str, Any]] = []
     try:

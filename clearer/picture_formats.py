@@ -1,0 +1,65 @@
+"""Which formats of pictures are read: their first bytes, and the endings of their names."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final, Literal
+
+from PIL import features
+
+__all__ = ["IMAGE_SUFFIXES", "Format", "can_read_heic", "is_picture_name", "sniff"]
+
+Format = Literal["png", "jpeg", "tiff", "webp", "bmp", "pnm", "avif", "heic"]
+
+# Classic TIFF and BigTIFF, of little and of big endian.
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_AVIF_BRANDS: Final = (b"avif", b"avis")
+_HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def can_read_heic() -> bool:
+    """Whether the package is there that reads HEIC; nothing else needs it."""
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+IMAGE_SUFFIXES: Final = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".pgm", ".pbm", ".pnm"}
+    | ({".avif"} if features.check("avif") else set())
+    | ({".heic", ".heif"} if can_read_heic() else set())
+)
+"""Endings, in small letters, of the files of a folder that are taken for pictures."""
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of a folder is taken for a picture; hidden files are not.
+
+    macOS puts a hidden ``._a.png`` beside ``a.png`` on disks of other systems.
+    """
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def sniff(data: bytes) -> Format | None:
+    """The format that the first 64 bytes of a file say; None for any that is not read."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(_TIFF):
+        return "tiff"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data.startswith(b"BM"):
+        return "bmp"
+    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
+        return "pnm"
+    if data[4:8] == b"ftyp":
+        # The main brand, a version, then the brands that the file meets, too.
+        size = min(int.from_bytes(data[:4], "big"), 64)
+        brands = {data[8:12], *(data[at : at + 4] for at in range(16, size, 4))}
+        if brands & {*_AVIF_BRANDS}:
+            return "avif"
+        if brands & {*_HEIC_BRANDS}:
+            return "heic"
+    return None

@@ -1,0 +1,171 @@
+"""A picture as its file holds it, and what all formats share on the way to it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clearer.errors import InputError
+
+__all__ = [
+    "EXIF_LISTS",
+    "EXIF_PREFIX",
+    "MAX_PIXELS",
+    "Pixels",
+    "StoredPicture",
+    "check_size",
+    "cmyk_to_rgb",
+    "split_alpha",
+    "to_full_scale",
+    "turn_upright",
+    "without_layout",
+]
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+MAX_PIXELS: Final = 2 * 89_478_485
+"""Pillow's bound against files that are small and decode to more than memory holds."""
+
+EXIF_PREFIX: Final = b"Exif\0\0"
+"""What EXIF data begin with in JPEG and WebP."""
+_ORIENTATION: Final = 0x0112
+EXIF_LISTS: Final = (34665, 34853)
+"""Tags that say where EXIF and GPS data lie."""
+# What TIFF stores beside EXIF data in the same list: layout of pixels, XMP, IPTC, ICC profile. It
+# would be wrong in another file.
+_LAYOUT_TAGS: Final = frozenset(
+    {*range(254, 267), 273, *range(277, 282), 284, 292, 293, 297, 301, *range(317, 348)}
+    | {*range(512, 533), 700, 33723, 34377, 34675, 40965, _ORIENTATION}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredPicture:
+    """A picture as its file holds it, turned upright."""
+
+    pixels: Pixels
+    """``(H, W, 1)`` or ``(H, W, 3)``."""
+    alpha: Pixels | None = None
+    """``(H, W)``, of the same type."""
+    icc: bytes | None = None
+    exif: bytes | None = None
+    """As a TIFF file without pixels; without an orientation, since the pixels are upright."""
+    dpi: tuple[float, float] | None = None
+    color_chunks: bytes = b""
+    """Of a PNG file: what its colours mean, other than by a profile."""
+    notes: tuple[str, ...] = ()
+    """What could not be kept as it was."""
+
+    @property
+    def bits(self) -> int:
+        """Per sample: 8 or 16."""
+        return 8 * self.pixels.dtype.itemsize
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Look at the size that a file claims, before anything is decoded.
+
+    Raises:
+        InputError: If it is more than Pillow's bound.
+    """
+    bound = 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS // 2)
+    if width * height > bound:
+        raise InputError(f"{path} has more than {bound / 1e6:.0f} megapixels: cut it into pieces")
+    if width < 1 or height < 1:
+        raise ValueError("it has no pixels")
+
+
+def split_alpha(samples: Any, has_alpha: bool) -> tuple[Pixels, Pixels | None]:
+    """``(H, W)`` or ``(H, W, S)`` to pixels and alpha."""
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    if not has_alpha:
+        return samples, None
+    return np.ascontiguousarray(samples[..., :-1]), np.ascontiguousarray(samples[..., -1])
+
+
+def to_full_scale(samples: NDArray[Any], full: int) -> Pixels:
+    """Samples of 0 to ``full`` as 8 bits where those hold them all, else as 16 bits.
+
+    Different samples stay different.
+    """
+    dtype: Any = np.uint8 if full <= np.iinfo(np.uint8).max else np.uint16
+    top = int(np.iinfo(dtype).max)
+    if full == top:
+        scaled: Pixels = samples.astype(dtype, copy=False)
+        return scaled
+    values = (np.arange(full + 1, dtype=np.int64) * (2 * top) + full) // (2 * full)
+    table: Pixels = values.astype(dtype)
+    return table[samples]
+
+
+def cmyk_to_rgb(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``(H, W, 4)`` to ``(H, W, 3)`` without a profile: about what was printed."""
+    return np.asarray(Image.fromarray(samples, "CMYK").convert("RGB"))
+
+
+def without_layout(load: Callable[[], Image.Exif], notes: list[str]) -> tuple[bytes | None, int]:
+    """EXIF data without what concerns the layout of pixels, and the orientation.
+
+    Args:
+        load: Parses the data.
+        notes: Gets a line if they are damaged, which is no reason to leave a picture out.
+    """
+    orientation = 1
+    try:
+        exif = load()
+        orientation = exif.get(_ORIENTATION, 1)
+        for tag in EXIF_LISTS:
+            exif.get_ifd(tag)  # from here on it is in memory
+        exif.bigtiff = False
+        for tag in _LAYOUT_TAGS & set(exif):
+            del exif[tag]
+        data = exif.tobytes()[len(EXIF_PREFIX) :] if len(exif) else None
+    except _DAMAGED_EXIF:
+        notes.append("damaged EXIF data were left out")
+        data = None
+    return data, orientation if orientation in _UPRIGHT else 1
+
+
+# What Pillow raises when it parses rubbish. No pixel is decoded there.
+_DAMAGED_EXIF: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+_UPRIGHT: Final[dict[Any, Callable[[Any], Any]]] = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: np.swapaxes(pixels, 0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
+    8: np.rot90,
+}
+"""EXIF's orientations: what turns stored pixels into those to be seen."""
+
+
+def turn_upright(picture: StoredPicture, orientation: int) -> StoredPicture:
+    """The picture turned; what is kept of it is written so that nothing need turn it again."""
+    turn = _UPRIGHT[orientation]
+    dpi = picture.dpi[::-1] if picture.dpi and orientation >= 5 else picture.dpi
+    return replace(
+        picture,
+        pixels=np.ascontiguousarray(turn(picture.pixels)),
+        alpha=None if picture.alpha is None else np.ascontiguousarray(turn(picture.alpha)),
+        dpi=dpi,
+    )
