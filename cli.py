@@ -29,6 +29,7 @@ from clearer.commands import (
 )
 from clearer.errors import OtherProcessFailed, PieceDone, explain
 from clearer.json_text import to_json
+from clearer.standard_output import checked_output
 
 __all__ = ["app", "main"]
 
@@ -192,7 +193,8 @@ def main() -> None:
         # A terminal that lacks a letter shows another one, and the figures all the same.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app()
+    with checked_output():
+        app()
 
 
 if __name__ == "__main__":

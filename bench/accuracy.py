@@ -21,7 +21,6 @@ __all__ = [
     "SAME_PSNR_DB",
     "Accuracy",
     "difference",
-    "guess_scale",
     "input_accuracy",
     "measure_accuracy",
     "reference_qualities",
@@ -29,8 +28,6 @@ __all__ = [
 
 SAME_PSNR_DB: Final = 0.005
 """Differences of the mean below this do not show in figures of two digits: they count as none."""
-_PROBE_SIDE: Final = 128
-_GUESS_MARGIN_DB: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,27 +110,6 @@ def difference(
     The interval is None for one picture.
     """
     return float(psnrs_db.mean() - to_db.mean()), _interval(psnrs_db - to_db)
-
-
-def guess_scale(runner: Runner, images: ImageSet, task: Task) -> float:
-    """1 or 255, what white is for a network that does not say: with which of them it restores.
-
-    Args:
-        runner: Called with both.
-        images: The middle of the first picture is tried.
-        task: What degrades.
-    """
-    degraded, clean = next(evaluation_pairs(images, task, VALIDATION_SEED))
-    height, width = clean.shape[2:]
-    top, left = max(0, height - _PROBE_SIDE) // 2, max(0, width - _PROBE_SIDE) // 2
-    window = (..., slice(top, top + _PROBE_SIDE), slice(left, left + _PROBE_SIDE))
-    degraded, clean = np.ascontiguousarray(degraded[window]), clean[window]
-    found = []
-    for scale in (1.0, 255.0):
-        restored = runner(degraded * np.float32(scale)) / np.float32(scale)
-        is_usable = restored.shape == clean.shape and np.isfinite(restored).all()
-        found.append(psnr_db(restored.clip(0, 1), clean) if is_usable else 0.0)
-    return 255.0 if found[1] > found[0] + _GUESS_MARGIN_DB else 1.0
 
 
 def reference_qualities(

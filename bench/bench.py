@@ -6,7 +6,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,6 @@ from clearer import __version__
 from clearer.bench.accuracy import (
     Accuracy,
     difference,
-    guess_scale,
     input_accuracy,
     measure_accuracy,
 )
@@ -35,12 +34,14 @@ from clearer.bench.memory import peak_memory_mb
 from clearer.bench.pareto import Point, on_front
 from clearer.bench.plots import Example, plot_frontier, plot_strip
 from clearer.bench.rows import RowSpec, import_backend, open_runner
-from clearer.bench.runners import Runner, first_line
+from clearer.bench.runners import Runner
 from clearer.bench.strips import picked_pictures, write_strips
 from clearer.bench.targets import RunTarget, Targets, choose_backends, make_rows, unused_backends
 from clearer.device import device_name
 from clearer.errors import ClearerError
 from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
+from clearer.export.external_data import model_digest
+from clearer.export.picture_io import first_line
 from clearer.files import check_writable, write_json
 from clearer.images import ImageSet
 from clearer.tasks import Task
@@ -151,6 +152,7 @@ def bench(
         "noise": asdict(judge_noise(timings)),
         "rows": _report_rows(rows, timings, throughputs, targets.runs),
         "skipped": skipped,
+        "notes": targets.notes,
     }
     _write(out, report, rows, images, task)
     return report
@@ -175,9 +177,6 @@ def _open_rows(
         try:
             import_backend(spec)
             runner = open_runner(spec)
-            if spec.scale is None:
-                spec = replace(spec, scale=guess_scale(runner, images, task))
-                runner = open_runner(spec)
             key = _artefact(spec, runner)
             if key not in known:
                 kept = picked_pictures(len(images))
@@ -194,9 +193,13 @@ def _open_rows(
 
 def _artefact(spec: RowSpec, runner: Runner) -> tuple[str, ...]:
     """What decides the pictures that a row makes: the same file is not evaluated twice."""
-    digest = "" if spec.path is None else hashlib.sha256(Path(spec.path).read_bytes()).hexdigest()
+    digest = ""
+    if spec.path is not None:
+        path = Path(spec.path)
+        of_onnx = spec.io is not None
+        digest = model_digest(path) if of_onnx else hashlib.sha256(path.read_bytes()).hexdigest()
     info = runner.info
-    return digest, spec.backend, info.precision, info.provider, str(spec.scale), str(spec.is_bgr)
+    return digest, spec.backend, info.precision, info.provider, str(spec.io)
 
 
 def _throughputs(

@@ -96,11 +96,32 @@ def read_bench(path: Path) -> Report:
         for row in report["rows"]:
             _check_row(row)
         bool(report["noise"]["is_quiet"])
-        float(report["noise"]["reference_ms"])
+        if not 0 <= float(report["noise"]["reference_ms"]) < np.inf:
+            raise ValueError("the time of the fixed workload is no time")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise InputError(f"{path} is damaged ({reason}): measure anew") from error
+    _require_times(report, path)
     return report
+
+
+def _require_times(report: Report, path: Path) -> None:
+    """Refuse times of zero, whose ratios mean nothing.
+
+    Raises:
+        InputError: If there is one; the text names the rows.
+    """
+    zero = [row for row in report["rows"] if min(row["latency"]["times_ms"]) == 0]
+    labels = ", ".join(_label(row) for row in zero or report["rows"])
+    if zero:
+        raise InputError(
+            f"{path}: {labels} cannot be compared, having a time of 0 ms: measure anew"
+        )
+    if report["noise"]["reference_ms"] == 0:
+        raise InputError(
+            f"{path}: {labels} cannot be compared, since the fixed workload beside took 0 ms: "
+            "measure anew"
+        )
 
 
 def _check_row(row: dict[str, Any]) -> None:
@@ -108,7 +129,7 @@ def _check_row(row: dict[str, Any]) -> None:
         if not isinstance(row[key], str):
             raise ValueError(f"{key} of a row is no text")
     times = np.array(row["latency"]["times_ms"], dtype=float)
-    if times.ndim != 1 or not len(times) or not (np.isfinite(times).all() and (times > 0).all()):
+    if times.ndim != 1 or not len(times) or not (np.isfinite(times).all() and (times >= 0).all()):
         raise ValueError(f"the times of {row['name']} are no times")
     if not (row["images"] and np.isfinite(_psnrs(row)).all()):
         raise ValueError(f"the PSNR of {row['name']} is no number")

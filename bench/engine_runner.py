@@ -14,6 +14,7 @@ from clearer.export.engine_device import require_gpu
 from clearer.export.engine_library import FLAVOURS, open_library
 from clearer.export.engine_record import check_runs_here, read_engine
 from clearer.export.engine_session import EngineSession
+from clearer.export.picture_io import PictureIo, picture_restorer
 
 __all__ = ["EngineRunner"]
 
@@ -45,6 +46,7 @@ class EngineRunner:
         if self._session.input_type != np.float32:
             self.close()
             raise InputError(f"{engine_path} takes {self._session.input_type} images, not float32")
+        self._restore = picture_restorer(self._session, PictureIo(), name)
         self.info = RunnerInfo(
             name=name,
             backend=library.title,
@@ -59,10 +61,10 @@ class EngineRunner:
         """Restore a batch.
 
         Raises:
-            InputError: If it lies outside the engine's profile.
+            InputError: If it lies outside the engine's profile, or the output has another shape.
             ClearerError: If the engine fails.
         """
-        return self._session(degraded)
+        return self._restore(degraded)
 
     def close(self) -> None:
         """Give the memory of the GPU back."""

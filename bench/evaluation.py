@@ -17,7 +17,7 @@ from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, R
 from clearer.device import device_name
 from clearer.errors import InputError
 from clearer.evaluate import VALIDATION_SEED, Restorer, check_evaluation_size, evaluation_pairs
-from clearer.export.metadata import model_info
+from clearer.export.model_description import read_description
 from clearer.files import check_writable, write_json
 from clearer.images import Color, ImageSet
 from clearer.metrics import psnr_db, ssim
@@ -70,6 +70,8 @@ class Model:
     """Made when the task is known."""
     color: Color
     task: Task | None
+    notes: tuple[str, ...] = ()
+    """What a user is to know, such as what was taken where a file does not say."""
 
 
 def find_model(text: str | None, color: Color) -> Model:
@@ -87,7 +89,7 @@ def find_model(text: str | None, color: Color) -> Model:
         return Model(text, lambda task: NonLocalMeansRunner(_noise_level(task)), color, None)
     if text == "bm3d":
         return Model(text, lambda task: Bm3dRunner(_noise_level(task)), color, None)
-    if text is not None and text.endswith(".onnx"):
+    if text is not None and text.lower().endswith(".onnx"):
         return _onnx_model(Path(text))
     path = None if text is None else Path(text)
     shipped = find_in_zoo(path)
@@ -111,15 +113,10 @@ def _noise_level(task: Task) -> float | None:
 
 
 def _onnx_model(path: Path) -> Model:
-    runner = OnnxRunner(path.stem, path, None)
-    runner.require_any_size()
-    try:
-        info = model_info(runner.metadata)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return Model(
-        path.stem, lambda task: runner, "rgb" if runner.channels == 3 else "gray", info.task
-    )
+    file = read_description(path)
+    file.require_any_size()
+    runner = OnnxRunner(path.stem, path, None, io=file.io)
+    return Model(path.stem, lambda task: runner, file.color, file.info.task, file.notes)
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:
@@ -251,6 +248,7 @@ def _about(
         "protocol": task.protocol,
         "data": data_name,
         "color": model.color,
+        "notes": list(model.notes),
         "noise_seed": VALIDATION_SEED,
         **asdict(settings),
     }

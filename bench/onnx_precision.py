@@ -64,13 +64,13 @@ def _count(path: Path, *, is_fused: bool) -> str:
             node.op_type in _PRODUCTS and not is_fused and _is_dequantised(node, producers)
         ):
             found["int8"] += 1
-        elif node.op_type in _PRODUCTS:
+        elif node.op_type in _PRODUCTS and len(node.input) > 1:
             found[_name(_type(node.input[1], types, producers))] += 1
     return ", ".join(name for name, _ in found.most_common()) or "fp32"
 
 
 def _is_dequantised(node: Any, producers: dict[str, Any]) -> bool:
-    weight = producers.get(node.input[1])
+    weight = producers.get(node.input[1]) if len(node.input) > 1 else None
     return weight is not None and weight.op_type == "DequantizeLinear"
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from clearer.bench.runners import Array, RunnerInfo, first_line
+from clearer.bench.runners import Array, RunnerInfo
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.openvino import open_core
+from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 
 __all__ = ["OpenVinoRunner"]
 
@@ -20,7 +24,7 @@ _HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 _NAMES: Final = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 _PRODUCTS: Final = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOST_SIZES: Final = 8
-Call = Callable[[Array], Array]
+Call = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 class OpenVinoRunner:
@@ -28,10 +32,11 @@ class OpenVinoRunner:
 
     Args:
         name: For reports.
-        path: The ONNX file: one float32 input ``(N, C, H, W)``, one output of the same shape.
+        path: The ONNX file.
+        io: How pictures go into it.
         precision: Of what is not quantised in the file.
         threads: Of the CPU.
-        shape: Of the first images that will come.
+        shape: Of the first images that will come, ``(N, C, H, W)``.
 
     Raises:
         InputError: If the file cannot be loaded.
@@ -43,13 +48,14 @@ class OpenVinoRunner:
         name: str,
         path: Path,
         *,
+        io: PictureIo,
         precision: Literal["fp32", "bf16"],
         threads: int,
         shape: tuple[int, ...],
     ) -> None:
         openvino = require("openvino", extra="openvino")
         self._core = open_core()
-        self._path, self._name = path, name
+        self._path = path
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
@@ -57,40 +63,45 @@ class OpenVinoRunner:
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
         self._calls: dict[tuple[int, ...], Call] = {}
+        self._restore = picture_restorer(self._run, io, name)
         start = time.perf_counter()
-        compiled = self._compile(shape)
+        compiled = self._compile(io.shape(shape))
         load_ms = 1000 * (time.perf_counter() - start)
         effective = _effective(compiled)
         if effective.split(", ")[0] not in (precision, "int8"):
             raise ClearerError(
                 f"OpenVINO computes in {effective} here, not in {precision}: this processor cannot"
             )
-        self.info = RunnerInfo(
+        self._about = RunnerInfo(
             name=name,
             backend="OpenVINO",
             version=str(openvino.__version__).split("-")[0],
             precision=effective,
             threads=threads,
             provider="CPU",
-            file_bytes=path.stat().st_size,
             load_ms=load_ms,
         )
+
+    @cached_property
+    def info(self) -> RunnerInfo:
+        """What computes, and how."""
+        from clearer.export.external_data import model_bytes
+
+        return replace(self._about, file_bytes=model_bytes(self._path))
 
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch.
 
         Raises:
             InputError: If the output has another shape, or the network does not take this one.
+            ClearerError: If OpenVINO fails.
         """
-        if degraded.shape not in self._calls:
-            self._compile(degraded.shape)
-        restored = self._calls[degraded.shape](degraded)
-        if restored.shape != degraded.shape:
-            raise InputError(
-                f"{self._name} gives {restored.shape} for an input of {degraded.shape}: "
-                "it is not image to image"
-            )
-        return restored
+        return self._restore(degraded)
+
+    def _run(self, given: NDArray[Any]) -> NDArray[Any]:
+        if given.shape not in self._calls:
+            self._compile(given.shape)
+        return self._calls[given.shape](given)
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         try:
@@ -101,11 +112,10 @@ class OpenVinoRunner:
             raise InputError(f"OpenVINO cannot load {self._path}: {first_line(error)}") from error
         request = compiled.create_infer_request()
 
-        def call(degraded: Array) -> Array:
-            outputs = request.infer([degraded], share_inputs=True)
+        def call(given: NDArray[Any]) -> NDArray[Any]:
+            outputs = request.infer([given], share_inputs=True)
             # The request writes into the same memory at its next call.
-            restored: Array = np.array(outputs[0], dtype=np.float32)
-            return restored
+            return np.array(outputs[0])
 
         while len(self._calls) >= _MOST_SIZES:
             self._calls.pop(next(iter(self._calls)))

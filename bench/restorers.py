@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from clearer.bench.runners import OnnxRunner, Runner, RunnerInfo, TorchRunner
 from clearer.errors import InputError
-from clearer.export.metadata import model_info
+from clearer.export.external_data import model_bytes
+from clearer.export.model_description import read_description
 from clearer.export.openvino import OpenVinoSession
+from clearer.export.picture_io import PictureIo, picture_restorer
 from clearer.export.zoo import exported_network
 from clearer.network import RestorationNet, load_network
 from clearer.run import Run
@@ -49,6 +51,10 @@ class LoadedModel:
     """What it was made to undo, where it says."""
     is_shipped: bool = False
     """Whether it comes with the package."""
+    multiple: int = 1
+    """That the sides of tiles are mirrored to, outside of the network."""
+    notes: tuple[str, ...] = ()
+    """What a user is to know, such as what was taken where a file does not say."""
 
 
 def find_restorers(model: Path | None, backend: Backend | None) -> dict[int, LoadedModel]:
@@ -129,17 +135,18 @@ def _task_of(info: Mapping[str, Any]) -> Task | None:
 def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> LoadedModel:
     if backend == "torch":
         raise InputError(f"{path} is an ONNX file: torch runs run folders and .safetensors files")
-    name = name or path.stem
-    runner = OnnxRunner(name, path, None)
-    if runner.channels not in (1, 3):
-        raise InputError(f"{path} takes {runner.channels} channels: pictures have 1 or 3")
-    runner.require_any_size()
-    try:
-        info = model_info(runner.metadata)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    chosen = OpenVinoRunner(name, path) if backend == "openvino" else runner
-    return LoadedModel(chosen, runner.channels, info.architecture, info.task)
+    file = read_description(path)
+    file.require_any_size()
+    name, io = name or path.stem, file.io
+    runner: Runner
+    if backend == "openvino":
+        runner = OpenVinoRunner(name, path, io)
+    else:
+        runner = OnnxRunner(name, path, None, io=io)
+    architecture, task = file.info.architecture, file.info.task
+    return LoadedModel(
+        runner, file.channels, architecture, task, multiple=io.multiple, notes=file.notes
+    )
 
 
 class OpenVinoRunner:
@@ -151,23 +158,25 @@ class OpenVinoRunner:
     Args:
         name: For reports.
         path: The file.
+        io: How pictures go into it.
 
     Raises:
         InputError: If OpenVINO cannot load the file.
         ClearerError: If OpenVINO is not installed.
     """
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, io: PictureIo) -> None:
         threads = torch.get_num_threads()
-        self._session = OpenVinoSession(path, "f32", threads)
+        session = OpenVinoSession(path, "f32", threads)
+        self._restore = picture_restorer(session, io, name)
         self.info = RunnerInfo(
             name=name,
             backend="OpenVINO",
             provider="CPU",
-            version=self._session.version,
+            version=session.version,
             precision="fp32",
             threads=threads,
-            file_bytes=path.stat().st_size,
+            file_bytes=model_bytes(path),
         )
 
     def __call__(self, degraded: Array) -> Array:
@@ -175,11 +184,6 @@ class OpenVinoRunner:
 
         Raises:
             InputError: If the output has another shape.
+            ClearerError: If OpenVINO fails.
         """
-        restored = self._session(degraded)
-        if restored.shape != degraded.shape:
-            raise InputError(
-                f"{self.info.name} gives {restored.shape} for an input of {degraded.shape}: "
-                "it is not image to image"
-            )
-        return restored
+        return self._restore(degraded)

@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
-
-from clearer.bench.runners import Array, OnnxRunner, Runner, RunnerInfo, TorchRunner
+from clearer.bench.runners import OnnxRunner, Runner, TorchRunner
 from clearer.errors import InputError
+from clearer.export.picture_io import PictureIo
 
 __all__ = ["BACKENDS", "Backend", "RowSpec", "import_backend", "open_runner"]
 
@@ -72,9 +71,8 @@ class RowSpec:
     num_params: int | None = None
     sigma_255: float | None = None
     """For classical methods; None has it estimated from each picture."""
-    scale: float | None = 1.0
-    """What white is in the network's input and output; None where it is not known yet."""
-    is_bgr: bool = False
+    io: PictureIo | None = None
+    """How pictures go into an ONNX file; None for all else."""
 
     @property
     def label(self) -> str:
@@ -88,7 +86,9 @@ class RowSpec:
     @classmethod
     def from_json(cls, text: str) -> RowSpec:
         """Inverse of :meth:`to_json`."""
-        return cls(**json.loads(text))
+        data = json.loads(text)
+        io = data.pop("io")
+        return cls(**data, io=None if io is None else PictureIo(**io))
 
 
 def import_backend(spec: RowSpec) -> None:
@@ -110,28 +110,7 @@ def open_runner(spec: RowSpec) -> Runner:
     Raises:
         ClearerError: If it cannot run as asked for.
     """
-    runner = _OPENERS[spec.backend](spec)
-    if spec.is_bgr or spec.scale not in (None, 1.0):
-        return _Converted(runner, spec.scale or 1.0, is_bgr=spec.is_bgr)
-    return runner
-
-
-class _Converted:
-    """A network with another range or order of channels, converted within the call."""
-
-    def __init__(self, runner: Runner, scale: float, *, is_bgr: bool) -> None:
-        self._runner, self._scale, self._is_bgr = runner, np.float32(scale), is_bgr
-
-    @property
-    def info(self) -> RunnerInfo:
-        return self._runner.info
-
-    def __call__(self, degraded: Array) -> Array:
-        restored = self._runner(self._turned(degraded * self._scale))
-        return self._turned(restored / self._scale)
-
-    def _turned(self, batch: Array) -> Array:
-        return np.ascontiguousarray(batch[:, ::-1]) if self._is_bgr else batch
+    return _OPENERS[spec.backend](spec)
 
 
 def _path(spec: RowSpec) -> Path:
@@ -156,7 +135,12 @@ def _open_torch(spec: RowSpec) -> Runner:
 def _open_onnx(spec: RowSpec) -> Runner:
     provider = _PROVIDERS[spec.backend]
     return OnnxRunner(
-        spec.name, _path(spec), spec.channels, threads=spec.threads, provider=provider
+        spec.name,
+        _path(spec),
+        spec.channels,
+        io=spec.io,
+        threads=spec.threads,
+        provider=provider,
     )
 
 
@@ -166,6 +150,7 @@ def _open_openvino(spec: RowSpec) -> Runner:
     return OpenVinoRunner(
         spec.name,
         _path(spec),
+        io=spec.io or PictureIo(),
         precision="bf16" if spec.backend == "openvino-bf16" else "fp32",
         threads=spec.threads,
         shape=(1, spec.channels, spec.height, spec.width),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from clearer.bench.onnx_precision import computed_precision, written_precision
 from clearer.errors import ClearerError, InputError, require
+from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 
 if TYPE_CHECKING:
     from clearer.network import RestorationNet
@@ -30,7 +31,6 @@ __all__ = [
     "Runner",
     "RunnerInfo",
     "TorchRunner",
-    "first_line",
     "torch_threads",
 ]
 
@@ -71,11 +71,6 @@ def torch_threads() -> int:
     import torch
 
     return torch.get_num_threads()
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class TorchRunner:
@@ -125,13 +120,14 @@ class OnnxRunner:
 
     Args:
         name: For reports.
-        path: The file: one float input ``(N, C, H, W)``, one output of the same shape.
+        path: The file.
         channels: Channels of the images it will get; None takes what the file says.
+        io: How pictures go into the file, from its description; None: it is described here.
         threads: Of the CPU; None takes those of torch.
         provider: Execution provider that must compute.
 
     Raises:
-        InputError: If the file cannot be loaded or is not image to image.
+        InputError: If the file cannot be loaded, is not image to image, or is for other channels.
         ClearerError: If the provider is not there, or leaves work to another one.
     """
 
@@ -141,29 +137,25 @@ class OnnxRunner:
         path: Path,
         channels: int | None,
         *,
+        io: PictureIo | None = None,
         threads: int | None = None,
         provider: str = _CPU,
     ) -> None:
         ort = require("onnxruntime", extra="cpu" if provider == _CPU else "gpu")
-        if not path.is_file():
-            raise InputError(f"{path} is not a file: give an ONNX model")
+        if io is None:
+            from clearer.export.model_description import read_description
+
+            io = read_description(path).io
+        if None not in (channels, io.channels) and channels != io.channels:
+            raise InputError(f"{path} takes {io.channels} channel(s), the images have {channels}")
         threads = threads or torch_threads()
         start = time.perf_counter()
-        self._session = _open_session(ort, path, threads, provider)
+        session = _open_session(ort, path, threads, provider)
         load_ms = 1000 * (time.perf_counter() - start)
-        given = self._session.get_inputs()
-        shape = given[0].shape
-        is_image = len(given) == 1 and len(shape) == 4 and given[0].type in _FLOATS
-        if not is_image:
-            raise InputError(
-                f"{path} is not image to image: it needs one float32 N x C x H x W input"
-            )
-        self.shape: list[int | str | None] = shape
-        self.channels = shape[1] if isinstance(shape[1], int) else 1
-        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-        if channels is not None and shape[1] != channels and isinstance(shape[1], int):
-            raise InputError(f"{path} takes {shape[1]} channel(s), the images have {channels}")
-        self._input, self._dtype = given[0].name, _FLOATS[given[0].type]
+        names = [session.get_inputs()[0].name], [session.get_outputs()[0].name]
+        self._restore = picture_restorer(
+            lambda given: session.run(names[1], {names[0][0]: given})[0], io, name
+        )
         self._about = RunnerInfo(
             name=name,
             backend="ONNX Runtime",
@@ -171,57 +163,34 @@ class OnnxRunner:
             precision="",
             threads=threads,
             provider=provider,
-            file_bytes=path.stat().st_size,
             load_ms=load_ms,
         )
         self._path = path
 
-    def require_any_size(self) -> None:
-        """Refuse a file for pictures of one size.
-
-        Raises:
-            InputError: If a side is fixed.
-        """
-        if any(isinstance(side, int) for side in self.shape[2:]):
-            raise InputError(
-                f"{self._path} takes pictures of one size only ({self.shape}): export it with "
-                "free sizes"
-            )
-
     @cached_property
     def info(self) -> RunnerInfo:
         """What computes, and how; the precision in effect takes a second session to find out."""
+        from clearer.export.external_data import model_bytes
+
         ort = require("onnxruntime", extra="cpu")
         about = self._about
         precision = _precision(ort, self._path, about.threads, about.provider)
-        return replace(about, precision=precision)
+        return replace(about, precision=precision, file_bytes=model_bytes(self._path))
 
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch.
 
         Raises:
-            InputError: If the output has another shape.
+            InputError: If the output has another shape, or the file is for another size.
+            ClearerError: If ONNX Runtime fails.
         """
-        given = {self._input: degraded.astype(self._dtype, copy=False)}
-        restored: Array = self._session.run(None, given)[0].astype(np.float32, copy=False)
-        if restored.shape != degraded.shape:
-            raise InputError(
-                f"{self._about.name} gives {restored.shape} for an input of {degraded.shape}: "
-                "it is not image to image"
-            )
-        return restored
-
-
-_FLOATS: Final[dict[str, type[np.floating[Any]]]] = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-}
+        return self._restore(degraded)
 
 
 def _session_options(ort: Any, threads: int, provider: str) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is said in one line, by who called
     # Idle threads that spin would slow down whatever is timed in turn with this session.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if provider != _CPU:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearer.bench.evaluation import evaluation_images
-from clearer.bench.model_file import ModelFile, read_model_file
+from clearer.bench.onnx_precision import written_precision
 from clearer.bench.rows import BACKENDS, RowSpec
 from clearer.cost import CostTable, cost_table
 from clearer.cost_file import read_cost_table
 from clearer.data import load_splits
 from clearer.errors import ClearerError, InputError
+from clearer.export.model_description import ModelDescription, read_description
 from clearer.export.zoo import exported_network
 from clearer.images import Color, ImageSet
 from clearer.run import Run
@@ -61,12 +62,17 @@ class Targets:
     """What a benchmark is of."""
 
     runs: list[RunTarget]
-    models: list[ModelFile]
+    models: list[ModelDescription]
     engines: list[Path]
     color: Color
     task: Task | None
     """What the first was made for; None where none says."""
     skipped: Skipped
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user is to know of the files."""
+        return [note for model in self.models for note in model.notes]
 
 
 def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
@@ -79,20 +85,20 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
     Raises:
         InputError: If something is missing, no network, or for pictures of another colour.
     """
-    folders = [path for path in paths if path.suffix not in _MODELS]
-    files = [path for path in paths if path.suffix in _MODELS] + list(against)
+    folders = [path for path in paths if path.suffix.lower() not in _MODELS]
+    files = [path for path in paths if path.suffix.lower() in _MODELS] + list(against)
     for path in files:
         if not path.is_file():
             raise InputError(f"{path} is not a file: give an ONNX model")
     runs = [_open_run(path) for path in (folders if paths else [None])]
     skipped: Skipped = []
     models = []
-    for path in (p for p in files if p.suffix != ".engine"):
+    for path in (p for p in files if p.suffix.lower() != ".engine"):
         try:
-            models.append(read_model_file(path))
-        except InputError as error:
+            models.append(read_description(path))
+        except ClearerError as error:
             skipped.append({"name": path.stem, "backend": "", "reason": str(error)})
-    engines = [path for path in files if path.suffix == ".engine"]
+    engines = [path for path in files if path.suffix.lower() == ".engine"]
     if skipped and not (runs or models or engines):
         raise InputError("; ".join(entry["reason"] for entry in skipped))
     color = _color(runs, models)
@@ -116,9 +122,9 @@ def _open_run(path: Path | None) -> RunTarget:
     return RunTarget(run, is_shipped, network.architecture, settings.color, settings.task, table)
 
 
-def _color(runs: list[RunTarget], models: list[ModelFile]) -> Color:
+def _color(runs: list[RunTarget], models: list[ModelDescription]) -> Color:
     known = [(str(r.run.path), r.color) for r in runs]
-    known += [(str(m.path), m.color) for m in models if m.color is not None]
+    known += [(str(m.path), m.color) for m in models if m.io.channels is not None]
     for name, color in known:
         if color != known[0][1]:
             raise InputError(
@@ -150,9 +156,10 @@ def agreed_task(targets: Targets, name: str | None, options: Mapping[str, str]) 
     return task
 
 
-def _task(runs: list[RunTarget], models: list[ModelFile]) -> Task | None:
+def _task(runs: list[RunTarget], models: list[ModelDescription]) -> Task | None:
     """Of the first run; without runs, of the first file that says."""
-    told = [target.task for target in runs] + [m.task for m in models if m.task is not None]
+    told = [target.task for target in runs]
+    told += [model.info.task for model in models if model.info.task is not None]
     return told[0] if told else None
 
 
@@ -316,7 +323,7 @@ def _run_rows(
         skipped.append({"name": name, "backend": "ONNX Runtime", "reason": reason})
     for path in _exports(run):
         try:
-            model = replace(read_model_file(path), is_ours=True, scale=1.0)
+            model = read_description(path)
         except ClearerError as error:
             skipped.append({"name": path.name, "backend": "", "reason": str(error)})
             continue
@@ -337,18 +344,16 @@ def _exports(run: Run) -> list[Path]:
 
 
 def _onnx_rows(
-    model: ModelFile, name: str | None, backends: Sequence[str], base: dict[str, Any]
+    model: ModelDescription, name: str | None, backends: Sequence[str], base: dict[str, Any]
 ) -> list[RowSpec]:
     # A file with several precisions goes where int8 goes, which is where fp32 goes.
-    precision = model.precision.split(", ")[0]
+    precision = written_precision(model.path).split(", ")[0]
+    kind = "ours" if model.is_ours or name is not None else "other"
     return [
         replace(
-            _row(
-                name or model.name, "ours" if model.is_ours else "other", backend, model.path, base
-            ),
+            _row(name or model.name, kind, backend, model.path, base),
             num_params=model.num_params,
-            scale=model.scale,
-            is_bgr=model.is_bgr,
+            io=model.io,
         )
         for backend in backends
         if BACKENDS[backend].files == "onnx" and precision in BACKENDS[backend].precisions

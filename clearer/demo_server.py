@@ -15,6 +15,8 @@ __all__ = ["HEADERS", "make_server"]
 
 _HOST: Final = "127.0.0.1"
 _NAMES: Final = (_HOST, "localhost")
+_IDLE_SECONDS: Final = 30
+"""After which a connection on which nothing comes or goes is closed, with its thread."""
 HEADERS: Final = {
     # Browsers share memory between threads only on pages that are isolated by these two.
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -47,6 +49,7 @@ def make_server(site: Mapping[str, SiteFile], port: int) -> ThreadingHTTPServer:
         protocol_version = "HTTP/1.1"
         server_version = f"clearer/{__version__}"
         sys_version = ""
+        timeout = _IDLE_SECONDS
 
         def do_GET(self) -> None:
             self._answer(has_body=True)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 
+import msgspec
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -19,6 +23,7 @@ from clearer.blocks import (
     make_transitions,
     pad_to_multiple,
 )
+from clearer.cost import cost_table
 from clearer.errors import InputError
 from clearer.files import write_atomic
 from clearer.space import Architecture
@@ -26,6 +31,27 @@ from clearer.space import Architecture
 __all__ = ["RestorationNet", "load_network", "save_network"]
 
 _METADATA_KEY: Final = "clearer"
+
+
+class _Info(TypedDict, total=False):
+    """What training saves beside weights."""
+
+    iteration: int
+    task: dict[str, str]
+    protocol: str
+    color: str
+    data: str
+    selection: str
+    val_psnr_db: float
+    val_ssim: float
+
+
+class _Description(TypedDict):
+    architecture: dict[str, Any]
+    info: NotRequired[_Info]
+    sha256: NotRequired[str]
+
+
 _MODULES: Final = {"parallel": ParallelModule, "fusion": FusionModule}
 
 
@@ -80,29 +106,76 @@ def save_network(
 def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
     """Read a network in evaluation mode, and the ``info`` saved with it.
 
+    The file may be anybody's. Nothing is built before the shapes in it are those of the network
+    that it claims to hold.
+
     Raises:
         InputError: If the file is missing, damaged, or not written by :func:`save_network`.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {}).get(_METADATA_KEY, "{}"))
-            network = RestorationNet(Architecture.from_dict(description.get("architecture", {})))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            architecture, info, digest = _description(file.metadata() or {})
+            names = list(file.keys())
+            _check_shapes({name: file.get_slice(name).get_shape() for name in names}, architecture)
+            network = RestorationNet(architecture)
+            tensors = {name: file.get_tensor(name) for name in names}
             network.load_state_dict(tensors)
-        digest = description.pop("sha256", None)
+        description = {"architecture": architecture.to_dict(), "info": info}
         if digest is not None and digest != _digest(description, tensors):
             raise ValueError("its SHA-256 is not that of what it holds")
     except FileNotFoundError as error:
         raise InputError(
             f"no weights at {path}: train first with clearer train {path.parent}"
         ) from error
-    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
+    except (SafetensorError, InputError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{path} does not hold the weights of a network ({reason}): delete it, then "
             f"clearer train --resume {path.parent} writes it anew from the checkpoint"
         ) from error
-    return network.eval(), description.get("info", {})
+    return network.eval(), info
+
+
+def _description(metadata: Mapping[str, str]) -> tuple[Architecture, dict[str, Any], str | None]:
+    """What the metadata of a file say: the architecture, further words, the SHA-256 of all.
+
+    Raises:
+        InputError: If they describe no architecture.
+        ValueError: If they are not what :func:`save_network` writes.
+    """
+    text = metadata.get(_METADATA_KEY)
+    if text is None:
+        raise InputError("its metadata do not say that clearer wrote it")
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its metadata are nested too deeply") from error
+    known = msgspec.convert(data, _Description)
+    return Architecture.from_dict(known["architecture"]), data.get("info", {}), known.get("sha256")
+
+
+def _check_shapes(shapes: Mapping[str, list[int]], architecture: Architecture) -> None:
+    """Compare the tensors of a file with those of a network, at no cost that the file decides.
+
+    Raises:
+        InputError: If they differ.
+    """
+    held = sum(
+        math.prod(shape)
+        for name, shape in shapes.items()
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    )
+    claimed = round(cost_table(architecture.space, "params").cost(architecture))
+    if held != claimed:
+        raise InputError(
+            f"it claims a network of {claimed:,} parameters and holds {held:,} numbers"
+        )
+    with torch.device("meta"):  # layers without their numbers
+        expected = RestorationNet(architecture).state_dict()
+    wrong = set(shapes) ^ set(expected)
+    wrong |= {n for n in shapes if n not in wrong and list(expected[n].shape) != list(shapes[n])}
+    if wrong:
+        raise InputError(f"its tensor {min(wrong)[:80]!r} does not fit its architecture")
 
 
 def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:

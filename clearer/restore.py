@@ -40,7 +40,10 @@ _BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
 
 
 def default_plan(
-    architecture: Architecture | None, side: int | None = None, overlap: int | None = None
+    architecture: Architecture | None,
+    side: int | None = None,
+    overlap: int | None = None,
+    multiple: int = 1,
 ) -> TilePlan:
     """How pictures are cut where nobody says it.
 
@@ -53,6 +56,7 @@ def default_plan(
         side: Of the tiles, in pixels; by default as large as some 400 MB allow, or 512 for an
             unknown architecture.
         overlap: On each side, in pixels; more than the receptive field is never taken.
+        multiple: That the sides of what the network gets must have; for an unknown architecture.
 
     Raises:
         InputError: If the tiles are too small for the overlap.
@@ -60,18 +64,19 @@ def default_plan(
     if architecture is None:
         reach = FOREIGN_OVERLAP if overlap is None else overlap
         margin = Reach(reach, reach)
+        grid = -(-_FOREIGN_MULTIPLE // multiple) * multiple
         if side is None:
-            side = max(_FOREIGN_SIDE, 2 * _least_side(margin, _FOREIGN_MULTIPLE))
-        return TilePlan(side=side, overlap=margin, multiple=_FOREIGN_MULTIPLE)
+            side = max(_FOREIGN_SIDE, 2 * _least_side(margin, grid))
+        return TilePlan(side=side, overlap=margin, multiple=grid)
     field = receptive_field(architecture)
     if overlap is None:
         margin = Reach(-(-field.before // 2), -(-field.after // 2))
     else:
         margin = Reach(min(field.before, overlap), min(field.after, overlap))
-    multiple = architecture.space.multiple
+    grid = architecture.space.multiple
     if side is None:
-        side = max(_affordable_side(architecture), 2 * _least_side(margin, multiple))
-    return TilePlan(side=side, overlap=margin, multiple=multiple)
+        side = max(_affordable_side(architecture), 2 * _least_side(margin, grid))
+    return TilePlan(side=side, overlap=margin, multiple=grid)
 
 
 def _least_side(margin: Reach, multiple: int) -> int:

@@ -190,7 +190,6 @@ def print_model_info(row: dict[str, Any]) -> None:
     shown.add_column(overflow="fold")
     task = row["task"] and " ".join(f"{name} {value}" for name, value in row["task"].items())
     architecture, (batch, height, width) = row["architecture"], row["shape"]
-    takes = {"image": "8-bit pictures, N x H x W x C", "tensor": "float tensors, N x C x H x W"}
     trained = {True: "trained", False: "never trained", None: None}
     figures = ", ".join(f"{name} {value:g}" for name, value in row["figures"].items())
     cells = {
@@ -198,7 +197,7 @@ def print_model_info(row: dict[str, Any]) -> None:
         "MB": f"{row['bytes'] / 1e6:.3f}",
         "written by": f"clearer {row['version']}" if row["version"] else "another program",
         "task": task and task.removeprefix("name "),
-        "takes and gives": takes.get(row["io"], "no pictures"),
+        "takes and gives": _takes(row["pictures"]),
         "batch x height x width": " x ".join(str(s or "any") for s in (batch, height, width)),
         "channels": f"{row['channels'] or 'any'}, {row['color']}",
         "precision": row["precision"],
@@ -209,9 +208,28 @@ def print_model_info(row: dict[str, Any]) -> None:
         "trained on": row["data"],
         "licence": row["licence"],
     }
+    if row["pictures"]:
+        cells["does not say"] = " nor ".join(row["pictures"]["assumed"]) or "nothing"
+    else:
+        cells["cannot restore here"] = row["not_usable"]
     for name, cell in cells.items():
         shown.add_row(name, escape(printable(cell)) if cell else "not said")
     _print(shown)
+
+
+def _takes(pictures: dict[str, Any] | None) -> str:
+    """How pictures go into a network, in words."""
+    if pictures is None:
+        return "no pictures that can be restored here"
+    element = "8-bit pictures" if pictures["element"] == "uint8" else pictures["element"]
+    words = [
+        f"{element}, {' x '.join(pictures['layout'])}",
+        f"pixels in {pictures['range']}",
+        pictures["color_order"] if pictures["channels"] else "gray or RGB",
+    ]
+    if pictures["needs_multiple"] > 1:
+        words.append(f"sides of multiples of {pictures['needs_multiple']}, by mirroring")
+    return ", ".join(words)
 
 
 def print_findings(rows: list[dict[str, Any]]) -> None:

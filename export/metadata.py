@@ -14,6 +14,8 @@ import onnx
 from clearer import __version__
 from clearer.datasets import DATA_SETS
 from clearer.errors import InputError
+from clearer.export.external_data import external_files
+from clearer.export.picture_io import first_line
 from clearer.images import Color
 from clearer.space import Architecture
 from clearer.tasks import TASKS, Task, make_task, task_to_dict
@@ -220,10 +222,10 @@ def read_model_info(path: Path) -> ModelInfo:
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Parse a file of any origin; weights beside it are not read.
+    """Parse and check a file of any origin; weights beside it are not read, but must be there.
 
     Raises:
-        InputError: If there is no such file, or it is no ONNX network.
+        InputError: If there is no such file, or it is no valid ONNX network.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file: give an ONNX model")
@@ -239,7 +241,29 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     # Protobuf reads some files of other kinds as an empty message.
     if not (model.ir_version and model.graph.node and graph_inputs(model)):
         raise InputError(f"{path} is not an ONNX file, or it holds no network")
+    if not _holds_text(model):
+        raise InputError(f"{path} is damaged: a name in it is not UTF-8")
+    size += sum(file.stat().st_size for file in external_files(model, path))
+    if size > _MAX_FILE_BYTES:
+        raise InputError(f"{path} has {size / 1e6:,.0f} MB, too much for a network to be read")
+    try:
+        onnx.checker.check_model(path)
+    except Exception as error:  # its own type, and RuntimeError for what it cannot follow
+        raise InputError(f"{path} is not a valid ONNX network: {first_line(error)}") from error
     return model
+
+
+def _holds_text(message: Any) -> bool:
+    """Whether all strings are text: protobuf gives bytes where they are not UTF-8."""
+    for about, value in message.ListFields():
+        values = (
+            [value] if isinstance(value, (str, bytes)) or hasattr(value, "ListFields") else value
+        )
+        if about.type == about.TYPE_STRING and not all(isinstance(v, str) for v in values):
+            return False
+        if about.type == about.TYPE_MESSAGE and not all(map(_holds_text, values)):
+            return False
+    return True
 
 
 def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

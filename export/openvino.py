@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from clearer.errors import ClearerError, InputError, require
+from clearer.export.picture_io import first_line
 
 __all__ = [
     "OpenVinoFiles",
@@ -85,7 +85,7 @@ def to_openvino(model: bytes) -> OpenVinoFiles:
 
 
 class OpenVinoSession:
-    """A network on the CPU, for images of any size: ``(N, C, H, W)`` to the same shape, float32.
+    """A network on the CPU, for images of any size.
 
     Where a processor has bf16, OpenVINO uses it unless told otherwise, so the precision is always
     told, and ``precision`` says which is in effect. To time a network, use
@@ -108,9 +108,8 @@ class OpenVinoSession:
                 network = core.read_model(source)
             else:
                 network = core.read_model(source.xml, source.weights)
-        except RuntimeError as error:
-            name = source if isinstance(source, Path) else "the IR"
-            raise InputError(f"{name} cannot be loaded by OpenVINO: {_reason(error)}") from error
+        except Exception as error:  # it raises plain RuntimeError and its own types
+            raise _load_error(source, error) from error
         if len(network.inputs) != 1 or len(network.outputs) != 1:
             raise InputError(f"{source} is not image to image: it needs one input and one output")
         self.metadata = metadata_of(network)
@@ -119,7 +118,10 @@ class OpenVinoSession:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": precision,
         }
-        compiled = core.compile_model(network, "CPU", config)
+        try:
+            compiled = core.compile_model(network, "CPU", config)
+        except Exception as error:
+            raise _load_error(source, error) from error
         effective = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self.precision = {"float": "f32", "bfloat16": "bf16"}.get(effective, effective)
         """In effect, for whatever is not int8."""
@@ -132,9 +134,9 @@ class OpenVinoSession:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
 
-    def __call__(self, degraded: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(self, degraded: NDArray[Any]) -> NDArray[Any]:
         """Restore a batch."""
-        restored: NDArray[np.float32] = self._request.infer([degraded])[0].copy()
+        restored: NDArray[Any] = self._request.infer([degraded])[0].copy()
         return restored
 
     @property
@@ -169,6 +171,6 @@ def _text(value: Any) -> str:
     return str(value.astype(str))
 
 
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _load_error(source: Path | OpenVinoFiles, error: Exception) -> InputError:
+    name = source if isinstance(source, Path) else "the IR"
+    return InputError(f"{name} cannot be loaded by OpenVINO: {first_line(error)}")

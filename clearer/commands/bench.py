@@ -126,6 +126,8 @@ def bench(
         )
         with console.status("reading what is to be compared"):
             targets = open_targets(models or (), against or ())
+        for note in targets.notes:
+            console.say(note)
         what = agreed_task(targets, task, task_options)
         images, about = target_images(resolve_data(data), targets, what)
         run = targets.runs[0].run if targets.runs else None

@@ -42,8 +42,12 @@ def demo(
     from clearer.demo_runtime import VERSION, fetch_runtime, find_runtime, given_runtime
     from clearer.demo_server import make_server
     from clearer.demo_site import make_site, save_site
+    from clearer.export.page_model import read_page_model
 
     path, name = _model(model)
+    network = read_page_model(path)
+    for note in network.notes:
+        console.say(note)
     if ort_web is not None:
         runtime = given_runtime(ort_web)
     elif (cached := find_runtime()) is not None:
@@ -51,7 +55,7 @@ def demo(
     else:
         with console.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
             runtime = fetch_runtime()
-    site = make_site(path, name, runtime)
+    site = make_site(network.data, network.about, name, runtime)
     if save is not None:
         save_site(site, save)
         report = {"folder": str(save), "files": sorted(site)}

@@ -65,6 +65,8 @@ def evaluate(
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")
     found = find_model(model, color)
+    for note in found.notes:
+        console.say(note)
     what = change_task(found.task, task, task_options)
     images, name = evaluation_images(resolve_data(data) or data, what, found.color)
     with console.counting_bar("restoring") as listener:

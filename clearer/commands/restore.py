@@ -79,13 +79,18 @@ def restore(
     jobs = plan.jobs
     with console.status("loading the network"):
         found = find_restorers(model, backend)
-    plans = {n: default_plan(loaded.architecture, tile, overlap) for n, loaded in found.items()}
+    plans = {
+        n: default_plan(loaded.architecture, tile, overlap, loaded.multiple)
+        for n, loaded in found.items()
+    }
     methods = {
         n: Method(restore=loaded.runner, channels=loaded.channels, color=color, plan=plans[n])
         for n, loaded in found.items()
     }
     for line in dict.fromkeys(_about(loaded, plans[n].text) for n, loaded in found.items()):
         console.say(line)
+    for note in dict.fromkeys(note for loaded in found.values() for note in loaded.notes):
+        console.say(note)
     if found[3].channels == 1:
         console.say(_COLOR_NOTES[color])
     if (left_out := plan.about_left_out()) is not None:

@@ -9,7 +9,7 @@ import typer
 
 from clearer import console, tables
 from clearer.commands.options import AsJson, Debug
-from clearer.errors import InputError
+from clearer.errors import ClearerError, InputError
 from clearer.json_text import to_json
 
 if TYPE_CHECKING:
@@ -92,10 +92,19 @@ def show(
 
 
 def _show_file(path: Path, as_json: bool) -> None:
+    from clearer.export.external_data import model_bytes
     from clearer.export.metadata import read_model_info
+    from clearer.export.model_description import read_description
 
     info = read_model_info(path)
-    row = {"file": str(path), "bytes": path.stat().st_size, **info.to_dict()}
+    row = {"file": str(path), "bytes": model_bytes(path), **info.to_dict()}
+    try:
+        file = read_description(path)
+        shape = [info.shape[0], file.io.height, file.io.width]
+        row |= {"channels": file.io.channels, "color": file.color, "shape": shape}
+        row |= {"pictures": file.to_dict(), "not_usable": None}
+    except ClearerError as error:
+        row |= {"pictures": None, "not_usable": str(error)}
     if as_json:
         print(to_json(row))
     else:

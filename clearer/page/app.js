@@ -61,7 +61,8 @@ function startWorker() {
       }
     };
   });
-  worker.postMessage({ type: "load", backend, channels: model.channels, model: model.bytes });
+  const { bytes, ...about } = model;
+  worker.postMessage({ type: "load", backend, about, model: bytes });
   return ready;
 }
 

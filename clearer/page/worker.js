@@ -1,6 +1,6 @@
 // Restores pictures off the page's own thread.
 //
-// In:  {type: "load", backend, channels, model}  then  {type: "restore", id, width, height, pixels, sigma}
+// In:  {type: "load", backend, about, model}  then  {type: "restore", id, width, height, pixels, sigma}
 //      and {type: "stop"}
 // Out: ready, noisy, tile (one after the other), done, stopped, failed
 
@@ -9,10 +9,12 @@ const MARGIN = 64; // of each tile, thrown away where another tile goes on
 // Tiles begin at multiples of this, the most that a network pads to: then its coarse scales see the
 // same blocks of pixels as in the whole picture. Elsewhere they differ by up to 30 of 255 levels;
 // so, with this margin, a trained network's tiles differed by less than 0.001.
-const ALIGNMENT = 32;
+const LEAST_ALIGNMENT = 32;
 const MAX_THREADS = 8;
 
-let session, ort, channels;
+let session, ort;
+let io; // how pictures go into the network: channels, element, layout, scale, isBgr, multiple
+let alignment;
 let current = 0;
 
 onmessage = async ({ data }) => {
@@ -25,7 +27,7 @@ onmessage = async ({ data }) => {
   }
 };
 
-async function load({ backend, channels: of, model }) {
+async function load({ backend, about, model }) {
   const runtime = backend === "webgpu" ? "./ort/ort.webgpu.min.mjs" : "./ort/ort.wasm.min.mjs";
   ort = await import(runtime);
   ort.env.logLevel = "error";
@@ -36,7 +38,8 @@ async function load({ backend, channels: of, model }) {
   // Warnings would go to the console as errors: with WebGPU there is one for each network.
   const options = { executionProviders: [backend], logSeverityLevel: 3 };
   session = await ort.InferenceSession.create(model, options);
-  channels = of;
+  io = about;
+  alignment = multipleOf(LEAST_ALIGNMENT, io.multiple);
   postMessage({ type: "ready", backend, threads });
 }
 
@@ -82,7 +85,7 @@ async function restore({ id, width, height, pixels, sigma }) {
 function spans(length) {
   const count = length <= TILE ? 1 : Math.ceil((length - 2 * MARGIN) / (TILE - 2 * MARGIN));
   const border = (index) =>
-    index === count ? length : ALIGNMENT * Math.round((index * length) / count / ALIGNMENT);
+    index === count ? length : alignment * Math.round((index * length) / count / alignment);
   return Array.from({ length: count }, (_, index) => {
     const [start, end] = [border(index), border(index + 1)];
     return { from: Math.max(0, start - MARGIN), to: Math.min(length, end + MARGIN), start, end };
@@ -92,7 +95,7 @@ function spans(length) {
 // A gray network restores each channel as a picture of its own; one for colour sees a gray picture
 // as three equal channels, and their mean is kept.
 async function run(planes, width, height) {
-  if (channels === 1) {
+  if (io.channels === 1) {
     const restored = [];
     for (const plane of planes) restored.push(await infer([plane], width, height));
     return restored;
@@ -104,17 +107,49 @@ async function run(planes, width, height) {
   return isGray ? [all[0].map((value, i) => (value + all[1][i] + all[2][i]) / 3)] : all;
 }
 
+// Planes in [0, 1] as the network takes them, mirrored to the sides that it needs, and the way back.
 async function infer(planes, width, height) {
-  const size = width * height;
-  const data = new Float32Array(planes.length * size);
-  planes.forEach((plane, index) => data.set(plane, index * size));
-  const input = new ort.Tensor("float32", data, [1, planes.length, height, width]);
+  const [columns, rows] = [multipleOf(width, io.multiple), multipleOf(height, io.multiple)];
+  const count = planes.length;
+  const isBytes = io.element === "uint8";
+  const data = new (isBytes ? Uint8ClampedArray : Float32Array)(count * rows * columns);
+  for (let y = 0, i = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++, i++) {
+      const from = mirrored(y, height) * width + mirrored(x, width);
+      for (let c = 0; c < count; c++) data[place(c, i, count, rows * columns)] = io.scale * planes[c][from];
+    }
+  }
+  const dims = io.layout === "NHWC" ? [1, rows, columns, count] : [1, count, rows, columns];
+  const input = new ort.Tensor(io.element, isBytes ? new Uint8Array(data.buffer) : data, dims);
   const results = await session.run({ [session.inputNames[0]]: input });
   const output = results[session.outputNames[0]];
-  if (String(output.dims) !== String(input.dims)) {
-    throw new Error(`the model gives ${output.dims} for ${input.dims}: it is not image to image`);
+  if (String(output.dims) !== String(dims)) {
+    throw new Error(`the model gives ${output.dims} for ${dims}: it is not image to image`);
   }
-  return output.data;
+  const restored = new Float32Array(count * height * width);
+  for (let c = 0; c < count; c++) {
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const value = output.data[place(c, y * columns + x, count, rows * columns)];
+        restored[(c * height + y) * width + x] = value / io.scale;
+      }
+    }
+  }
+  return restored;
+}
+
+// Where a network wants channel c of pixel i.
+function place(c, i, count, size) {
+  const channel = io.isBgr ? count - 1 - c : c;
+  return io.layout === "NHWC" ? i * count + channel : channel * size + i;
+}
+
+function mirrored(index, length) {
+  return Math.max(0, Math.min(index, 2 * (length - 1) - index));
+}
+
+function multipleOf(length, multiple) {
+  return Math.ceil(length / multiple) * multiple;
 }
 
 // RGBA, 8 bit, to one plane (where all pixels are gray) or three, in [0, 1].

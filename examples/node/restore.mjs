@@ -5,20 +5,30 @@ import { PNG } from "pngjs";
 
 const [modelPath, source, target] = process.argv.slice(2);
 const session = await InferenceSession.create(modelPath);
-const channels = session.inputMetadata[0].shape[1]; // float32, N x C x H x W in [0, 1]
+// float32, N x C x H x W in [0, 1]; of "export --io image" uint8, N x H x W x C
+const { type, shape } = session.inputMetadata[0];
+const takesBytes = type === "uint8";
+const channels = shape[takesBytes ? 3 : 1];
 
 const { width, height, data: pixels } = PNG.sync.read(readFileSync(source)); // RGBA
 const size = width * height;
-const plane = (channel) => Float32Array.from({ length: size }, (_, i) => pixels[4 * i + channel] / 255);
+const plane = (channel) => Uint8Array.from({ length: size }, (_, i) => pixels[4 * i + channel]);
 const planes = [plane(0), plane(1), plane(2)];
 
+// Planes of pixels in 0..255, count of them for each picture that the network sees.
 async function restore(batch, count) {
-  const data = new Float32Array(batch.length * size);
-  batch.forEach((values, index) => data.set(values, index * size));
-  const input = new Tensor("float32", data, [batch.length / count, count, height, width]);
-  const results = await session.run({ [session.inputNames[0]]: input });
+  const data = new (takesBytes ? Uint8Array : Float32Array)(batch.length * size);
+  const place = (index, i) => // of pixel i of a plane
+    takesBytes ? (Math.floor(index / count) * size + i) * count + (index % count) : index * size + i;
+  batch.forEach((values, index) => values.forEach((value, i) => {
+    data[place(index, i)] = takesBytes ? value : value / 255;
+  }));
+  const n = batch.length / count;
+  const dims = takesBytes ? [n, height, width, count] : [n, count, height, width];
+  const results = await session.run({ [session.inputNames[0]]: new Tensor(type, data, dims) });
   const output = results[session.outputNames[0]].data;
-  return batch.map((_, index) => output.subarray(index * size, (index + 1) * size));
+  return batch.map((_, index) =>
+    Float32Array.from({ length: size }, (_, i) => output[place(index, i)] * (takesBytes ? 1 : 255)));
 }
 
 const isGray = planes.slice(1).every((other) => other.every((value, i) => value === planes[0][i]));
@@ -34,7 +44,7 @@ const picture = new PNG({ width, height });
 for (let i = 0; i < size; i++) {
   for (let channel = 0; channel < 3; channel++) {
     const value = restored[isGray ? 0 : channel][i];
-    picture.data[4 * i + channel] = Math.round(255 * Math.min(1, Math.max(0, value)));
+    picture.data[4 * i + channel] = Math.round(Math.min(255, Math.max(0, value)));
   }
   picture.data[4 * i + 3] = 255;
 }

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearer.bench.accuracy import difference, guess_scale, input_accuracy, measure_accuracy
+from clearer.bench.accuracy import difference, input_accuracy, measure_accuracy
 from clearer.bench.measure import (
     Timing,
     Timings,
@@ -263,9 +263,3 @@ def test_values_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     runner = OnnxRunner("n", tiny_onnx.not_a_number(tmp_path / "n.onnx"), 1, threads=1)
     with pytest.raises(InputError, match="no numbers for 0.png"):
         measure_accuracy(runner, pictures(1), Denoise())
-
-
-@pytest.mark.parametrize("white", [1.0, 255.0])
-def test_the_range_of_a_silent_network_is_found(tmp_path: Path, white: float) -> None:
-    runner = OnnxRunner("b", tiny_onnx.blur(tmp_path / "b.onnx", white), 1, threads=1)
-    assert guess_scale(runner, pictures(1), Denoise()) == white

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 import torch
 
 from clearer.bench.memory import peak_memory_mb
-from clearer.bench.model_file import read_model_file
 from clearer.bench.onnx_precision import written_precision
 from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.rows import RowSpec, open_runner
@@ -21,7 +19,9 @@ from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, TorchRunner
 from clearer.bench.targets import choose_backends
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import evaluate
+from clearer.export.model_description import read_description
 from clearer.export.openvino import open_core
+from clearer.export.picture_io import PictureIo
 from clearer.export.to_onnx import to_onnx
 from clearer.images import ImageSet
 from clearer.network import RestorationNet
@@ -66,7 +66,9 @@ def test_any_image_to_image_file_is_a_row(tmp_path: Path) -> None:
 def test_backends_agree_on_every_size(tmp_path: Path) -> None:
     path = tiny_onnx.blur(tmp_path / "b.onnx")
     one = OnnxRunner("b", path, 1, threads=1)
-    other = OpenVinoRunner("b", path, precision="fp32", threads=1, shape=(1, 1, 9, 7))
+    other = OpenVinoRunner(
+        "b", path, io=PictureIo(), precision="fp32", threads=1, shape=(1, 1, 9, 7)
+    )
     for shape in ((1, 1, 9, 7), (1, 1, 16, 12), (3, 1, 9, 7)):
         batch = np.random.default_rng(0).random(shape, dtype=np.float32)
         np.testing.assert_allclose(one(batch), other(batch), atol=1e-6)
@@ -87,14 +89,18 @@ def test_our_padding_is_the_same_everywhere(
     batch = np.random.default_rng(0).random((1, 1, *size), dtype=np.float32)
     with torch.inference_mode():
         expected = network(torch.from_numpy(batch)).numpy()
-    fixed = OpenVinoRunner("b", path, precision="fp32", threads=1, shape=batch.shape)
+    fixed = OpenVinoRunner(
+        "b", path, io=PictureIo(), precision="fp32", threads=1, shape=batch.shape
+    )
     for runner in (OnnxRunner("a", path, 1), fixed):
         np.testing.assert_allclose(runner(batch), expected, atol=1e-4)
 
 
 def test_the_result_of_a_call_survives_the_next(tmp_path: Path) -> None:
     path = tiny_onnx.blur(tmp_path / "b.onnx")
-    runner = OpenVinoRunner("b", path, precision="fp32", threads=1, shape=BATCH.shape)
+    runner = OpenVinoRunner(
+        "b", path, io=PictureIo(), precision="fp32", threads=1, shape=BATCH.shape
+    )
     first = runner(BATCH)
     copy = first.copy()
     runner(1 - BATCH)
@@ -115,9 +121,13 @@ def test_bf16_in_openvino_is_said_or_refused(tmp_path: Path) -> None:
     can = "BF16" in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not can:
         with pytest.raises(ClearerError, match="OpenVINO computes in fp32 here, not in bf16"):
-            OpenVinoRunner("b", path, precision="bf16", threads=1, shape=BATCH.shape)
+            OpenVinoRunner(
+                "b", path, io=PictureIo(), precision="bf16", threads=1, shape=BATCH.shape
+            )
         return
-    runner = OpenVinoRunner("b", path, precision="bf16", threads=1, shape=BATCH.shape)
+    runner = OpenVinoRunner(
+        "b", path, io=PictureIo(), precision="bf16", threads=1, shape=BATCH.shape
+    )
     assert runner.info.precision == "bf16"
     exact = OnnxRunner("b", path, 1, threads=1)
     assert 1e-5 < np.abs(runner(BATCH) - exact(BATCH)).max() < 0.02
@@ -154,8 +164,10 @@ def test_unknown_backends_are_named() -> None:
 def test_another_output_size_is_refused(tmp_path: Path) -> None:
     path = tiny_onnx.shrinking(tmp_path / "p.onnx")
     with pytest.raises(InputError, match="not image to image"):
-        OnnxRunner("pool", path, channels=1)(np.zeros((1, 1, 8, 8), np.float32))
-    runner = OpenVinoRunner("pool", path, precision="fp32", threads=1, shape=(1, 1, 8, 8))
+        OnnxRunner("pool", path, channels=1)
+    runner = OpenVinoRunner(
+        "pool", path, io=PictureIo(), precision="fp32", threads=1, shape=(1, 1, 8, 8)
+    )
     with pytest.raises(InputError, match="not image to image"):
         runner(np.zeros((1, 1, 8, 8), np.float32))
 
@@ -171,37 +183,14 @@ def test_files_that_cannot_be_loaded(tmp_path: Path) -> None:
         OnnxRunner("none", tmp_path / "none.onnx", channels=1)
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"not a model")
-    with pytest.raises(InputError, match="cannot be loaded"):
-        OnnxRunner("bad", bad, channels=1)
-    with pytest.raises(InputError, match="OpenVINO cannot load"):
-        OpenVinoRunner("bad", bad, precision="fp32", threads=1, shape=BATCH.shape)
     with pytest.raises(InputError, match="is not an ONNX file"):
-        read_model_file(bad)
-
-
-def test_what_a_file_says_about_itself(tmp_path: Path) -> None:
-    data = {"name": "Blur", "range": "0..255", "color_order": "BGR"}
-    told = tiny_onnx.blur(tmp_path / "t.onnx", 255.0, 3, data)
-    file = read_model_file(told)
-    assert (file.name, file.color, file.scale, file.is_bgr) == ("Blur", "rgb", 255.0, True)
-    silent = read_model_file(tiny_onnx.blur(tmp_path / "s.onnx"))
-    assert (silent.name, silent.color, silent.scale, silent.is_ours) == ("s", "gray", None, False)
-    assert silent.num_params == 9
-    task = {"task": "denoise", "task_options": json.dumps({"sigma": "40"})}
-    assert read_model_file(tiny_onnx.blur(tmp_path / "o.onnx", metadata=task)).task is None
-    task["generator"] = "clearer 0.1.0"
-    assert read_model_file(tiny_onnx.blur(tmp_path / "m.onnx", metadata=task)).task == Denoise(
-        sigma=Denoise.__dataclass_fields__["sigma"].metadata["parse"]("40")
-    )
-
-
-def test_range_and_order_of_channels_are_converted(tmp_path: Path) -> None:
-    picture = np.random.default_rng(0).random((1, 3, 8, 8), dtype=np.float32)
-    path = tiny_onnx.blur(tmp_path / "b.onnx", 255.0, 3)
-    made = replace(spec(path), channels=3, scale=255.0, is_bgr=True)
-    restored = open_runner(made)(picture)
-    expected = OnnxRunner("b", tiny_onnx.blur(tmp_path / "c.onnx", 1.0, 3), 3, threads=1)(picture)
-    np.testing.assert_allclose(restored, expected, atol=1 / 255)
+        OnnxRunner("bad", bad, channels=1)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        OnnxRunner("bad", bad, channels=1, io=PictureIo())
+    with pytest.raises(InputError, match="OpenVINO cannot load"):
+        OpenVinoRunner("bad", bad, io=PictureIo(), precision="fp32", threads=1, shape=BATCH.shape)
+    with pytest.raises(InputError, match="is not an ONNX file"):
+        read_description(bad)
 
 
 def test_the_whole_network_compiles_for_images_of_any_size(

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from clearer.data import PHOTOGRAPHS
 from clearer.demo_runtime import fetch_runtime
 from clearer.errors import ClearerError
+from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.to_onnx import to_onnx
 from clearer.images import Color, read_image
@@ -78,8 +79,18 @@ class Denoiser:
     path: Path
     channels: int
 
-    def restore(self, noisy: Pixels) -> Pixels:
-        """The whole picture in ONNX Runtime, without any example."""
+    @property
+    def of_pictures(self) -> Path:
+        """The same network for 8-bit pictures."""
+        path = self.path.with_suffix(".image.onnx")
+        path.write_bytes(with_image_io(self.path.read_bytes()))
+        return path
+
+    def restore(self, noisy: Pixels, *, is_clipped: bool) -> Pixels:
+        """The whole picture in ONNX Runtime, without any example.
+
+        The file for 8-bit pictures clips each of three equal channels, before their mean is taken.
+        """
         session = onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
         stack = np.atleast_3d(noisy).transpose(2, 0, 1).astype(np.float32) / 255
         if self.channels == 1:
@@ -89,6 +100,7 @@ class Denoiser:
             restored = session.run(None, {"input": np.resize(stack, (1, 3, *stack.shape[1:]))})[0][
                 0
             ]
+            restored = restored.clip(0, 1) if is_clipped else restored
             if len(stack) == 1:
                 restored = restored.mean(0, keepdims=True)
         pixels: Pixels = np.rint(restored.clip(0, 1) * 255).astype(np.uint8)
@@ -123,10 +135,10 @@ class Pair:
     noisy: Pixels
     path: Path
 
-    def check(self, restored: Pixels, denoiser: Denoiser) -> None:
+    def check(self, restored: Pixels, denoiser: Denoiser, *, is_clipped: bool = False) -> None:
         """Whether a restored picture is what the network gives, and much better than before."""
         assert restored.shape == self.clean.shape
-        expected = denoiser.restore(self.noisy)
+        expected = denoiser.restore(self.noisy, is_clipped=is_clipped)
         # Another runtime rounds a value that lies in the middle to the other side.
         assert np.abs(restored.astype(int) - expected).max() <= 1
         assert psnr(restored, self.clean) > psnr(self.noisy, self.clean) + 5

@@ -23,11 +23,13 @@ def example(npm_install: Callable[..., None], tmp_path_factory: pytest.TempPathF
     return folder
 
 
+@pytest.mark.parametrize("takes_bytes", [False, True])
 def test_a_picture_is_restored(
-    example: Path, denoiser: Denoiser, pair: Pair, tmp_path: Path
+    example: Path, denoiser: Denoiser, pair: Pair, tmp_path: Path, takes_bytes: bool
 ) -> None:
     target = tmp_path / "restored.png"
-    words: list[str | Path] = ["node", "restore.mjs", denoiser.path, pair.path, target]
+    model = denoiser.of_pictures if takes_bytes else denoiser.path
+    words: list[str | Path] = ["node", "restore.mjs", model, pair.path, target]
     done = subprocess.run(words, cwd=example, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    pair.check(read(target), denoiser)
+    pair.check(read(target), denoiser, is_clipped=takes_bytes)

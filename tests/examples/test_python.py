@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.examples.conftest import Denoiser, Pair, read
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "python" / "restore.py"
 
 
+@pytest.mark.parametrize("takes_bytes", [False, True])
 def test_a_picture_is_restored_without_clearer_or_torch(
-    denoiser: Denoiser, pair: Pair, tmp_path: Path
+    denoiser: Denoiser, pair: Pair, tmp_path: Path, takes_bytes: bool
 ) -> None:
     code = (
         "import sys, runpy; sys.modules['clearer'] = sys.modules['torch'] = None\n"
@@ -24,10 +27,10 @@ def test_a_picture_is_restored_without_clearer_or_torch(
         "-c",
         code,
         EXAMPLE,
-        denoiser.path,
+        denoiser.of_pictures if takes_bytes else denoiser.path,
         pair.path,
         target,
     ]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    pair.check(read(target), denoiser)
+    pair.check(read(target), denoiser, is_clipped=takes_bytes)

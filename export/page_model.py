@@ -1,0 +1,71 @@
+"""A network for the demonstration page: its bytes, and what the page has to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clearer.errors import InputError
+from clearer.export.model_description import read_description
+from clearer.tasks import Denoise, Task
+
+__all__ = ["PageModel", "read_page_model"]
+
+_MAX_MODEL_BYTES: Final = 512_000_000
+"""What a browser can be asked to hold twice, and far above any restoration network."""
+_MAX_NOISE: Final = 75
+"""Where the slider of the page ends."""
+_DEFAULT_NOISE: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class PageModel:
+    """A network that the page can run."""
+
+    data: bytes
+    about: dict[str, Any]
+    """``channels``; ``task`` in words, empty where the file does not say; ``noise``, the level on
+    the scale 0 to 255 that the sample picture gets; ``element``, ``layout``, ``scale``, ``isBgr``
+    and ``multiple``: how pictures go into it."""
+    notes: tuple[str, ...]
+    """What a user is to know."""
+
+
+def read_page_model(path: Path) -> PageModel:
+    """Read a network of any origin.
+
+    Raises:
+        InputError: If it is not an image-to-image network for any size, in one file.
+        ClearerError: If there is no runtime to try it.
+    """
+    file = read_description(path)
+    file.require_any_size()
+    if file.num_bytes > _MAX_MODEL_BYTES:
+        raise InputError(f"{path} has over {_MAX_MODEL_BYTES / 1e6:.0f} MB: too much for a page")
+    data = path.read_bytes()
+    if file.num_bytes != len(data):
+        raise InputError(f"{path} keeps its weights in another file: export it as one file")
+    if file.io.element == "float16":
+        raise InputError(f"{path} takes float16, which browsers lack: give a file of float32")
+    task = file.info.task
+    about = {
+        "channels": file.channels,
+        "task": "" if task is None else task.text,
+        "noise": _noise(task),
+        "element": file.io.element,
+        "layout": file.io.layout,
+        "scale": file.io.scale,
+        "isBgr": file.io.is_bgr,
+        "multiple": file.io.multiple,
+    }
+    return PageModel(data, about, file.notes)
+
+
+def _noise(task: Task | None) -> int:
+    """White noise for the sample: what the network is for, or none where it is for other things."""
+    if task is None:
+        return _DEFAULT_NOISE
+    if not isinstance(task, Denoise):
+        return 0
+    return min(_MAX_NOISE, round((task.sigma.low + task.sigma.high) / 2))

@@ -1,0 +1,149 @@
+"""How pictures go into a network of any origin, and how its results become pictures again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.errors import ClearerError, InputError
+
+__all__ = ["Element", "Layout", "PictureIo", "first_line", "picture_restorer"]
+
+Array = NDArray[np.float32]
+Element = Literal["float32", "float16", "uint8"]
+"""Of the tensors that a network takes and gives."""
+Layout = Literal["NCHW", "NHWC"]
+_AXES: Final[dict[Layout, tuple[int, int, int, int]]] = {
+    "NCHW": (0, 1, 2, 3),
+    "NHWC": (0, 2, 3, 1),
+}
+_LONGEST_REASON: Final = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureIo:
+    """What a network takes and gives: plain data, the same for every backend."""
+
+    channels: int | None = None
+    """1 (gray) or 3; None: it takes any number."""
+    element: Element = "float32"
+    layout: Layout = "NCHW"
+    scale: float = 1.0
+    """What white is, 1 or 255; black is 0."""
+    is_bgr: bool = False
+    """Whether three channels are blue, green, red."""
+    multiple: int = 1
+    """That both sides must have: pictures are mirrored to it, and the results are cropped."""
+    height: int | None = None
+    """The only one that it takes; None: any."""
+    width: int | None = None
+    """Likewise."""
+
+    @property
+    def has_any_size(self) -> bool:
+        """Whether pictures of all sizes can be restored."""
+        return self.height is None and self.width is None
+
+    def shape(self, planes: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of what the network gets for a batch ``(N, C, H, W)``, with its mirrored edges."""
+        n, c, h, w = planes
+        full = (n, c, *(-(-side // self.multiple) * self.multiple for side in (h, w)))
+        return tuple(full[axis] for axis in _AXES[self.layout])
+
+    def encode(self, batch: Array) -> NDArray[Any]:
+        """Make what the network takes.
+
+        Args:
+            batch: ``(N, C, H, W)`` in [0, 1].
+
+        Returns:
+            Of :attr:`layout` and :attr:`element`, contiguous, with sides of :attr:`multiple`.
+        """
+        planes = _mirrored(batch, self.multiple)
+        if self.is_bgr:
+            planes = planes[:, ::-1]
+        if self.element == "uint8":
+            planes = np.rint(planes.clip(0, 1) * np.float32(255))
+        elif self.scale != 1:
+            planes = planes * np.float32(self.scale)
+        planes = planes.transpose(_AXES[self.layout])
+        return np.ascontiguousarray(planes, dtype=self.element)
+
+    def decode(self, result: NDArray[Any]) -> Array:
+        """Inverse of :meth:`encode`; mirrored edges stay."""
+        planes = result.transpose(np.argsort(_AXES[self.layout])).astype(np.float32, copy=False)
+        if self.is_bgr:
+            planes = planes[:, ::-1]
+        if self.scale != 1:
+            planes = planes / np.float32(self.scale)
+        return np.ascontiguousarray(planes)
+
+
+def picture_restorer(
+    run: Callable[[NDArray[Any]], NDArray[Any]], io: PictureIo, name: str
+) -> Callable[[Array], Array]:
+    """A network in any runtime as one from ``(N, C, H, W)`` float32 in [0, 1] to the same shape.
+
+    Args:
+        run: Maps what the network takes to its result.
+        io: What that is.
+        name: Of the network, for errors.
+
+    Returns:
+        What raises :class:`InputError` where a picture or a result has another size than the
+        network is for, and :class:`ClearerError` where the runtime fails.
+    """
+
+    def restore(batch: Array) -> Array:
+        height, width = batch.shape[2:]
+        if (io.height or height, io.width or width) != (height, width):
+            wanted = f"{io.height or 'any'}x{io.width or 'any'}"
+            raise InputError(
+                f"{name} takes pictures of {wanted} (height x width) only, not of {height}x{width}"
+            )
+        given = io.encode(batch)
+        try:
+            result = run(given)
+        except (ClearerError, MemoryError):
+            raise
+        except Exception as error:  # each runtime has its own types
+            raise ClearerError(
+                f"{name} fails on a picture of {height}x{width}: {first_line(error)}"
+            ) from error
+        if result.shape != given.shape:
+            raise InputError(
+                f"{name} gives {result.shape} for an input of {given.shape}: "
+                "it is not image to image"
+            )
+        restored = io.decode(result)
+        if restored.shape == batch.shape:
+            return restored
+        return np.ascontiguousarray(restored[..., :height, :width])
+
+    return restore
+
+
+def _mirrored(batch: Array, multiple: int) -> Array:
+    """As :func:`clearer.blocks.pad_to_multiple` does."""
+    for axis in (2, 3):
+        last = batch.shape[axis] - 1
+        padded = (last + multiple) // multiple * multiple
+        if padded > last + 1:
+            places = np.arange(padded)
+            batch = batch.take(np.minimum(places, 2 * last - places).clip(0), axis=axis)
+    return batch
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a runtime says, in one line that a terminal can show."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # OpenVINO begins with places in its own source.
+    chosen = lines[-1] if lines[0].startswith("Exception from") else lines[0]
+    text = "".join(c if c.isprintable() else " " for c in chosen)
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"

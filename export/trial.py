@@ -1,0 +1,183 @@
+"""What small pictures tell of a network that does not say how pictures go into it."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from clearer.data import PHOTOGRAPHS
+from clearer.errors import ClearerError, InputError, require
+from clearer.export.openvino import open_core
+from clearer.export.picture_io import PictureIo, first_line, picture_restorer
+from clearer.metrics import psnr_db
+
+__all__ = ["Run", "find_io", "find_scale", "open_trial"]
+
+Array = NDArray[np.float32]
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+
+_ELEMENTS: Final = ("float32", "float16", "uint8")
+# Halvings make powers of two; windows of attention have 7, and other sides are rare.
+_MULTIPLES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 96, 128)
+_LEAST_SIDE: Final = 64
+_PRIMES: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
+_SCALE_SIDE: Final = 96
+_SCALE_MARGIN_DB: Final = 3.0
+# Of 27 published networks for 0..1, the one that changes this picture most keeps 26.8 dB of it; the
+# best that one of them does with values of 0..1 once it is made for 0..255 is 20.2 dB.
+_SPOILED_DB: Final = 23.5
+_PHOTOGRAPH: Final = "cell.png"
+
+
+def open_trial(path: Path) -> Run:
+    """Load a file for a few small pictures, in whichever runtime is here.
+
+    Raises:
+        InputError: If the runtime cannot load it.
+        ClearerError: If there is neither ONNX Runtime nor OpenVINO.
+    """
+    has_ort = importlib.util.find_spec("onnxruntime") is not None
+    if not has_ort and importlib.util.find_spec("openvino") is not None:
+        return _open_openvino(path)
+    ort = require("onnxruntime", extra="cpu")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what fails is said in one line, by who called
+    # A network is loaded in no time so, and small pictures need no speed.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    try:
+        session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has its own, unexported exception types
+        raise InputError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from error
+    name = session.get_inputs()[0].name
+    return lambda given: session.run(None, {name: given})[0]  # type: ignore[no-any-return]
+
+
+def _open_openvino(path: Path) -> Run:
+    try:
+        request = open_core().compile_model(path, "CPU").create_infer_request()
+    except Exception as error:  # OpenVINO raises plain RuntimeError and its own types
+        raise InputError(f"{path} cannot be loaded by OpenVINO: {first_line(error)}") from error
+    return lambda given: np.array(request.infer([given])[0])
+
+
+def find_io(run: Run, candidates: Sequence[PictureIo], name: str) -> PictureIo:
+    """The first way of giving pictures that a network answers with pictures of the same size.
+
+    Args:
+        run: The network.
+        candidates: With free sizes or fixed ones, multiple 1.
+        name: Of the network, for errors.
+
+    Returns:
+        It, with the least multiple that sides must have; channels are None where the network takes
+        both gray and RGB pictures.
+
+    Raises:
+        InputError: If there is none.
+    """
+    failure: ClearerError | None = None
+    for candidate in candidates:
+        found = _with_multiple(run, candidate, name)
+        if isinstance(found, ClearerError):
+            failure = failure or found
+            continue
+        other = replace(found, channels=3)
+        if other in [replace(c, multiple=found.multiple) for c in candidates] and other != found:
+            height, width = next(_sizes(found, (found.multiple,)))[1:]
+            if _failure(run, other, (height, width), name) is None:
+                return replace(found, channels=None)
+        return found
+    raise InputError(str(failure)) from failure
+
+
+def _with_multiple(run: Run, io: PictureIo, name: str) -> PictureIo | ClearerError:
+    """The way with the least multiple that works, or why none does."""
+    failure: ClearerError | None = None
+    for multiple, height, width in _sizes(io, _MULTIPLES if io.has_any_size else (1,)):
+        failure = _failure(run, io, (height, width), name)
+        if failure is None:
+            return replace(io, multiple=multiple)
+    assert failure is not None
+    return failure
+
+
+def _sizes(io: PictureIo, multiples: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Each multiple, with a height and width that have it, and no larger one, in common."""
+    for multiple in multiples:
+        first = next(i for i, p in enumerate(_PRIMES) if multiple * p >= _LEAST_SIDE)
+        height, width = (multiple * p for p in _PRIMES[first : first + 2])
+        yield multiple, io.height or height, io.width or width
+
+
+def _failure(run: Run, io: PictureIo, size: tuple[int, int], name: str) -> ClearerError | None:
+    """Why a network does not restore a picture of a size; None where it does."""
+    restore = picture_restorer(_of_its_element(run, io, name), io, name)
+    try:
+        restore(np.full((1, io.channels or 1, *size), 0.5, np.float32))
+    except ClearerError as error:
+        return error
+    return None
+
+
+def _of_its_element(run: Run, io: PictureIo, name: str) -> Run:
+    def checked(given: NDArray[Any]) -> NDArray[Any]:
+        result = run(given)
+        kinds = (str(given.dtype), str(getattr(result, "dtype", type(result).__name__)))
+        if kinds[1] not in _ELEMENTS or kinds.count("uint8") == 1:
+            raise InputError(f"{name} takes {kinds[0]} and gives {kinds[1]}: give one that agrees")
+        return result
+
+    return checked
+
+
+def find_scale(run: Run, io: PictureIo, name: str) -> float:
+    """What white is, 1 or 255, for a network that does not say: with which of them it restores.
+
+    Every network for restoration leaves a smooth, clean picture about as it is in the right range.
+    One for 0..255 spoils values of 0..1: that decides. One for 0..1 may leave values of 0..255 as
+    they are, even better than those of its own range, since it takes noise in them for detail.
+
+    Args:
+        run: The network.
+        io: How pictures go into it.
+        name: Of the network, for errors.
+    """
+    side = -(-_SCALE_SIDE // io.multiple) * io.multiple
+    clean = _smooth_picture(io.channels or 1, io.height or side, io.width or side)
+    small, large = (_quality(run, replace(io, scale=s), name, clean) for s in (1.0, 255.0))
+    return 255.0 if small < _SPOILED_DB and large > small + _SCALE_MARGIN_DB else 1.0
+
+
+def _quality(run: Run, io: PictureIo, name: str, clean: Array) -> float:
+    """PSNR in dB; 0 where the network gives no picture."""
+    try:
+        with np.errstate(all="ignore"):
+            restored = picture_restorer(run, io, name)(clean)
+    except ClearerError:
+        return 0.0
+    return psnr_db(restored.clip(0, 1), clean) if np.isfinite(restored).all() else 0.0
+
+
+@functools.cache
+def _pixels() -> NDArray[np.uint8]:
+    with Image.open(PHOTOGRAPHS / _PHOTOGRAPH) as file:
+        return np.asarray(file.convert("L"))
+
+
+def _smooth_picture(channels: int, height: int, width: int) -> Array:
+    """The middle of a picture, ``(1, channels, height, width)``; tiled where it is too small."""
+    pixels = _pixels()
+    have = pixels.shape
+    pixels = np.tile(pixels, (-(-height // have[0]), -(-width // have[1])))
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    plane = pixels[top : top + height, left : left + width].astype(np.float32) / np.float32(255)
+    return np.repeat(plane[None, None], channels, axis=1)
