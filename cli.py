@@ -27,7 +27,8 @@ from clearer.commands import (
     train,
     zoo,
 )
-from clearer.errors import OtherProcessFailed, explain
+from clearer.errors import Interrupted, OtherProcessFailed, explain
+from clearer.interrupt import exit_code, forget_sigterm
 
 __all__ = ["app", "main"]
 
@@ -47,6 +48,7 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        forget_sigterm()
         try:
             command(*args, **kwargs)
         except (typer.Exit, BrokenPipeError):  # typer ends a broken pipe without a word
@@ -55,9 +57,12 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             if kwargs.get("debug"):
                 traceback.print_exc()
             message, code = explain(error)
-            if not isinstance(error, OtherProcessFailed):
-                console.warn(message)
-            raise typer.Exit(code) from error
+            is_interrupt = isinstance(error, (Interrupted, KeyboardInterrupt))
+            if isinstance(error, OtherProcessFailed) or (is_interrupt and console.is_quiet()):
+                # The first process says why. It starts the others, and is killed if one fails.
+                raise typer.Exit(0) from error
+            console.warn(message)
+            raise typer.Exit(exit_code() if is_interrupt else code) from error
 
     return wrapper
 
@@ -186,7 +191,14 @@ def main() -> None:
         # A terminal that lacks a letter shows another one, and the figures all the same.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == 130 and not console.has_warned():
+            # Outside of a command: typer ends without a word then.
+            console.warn("interrupted")
+            raise SystemExit(exit_code()) from end
+        raise
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import onnx
 from clearer.data import PHOTOGRAPHS
 from clearer.errors import InputError
 from clearer.files import write_atomic
+from clearer.json_text import parse_json
 from clearer.tasks import Denoise, Task, make_task
 
 __all__ = ["SiteFile", "describe_model", "make_site", "save_site"]
@@ -135,7 +136,7 @@ def _task(metadata: Mapping[str, str]) -> Task | None:
     if len(text) > _MAX_METADATA:
         return None
     try:
-        options = json.loads(text)
+        options = parse_json(text)
         return make_task(metadata.get("task", ""), {k: str(v) for k, v in options.items()})
     except (InputError, ValueError, AttributeError):
         return None

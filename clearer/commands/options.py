@@ -13,6 +13,7 @@ __all__ = [
     "DEFAULT_SIZE",
     "AsJson",
     "BatchSize",
+    "ChangedData",
     "CheckpointSeconds",
     "Columns",
     "CompileOption",
@@ -64,6 +65,13 @@ CompileOption = Annotated[
         "--compile",
         help="torch.compile; auto (default): the training, where it is measured to be sooner done; "
         "on: the search by the mixture too.",
+    ),
+]
+ChangedData = Annotated[
+    bool,
+    typer.Option(
+        "--changed-data",
+        help="With --resume: go on though pictures of the run are new, gone or other ones.",
     ),
 ]
 Devices = Annotated[
