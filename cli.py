@@ -27,7 +27,8 @@ from clearer.commands import (
     train,
     zoo,
 )
-from clearer.errors import OtherProcessFailed, PieceDone, explain
+from clearer.errors import Interrupted, OtherProcessFailed, PieceDone, explain
+from clearer.interrupt import exit_code, forget_sigterm
 from clearer.json_text import to_json
 from clearer.standard_output import checked_output
 
@@ -49,6 +50,7 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        forget_sigterm()
         try:
             command(*args, **kwargs)
         except (typer.Exit, BrokenPipeError):  # typer ends a broken pipe without a word
@@ -59,11 +61,15 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             message, code = explain(error)
             if isinstance(error, PieceDone):
                 console.say(message)
-                if kwargs.get("as_json"):
+                if kwargs.get("as_json") and not console.is_quiet():
                     print(to_json(error.to_dict()))
-            elif not isinstance(error, OtherProcessFailed):
-                console.warn(message)
-            raise typer.Exit(code) from error
+                raise typer.Exit from error
+            is_interrupt = isinstance(error, (Interrupted, KeyboardInterrupt))
+            if isinstance(error, OtherProcessFailed) or (is_interrupt and console.is_quiet()):
+                # The first process says why. It starts the others, and is killed if one fails.
+                raise typer.Exit(0) from error
+            console.warn(message)
+            raise typer.Exit(exit_code() if is_interrupt else code) from error
 
     return wrapper
 
@@ -193,8 +199,15 @@ def main() -> None:
         # A terminal that lacks a letter shows another one, and the figures all the same.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    with checked_output():
-        app()
+    try:
+        with checked_output():
+            app()
+    except SystemExit as end:
+        if end.code == 130 and not console.has_warned():
+            # Outside of a command: typer ends without a word then.
+            console.warn("interrupted")
+            raise SystemExit(exit_code()) from end
+        raise
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from clearer.bench.accuracy import difference
 from clearer.bench.bench import SCHEMA_VERSION
+from clearer.bench.report_record import BenchRecord
 from clearer.errors import InputError
 from clearer.files import read_json
+from clearer.schema import checked
 
 __all__ = ["LEAST_DB", "LEAST_RATIO", "Comparison", "RowChange", "compare", "read_bench"]
 
@@ -90,17 +92,7 @@ def read_bench(path: Path) -> Report:
         raise InputError(
             f"{path} is of schema version {version}, not {SCHEMA_VERSION}: measure anew"
         )
-    try:
-        for get in _SAME.values():
-            get(report)
-        for row in report["rows"]:
-            _check_row(row)
-        bool(report["noise"]["is_quiet"])
-        if not 0 <= float(report["noise"]["reference_ms"]) < np.inf:
-            raise ValueError("the time of the fixed workload is no time")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
-        raise InputError(f"{path} is damaged ({reason}): measure anew") from error
+    checked(report, BenchRecord, f"{path} is damaged", advice="measure anew")
     _require_times(report, path)
     return report
 
@@ -122,17 +114,6 @@ def _require_times(report: Report, path: Path) -> None:
             f"{path}: {labels} cannot be compared, since the fixed workload beside took 0 ms: "
             "measure anew"
         )
-
-
-def _check_row(row: dict[str, Any]) -> None:
-    for key in ("name", "kind", "source", "backend", "precision"):
-        if not isinstance(row[key], str):
-            raise ValueError(f"{key} of a row is no text")
-    times = np.array(row["latency"]["times_ms"], dtype=float)
-    if times.ndim != 1 or not len(times) or not (np.isfinite(times).all() and (times >= 0).all()):
-        raise ValueError(f"the times of {row['name']} are no times")
-    if not (row["images"] and np.isfinite(_psnrs(row)).all()):
-        raise ValueError(f"the PSNR of {row['name']} is no number")
 
 
 def _psnrs(row: dict[str, Any]) -> NDArray[np.float64]:

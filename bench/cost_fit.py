@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,34 @@ from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_erro
 from clearer.bench.plan import Entry, Plan, read_plan
 from clearer.cost import CostTable, Measurement
 from clearer.errors import InputError
-from clearer.files import read_json
+from clearer.files import read_record
+from clearer.schema import Above0, Count
 from clearer.space import Architecture, SearchSpace
 
-__all__ = ["Check", "collect", "fit_table"]
+__all__ = ["Check", "ResultRecord", "collect", "fit_table"]
 
 _MIN_ROUNDS: Final = 3
+_ADVICE: Final = "measure again"
+
+
+class _Group(TypedDict):
+    rounds: list[list[Above0]]
+    finished: bool
+
+
+class ResultRecord(TypedDict):
+    """``result.json``: the times of the networks of a plan, in ms."""
+
+    schema_version: Literal[1]
+    plan_sha256: str
+    device: str
+    backend: str
+    version: str
+    precision: str
+    threads: Count
+    measured: str
+    groups: list[_Group]
+    finished: bool
 
 
 def fit_table(
@@ -81,20 +103,22 @@ def collect(folder: Path) -> tuple[CostTable, Check | None]:
         raise InputError(
             f"{path} is not there: run device_timer.py in {folder} on the device, and copy it back"
         )
-    result = read_json(path)
+    result = read_record(path, ResultRecord, advice=_ADVICE)
+    if result["plan_sha256"] != sha256:
+        raise InputError(
+            f"{path} was measured with other networks than those in {folder}: measure again"
+        )
+    rounds = [group["rounds"] for group in result["groups"]]
+    if not rounds:
+        raise InputError(f"{path} holds no times; {_ADVICE}")
     try:
-        if result["plan_sha256"] != sha256:
-            raise InputError(
-                f"{path} was measured with other networks than those in {folder}: measure again"
-            )
-        rounds = [group["rounds"] for group in result["groups"]]
         table = _table(plan, result, rounds)
         return table, _check(plan, table, rounds)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{path} is damaged ({error}): measure again") from error
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); {_ADVICE}") from error
 
 
-def _table(plan: Plan, result: dict[str, Any], groups: list[list[list[float]]]) -> CostTable:
+def _table(plan: Plan, result: ResultRecord, groups: list[list[list[float]]]) -> CostTable:
     entries, rounds = plan.groups[0], groups[0]
     if len(rounds) < _MIN_ROUNDS:
         raise InputError(
@@ -117,12 +141,12 @@ def _table(plan: Plan, result: dict[str, Any], groups: list[list[list[float]]]) 
             space=plan.space,
             height=plan.height,
             width=plan.width,
-            device=str(result["device"]),
-            backend=str(result["backend"]),
-            version=str(result["version"]),
-            precision=str(result["precision"]),
-            threads=int(result["threads"]),
-            measured=str(result["measured"]),
+            device=result["device"],
+            backend=result["backend"],
+            version=result["version"],
+            precision=result["precision"],
+            threads=result["threads"],
+            measured=result["measured"],
             num_rounds=len(rounds),
             # Of the networks alone: the table does not rest on modules that were timed alone.
             spread=max(relative_errors(rounds)[: len(networks)]),

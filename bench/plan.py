@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 from clearer.bench.device_timer import PLAN_FILE, SCHEMA_VERSION
 from clearer.cost import cost_table
 from clearer.errors import InputError
 from clearer.export.graph import module_graph, module_shapes, network_graph, write_weights
 from clearer.files import read_json, write_json
+from clearer.schema import Side, checked
 from clearer.space import CHOICES, Architecture, Choice, SearchSpace
 
 __all__ = ["Entry", "Plan", "check_architectures", "read_plan", "write_plan"]
@@ -205,23 +206,39 @@ def read_plan(folder: Path) -> tuple[Plan, str]:
         InputError: If it is missing or damaged.
     """
     path = folder / PLAN_FILE
-    data = read_json(path)
-    try:
-        if data["schema_version"] != SCHEMA_VERSION:
-            raise InputError(f"{path} is not of schema version {SCHEMA_VERSION}")
-        groups = tuple(tuple(_read_entry(entry) for entry in group) for group in data["groups"])
-        height, width = int(data["height"]), int(data["width"])
-        space = SearchSpace.from_dict(data["space"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): make the folder anew") from error
+    plain = read_json(path)
+    data = checked(plain, _PlanRecord, path, advice="make the folder anew")
+    groups = tuple(tuple(_read_entry(entry) for entry in group) for group in data["groups"])
+    space = SearchSpace.from_dict(data["space"])
+    if not groups or not groups[0]:
+        raise InputError(f"{path} names no networks: make the folder anew")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Plan(space=space, height=height, width=width, groups=groups), sha256
+    return Plan(space=space, height=data["height"], width=data["width"], groups=groups), sha256
 
 
-def _read_entry(data: dict[str, Any]) -> Entry:
+def _read_entry(data: _EntryRecord) -> Entry:
     return Entry(
         kind=data["kind"],
         architecture=Architecture.from_dict(data["architecture"]),
         choice=data["choice"],
         num_scales=data["num_scales"],
     )
+
+
+class _EntryRecord(TypedDict):
+    file: str
+    kind: Literal["network", "module"]
+    architecture: dict[str, Any]
+    choice: Choice | None
+    num_scales: int | None
+    inputs: list[list[int]]
+
+
+class _PlanRecord(TypedDict):
+    """``plan.json``."""
+
+    schema_version: Literal[1]
+    space: dict[str, Any]
+    height: Side
+    width: Side
+    groups: list[list[_EntryRecord]]

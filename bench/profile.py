@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, get_args
 import torch
 
 from clearer.bench import device_timer
-from clearer.bench.cost_fit import Check, collect
+from clearer.bench.cost_fit import Check, ResultRecord, collect
 from clearer.bench.device_timer import (
     RESULT_FILE,
     SCHEMA_VERSION,
@@ -27,7 +27,7 @@ from clearer.bench.plan import Plan, read_plan, write_plan
 from clearer.bench.torch_session import open_torch
 from clearer.cost import CostTable
 from clearer.errors import ClearerError, InputError, require
-from clearer.files import read_json
+from clearer.files import read_record
 from clearer.space import Architecture, SearchSpace
 from clearer.user_cache import user_cache
 
@@ -105,7 +105,10 @@ def profile_space(
     folder = _cache_folder(settings, check)
     if force:
         shutil.rmtree(folder, ignore_errors=True)
-    if _is_finished(folder):
+    known = _known_result(folder)
+    if known is None:  # a damaged one would be gone on with
+        (folder / RESULT_FILE).unlink(missing_ok=True)
+    elif known["finished"]:
         return Profile(*collect(folder), folder, is_cached=True)
     write_plan(folder, plan)
     setting = {
@@ -198,12 +201,9 @@ def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> P
     return root / f"{settings.backend}-{settings.precision}-w{settings.space.width}-{digest}"
 
 
-def _is_finished(folder: Path) -> bool:
-    path = folder / RESULT_FILE
-    if not path.exists():
-        return False
+def _known_result(folder: Path) -> ResultRecord | None:
+    """What was measured there before; None where nothing was, or the file is damaged."""
     try:
-        result = read_json(path)
-    except ClearerError:
-        return False
-    return isinstance(result, dict) and result.get("finished") is True
+        return read_record(folder / RESULT_FILE, ResultRecord)
+    except InputError:
+        return None

@@ -24,8 +24,9 @@ from clearer.bench.report_series import (
 )
 from clearer.budget import Budget
 from clearer.errors import InputError
-from clearer.files import read_json, read_jsonl, write_atomic
+from clearer.files import read_jsonl, read_record, write_atomic
 from clearer.run import Run
+from clearer.run_records import BudgetRecord, ConfigRecord
 
 __all__ = ["write_report"]
 
@@ -83,10 +84,10 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
     """What the template shows of the run itself."""
     if run is None:
         return None
-    config = read_json(run.config)
+    config = read_record(run.config, ConfigRecord)
     if not run.architecture.exists():
         return {"config": config, "drawing": None, "tiles": None, "architecture": None}
-    architecture, about = run.read_architecture(), read_json(run.architecture)
+    architecture, about = run.read_architecture(), run.read_decision()
     try:
         op_weights = run.log_op_weights()
     except InputError:  # drawn at random: nothing leans anywhere
@@ -102,7 +103,7 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
     }
 
 
-def _budget(check: dict[str, Any]) -> str:
+def _budget(check: BudgetRecord) -> str:
     """How the network meets a budget, in words."""
     budget = Budget(metric=check["metric"], limit=check["limit"])
     text = f"Budget {budget.text(budget.limit)}: predicted {budget.text(check['predicted'])}"

@@ -1,9 +1,11 @@
-"""The command: Ctrl-C ends it in one line from the first moment, also while packages load."""
+"""The command: Ctrl-C and SIGTERM end it in one line, also while packages load."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+from clearer.interrupt import catch_sigterm, exit_code
 
 __all__ = ["main"]
 
@@ -14,12 +16,15 @@ def main() -> None:
     # other work on the machine a step of training took 40 times as long. Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        catch_sigterm()
+        # Where another process ends, torch would print its own stack beside our line.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         from clearer import cli
 
         cli.main()
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(exit_code())
 
 
 if __name__ == "__main__":

@@ -52,9 +52,9 @@ def compiling_pays(
     """
     key = f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     key = f"{key}, {what}"
-    known = read_measured(_CACHE).get(key)
+    known = read_measured(_CACHE, StepTimes).get(key)
     if known is not None:
-        return StepTimes(**known).pays(iterations)
+        return known.pays(iterations)
     eager_s = _seconds(make_step(False), device)
     if eager_s * iterations < _LEAST_SECONDS:
         return False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clearer.data import Splits
     from clearer.progress import Listener
     from clearer.progress import Progress as LoopProgress
+    from clearer.run_records import DecisionRecord
     from clearer.settings import RunSettings
     from clearer.space import Architecture
 
@@ -36,6 +37,8 @@ __all__ = [
     "describe_decision",
     "describe_images",
     "describe_settings",
+    "has_warned",
+    "is_quiet",
     "loop_bars",
     "num_cores",
     "print_architecture",
@@ -55,6 +58,12 @@ _DECIDED: Final = 0.5
 
 
 _is_quiet = False
+_has_warned = False
+
+
+def is_quiet() -> bool:
+    """Whether another process of the same work speaks."""
+    return _is_quiet
 
 
 def be_quiet() -> None:
@@ -77,8 +86,15 @@ def say(line: str) -> None:
     _stderr().print(escape(printable(line)), soft_wrap=True, highlight=False)
 
 
+def has_warned() -> bool:
+    """Whether this process has said what went wrong."""
+    return _has_warned
+
+
 def warn(message: str) -> None:
     """One line that says what went wrong."""
+    global _has_warned
+    _has_warned = True
     Console(stderr=True).print(
         f"[bold red]error:[/] {escape(printable(message))}", soft_wrap=True, highlight=False
     )
@@ -115,11 +131,13 @@ def describe_images(splits: Splits, color: str) -> None:
     )
 
 
-def describe_decision(decision: dict[str, Any]) -> None:
+def describe_decision(decision: DecisionRecord) -> None:
     """The content of ``architecture.json`` in a few lines."""
-    say(f"architecture {decision['choices']}, {decision['params']:,.0f} parameters")
+    params = decision.get("params")
+    size = "" if params is None else f", {params:,.0f} parameters"
+    say(f"architecture {decision['choices']}{size}")
     units = {"mb": "MB", "params": "parameters", "ms": "ms", "gmacs": "GMACs"}
-    for b in decision["budgets"]:
+    for b in decision.get("budgets", []):
         measured = (
             "not measured here" if b["measured"] is None else f"measured {b['measured']:,.4g}"
         )
@@ -127,10 +145,10 @@ def describe_decision(decision: dict[str, Any]) -> None:
             f"  {units[b['metric']]}: predicted {b['predicted']:,.4g}, {measured}, "
             f"limit {b['limit']:,.4g}"
         )
-    if len(decision.get("seeds", [])) > 1:
-        texts = ", ".join(decision["seeds"])
-        say(f"  {len(decision['seeds'])} searches lean to {texts}")
-        say(f"  they agree in {decision['agreement']:.0%} of the columns")
+    seeds = decision.get("seeds", [])
+    if len(seeds) > 1:
+        say(f"  {len(seeds)} searches lean to {', '.join(seeds)}")
+        say(f"  they agree in {decision.get('agreement', 0):.0%} of the columns")
 
 
 def describe_cost_table(table: CostTable) -> None:
@@ -253,15 +271,17 @@ def round_bars() -> Iterator[Callable[[float, int, int], None]]:
 
 def _note(settings: RunSettings, record: dict[str, Any]) -> str:
     """The newest line of a log in a few words."""
-    if "val_psnr_db" in record:
-        return f"validation {record['val_psnr_db']:.2f} dB, SSIM {record['val_ssim']:.4f}"
-    if "loss" in record:
+    psnr_db, ssim = record.get("val_psnr_db"), record.get("val_ssim")
+    if psnr_db is not None and ssim is not None:
+        return f"validation {psnr_db:.2f} dB, SSIM {ssim:.4f}"
+    if record.get("loss"):
         return f"PSNR of training patches {settings.train.psnr_db(record['loss']):.2f} dB"
-    if "op_weights" not in record:
+    op_weights, loss = record.get("op_weights"), record.get("loss_res")
+    if op_weights is None or loss is None:
         return ""
-    pairs = zip(settings.budgets, record["expected_cost"], strict=False)
+    pairs = zip(settings.budgets, record.get("expected_cost", []), strict=False)
     costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
-    return "  ".join([f"loss {record['loss_res']:.2e}", *costs, _leaning(record["op_weights"])])
+    return "  ".join([f"loss {loss:.2e}", *costs, _leaning(op_weights)])
 
 
 def _leaning(op_weights: list[list[float]]) -> str:
@@ -273,7 +293,7 @@ def _leaning(op_weights: list[list[float]]) -> str:
     return "".join(letters)
 
 
-def print_architecture(architecture: Architecture, decision: dict[str, Any]) -> None:
+def print_architecture(architecture: Architecture, decision: DecisionRecord) -> None:
     """The columns of a network as a drawing: a line per scale, finest first."""
     describe_decision(decision)
     space = architecture.space

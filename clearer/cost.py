@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from clearer.schema import AtLeast0, Count, Side
 from clearer.space import Architecture, SearchSpace
 
 __all__ = [
@@ -33,25 +34,25 @@ class Measurement:
     """How a table of milliseconds was measured, and how far it can be trusted."""
 
     space: SearchSpace
-    height: int
-    width: int
+    height: Side
+    width: Side
     """Size of the image, in pixels."""
     device: str
     backend: str
     version: str
     precision: str
     """In effect."""
-    threads: int
+    threads: Count
     measured: str
     """Date and time."""
-    num_rounds: int
-    spread: float
+    num_rounds: Count
+    spread: AtLeast0
     """Largest standard error of the medians behind the table, relative."""
-    error: float
+    error: AtLeast0
     """Mean relative error of the sum for a network that was left out of the fit."""
-    max_error: float
+    max_error: AtLeast0
     """Largest such error."""
-    modules_alone_ms: tuple[tuple[float, float], ...]
+    modules_alone_ms: tuple[tuple[AtLeast0, AtLeast0], ...]
     """(parallel, fusion) timed alone, from 2 scales up: with the copies around a module."""
 
     @property

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypedDict
 
 from clearer.cost import CostTable, Measurement
 from clearer.errors import InputError
 from clearer.files import read_json, write_json
+from clearer.schema import AtLeast0, checked
 from clearer.space import SearchSpace
 
 __all__ = ["read_cost_table", "write_cost_table"]
 
 _SCHEMA_VERSION: Final = 1
-_KINDS: Final[dict[str, tuple[type, ...]]] = {"int": (int,), "float": (int, float), "str": (str,)}
+_ADVICE: Final = "make it anew with clearer profile"
+
+
+class _TableRecord(TypedDict):
+    schema_version: Literal[1]
+    metric: Literal["ms"]
+    unit: str
+    fixed: AtLeast0
+    columns: list[tuple[AtLeast0, AtLeast0]]
+    measurement: Measurement
 
 
 def write_cost_table(path: Path, table: CostTable) -> None:
@@ -26,8 +35,6 @@ def write_cost_table(path: Path, table: CostTable) -> None:
     """
     if table.measurement is None:
         raise ValueError("only measured tables are kept: the others follow from the space")
-    data = asdict(table.measurement)
-    data["space"] = table.measurement.space.to_dict()
     write_json(
         path,
         {
@@ -36,9 +43,13 @@ def write_cost_table(path: Path, table: CostTable) -> None:
             "unit": table.unit,
             "fixed": table.fixed,
             "columns": table.columns,
-            "measurement": data,
+            "measurement": _plain(table.measurement),
         },
     )
+
+
+def _plain(measurement: Measurement) -> dict[str, Any]:
+    return {**asdict(measurement), "space": measurement.space.to_dict()}
 
 
 def read_cost_table(path: Path) -> CostTable:
@@ -47,45 +58,21 @@ def read_cost_table(path: Path) -> CostTable:
     Raises:
         InputError: If the file is missing, damaged, or does not describe a table in ms.
     """
-    data = read_json(path)
+    where = f"{path} is not a usable cost table"
     try:
-        if data["schema_version"] != _SCHEMA_VERSION or data["metric"] != "ms":
-            raise ValueError(f"not a table in ms of schema version {_SCHEMA_VERSION}")
-        measurement = _read_measurement(data["measurement"])
-        columns = tuple((_cost(a), _cost(b)) for a, b in data["columns"])
-        if len(columns) != measurement.space.num_columns:
-            raise ValueError(f"{len(columns)} columns, but its space has another number")
-        return CostTable(
-            metric="ms",
-            unit="ms",
-            fixed=_cost(data["fixed"]),
-            columns=columns,
-            measurement=measurement,
-        )
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
-        raise InputError(
-            f"{path} is not a usable cost table ({reason}): make it anew with clearer profile"
-        ) from error
-
-
-def _read_measurement(data: dict[str, Any]) -> Measurement:
-    values = dict(data)
-    values["space"] = SearchSpace.from_dict(values["space"])
-    alone = values["modules_alone_ms"]
-    values["modules_alone_ms"] = tuple((_cost(a), _cost(b)) for a, b in alone)
-    for field in fields(Measurement):
-        kinds = _KINDS.get(str(field.type))
-        if kinds and not isinstance(values[field.name], kinds):
-            raise ValueError(f"{field.name} must be of type {field.type}")
-    for name in ("spread", "error", "max_error"):
-        _cost(values[name])
-    return Measurement(**values)
-
-
-def _cost(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{value!r} is not a number")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{value} is not a finite number of at least 0")
-    return float(value)
+        plain = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; {_ADVICE}") from error
+    data = checked(plain, _TableRecord, where, advice=_ADVICE)
+    measurement, columns = data["measurement"], tuple(data["columns"])
+    SearchSpace.from_dict(plain["measurement"]["space"])  # of which no field may be missing
+    num_columns, num_kinds = measurement.space.num_columns, len(measurement.space.columns)
+    if (len(columns), len(measurement.modules_alone_ms)) != (num_columns, num_kinds):
+        raise InputError(f"{where}: its space has another number of columns; {_ADVICE}")
+    return CostTable(
+        metric="ms",
+        unit="ms",
+        fixed=data["fixed"],
+        columns=columns,
+        measurement=measurement,
+    )

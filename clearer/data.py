@@ -23,6 +23,7 @@ __all__ = [
     "BUILTIN_VAL",
     "PHOTOGRAPHS",
     "Splits",
+    "list_files",
     "list_splits",
     "load_splits",
     "load_validation",
@@ -130,6 +131,20 @@ def _spread(total: int, count: int) -> list[int]:
     return sorted({index * total // min(count, total) for index in range(min(count, total))})
 
 
+def list_files(
+    folder: Path | None, color: Color, seed: int, task: Task
+) -> tuple[Path, tuple[list[PictureFile], list[PictureFile], list[PictureFile]]]:
+    """The files of :func:`load_splits`, and the folder that they lie in; none is read.
+
+    Raises:
+        InputError: If the folder cannot be used.
+    """
+    if folder is not None:
+        return folder, list_splits(folder, seed, task)
+    train, val = (_builtin_files(names, color) for names in (BUILTIN_TRAIN, BUILTIN_VAL))
+    return PHOTOGRAPHS, (train, val, [])
+
+
 def _refuse_builtin_pairs(task: Task) -> None:
     if task.pairs is not None:
         raise InputError(f"task {task.name} needs pairs of pictures: give their folder by --data")
@@ -186,8 +201,12 @@ def _split_by_scene(
 
 
 def _builtin_photographs(names: tuple[str, ...], color: Color) -> ImageSet:
+    return read_pictures(_builtin_files(names, color), color)
+
+
+def _builtin_files(names: tuple[str, ...], color: Color) -> list[PictureFile]:
     skip = _GRAY_ONLY if color == "rgb" else frozenset()
-    return read_pictures([PictureFile(n, PHOTOGRAPHS / n) for n in names if n not in skip], color)
+    return [PictureFile(name, PHOTOGRAPHS / name) for name in names if name not in skip]
 
 
 def _builtin(color: Color) -> Splits:

@@ -8,21 +8,24 @@ whole. So a run gives the same result, up to rounding, on one device and on eigh
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from clearer.errors import InputError, OtherProcessFailed, require
+from clearer.errors import ClearerError, InputError, OtherProcessFailed, require
 from clearer.sync_norm import SyncBatchNorm
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 __all__ = ["Engine", "launch"]
+
+_FIRST: Final = (None, "0")
 
 
 class Engine:
@@ -69,7 +72,8 @@ class Engine:
         """Sum over the processes; no gradient passes."""
         if self._fabric is None:
             return tensor
-        total = self._fabric.all_reduce(tensor.detach().clone(), reduce_op="sum")
+        with _lost_connections(is_first=self.is_first):
+            total = self._fabric.all_reduce(tensor.detach().clone(), reduce_op="sum")
         assert isinstance(total, Tensor)
         return total
 
@@ -92,7 +96,8 @@ class Engine:
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self._fabric is not None:
-            self._fabric.barrier()
+            with _lost_connections(is_first=self.is_first):
+                self._fabric.barrier()
 
     def on_first(self, work: Callable[[], Any]) -> Any:
         """What ``work`` returns (plain data) in the first process, which alone does it.
@@ -157,10 +162,26 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engin
     fabric = require("lightning_fabric").Fabric(
         accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp"
     )
-    fabric.launch()
+    # A launcher that started this process has numbered it.
+    with _lost_connections(is_first=os.environ.get("RANK", os.environ.get("LOCAL_RANK")) in _FIRST):
+        fabric.launch()
     # Where a command fails, the threads of the group would otherwise outlive it and abort.
     atexit.register(_leave)
     return Engine(fabric)
+
+
+@contextlib.contextmanager
+def _lost_connections(*, is_first: bool) -> Iterator[None]:
+    """Around what waits for the other processes, any of which may have been ended."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if not is_first:
+            raise OtherProcessFailed from error
+        reason = (str(error).splitlines() or [""])[0]
+        raise ClearerError(f"another process of this run has ended ({reason})") from error
 
 
 def _leave() -> None:

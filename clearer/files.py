@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Required, TypedDict
+
+import msgspec
 
 from clearer.errors import InputError
-from clearer.json_text import to_json
+from clearer.json_text import parse_json, to_json, to_json_line
+from clearer.schema import Kind, checked
 
 __all__ = [
     "append_jsonl",
     "check_writable",
     "read_json",
     "read_jsonl",
+    "read_record",
+    "remove_temporary",
     "write_atomic",
     "write_json",
 ]
@@ -24,6 +30,23 @@ __all__ = [
 # Of temporary files: what a killed process leaves is known by its name.
 _PREFIX: Final = ".clearer-"
 _SUFFIX: Final = ".tmp"
+_MAX_JSON_BYTES: Final = 200_000_000
+_STALE_S: Final = 3600
+"""No file takes that long to be written."""
+
+
+class LogRecord(TypedDict, total=False):
+    """A line of a log: what each number is called is for those who write it."""
+
+    iteration: Required[Annotated[int, msgspec.Meta(ge=0)]]
+    loss: Annotated[float, msgspec.Meta(ge=0)] | None
+    loss_res: float | None
+    val_psnr_db: float | None
+    val_ssim: float | None
+    iterations_per_s: Annotated[float, msgspec.Meta(gt=0)]
+    op_weights: list[tuple[float, float]]
+    expected_cost: list[float]
+    lambda_comp: list[float]
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -56,6 +79,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 def check_writable(folder: Path) -> None:
     """Make a folder and a file in it, and take the file away: before work, not after it.
 
+    Old temporary files there are removed, too.
+
     Raises:
         OSError: If results could not be written there.
     """
@@ -65,6 +90,20 @@ def check_writable(folder: Path) -> None:
     except OSError as error:
         error.filename = str(folder)
         raise
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with contextlib.suppress(OSError):  # another process may be renaming it
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove the temporary files of killed processes in a folder that no other process writes to.
+
+    Raises:
+        OSError: If one cannot be removed.
+    """
+    for path in folder.rglob(f"{_PREFIX}*{_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -76,30 +115,62 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: If it is missing or not JSON.
+        InputError: If it is missing, not JSON, too large, or nested too deeply.
     """
     try:
-        return json.loads(path.read_bytes())
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise InputError(f"{path} has {path.stat().st_size / 1e6:,.0f} MB: it is none of ours")
+        return parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a readable JSON file: {error}") from error
 
 
+def read_record(path: Path, kind: type[Kind], *, advice: str = "") -> Kind:
+    """Read a JSON file as a record.
+
+    Args:
+        path: The file.
+        kind: What it holds, as for :func:`clearer.schema.checked`.
+        advice: Likewise.
+
+    Raises:
+        InputError: If it is missing or not JSON, or a field is missing or wrong.
+    """
+    return checked(read_json(path), kind, path, advice=advice)
+
+
 def append_jsonl(path: Path, record: dict[str, Any]) -> None:
     """Add one line to a log."""
     with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(to_json_line(record))
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read a log; a last line that an interrupt cut short is left out."""
+    """Read a log; a last line that an interrupt cut short is left out.
+
+    Raises:
+        InputError: If another line is no record with an iteration, and numbers or lists in it.
+    """
     if not path.exists():
         return []
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    *lines, last = text.split(b"\n")
     records = []
-    for line in path.read_text(errors="replace").splitlines():
+    for number, line in enumerate([*lines, last], start=1):
         try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
+            record = parse_json(line)
+            msgspec.convert(record, LogRecord)
+        except ValueError as error:
+            if number > len(lines):
+                break
+            raise InputError(
+                f"{path} is damaged in line {number} ({error}): mend that line, or move the file "
+                "away; only the curve of what was done is lost"
+            ) from error
+        records.append(record)
     return records

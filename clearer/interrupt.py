@@ -1,4 +1,4 @@
-"""Ctrl-C that lets the current iteration finish, so that what is saved is whole."""
+"""Ctrl-C and SIGTERM: they end a command in one line, and let what is being saved become whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,40 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-__all__ = ["StopRequest"]
+__all__ = ["StopRequest", "Terminated", "catch_sigterm", "exit_code", "forget_sigterm"]
+
+_SIGTERM_CODE = 128 + signal.SIGTERM
+_was_terminated = False
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; Python itself ends by SIGINT after some plain KeyboardInterrupts."""
+
+
+def catch_sigterm() -> None:
+    """From now on SIGTERM raises a KeyboardInterrupt in the main thread, as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _remember(number)
+    raise Terminated
+
+
+def _remember(number: int) -> None:
+    global _was_terminated
+    _was_terminated = _was_terminated or number == signal.SIGTERM
+
+
+def forget_sigterm() -> None:
+    """Begin a command: what ended an earlier one in this process does not count."""
+    global _was_terminated
+    _was_terminated = False
+
+
+def exit_code() -> int:
+    """Exit code of a command that was interrupted: 143 by SIGTERM, 130 by Ctrl-C."""
+    return _SIGTERM_CODE if _was_terminated else 130
 
 
 class StopRequest:
@@ -28,6 +61,7 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
+        _remember(number)
         self.requested = True
 
     def __exit__(

@@ -6,12 +6,33 @@ import json
 import math
 from typing import Any
 
-__all__ = ["to_json"]
+import msgspec
+
+__all__ = ["parse_json", "to_json", "to_json_line"]
+
+_BOM = b"\xef\xbb\xbf"
 
 
 def to_json(data: Any) -> str:
     """Indented JSON; numbers that are not finite, which JSON does not have, become null."""
     return json.dumps(_without_infinity(data), indent=2, allow_nan=False)
+
+
+def to_json_line(data: Any) -> str:
+    """The same in one line, with its end."""
+    return json.dumps(_without_infinity(data), allow_nan=False) + "\n"
+
+
+def parse_json(text: bytes | str) -> Any:
+    """Plain data from JSON in UTF-8.
+
+    Raises:
+        ValueError: If it is not JSON, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(text.removeprefix(_BOM) if isinstance(text, bytes) else text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _without_infinity(data: Any) -> Any:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
-from clearer.files import write_json
+from clearer.errors import InputError
+from clearer.files import read_record, write_json
+from clearer.schema import Kind
 from clearer.user_cache import user_cache
 
 __all__ = ["read_measured", "remember"]
 
 
-def read_measured(name: str) -> dict[str, Any]:
-    """All that was remembered under a name; empty where nothing was, or the file is damaged."""
+def read_measured(name: str, kind: type[Kind]) -> dict[str, Kind]:
+    """All that was remembered under a name; empty where nothing was, or the file is damaged.
+
+    Args:
+        name: Of what was measured.
+        kind: What each value is, as for :func:`clearer.schema.checked`.
+    """
     try:
-        data = json.loads(_path(name).read_bytes())
-    except (OSError, ValueError):
+        return read_record(_path(name), dict[str, kind])  # type: ignore[valid-type]
+    except InputError:
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def remember(name: str, key: str, value: Any) -> None:
     """Add plain data; where the cache cannot be written, it is measured again next time."""
     with contextlib.suppress(OSError):
-        write_json(_path(name), {**read_measured(name), key: value})
+        write_json(_path(name), {**read_measured(name, object), key: value})
 
 
 def _path(name: str) -> Path:

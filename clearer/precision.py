@@ -40,9 +40,9 @@ def fastest_precision(space: SearchSpace, device: str) -> Precision:
     shape = f"width {space.width}, stem {space.stem}, columns {space.columns}"
     threads = f"{torch.get_num_threads()} threads"
     key = f"{device_name(device)}, {threads}, torch {torch.__version__}, {shape}"
-    known = read_measured(_CACHE).get(key)
-    if known in ("fp32", "bf16"):
-        return known  # type: ignore[no-any-return]
+    known = read_measured(_CACHE, Precision).get(key)  # type: ignore[arg-type]
+    if known is not None:
+        return known
     seconds: dict[Precision, float] = _step_seconds(space)
     faster = min(seconds, key=lambda precision: seconds[precision])
     remember(_CACHE, key, faster)

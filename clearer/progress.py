@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from clearer.files import append_jsonl, read_jsonl, write_atomic
+from clearer.json_text import to_json_line
 from clearer.tensorboard import Board
 
 __all__ = ["Listener", "LoopLog", "Progress"]
@@ -56,7 +56,7 @@ class LoopLog:
         kept = [line for line in lines if line["iteration"] <= self.iteration]
         self.record: dict[str, Any] = kept[-1] if kept else {}
         if self.writes:
-            text = "".join(json.dumps(record) + "\n" for record in kept)
+            text = "".join(to_json_line(record) for record in kept)
             write_atomic(self.path, text.encode())
         self._board = Board(self.board, self.iteration) if self.board and self.writes else None
         self._count, self._since = 0, time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import datetime
 from importlib import metadata
 from itertools import chain, count
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 from clearer import __version__
 from clearer.device import device_name
 from clearer.errors import InputError
-from clearer.files import read_json, write_json
+from clearer.files import read_json, read_record, write_json
 from clearer.network import RestorationNet, load_network
+from clearer.run_lock import lock_run
+from clearer.run_records import ConfigRecord, DecisionRecord
 from clearer.settings import RunSettings
 from clearer.space import Architecture
 
@@ -45,6 +48,7 @@ class Run:
         self.search_log = path / "search.jsonl"
         self.architecture = path / "architecture.json"
         self.cost = path / "cost.json"
+        self.pictures = path / "pictures.json"
         self.train_log = path / "train.jsonl"
         self.start_weights = path / "start.safetensors"
         self.weights = path / "weights.safetensors"
@@ -57,18 +61,52 @@ class Run:
         self.tensorboard = path / "tensorboard"
 
     @classmethod
-    def create(cls, out: Path | None, settings: RunSettings) -> Run:
-        """Make a new run folder with its ``config.json``.
+    def create(
+        cls,
+        out: Path | None,
+        settings: RunSettings,
+        prepare: Callable[[Run], object] = lambda run: None,
+    ) -> Run:
+        """Make a new run folder; ``config.json`` comes last: with it, the run is there.
+
+        What a process left that was killed on the way to it is taken over.
+
+        Args:
+            out: The folder; None for one named by the time.
+            settings: Of the run.
+            prepare: Writes what else belongs into it from the beginning.
 
         Raises:
             InputError: If ``out`` exists and is not an empty folder.
+            ClearerError: If another process makes a run there.
         """
+        run = cls(_new_folder() if out is None else _folder(out))
         try:
-            run = cls(_new_folder() if out is None else _empty_folder(out))
-            run.write_config(settings)
+            with lock_run(run.path) as was_killed:
+                run._check_empty(was_killed)
+                try:
+                    prepare(run)
+                    run.write_config(settings)
+                except BaseException:
+                    for path in run._first_files:
+                        path.unlink(missing_ok=True)
+                    raise
         except OSError as error:
             raise InputError(f"{out or RUNS} cannot be made: {error.strerror}") from error
         return run
+
+    @property
+    def _first_files(self) -> tuple[Path, ...]:
+        """What a new run may hold before its ``config.json``."""
+        return self.cost, self.pictures, self.architecture, self.start_weights
+
+    def _check_empty(self, was_killed: bool) -> None:
+        """Refuse a folder in use; hidden files, as systems make them, are none of ours."""
+        found = {path for path in self.path.iterdir() if not path.name.startswith(".")}
+        if found - (set(self._first_files) if was_killed else set()):
+            raise InputError(
+                f"{self.path} exists: choose another --out, or go on with it by --resume"
+            )
 
     def write_config(self, settings: RunSettings) -> None:
         """Record the settings, versions and device of this run."""
@@ -108,15 +146,12 @@ class Run:
         Raises:
             InputError: If the file is damaged or of another version.
         """
-        config = read_json(self.config)
-        if not isinstance(config, dict) or config.get("schema_version") != _SCHEMA_VERSION:
-            raise InputError(f"{self.config} is not of schema version {_SCHEMA_VERSION}")
+        advice = "undo the change, or make a new run"
+        config = read_record(self.config, ConfigRecord, advice=advice)
         try:
-            return RunSettings.from_dict(config.get("settings", {}))
+            return RunSettings.from_dict(config["settings"], "settings")
         except InputError as error:
-            raise InputError(
-                f"{self.config}: {error}; undo the change, or make a new run"
-            ) from error
+            raise InputError(f"{self.config}: {error}; {advice}") from error
 
     def read_architecture(self) -> Architecture:
         """The frozen architecture.
@@ -124,16 +159,30 @@ class Run:
         Raises:
             InputError: If the search has not finished.
         """
-        if not self.architecture.exists():
-            raise InputError(
-                f"{self.path} has no architecture yet: finish it with clearer search --resume "
-                f"--out {self.path}"
-            )
+        self._require_architecture()
         decision = read_json(self.architecture)
         try:
             return Architecture.from_dict(decision)
         except InputError as error:
             raise InputError(f"{self.architecture}: {error}") from error
+
+    def read_decision(self) -> DecisionRecord:
+        """The content of ``architecture.json``: the frozen architecture, and why it is that.
+
+        Raises:
+            InputError: If the search has not finished, or the file is damaged.
+        """
+        self._require_architecture()
+        decision = read_record(self.architecture, DecisionRecord)
+        Architecture.from_dict(decision)
+        return decision
+
+    def _require_architecture(self) -> None:
+        if not self.architecture.exists():
+            raise InputError(
+                f"{self.path} has no architecture yet: finish it with clearer search --resume "
+                f"--out {self.path}"
+            )
 
     def load_network(self) -> tuple[RestorationNet, dict[str, Any]]:
         """The network of the best weights, and what was saved with them.
@@ -163,16 +212,14 @@ class Run:
             InputError: If the run was not searched by gradient, or its file is damaged.
         """
         architecture = self.read_architecture()
-        data = read_json(self.architecture)
-        if data.get("strategy") != "gradient":
+        decision = self.read_decision()
+        if decision.get("strategy") != "gradient":
             raise InputError(f"{self.path} has no op weights: it was not searched by gradient")
-        try:
-            weights = np.array(data["op_weights"], dtype=float)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.architecture} is damaged: op_weights") from error
-        is_valid = weights.shape == (architecture.space.num_columns, 2)
-        if not (is_valid and np.isfinite(weights).all() and (weights >= 0).all()):
-            raise InputError(f"{self.architecture} is damaged: op_weights")
+        weights = np.array(decision.get("op_weights", []), dtype=float)
+        if weights.shape != (architecture.space.num_columns, 2):
+            raise InputError(
+                f"{self.architecture} is damaged: op_weights must have a pair for each column"
+            )
         logarithms: NDArray[np.float64] = np.log(np.clip(weights, 1e-12, 1))
         return logarithms
 
@@ -185,16 +232,19 @@ def _new_folder() -> Path:
             (RUNS / name).mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise InputError(f"{RUNS} cannot be made: {error.strerror}") from error
         break
     return RUNS / name
 
 
-def _empty_folder(path: Path) -> Path:
+def _folder(path: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file: give --out a new folder")
-    path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()):
-        raise InputError(f"{path} exists: choose another --out, or go on with it by --resume")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made: {error.strerror}") from error
     return path
 
 
@@ -203,7 +253,7 @@ def _started(config: Path) -> tuple[float, float]:
     try:
         text = read_json(config)["environment"]["started"]
         return datetime.strptime(text, _TIME).timestamp(), config.stat().st_mtime
-    except (InputError, KeyError, TypeError, ValueError):
+    except (InputError, KeyError, TypeError, ValueError, OverflowError):
         return config.stat().st_mtime, 0.0
 
 

@@ -7,12 +7,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
 
 from clearer.budget import Budget
 from clearer.compilation import Compile
 from clearer.errors import InputError
 from clearer.images import Color
+from clearer.schema import Above0, AtLeast0, Count, Share, Side, check_known, checked
 from clearer.space import PAPER_SPACE, SearchSpace
 from clearer.tasks import Task, make_task, task_to_dict
 
@@ -33,45 +36,47 @@ TrainingLoss = Literal["mse", "rmse"]
 """The mean squared error (equation 3), or the mean over the patches of its root."""
 TrainingOptimizer = Literal["adam", "muon"]
 """Adam for all, or Muon for the convolutions between features and Adam for the rest."""
+Iterations = Annotated[int, Meta(ge=0, le=10**9)]
+Seed = Annotated[int, Meta(ge=0, le=2**32)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchSettings:
     """The bilevel search: section 4.1 of the paper."""
 
-    iterations: int
-    warmup_iterations: int
+    iterations: Count
+    warmup_iterations: Iterations
     """The first iterations train the weights only."""
-    batch_size: int
-    patch_size: int
+    batch_size: Count
+    patch_size: Side
     optimizer: Literal["sgd", "adam"]
     """Of the weights; the architecture parameters always use Adam."""
-    learning_rate: float
+    learning_rate: Above0
     """Falls along a cosine to ``min_learning_rate``, and stays there."""
-    min_learning_rate: float
+    min_learning_rate: AtLeast0
     decay: Literal["search", "warmup"]
     """Whether it falls over the whole search (the paper), or over the warm-up. In a short search
     the weights must settle first: while they still change fast, both candidates of all columns
     gain or lose together, by the scale of their output, whatever they are worth."""
-    weight_decay: float
-    alpha_learning_rate: float
-    alpha_weight_decay: float
+    weight_decay: AtLeast0
+    alpha_learning_rate: Above0
+    alpha_weight_decay: AtLeast0
     sampling: bool
     """Whether each step sees single architectures, drawn by the op weights, and not the mixture of
     equation (1). In a short search the mixture settles into features that no single architecture
     makes, and what it says about a column is not what the column is worth in a network."""
-    turned_columns: int = 0
+    turned_columns: Annotated[int, Meta(ge=0)] = 0
     """Columns, drawn at random, that a step by sampling turns to see what they are worth; 0: all
     of them. On CUDA all are: there the step is recorded, and is the same each time."""
-    gradient_clip: float = 5.0
+    gradient_clip: Above0 = 5.0
     """Largest norm of the weights' gradient."""
-    lambda_arch: float = 0.01
+    lambda_arch: AtLeast0 = 0.01
     r""":math:`\lambda_1` of equation (2)."""
-    lambda_comp: float = 0.0
+    lambda_comp: AtLeast0 = 0.0
     r""":math:`\lambda_2` on millions of parameters; with budgets, each has a multiplier instead."""
-    dual_rate: float = 0.02
+    dual_rate: AtLeast0 = 0.02
     """Step of the budgets' multipliers per relative excess of the expected cost."""
-    log_every: int = 20
+    log_every: Count = 20
 
     @property
     def decay_iterations(self) -> int:
@@ -83,33 +88,33 @@ class SearchSettings:
 class TrainSettings:
     """Training of the frozen network."""
 
-    iterations: int
-    batch_size: int
-    patch_size: int
+    iterations: Count
+    batch_size: Count
+    patch_size: Side
     loss: TrainingLoss
     optimizer: TrainingOptimizer
-    learning_rate: float
+    learning_rate: Above0
     """Peak: it rises linearly over the warm-up, then falls along a cosine to 0, where batch
     normalisation settles; from there it falls again, from ``settled_rate`` of this."""
-    warmup_iterations: int
-    gradient_clip: float = 5.0
+    warmup_iterations: Iterations
+    gradient_clip: Above0 = 5.0
     """Largest norm of the weights' gradient."""
-    ema_share: float = 0.03
+    ema_share: Share = 0.03
     """Of the iterations, over which the weights that are validated and kept are averaged."""
-    batch_statistics_share: float = 0.8
+    batch_statistics_share: Share = 0.8
     """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
     on it keeps the averaged ones, and the weights learn with what they will be used with. In a
     small batch, one saturated patch moves the statistics of all; a network that has only seen that
     fails on large bright areas."""
-    settled_rate: float = 0.25
+    settled_rate: AtLeast0 = 0.25
     """Peak learning rate from then on, relative to the first: nothing normalises any more."""
-    mirrored_share: float = 0.0
+    mirrored_share: Share = 0.0
     """Of the patches, that end as pictures do which the network pads (see ``PatchSampler``)."""
-    reduce: float = 1.0
+    reduce: Annotated[float, Meta(ge=1, le=4)] = 1.0
     """Half of the patches are cut from pictures reduced by a factor from 1 to this: it makes fine
     detail, full-resolution colour and edges without blocks of pictures that lack them."""
-    validate_every: int
-    log_every: int = 20
+    validate_every: Count
+    log_every: Count = 20
 
     def psnr_db(self, loss: float) -> float:
         """PSNR in dB of the patches that a loss was computed from."""
@@ -126,20 +131,16 @@ class StartWeights:
     """Of their file."""
 
 
-def _check_types(data: Mapping[str, Any], kind: type[SearchSettings] | type[TrainSettings]) -> None:
-    """Settings from a file: whole numbers, numbers and words where the fields want them."""
-    for name, wanted in get_type_hints(kind).items():
-        if name not in data:  # it has a default, or the class itself misses it
-            continue
-        value, words = data[name], get_args(wanted)
-        if words and value not in words:
-            raise InputError(f"{name} must be one of {', '.join(words)}, not {value!r}")
-        if not words and not isinstance(value, (int, float) if wanted is float else wanted):
-            raise InputError(f"{name} must be of type {wanted.__name__}, not {value!r}")
-
-
-def _read_task(data: Mapping[str, str]) -> Task:
-    return make_task(data["name"], {name: data[name] for name in data if name != "name"})
+def _from_plain(kind: type, value: Any) -> Any:
+    """What :mod:`clearer.schema` does not know: tasks and paths."""
+    if kind is Path:
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError("expected a path")
+        return Path(value)
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ValueError("expected the name of a task and its options, as text")
+    options = {name: text for name, text in value.items() if name != "name"}
+    return make_task(value.get("name", ""), options)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,15 +231,15 @@ class RunSettings:
     """Folder of pictures; None for the built-in ones."""
     space: SearchSpace
     budgets: tuple[Budget, ...]
-    image_size: tuple[int, int]
+    image_size: tuple[Side, Side]
     """(height, width) that budgets in milliseconds and GMACs are meant for."""
     strategy: Strategy
-    num_seeds: int
+    num_seeds: Count
     """Searches, with one seed after the other, whose op weights are averaged."""
     search: SearchSettings
     train: TrainSettings
-    seed: int
-    device: str
+    seed: Seed
+    device: Annotated[str, Meta(pattern="^(cpu|cuda)$")]
     precision: Literal["fp32", "bf16"]
     compile: Compile = "auto"
     """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
@@ -246,7 +247,7 @@ class RunSettings:
     """Whether the logs are written for TensorBoard too."""
     fine_tuned_from: StartWeights | None = None
     """None for a training from scratch."""
-    minutes: float | None = None
+    minutes: Above0 | None = None
     """Time for the training, as long as its iterations are not fitted to it yet."""
     trains: bool = True
     """Whether the search goes on with the training."""
@@ -260,35 +261,19 @@ class RunSettings:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> RunSettings:
+    def from_dict(cls, data: Any, where: object = "not the settings of a run") -> RunSettings:
         """Inverse of :meth:`to_dict`.
 
+        Args:
+            data: Plain data.
+            where: Its file, for messages.
+
         Raises:
-            InputError: If a field is missing, unknown or out of range.
+            InputError: If a field is missing, unknown, of another type or out of range.
         """
-        try:
-            for name, example in (("search", SearchSettings), ("train", TrainSettings)):
-                _check_types(data[name], example)
-            if data["color"] not in ("gray", "rgb"):
-                raise InputError(f"color must be gray or rgb, not {data['color']!r}")
-            if data["strategy"] not in get_args(Strategy):
-                raise InputError(f"unknown strategy {data['strategy']!r}")
-            if data.get("compile", "auto") not in get_args(Compile):
-                raise InputError(f"compile must be auto, on or off, not {data['compile']!r}")
-            height, width = data["image_size"]
-            start = data.get("fine_tuned_from")
-            return cls(
-                **{
-                    **data,
-                    "task": _read_task(data["task"]),
-                    "data": None if data["data"] is None else Path(data["data"]),
-                    "space": SearchSpace.from_dict(data["space"]),
-                    "image_size": (int(height), int(width)),
-                    "budgets": tuple(Budget(**budget) for budget in data["budgets"]),
-                    "search": SearchSettings(**data["search"]),
-                    "train": TrainSettings(**data["train"]),
-                    "fine_tuned_from": None if start is None else StartWeights(**start),
-                }
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"not the settings of a run: {error}") from error
+        settings = checked(data, cls, where, hook=_from_plain)
+        if settings.preset not in PRESETS:
+            raise InputError(f"{where}: unknown preset {settings.preset!r}")
+        check_known(data, settings.to_dict(), where)
+        SearchSpace.from_dict(data["space"])  # of which no field may be missing
+        return settings

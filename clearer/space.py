@@ -6,6 +6,7 @@ section 3.1.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ from itertools import product
 from typing import Any, Final, Literal, get_args
 
 from clearer.errors import InputError
+from clearer.json_text import parse_json
+from clearer.schema import checked
 
 __all__ = ["CHOICES", "ENTRIES", "PAPER_SPACE", "Architecture", "Choice", "Entry", "SearchSpace"]
 
@@ -126,18 +129,10 @@ class SearchSpace:
         Raises:
             InputError: If a field is missing, unknown, of the wrong type or out of range.
         """
-        kinds = {
-            **{"channels": int, "width": int, "columns": list, "stem": int},
-            **{"entry": str, "residual": bool},
-        }
-        if not isinstance(data, Mapping) or set(data) != set(kinds):
-            raise InputError(f"a search space needs exactly the fields {sorted(kinds)}")
-        for name, kind in kinds.items():
-            if type(data[name]) is not kind:
-                raise InputError(f"field {name} of a search space must be of type {kind.__name__}")
-        if any(type(count) is not int for count in data["columns"]):
-            raise InputError("field columns of a search space must hold integers")
-        return cls(**{**data, "columns": tuple(data["columns"])})
+        fields = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(data, Mapping) or set(data) != set(fields):
+            raise InputError(f"a search space needs exactly the fields {sorted(fields)}")
+        return checked(data, cls, "a search space")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,8 +233,8 @@ class Architecture:
             InputError: If the text is not JSON or does not describe an architecture.
         """
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = parse_json(text)
+        except ValueError as error:
             raise InputError(f"architecture is not valid JSON: {error}") from error
         return cls.from_dict(data)
 

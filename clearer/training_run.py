@@ -13,10 +13,12 @@ from clearer.compilation import Compile
 from clearer.datasets import resolve_data
 from clearer.device import resolve_device
 from clearer.errors import InputError
-from clearer.files import read_json, write_atomic, write_json
+from clearer.files import write_atomic, write_json
 from clearer.network import load_network
+from clearer.picture_list import write_pictures
 from clearer.precision import fastest_precision
 from clearer.run import Run
+from clearer.run_records import DecisionRecord
 from clearer.settings import RunSettings, StartWeights
 from clearer.tasks import change_task
 from clearer.workflow import training_settings
@@ -31,7 +33,7 @@ class Origin:
 
     name: str
     settings: RunSettings
-    decision: dict[str, Any]
+    decision: DecisionRecord
     """Content of ``architecture.json``."""
     run: Run | None
     """None for a network of the zoo."""
@@ -75,7 +77,7 @@ def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
     return Origin(
         name=run.path.resolve().name,
         settings=replace(run.settings(), space=architecture.space),
-        decision=read_json(run.architecture),
+        decision=run.read_decision(),
         run=run,
         weights=run.weights.read_bytes() if fine_tune else None,
     )
@@ -157,11 +159,14 @@ def make_training_run(
         if not resume:
             origin.run.write_config(settings)
         return origin.run
-    run = Run.create(out, settings)
-    if origin.weights is not None:
-        write_atomic(run.start_weights, origin.weights)
-    write_json(run.architecture, origin.decision)  # last: with it, the training can begin
-    return run
+
+    def prepare(run: Run) -> None:
+        write_pictures(run, settings)
+        if origin.weights is not None:
+            write_atomic(run.start_weights, origin.weights)
+        write_json(run.architecture, origin.decision)
+
+    return Run.create(out, settings, prepare)
 
 
 def read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:

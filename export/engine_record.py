@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from clearer.errors import ClearerError, InputError
 from clearer.export.engine_device import Gpu
 from clearer.export.engine_library import FLAVOURS, EngineLibrary
 from clearer.files import read_json
+from clearer.schema import Text, checked
 
 __all__ = [
     "SCHEMA_VERSION",
+    "EngineRecord",
     "built_by",
     "check_runs_here",
     "engine_path",
@@ -22,7 +24,21 @@ __all__ = [
 
 SCHEMA_VERSION: Final = 1
 _MAX_BYTES: Final = 1_000_000
-_TEXTS: Final = ("flavour", "version", "precision", "profile", "onnx_sha256", "plan_sha256")
+
+
+class EngineRecord(TypedDict):
+    """What is needed to run an engine; more is said of it, for people."""
+
+    schema_version: Literal[1]
+    flavour: Literal["tensorrt", "tensorrt-rtx"]
+    version: Text
+    precision: Text
+    profile: Text
+    onnx_sha256: Text
+    plan_sha256: Text
+    gpu: NotRequired[Text | None]
+    compute_capability: NotRequired[Text | None]
+    driver: NotRequired[Text | None]
 
 
 def engine_path(onnx_path: Path, library: EngineLibrary, gpu: Gpu | None) -> Path:
@@ -60,13 +76,8 @@ def read_engine(path: Path) -> tuple[bytes, dict[str, Any]]:
     if beside.is_file() and beside.stat().st_size > _MAX_BYTES:
         raise InputError(f"{beside} is too large to be the record of an engine")
     record = read_json(beside)
-    is_known = isinstance(record, dict) and record.get("schema_version") == SCHEMA_VERSION
-    if not (
-        is_known
-        and all(isinstance(record.get(key), str) for key in _TEXTS)
-        and record["flavour"] in FLAVOURS
-    ):
-        raise InputError(f"{beside} is not the record of an engine: build the engine again")
+    where = f"{beside} is not the record of an engine"
+    checked(record, EngineRecord, where, advice="build the engine again")
     plan = path.read_bytes()
     if hashlib.sha256(plan).hexdigest() != record["plan_sha256"]:
         raise InputError(f"{path} is not the engine that {beside.name} describes: build it again")

@@ -15,10 +15,12 @@ from clearer.export.artefact import (
     Artefact,
 )
 from clearer.export.artefacts import ExportSettings, Listener, make_artefacts
+from clearer.export.export_record import ExportRecord
 from clearer.export.parity import Check, check_artefact, make_reference
 from clearer.files import read_json, write_atomic, write_json
 from clearer.network import RestorationNet
 from clearer.run import Run
+from clearer.schema import checked
 from clearer.tasks import task_to_dict
 
 __all__ = ["ExportFailed", "export_run"]
@@ -177,12 +179,13 @@ def _earlier_files(run: Run, weights: str | None) -> tuple[list[dict[str, Any]],
     """Rows of an earlier export that still hold, and names of files of other weights."""
     try:
         earlier = read_json(run.export_report)
-        if earlier["schema_version"] != _SCHEMA_VERSION:
-            return [], []
-        rows = [row for row in earlier["files"] if row["check"]["passed"] and _is_there(run, row)]
-        is_same = earlier["weights_sha256"] == weights
-    except (InputError, KeyError, TypeError):  # none, or damaged: this export writes a new one
+        checked(earlier, ExportRecord, run.export_report)
+    except InputError:  # none, or damaged: this export writes a new one
         return [], []
+    if earlier["schema_version"] != _SCHEMA_VERSION:
+        return [], []
+    rows = [row for row in earlier["files"] if row["check"]["passed"] and _is_there(run, row)]
+    is_same = earlier["weights_sha256"] == weights
     return (rows, []) if is_same else ([], [row["file"] for row in rows])
 
 

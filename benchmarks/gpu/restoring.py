@@ -17,10 +17,12 @@ from engines import engine_rows
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from clearer.bench.runners import OnnxRunner, first_line
+from clearer.bench.runners import OnnxRunner
 from clearer.device import resolve_device
 from clearer.errors import ClearerError, InputError
 from clearer.export.fold import fold_batch_norm
+from clearer.export.model_description import read_description
+from clearer.export.picture_io import first_line
 from clearer.export.zoo import exported_network
 from clearer.files import write_json
 from clearer.zoo import zoo_names, zoo_network
@@ -301,9 +303,11 @@ def _onnx_rows(
         if provider not in onnxruntime.get_available_providers():
             continue
         try:
-            runner = OnnxRunner(name, path, None, provider=provider)
-            runner.require_any_size()
-            probe = _pictures(runner.channels, sizes.one, 1)
+            file = read_description(path)
+            file.require_any_size()
+            runner = OnnxRunner(name, path, None, io=file.io, provider=provider)
+            channels = file.io.channels or 1
+            probe = _pictures(channels, sizes.one, 1)
 
             def restore(pixels: Pixels) -> Pixels:
                 restored = runner(pixels.astype(np.float32) / np.float32(255))  # noqa: B023
@@ -319,7 +323,7 @@ def _onnx_rows(
                     precision=runner.info.precision,
                     device_ms=None,
                     end_to_end_ms=_host_ms(lambda: restore(probe)),  # noqa: B023
-                    batch_images_per_s=_throughput(restore, runner.channels, sizes),
+                    batch_images_per_s=_throughput(restore, channels, sizes),
                     largest_difference=float(np.abs(restored - expected).max()),
                 )
             )

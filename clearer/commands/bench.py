@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from clearer import console, tables
+from clearer.commands.holding import hold
 from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError, Interrupted
@@ -23,6 +24,7 @@ _DEFAULT_OUT = Path("bench")
 
 @with_task_options
 def bench(
+    context: typer.Context,
     models: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -133,6 +135,8 @@ def bench(
         run = targets.runs[0].run if targets.runs else None
         is_own = run is not None and not targets.runs[0].is_shipped
         folder = out or (run.path if run is not None and is_own else _DEFAULT_OUT)
+        if run is not None and folder == run.path:
+            hold(context, run)
         try:
             with console.progress_bar() as progress:
                 bar = progress.add_task("loading", total=None, note="")

@@ -11,6 +11,7 @@ import typer
 
 from clearer import console
 from clearer.commands.options import AsJson, Debug
+from clearer.interrupt import exit_code
 
 
 def demo(
@@ -75,6 +76,8 @@ def demo(
         try:
             server.serve_forever()
         except KeyboardInterrupt:
+            if exit_code() != 130:  # Ctrl-C is how it ends; SIGTERM is told of like anywhere
+                raise
             console.say("ended")
 
 

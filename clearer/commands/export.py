@@ -15,6 +15,7 @@ from clearer.commands.engines import (
     engine_settings,
     make_engines,
 )
+from clearer.commands.holding import hold
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
 from clearer.json_text import to_json
@@ -25,6 +26,7 @@ _MAX_PIXELS: Final = 2**23
 
 
 def export(
+    context: typer.Context,
     run_path: Annotated[
         Path | None,
         typer.Argument(
@@ -113,6 +115,7 @@ def export(
     if network is None and out is not None:
         raise InputError("--out is for a network of clearer zoo: a run keeps its files with it")
     run = Run.open(run_path) if network is None else network.unpack(out or Path(network.name))
+    hold(context, run)
     if untrained:
         console.say("warning: these weights have never been trained; the files say so")
     failure = None

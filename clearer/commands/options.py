@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_SIZE",
     "AsJson",
     "BatchSize",
+    "ChangedData",
     "CheckpointSeconds",
     "Columns",
     "CompileOption",
@@ -84,6 +85,13 @@ MinutesNow = Annotated[
     typer.Option(
         help="Work for so long, then stop at a checkpoint and exit with 0; --resume goes on. The "
         "schedule is that of the whole."
+    ),
+]
+ChangedData = Annotated[
+    bool,
+    typer.Option(
+        "--changed-data",
+        help="With --resume: go on though pictures of the run are new, gone or other ones.",
     ),
 ]
 Devices = Annotated[

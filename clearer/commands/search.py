@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clearer import console
+from clearer.commands.holding import go_on_with_pictures, hold
 from clearer.commands.options import (
     DEFAULT_SIZE,
     AsJson,
     BatchSize,
+    ChangedData,
     CheckpointSeconds,
     Columns,
     CompileOption,
@@ -147,6 +149,7 @@ def search(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
     ] = False,
+    changed_data: ChangedData = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     devices: Devices = None,
     nodes: Nodes = None,
@@ -162,8 +165,8 @@ def search(
     from clearer.datasets import resolve_data
     from clearer.device import resolve_device
     from clearer.engine import launch
-    from clearer.files import read_json
     from clearer.loop import Loop
+    from clearer.picture_list import write_pictures
     from clearer.run import Run
     from clearer.settings import RunSettings
     from clearer.train import train as train_network
@@ -172,6 +175,8 @@ def search(
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
+    if changed_data and not resume:
+        raise InputError("--changed-data is for --resume: a new run takes the pictures as they are")
     limits = {"mb": budget_mb, "ms": budget_ms, "gmacs": budget_gmacs, "params": budget_params}
     budgets = tuple(
         Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
@@ -191,7 +196,8 @@ def search(
         console.be_quiet()
     run = old = table = None
     if resume:
-        run = Run.open(out)
+        run = resumed = Run.open(out)
+        engine.on_first(lambda: hold(context, resumed))
         settings = run.settings()
         if train is None:
             train = settings.trains or minutes is not None
@@ -263,6 +269,8 @@ def search(
     console.describe_settings(settings)
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
+    if resume:
+        engine.on_first(lambda: go_on_with_pictures(resumed, settings, may_change=changed_data))
     if run is None:
 
         def make_run() -> str:
@@ -270,11 +278,16 @@ def search(
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
             tables = check_inputs(settings, splits, costs)
-            run = Run.create(out, settings)
-            for made in tables:
-                if made.measurement is not None:
-                    console.describe_cost_table(made)
-                    write_cost_table(run.cost, made)
+
+            def prepare(run: Run) -> None:
+                write_pictures(run, settings)
+                for made in tables:
+                    if made.measurement is not None:
+                        console.describe_cost_table(made)
+                        write_cost_table(run.cost, made)
+
+            run = Run.create(out, settings, prepare)
+            hold(context, run)
             return str(run.path)
 
         run = Run(Path(engine.on_first(make_run)))
@@ -294,7 +307,7 @@ def search(
             freeze_again(run, old, costs, engine)
         else:
             run_search(run, splits, costs, loop)
-        console.describe_decision(read_json(run.architecture))
+        console.describe_decision(run.read_decision())
         if train:
             settings = fit_minutes(run, settings, minutes, splits, engine)
             train_network(run, settings, splits, loop)
@@ -305,9 +318,8 @@ def search(
 
 
 _RESUMABLE = {
-    *("out", "resume", "minutes", "minutes_now", "train", "checkpoint_seconds"),
-    *("devices", "nodes"),
-    *("as_json", "debug"),
+    *("out", "resume", "minutes", "minutes_now", "train", "changed_data", "checkpoint_seconds"),
+    *("devices", "nodes", "as_json", "debug"),
 }
 _REFREEZABLE = {
     *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "cost", "size"),

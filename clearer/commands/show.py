@@ -50,7 +50,6 @@ def show(
             raise InputError("--front, --quality and --cost are for runs: leave them out")
         _show_file(path, as_json)
         return
-    from clearer.files import read_json
     from clearer.run import Run
 
     run = Run.open(path)
@@ -61,7 +60,7 @@ def show(
         if as_json:
             print(run.architecture.read_text(), end="")
         else:
-            console.print_architecture(architecture, read_json(run.architecture))
+            console.print_architecture(architecture, run.read_decision())
         return
 
     from clearer.bench.plots import plot_front

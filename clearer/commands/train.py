@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from clearer import console
+from clearer.commands.holding import go_on_with_pictures, hold
 from clearer.commands.options import (
     AsJson,
     BatchSize,
+    ChangedData,
     CheckpointSeconds,
     CompileOption,
     Debug,
@@ -27,11 +29,13 @@ from clearer.commands.options import (
 )
 from clearer.commands.task_options import with_task_options
 from clearer.commands.trained import fit_minutes, print_trained
+from clearer.errors import InputError
 from clearer.tasks import TASKS
 
 
 @with_task_options
 def train(
+    context: typer.Context,
     run_path: Annotated[
         Path | None,
         typer.Argument(
@@ -82,6 +86,7 @@ def train(
         Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with RUN's training.")] = False,
+    changed_data: ChangedData = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     devices: Devices = None,
     nodes: Nodes = None,
@@ -102,6 +107,8 @@ def train(
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
+    if changed_data and (fine_tune or out is not None):
+        raise InputError("--changed-data is for a run that goes on: a new one takes what is there")
     changes = {
         "iterations": iterations,
         "batch_size": batch_size,
@@ -115,7 +122,11 @@ def train(
     if not engine.is_first:
         console.be_quiet()
 
+    same_run = None if origin.run is None or out is not None or fine_tune else origin.run
+
     def plan() -> dict[str, Any]:
+        if same_run is not None:
+            hold(context, same_run)
         settings = plan_training(
             origin,
             out,
@@ -139,7 +150,12 @@ def train(
     def make_run() -> str:
         check_evaluation_size(splits.val, settings.task)
         check_patch_size(splits.train, settings.train.patch_size)
-        return str(make_training_run(origin, out, settings, resume=resume).path)
+        if same_run is not None:
+            go_on_with_pictures(same_run, settings, may_change=changed_data)
+        run = make_training_run(origin, out, settings, resume=resume)
+        if same_run is None:
+            hold(context, run)
+        return str(run.path)
 
     run = Run(Path(engine.on_first(make_run)))
     console.say(f"run folder: {run.path}")

@@ -47,8 +47,10 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     with console.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task, console.say)
     if settings.fine_tuned_from is not None:
-        first = read_jsonl(run.train_log)[0]
-        rows["before fine-tuning"] = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
+        first = next(iter(read_jsonl(run.train_log)), {})
+        if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
+            figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
+            rows["before fine-tuning"] = figures
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
         text = run.read_architecture().text

@@ -16,8 +16,10 @@ from clearer.errors import ClearerError, InputError
 from clearer.files import read_json, write_atomic, write_json
 from clearer.network import RestorationNet, load_network
 from clearer.run import Run
+from clearer.schema import checked
 from clearer.settings import RunSettings
 from clearer.tasks import Denoise, Task, make_task
+from clearer.zoo.card_record import CardRecord
 
 __all__ = ["FOLDER", "ZooNetwork", "default_network", "find_in_zoo", "zoo_names", "zoo_network"]
 
@@ -108,12 +110,15 @@ def zoo_network(name: str) -> ZooNetwork:
     """A network by its name.
 
     Raises:
-        InputError: If there is none of that name.
+        InputError: If there is none of that name, or its card is damaged.
     """
     if name not in zoo_names():
         known = ", ".join(zoo_names()) or "none"
         raise InputError(f"no network {name!r} comes with clearer: there is {known}")
-    return ZooNetwork(name, read_json(FOLDER / f"{name}.json"))
+    path = FOLDER / f"{name}.json"
+    card = read_json(path)
+    checked(card, CardRecord, path, advice="install clearer again")
+    return ZooNetwork(name, card)
 
 
 def find_in_zoo(path: Path | None) -> ZooNetwork | None:

@@ -156,10 +156,20 @@ def test_what_was_not_measured_alike_is_refused(
     [
         (lambda r: r.update(schema_version=1), "schema version 1, not 2"),
         (lambda r: r.pop("rows"), "not the report of clearer bench"),
-        (lambda r: r.pop("task"), "damaged .task is missing"),
-        (lambda r: r["rows"][0]["latency"].update(times_ms=[-1]), "are no times"),
-        (lambda r: r["rows"][0]["latency"].update(times_ms=[]), "are no times"),
-        (lambda r: r["rows"][0].update(images=[]), "is no number"),
+        (lambda r: r.pop("task"), "damaged: object missing required field task"),
+        (
+            lambda r: r["rows"][0]["latency"].update(times_ms=[-1]),
+            "times_ms.0.: expected float >= 0",
+        ),
+        (
+            lambda r: r["rows"][1]["latency"].update(times_ms=[1.0, 0]),
+            "FFDNet, ONNX Runtime, fp32 .* a time of 0 ms",
+        ),
+        (
+            lambda r: r["rows"][0]["latency"].update(times_ms=[]),
+            "times_ms: expected array of length >= 1",
+        ),
+        (lambda r: r["rows"][0].update(images=[]), "rows.0..images: expected array of length >= 1"),
         (lambda r: r["rows"].insert(0, 7), "damaged"),
         (lambda r: r["noise"].update(reference_ms="x"), "damaged"),
     ],

@@ -1,0 +1,77 @@
+"""The types by which the card of a network is checked when it is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from clearer.run_records import ConfigRecord, DecisionRecord
+from clearer.schema import Above0, AtLeast0, Count, Side, Text
+
+__all__ = ["CardRecord"]
+
+
+class _Figures(TypedDict):
+    data: Text
+    num_images: Count
+    sigma_255: AtLeast0 | None
+    """None for pairs."""
+    input_psnr_db: float
+    input_ssim: float
+    psnr_db: float
+    ssim: float
+    psnr_db_interval_95: tuple[float, float]
+
+
+class _Quality(TypedDict):
+    protocol: Text
+    rows: Annotated[list[_Figures], Meta(min_length=1)]
+
+
+class _Time(TypedDict):
+    name: Text
+    is_this: bool
+    backend: Text
+    version: Text
+    precision: Text
+    median_ms: Above0
+    p95_ms: Above0
+    n: Count
+
+
+class _Times(TypedDict):
+    measured: Text
+    device: Text
+    threads: Count
+    size: tuple[Side, Side]
+    noise: Text
+    of: NotRequired[Text]
+    rows: list[_Time]
+
+
+class _RunRecord(TypedDict):
+    config: ConfigRecord
+    architecture: DecisionRecord
+
+
+class CardRecord(TypedDict):
+    """``<name>.json``."""
+
+    schema_version: Literal[1]
+    name: Text
+    clearer: Text
+    purpose: Text
+    channels: Literal[1, 3]
+    task: dict[str, Text]
+    architecture: Text
+    space: Text
+    params: Count
+    macs_per_pixel: Above0
+    weights_sha256: Text
+    onnx_bytes: Count
+    licence: Text
+    training: dict[str, Any]
+    run: _RunRecord
+    figures: _Quality
+    times: _Times | None

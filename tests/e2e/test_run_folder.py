@@ -1,0 +1,189 @@
+"""The folder of a run: one writer at a time, kills at any moment, pictures that stay the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from clearer.cli import app
+from clearer.files import read_json
+from clearer.run_lock import lock_run
+
+TINY = ["--width", "4", "--search-iterations", "4", "--iterations", "6", "--batch-size", "2"]
+TINY += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu"]
+LONG = [*TINY[:2], "--search-iterations", "100000", *TINY[4:]]
+MakeImages = Callable[..., Path]
+
+
+def clearer(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "clearer", *map(str, words)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    for _ in range(2000):
+        if path.exists() and path.stat().st_size:
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not come")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        pixels = rng.integers(256, size=(48, 48), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def begun(photos: Path, tmp_path: Path) -> Path:
+    """A run whose search is done, and whose training has not begun."""
+    run = tmp_path / "run"
+    result = clearer("search", *TINY, "--data", photos, "--out", run, "--no-train")
+    assert result.exit_code == 0, result.output
+    return run
+
+
+def test_two_processes_never_write_one_run(begun: Path) -> None:
+    with lock_run(begun):
+        for words in (
+            ["search", "--resume", "--out"],
+            ["train"],
+            ["train", "--resume"],
+            ["export"],
+        ):
+            result = clearer(*words, begun)
+            assert result.exit_code == 1
+            assert f"is in use by process {os.getpid()} on " in result.stderr.replace("\n", " ")
+            assert len(result.stderr.splitlines()) == 1
+    result = clearer("train", begun)
+    assert result.exit_code == 0, result.output
+    assert not list(begun.glob(".*"))
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(begun: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        with lock_run(begun):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    (begun / "checkpoint" / ".clearer-abcdefgh.tmp").write_text("half of a file")
+    (begun / ".clearer-abcdefgh.tmp").write_text("half of a file")
+    assert (begun / ".lock").exists()
+    result = clearer("train", begun)
+    assert result.exit_code == 0, result.output
+    assert not list(begun.rglob(".*"))
+
+
+def test_a_kill_in_the_first_write_leaves_a_folder_for_the_same_command(
+    photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in (".lock", ".lock-holder", ".clearer-01234567.tmp", "pictures.json", "cost.json"):
+        (run / name).write_text("")
+    words = ["search", *TINY, "--data", photos, "--out", run, "--no-train"]
+    result = clearer(*words)
+    assert result.exit_code == 0, result.output
+    result = clearer(*words)
+    assert result.exit_code == 2
+    assert "exists: choose another --out" in result.stderr.replace("\n", " ")
+
+
+def test_files_of_others_are_not_taken_for_those_of_a_killed_process(
+    photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "architecture.json").write_text("mine")
+    result = clearer("search", *TINY, "--data", photos, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert (tmp_path / "architecture.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("devices", ["1", "2"])
+def test_sigterm_ends_a_search_as_ctrl_c_does(photos: Path, tmp_path: Path, devices: str) -> None:
+    run = tmp_path / "run"
+    words = ["--data", photos, "--out", run, "--devices", devices, "--checkpoint-seconds", "1e6"]
+    process = start("search", *LONG, *words)
+    wait_for(run / "search.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143, errors
+    assert errors.count("error:") == errors.count("--resume --out") == 1
+    assert "Traceback" not in errors
+    assert list((run / "checkpoint").iterdir())
+    assert not list(run.rglob(".*"))
+
+
+def test_sigterm_while_packages_load_or_pictures_are_read(photos: Path, tmp_path: Path) -> None:
+    for delay in (0.3, 1.5):
+        process = start("eval", "nlm", "--data", photos, "--out", tmp_path / "eval")
+        time.sleep(delay)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        if process.returncode != 0:  # a fast machine may be done
+            assert process.returncode in (143, -signal.SIGTERM)
+            assert errors.count("error: interrupted") == (process.returncode == 143)
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_a_run_goes_on_with_the_pictures_that_it_began_with(
+    make_images: MakeImages, tmp_path: Path, command: str
+) -> None:
+    photos, run = make_images("photos", 6), tmp_path / "run"
+    result = clearer("search", *TINY, "--data", photos, "--out", run, "--no-train")
+    assert result.exit_code == 0, result.output
+    (photos / "picture3.png").rename(photos / "other.png")
+    with Image.open(photos / "picture1.png") as picture:
+        picture.rotate(180).save(photos / "picture1.png")
+    words = (
+        ["search", "--resume", "--train", "--out", run] if command == "search" else ["train", run]
+    )
+    result = clearer(*words)
+    assert result.exit_code == 2
+    text = result.stderr.replace("\n", " ")
+    for line in ("other.png is new", "picture1.png has other content", "picture3.png is gone"):
+        assert line in text
+    assert "--changed-data" in text
+    result = clearer(*words, "--changed-data")
+    assert result.exit_code == 0, result.output
+    (change,) = read_json(run / "pictures.json")["changes"]
+    assert "picture3.png is gone" in change["what"]
+
+
+def test_a_picture_that_moved_from_test_to_train_is_named(
+    make_images: MakeImages, tmp_path: Path
+) -> None:
+    train, run = make_images("set/train", 5), tmp_path / "run"
+    make_images("set/val", 1)
+    test = make_images("set/test", 2)
+    (test / "picture1.png").rename(test / "held.png")
+    words = ["--data", train.parent, "--out", run, "--no-train"]
+    assert clearer("search", *TINY, *words).exit_code == 0
+    (test / "held.png").rename(train / "held.png")
+    result = clearer("train", run)
+    assert result.exit_code == 2
+    assert "test/held.png is gone; train/held.png is new" in result.stderr.replace("\n", " ")
+
+
+def test_changed_data_is_for_a_run_that_goes_on(photos: Path) -> None:
+    result = clearer("search", "--data", photos, "--changed-data")
+    assert result.exit_code == 2
+    assert "--changed-data is for --resume" in result.stderr
