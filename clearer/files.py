@@ -147,11 +147,15 @@ def append_jsonl(path: Path, record: dict[str, Any]) -> None:
         file.write(to_json_line(record))
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
+def read_jsonl(path: Path, kind: type = LogRecord) -> list[dict[str, Any]]:
     """Read a log; a last line that an interrupt cut short is left out.
 
+    Args:
+        path: The file; where there is none, the log is empty.
+        kind: What each line is; default: a record with an iteration, and numbers or lists in it.
+
     Raises:
-        InputError: If another line is no record with an iteration, and numbers or lists in it.
+        InputError: If another line is something else.
     """
     if not path.exists():
         return []
@@ -164,7 +168,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate([*lines, last], start=1):
         try:
             record = parse_json(line)
-            msgspec.convert(record, LogRecord)
+            msgspec.convert(record, kind)
         except ValueError as error:
             if number > len(lines):
                 break

@@ -7,6 +7,7 @@ belongs to a network lies in one folder: its run ``NAME/``, ``NAME.log`` with wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from recipes import RECIPES, picture_folder
 
@@ -47,6 +48,15 @@ DATA: Final = "data"
 """Folder of pictures, beside the runs."""
 _KEYS: Final = ("name", "why", "data", "fine-tune", "architecture", "space", "color")
 _KINDS: Final = ("training", "search")
+
+
+class Piece(TypedDict):
+    """A line of the log of pieces."""
+
+    started: str
+    seconds: float
+    exit_code: int
+    entry: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,7 +176,7 @@ def pieces_path(name: str, folder: Path) -> Path:
 
 def state_of(entry: Entry, folder: Path) -> State:
     """How far a network is, by its run and its pieces."""
-    run, pieces = Run(folder / entry.name), read_jsonl(pieces_path(entry.name, folder))
+    run, pieces = Run(folder / entry.name), read_jsonl(pieces_path(entry.name, folder), Piece)
     is_training = entry.kind == "training"
     checkpoint = run.train_checkpoint if is_training else run.search_checkpoint
     iteration = read_json(checkpoint)["state"]["iteration"] if checkpoint.exists() else 0
@@ -237,6 +247,10 @@ def go_on(
             start_new_session=True,
         )
         stop.pass_to(process)
+        if is_background:
+            # A session of its own is a group of its own to the scheduler, which weighs groups.
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{process.pid}/autogroup").write_text("19")
         code = process.wait()
     if stop.requested:
         code = 130

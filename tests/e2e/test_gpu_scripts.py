@@ -152,7 +152,7 @@ def test_a_training_wanders_between_machines(
     assert "at iteration 12, is as far or further: it stays" in capsys.readouterr().out
     state = read_json(tmp_path / "one" / "tiny" / "checkpoint" / "train.json")["state"]
     assert state["iteration"] == 12
-    pieces = read_jsonl(tmp_path / "one" / "tiny.pieces.jsonl")
+    pieces = read_jsonl(tmp_path / "one" / "tiny.pieces.jsonl", dict)
     assert [piece["exit_code"] for piece in pieces] == [0, 0]
 
 

@@ -146,7 +146,7 @@ def test_pieces_until_all_is_done(tmp_path: Path, run: Run) -> None:
     code, told = run("run", "--minutes", "10")
     assert code == 0, told
     assert "30 of 30" in told
-    pieces = read_jsonl(runs / "tiny.pieces.jsonl")
+    pieces = read_jsonl(runs / "tiny.pieces.jsonl", dict)
     assert [piece["exit_code"] for piece in pieces] == [0, 0]
     settings = read_json(runs / "tiny" / "config.json")["settings"]
     assert settings["train"]["reduce"] == 2
