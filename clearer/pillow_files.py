@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import imagecodecs
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
 from clearer.errors import InputError
+from clearer.jpeg_check import check_jpeg
 from clearer.picture_formats import Format
 from clearer.stored_picture import (
     Pixels,
@@ -57,7 +57,9 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         check_size(path, file.width, file.height)
         notes = []
         if kind == "jpeg":
-            _check_jpeg(data, file.mode)
+            warning = check_jpeg(data, file.mode)
+            if warning is not None:
+                notes.append(f"the decoder warns: {warning}")
         if file.format == "MPO" and num_frames > 1:
             notes.append("previews inside the file were left out")
         deep = _deep_avif(data) if kind == "avif" else None
@@ -81,16 +83,6 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         notes=tuple(notes),
     )
     return turn_upright(picture, orientation)
-
-
-def _check_jpeg(data: bytes, mode: str) -> None:
-    """Decode once more, strictly: Pillow does not pass on what libjpeg warns of.
-
-    Raises:
-        ValueError: If data are damaged or missing.
-    """
-    colors = {"L": "GRAY", "CMYK": "CMYK"}
-    simplejpeg.decode_jpeg(data, colorspace=colors.get(mode, "RGB"), strict=True)
 
 
 def _decode(

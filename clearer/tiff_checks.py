@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import imagecodecs
 import numpy as np
-import simplejpeg
 import tifffile
 from numpy.typing import NDArray
 from tifffile import (
@@ -23,6 +22,7 @@ from tifffile import (
 )
 
 from clearer.errors import InputError
+from clearer.jpeg_check import check_jpeg
 
 __all__ = ["COLORS", "check_fax", "check_layout", "check_pages", "check_segments", "check_tags"]
 
@@ -170,7 +170,7 @@ def _check_jpeg(page: TiffPage, data: bytes) -> None:
     tables = page.jpegtables[:-2] if page.jpegtables else b""
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         strip = data[offset + (2 if tables else 0) : offset + count]
-        simplejpeg.decode_jpeg(tables + strip, strict=True)
+        check_jpeg(tables + strip)
 
 
 def check_fax(page: TiffPage, samples: NDArray[Any], data: bytes) -> None:
