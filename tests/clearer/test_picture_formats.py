@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +233,17 @@ def test_hidden_files_of_a_data_folder_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(saved("JPEG" if name == "b.jfif" else "PNG", pixels(6, 8)))
         (tmp_path / f"._{name}").write_bytes(b"\0\5\x16\7")
     (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     assert [path.name for path in list_images(tmp_path)] == ["a.png", "b.jfif"]
+
+
+def test_a_broken_link_in_a_data_folder_is_said(tmp_path: Path) -> None:
+    for name, target in (("a.png", "gone.png"), ("b.png", "b.png")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    for path, reason in zip(
+        list_images(tmp_path), ("No such file", "Too many levels"), strict=True
+    ):
+        both_refuse(path, f"cannot be read as an image .{reason}")
 
 
 @pytest.mark.skipif(has_decoder("heic"), reason="pillow-heif is installed")
