@@ -53,7 +53,12 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
-    paths = sorted(p for p in folder.iterdir() if is_picture_name(p.name) and p.is_file())
+    # A broken link is a picture that is missing: reading it says so.
+    paths = sorted(
+        p
+        for p in folder.iterdir()
+        if is_picture_name(p.name) and (p.is_file() or (p.is_symlink() and not p.exists()))
+    )
     if not paths:
         raise InputError(
             f"{folder} holds no image (nor a folder train/ that does); known endings: "

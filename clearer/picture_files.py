@@ -12,7 +12,7 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from clearer.errors import ClearerError, InputError
-from clearer.picture_formats import Format, can_read_heic, sniff
+from clearer.picture_formats import Format, has_decoder, sniff
 from clearer.pillow_files import read_by_pillow
 from clearer.png_files import read_png
 from clearer.pnm_files import read_pnm
@@ -97,10 +97,11 @@ def _read_bytes(path: Path) -> tuple[bytes, Format]:
                     f"{path} cannot be read as an image (it begins as no PNG, JPEG, TIFF, WebP, "
                     "BMP, PPM or AVIF file does)"
                 )
-            if kind == "heic" and not can_read_heic():
+            if not has_decoder(kind):
+                package = "pillow-heif" if kind == "heic" else "a newer Pillow"
                 raise InputError(
-                    f"{path} cannot be read as an image (it is HEIC: install pillow-heif, or "
-                    "convert it)"
+                    f"{path} cannot be read as an image (it is {kind.upper()}: install {package}, "
+                    "or convert it)"
                 )
             if status.st_size > _MAX_BYTES:
                 raise InputError(f"{path} is larger than any picture that is read: cut it")

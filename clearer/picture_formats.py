@@ -6,9 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Final, Literal
 
-from PIL import features
-
-__all__ = ["IMAGE_SUFFIXES", "Format", "can_read_heic", "is_picture_name", "sniff"]
+__all__ = ["IMAGE_SUFFIXES", "Format", "has_decoder", "is_picture_name", "sniff"]
 
 Format = Literal["png", "jpeg", "tiff", "webp", "bmp", "pnm", "avif", "heic"]
 
@@ -18,16 +16,19 @@ _AVIF_BRANDS: Final = (b"avif", b"avis")
 _HEIC_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
-def can_read_heic() -> bool:
-    """Whether the package is there that reads HEIC; nothing else needs it."""
-    return importlib.util.find_spec("pillow_heif") is not None
+_DECODERS: Final[dict[Format, str]] = {"avif": "PIL._avif", "heic": "pillow_heif"}
+
+
+def has_decoder(kind: Format) -> bool:
+    """Whether what decodes a format is installed; for most of them it always is."""
+    return kind not in _DECODERS or importlib.util.find_spec(_DECODERS[kind]) is not None
 
 
 IMAGE_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"}
     | {".ppm", ".pgm", ".pbm", ".pnm"}
-    | ({".avif"} if features.check("avif") else set())
-    | ({".heic", ".heif"} if can_read_heic() else set())
+    | ({".avif"} if has_decoder("avif") else set())
+    | ({".heic", ".heif"} if has_decoder("heic") else set())
 )
 """Endings, in small letters, of the files of a folder that are taken for pictures."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clearer.errors import InputError, require
+from clearer.jpeg_check import check_jpeg
 from clearer.picture_formats import Format
 from clearer.stored_picture import (
     Pixels,
@@ -56,7 +56,9 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         check_size(path, file.width, file.height)
         notes = []
         if kind == "jpeg":
-            notes += _check_jpeg(data, file.mode)
+            warning = check_jpeg(data, file.mode)
+            if warning is not None:
+                notes.append(warning)
         if file.format == "MPO" and num_frames > 1:
             notes.append("previews inside the file were left out")
         deep = _deep_avif(data) if kind == "avif" else None
@@ -80,24 +82,6 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         notes=tuple(notes),
     )
     return turn_upright(picture, orientation)
-
-
-def _check_jpeg(data: bytes, mode: str) -> list[str]:
-    """Decode once more, strictly: Pillow does not pass on what libjpeg warns of.
-
-    Returns:
-        A note where that cannot be done, in a source tree without an installation.
-
-    Raises:
-        ValueError: If data are damaged or missing.
-    """
-    if importlib.util.find_spec("simplejpeg") is None:
-        return ["not checked for damage: simplejpeg is not installed"]
-    import simplejpeg
-
-    colors = {"L": "GRAY", "CMYK": "CMYK"}
-    simplejpeg.decode_jpeg(data, colorspace=colors.get(mode, "RGB"), strict=True)
-    return []
 
 
 def _decode(

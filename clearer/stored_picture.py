@@ -102,8 +102,8 @@ def to_full_scale(samples: NDArray[Any], full: int) -> Pixels:
         scaled: Pixels = samples.astype(dtype, copy=False)
         return scaled
     values = (np.arange(full + 1, dtype=np.int64) * (2 * top) + full) // (2 * full)
-    table: Pixels = values.astype(dtype)
-    return table[samples]
+    found: Pixels = values.astype(dtype)[samples]
+    return found
 
 
 def cmyk_to_rgb(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:

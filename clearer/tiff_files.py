@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import math
-import struct
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,17 +11,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from tifffile import (
-    COMPRESSION,
-    EXTRASAMPLE,
-    PHOTOMETRIC,
-    PLANARCONFIG,
-    PREDICTOR,
-    SAMPLEFORMAT,
-    TiffPage,
-)
+from tifffile import EXTRASAMPLE, PHOTOMETRIC, PLANARCONFIG, TiffPage
 
-from clearer.errors import InputError, require
+from clearer.errors import InputError
 from clearer.stored_picture import (
     EXIF_LISTS,
     Pixels,
@@ -35,41 +25,23 @@ from clearer.stored_picture import (
     turn_upright,
     without_layout,
 )
+from clearer.tiff_checks import (
+    COLORS,
+    check_fax,
+    check_layout,
+    check_pages,
+    check_segments,
+    check_tags,
+)
 
 __all__ = ["read_tiff"]
 
 # It would write to the terminal what is said here by one line.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-
-_WIDTH: Final = 256
-_HEIGHT: Final = 257
-_BITS: Final = 258
-_PHOTOMETRIC: Final = 262
 _ICC: Final = 34675
 _ORIENTATION: Final = 274
 _RESOLUTION: Final = 282
-_DNG_VERSION: Final = 50706
-_RAW: Final = (PHOTOMETRIC.CFA, PHOTOMETRIC.LINEAR_RAW)
-_COLORS: Final = {
-    PHOTOMETRIC.MINISWHITE: 1,
-    PHOTOMETRIC.MINISBLACK: 1,
-    PHOTOMETRIC.PALETTE: 1,
-    PHOTOMETRIC.RGB: 3,
-    PHOTOMETRIC.YCBCR: 3,
-    PHOTOMETRIC.SEPARATED: 4,
-}
-# What a wrong picture follows from, where it is lost, and the types of whole numbers and of bytes.
-_PIXEL_TAGS: Final = frozenset(
-    {254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
-    | {322, 323, 324, 325, 330, 338, 339, 347, 530}
-)
-_PIXEL_TYPES: Final = (1, 3, 4, 7, 13, 16, 18)
-_FAX: Final = (COMPRESSION.CCITTRLE, COMPRESSION.CCITT_T4, COMPRESSION.CCITT_T6)
-# The depth may go unsaid where it is one bit.
-_MAYBE_BITS: Final = (COMPRESSION.NONE, COMPRESSION.PACKBITS, *_FAX)
-# Their decoders give RGB.
-_YCBCR: Final = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.WEBP, COMPRESSION.JPEG_2000_LOSSY)
 
 
 def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
@@ -85,16 +57,13 @@ def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
     notes: list[str] = []
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
-        _check_tags(page, data)
-        _check_pages(path, tiff, data, notes)
+        check_tags(page, data)
+        check_pages(path, tiff, data, notes)
         check_size(path, page.imagewidth, page.imagelength)
-        _check_layout(path, page)
-        _check_segments(page, len(data))
-        if page.compression == COMPRESSION.JPEG:
-            _check_jpeg(page, data)
+        check_layout(path, page)
+        check_segments(page, data)
         samples = page.asarray(maxworkers=1)
-        if page.compression in _FAX:
-            _compare_fax(samples, data)
+        check_fax(page, samples, data)
         pixels, alpha = _convert(path, page, samples, convert_cmyk, notes)
         profile = page.tags.valueof(_ICC)
         has_dpi = _RESOLUTION in page.tags and page.resolutionunit != tifffile.RESUNIT.NONE
@@ -127,104 +96,6 @@ def _exif(tiff: tifffile.TiffFile, page: TiffPage, data: bytes, notes: list[str]
     return exif
 
 
-def _check_tags(page: TiffPage, data: bytes) -> None:
-    """Compare the list of tags with what was understood of it: damaged ones are left out there.
-
-    Raises:
-        ValueError: If something that pixels depend on is damaged, doubled or missing.
-    """
-    order, is_big = page.parent.byteorder, page.parent.is_bigtiff
-    head, step = ("Q", 20) if is_big else ("H", 12)
-    (count,) = struct.unpack_from(order + head, data, page.offset)
-    start = page.offset + struct.calcsize(order + head)
-    found = [struct.unpack_from(order + "HH", data, start + step * i) for i in range(count)]
-    codes = [code for code, _ in found if code in _PIXEL_TAGS]
-    lost = any(code not in page.tags for code in codes) or len(codes) > len(set(codes))
-    needed = {_WIDTH, _HEIGHT, _PHOTOMETRIC}
-    if page.compression not in _MAYBE_BITS or page.samplesperpixel > 1:
-        needed.add(_BITS)
-    lost |= not needed <= set(codes)
-    if lost or any(kind not in _PIXEL_TYPES for code, kind in found if code in codes):
-        raise ValueError("it is damaged: so is what it says of its pixels")
-
-
-def _check_pages(path: Path, tiff: tifffile.TiffFile, data: bytes, notes: list[str]) -> None:
-    """Refuse what holds more than one picture, or begins with a small copy of it."""
-    pages: list[Any] = list(tiff.pages)
-    first = pages[0]
-    others = [*pages[1:], *(inner for page in pages for inner in page.pages or ())]
-    is_raw = any(page.photometric in _RAW for page in [first, *others])
-    if is_raw or _DNG_VERSION in first.tags or data[8:10] == b"CR":
-        raise InputError(f"{path} is a raw file of a camera: develop it to TIFF by another program")
-    if first.is_reduced:
-        raise InputError(
-            f"{path} begins with a thumbnail, as raw files of cameras do: develop it to TIFF by "
-            "another program, or keep one picture"
-        )
-    if not all(page.is_reduced for page in others):
-        raise InputError(f"{path} is animated, or has several pages: keep one picture")
-    if others:
-        notes.append("smaller copies inside the file were left out")
-
-
-def _check_layout(path: Path, page: TiffPage) -> None:
-    """Refuse samples that are not understood, or could not be kept."""
-    bits = page.bitspersample
-    if page.sampleformat != SAMPLEFORMAT.UINT or not isinstance(bits, int) or not 1 <= bits <= 16:
-        what = "floating-point" if page.sampleformat == SAMPLEFORMAT.IEEEFP else "signed"
-        what = f"{what} pixels" if page.sampleformat != SAMPLEFORMAT.UINT else "pixels"
-        raise InputError(f"{path} has {what} of {bits} bits: convert it to 8 or 16 bits, unsigned")
-    if page.predictor != PREDICTOR.NONE and bits not in (8, 16):
-        raise InputError(f"{path} has a predictor and {bits} bits: save it without one")
-    colors = _COLORS.get(page.photometric)  # type: ignore[call-overload]
-    extra = page.samplesperpixel - (colors or 0)
-    is_packed = page.photometric != PHOTOMETRIC.YCBCR or page.compression in _YCBCR
-    if colors is None or extra not in (0, 1) or page.imagedepth > 1 or not is_packed:
-        kind = getattr(page.photometric, "name", page.photometric)
-        raise InputError(
-            f"{path} has {page.samplesperpixel} samples a pixel, {kind}: convert it to RGB or gray"
-        )
-
-
-def _check_segments(page: TiffPage, num_bytes: int) -> None:
-    """Look for strips and tiles that are missing: decoders make them black.
-
-    Raises:
-        ValueError: If there are any, or the file ends before them.
-    """
-    places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
-    if len(places) != math.prod(page.chunked) or any(0 in place for place in places):
-        raise ValueError(f"it is damaged: {'tiles' if page.is_tiled else 'strips'} are missing")
-    if any(offset + count > num_bytes for offset, count in places):
-        raise ValueError("it is cut short")
-
-
-def _check_jpeg(page: TiffPage, data: bytes) -> None:
-    """Decode JPEG strictly, as files of their own: TIFF's decoder hides what libjpeg warns of.
-
-    Raises:
-        ValueError: If data are damaged or missing.
-    """
-    if page.bitspersample != 8 or page.samplesperpixel not in (1, 3):
-        return
-    simplejpeg = require("simplejpeg")
-    # The tables that all share, without the mark of their end; a strip without that of its begin.
-    tables = page.jpegtables[:-2] if page.jpegtables else b""
-    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-        strip = data[offset + (2 if tables else 0) : offset + count]
-        simplejpeg.decode_jpeg(tables + strip, strict=True)
-
-
-def _compare_fax(samples: NDArray[Any], data: bytes) -> None:
-    """Decode once more by another library: fax codes have no checksum, and no decoder complains.
-
-    Raises:
-        ValueError: If they differ, as over damaged codes.
-    """
-    if not np.array_equal(samples, require("imagecodecs").tiff_decode(data)):
-        raise ValueError("it is damaged: its fax codes make no sense")
-
-
 def _convert(
     path: Path, page: TiffPage, samples: NDArray[Any], convert_cmyk: bool, notes: list[str]
 ) -> tuple[Pixels, Pixels | None]:
@@ -233,7 +104,7 @@ def _convert(
         samples = samples.view(np.uint8)
     if page.samplesperpixel > 1 and page.planarconfig == PLANARCONFIG.SEPARATE:
         samples = np.moveaxis(samples, 0, -1)
-    has_extra = page.samplesperpixel > _COLORS[page.photometric]  # type: ignore[index]
+    has_extra = page.samplesperpixel > COLORS[page.photometric]  # type: ignore[index]
     if samples.shape[:2] != (page.imagelength, page.imagewidth):
         raise ValueError("it is damaged: so is what it says of its pixels")
     colors, extra = split_alpha(samples, has_extra)

@@ -36,7 +36,10 @@ def restore(
     ),
     kind: Annotated[
         Literal["png", "jpeg", "tiff", "webp"] | None,
-        typer.Option("--format", help="Of the results; default: as the input, BMP and PPM as PNG."),
+        typer.Option(
+            "--format",
+            help="Of the results; default: as the input, but PNG of BMP, PPM, AVIF and HEIC.",
+        ),
     ] = None,
     color: Annotated[
         Literal["per-channel", "luma"],

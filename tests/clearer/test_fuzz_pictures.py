@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +13,15 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 
 from clearer.errors import InputError
 from clearer.picture_files import read_picture
+from tests.clearer.tiny_tiff import write_tiff
 
 Reference = Callable[[bytes], Any]
 """Decodes bytes by another library to ``(H, W)`` or ``(H, W, S)``; raises where it refuses them."""
-MUTATIONS = 16
+MUTATIONS = 12
 """For each kind of picture."""
 
 
@@ -61,18 +63,26 @@ def pillow(data: bytes) -> Any:
 
 
 def libtiff(data: bytes) -> Any:
+    """Samples of their full scale, white above."""
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        bits, photometric = tiff.pages.first.bitspersample, tiff.pages.first.photometric
     try:
         samples = imagecodecs.tiff_decode(data)
     except (imagecodecs.TiffError, IndexError):  # it wants strips of exactly their size
         return pillow(data)
-    if samples.dtype == np.bool_:
-        samples = samples * np.uint8(255)
-    if (
-        tifffile.TiffFile(io.BytesIO(data)).pages.first.photometric
-        == tifffile.PHOTOMETRIC.MINISWHITE
-    ):
-        samples = np.iinfo(samples.dtype).max - samples
+    top = 255 if bits <= 8 else 65535
+    if bits not in (8, 16):
+        samples = np.rint(samples * (top / (2**bits - 1))).astype(np.uint8 if bits < 8 else "u2")
+    if photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        samples = top - samples
     return np.moveaxis(samples, 0, -1) if samples.shape[:1] == (3,) else samples
+
+
+def tiff_of_12_bits(compression: str | None) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tif"
+        write_tiff(path, picture(dtype=np.uint16) >> 4, 12, compression=compression)
+        return path.read_bytes()
 
 
 CORPUS: dict[str, tuple[bytes, Reference]] = {
@@ -83,18 +93,24 @@ CORPUS: dict[str, tuple[bytes, Reference]] = {
     "jpeg": (by_pillow("JPEG", picture(3), quality=90), pillow),
     "jpeg progressive": (by_pillow("JPEG", picture(), progressive=True), pillow),
     "webp": (by_pillow("WEBP", picture(3)), imagecodecs.webp_decode),
-    "webp lossless": (by_pillow("WEBP", picture(3), lossless=True), imagecodecs.webp_decode),
+    "webp alpha": (by_pillow("WEBP", picture(4), lossless=True), imagecodecs.webp_decode),
     "bmp": (by_pillow("BMP", picture(3)), pillow),
+    "bmp palette": (by_pillow("BMP", picture(3), palette=True), pillow),
     "pgm": (by_pillow("PPM", picture()), pillow),
-    "ppm text": (
-        b"P3 33 24 255\n" + " ".join(map(str, picture(3).ravel())).encode() + b"\n",
-        pillow,
-    ),
+    "pbm": (b"P4 33 24\n" + np.packbits(picture() & 1, axis=1).tobytes(), pillow),
+    "ppm 16 bits": (b"P6 33 24 65535\n" + picture(3, dtype=">u2").tobytes(), pillow),
+    "ppm text": (b"P3 33 24 255\n" + " ".join(map(str, picture(3).ravel())).encode(), pillow),
     "tiff": (tiff(picture(3), rowsperstrip=7), libtiff),
     "tiff deflate": (tiff(picture(3), compression="zlib", predictor=True, rowsperstrip=7), libtiff),
     "tiff lzw tiles": (tiff(picture(), compression="lzw", tile=(16, 16)), libtiff),
     "tiff 16 bits": (tiff(picture(dtype=np.uint16), byteorder=">", rowsperstrip=7), libtiff),
+    "tiff 12 bits": (tiff_of_12_bits(None), libtiff),
+    "tiff 12 bits, deflate": (tiff_of_12_bits("ADOBE_DEFLATE"), libtiff),
+    "tiff fax": (by_pillow("TIFF", picture() > 128, compression="group4"), libtiff),
+    "tiff jpeg": (tiff(picture(3), compression="jpeg", photometric="ycbcr"), pillow),
 }
+if features.check("avif"):
+    CORPUS["avif"] = (by_pillow("AVIF", picture(3)), imagecodecs.avif_decode)
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from clearer.errors import InputError
 from clearer.images import list_images, read_image
 from clearer.picture_encoding import kind_of, name_as
 from clearer.picture_files import read_picture
-from clearer.picture_formats import IMAGE_SUFFIXES, is_picture_name
+from clearer.picture_formats import IMAGE_SUFFIXES, has_decoder, is_picture_name
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow reads no AVIF")
 
@@ -94,6 +95,20 @@ def test_what_follows_a_jpeg_is_no_fault(tmp_path: Path) -> None:
     expected = read_picture(path).pixels
     path.write_bytes(data + bytes(100) + b"a film of a phone")
     assert np.array_equal(read_picture(path).pixels, expected)
+
+
+def test_what_does_no_harm_to_pixels_is_a_note(tmp_path: Path) -> None:
+    """A scan header that says something else of a file that is not progressive."""
+    data = bytearray(saved("JPEG", pixels(40, 48)))
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    expected = read_picture(path).pixels
+    data[data.index(b"\xff\xda") + 8] = 62  # the last coefficient, which is always 63
+    path.write_bytes(data)
+    picture = read_picture(path)
+    assert np.array_equal(picture.pixels, expected)
+    (note,) = picture.notes
+    assert note.startswith("the decoder warns: Invalid SOS parameters")
 
 
 def text(values: Any) -> bytes:
@@ -218,4 +233,22 @@ def test_hidden_files_of_a_data_folder_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(saved("JPEG" if name == "b.jfif" else "PNG", pixels(6, 8)))
         (tmp_path / f"._{name}").write_bytes(b"\0\5\x16\7")
     (tmp_path / "folder.png").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     assert [path.name for path in list_images(tmp_path)] == ["a.png", "b.jfif"]
+
+
+def test_a_broken_link_in_a_data_folder_is_said(tmp_path: Path) -> None:
+    for name, target in (("a.png", "gone.png"), ("b.png", "b.png")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    for path, reason in zip(
+        list_images(tmp_path), ("No such file", "Too many levels"), strict=True
+    ):
+        both_refuse(path, f"cannot be read as an image .{reason}")
+
+
+@pytest.mark.skipif(has_decoder("heic"), reason="pillow-heif is installed")
+def test_heic_without_its_decoder_says_what_to_install(tmp_path: Path) -> None:
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    both_refuse(path, "it is HEIC: install pillow-heif")
+    assert not is_picture_name(path.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -16,63 +15,9 @@ from PIL import Image
 from clearer.errors import InputError
 from clearer.images import read_image
 from clearer.picture_files import read_picture
+from tests.clearer.tiny_tiff import packed, samples, write_tiff
 
 ORIENTATION = 0x0112
-
-
-def samples(bits: int, *shape: int) -> Any:
-    dtype = np.uint8 if bits <= 8 else np.uint16
-    found = np.random.default_rng(bits).integers(2**bits, size=shape or (21, 30), dtype=dtype)
-    found.flat[0], found.flat[1] = 0, 2**bits - 1
-    return found
-
-
-def packed(values: Any, bits: int) -> bytes:
-    """Rows of samples without gaps, each row begun at a whole byte, the first bit above."""
-    if bits == 16:  # whole words, in the order of bytes of the file
-        return bytes(values.astype("<u2").tobytes())
-    rows = values.reshape(len(values), -1)
-    places = np.arange(bits - 1, -1, -1)
-    digits = (rows[..., None] >> places & 1).astype(np.uint8).reshape(len(rows), -1)
-    return np.packbits(digits, axis=1).tobytes()
-
-
-def write(
-    path: Path,
-    values: Any,
-    bits: int,
-    *,
-    compression: str | None = None,
-    photometric: int = 1,
-    bigtiff: bool = False,
-    orientation: int = 1,
-) -> None:
-    """Gray, in strips of 7 rows, with any bits and compression, which libraries do not write."""
-    pack: Any = tifffile.TIFF.COMPRESSORS[tifffile.COMPRESSION[compression or "NONE"]]
-    strips = [packed(values[top : top + 7], bits) for top in range(0, len(values), 7)]
-    strips = [strip if compression is None else bytes(pack(strip)) for strip in strips]
-    offset_type, head, entry = ("Q", "<2sHHHQ", 20) if bigtiff else ("I", "<2sHI", 12)
-    start = struct.calcsize(head)
-    places = [start + sum(map(len, strips[:index])) for index in range(len(strips))]
-    end = start + sum(map(len, strips))
-    inline = {256: values.shape[1], 257: values.shape[0], 258: bits, 262: photometric}
-    inline |= {259: int(tifffile.COMPRESSION[compression or "NONE"]), 274: orientation, 278: 7}
-    lists: dict[int, bytes] = {271: b"Maker, in a word of some length\0"}
-    lists[273] = struct.pack(f"<{len(strips)}I", *places)
-    lists[279] = struct.pack(f"<{len(strips)}I", *map(len, strips))
-    codes = sorted([*inline, *lists])
-    directory = struct.pack("<Q" if bigtiff else "<H", len(codes))
-    after = end + len(directory) + entry * len(codes) + struct.calcsize(offset_type)
-    for code in codes:
-        size = len(lists.get(code, b""))
-        kind, count = (2, size) if code == 271 else (4, size // 4 or 1)
-        value = inline.get(code, after)
-        directory += struct.pack(f"<HH{offset_type}{offset_type}", code, kind, count, value)
-        after += size
-    directory += bytes(struct.calcsize(offset_type))
-    header = (b"II", 43, 8, 0, end) if bigtiff else (b"II", 42, end)
-    body = struct.pack(head, *header) + b"".join(strips) + directory
-    path.write_bytes(body + b"".join(lists[code] for code in codes if code in lists))
 
 
 def check(path: Path, expected: Any, bits: int) -> None:
@@ -97,7 +42,9 @@ def test_gray_of_every_depth(bits: int, photometric: int, tmp_path: Path) -> Non
         expected = 1 - expected
     for compression, bigtiff in ((None, True), ("ADOBE_DEFLATE", False), ("PACKBITS", False)):
         path = tmp_path / f"{compression}.tif"
-        write(path, values, bits, photometric=photometric, compression=compression, bigtiff=bigtiff)
+        write_tiff(
+            path, values, bits, photometric=photometric, compression=compression, bigtiff=bigtiff
+        )
         check(path, expected, bits)
 
 
@@ -230,7 +177,9 @@ def test_orientations(orientation: int, bits: int, compression: str | None, tmp_
     path = tmp_path / "a.tif"
     values = samples(bits)
     for bigtiff in (False, True):
-        write(path, values, bits, compression=compression, bigtiff=bigtiff, orientation=orientation)
+        write_tiff(
+            path, values, bits, compression=compression, bigtiff=bigtiff, orientation=orientation
+        )
         check(path, TURNED[orientation](values / (2.0**bits - 1)), bits)
         exif = Image.Exif()
         exif.load(b"Exif\0\0" + (read_picture(path).exif or b""))
@@ -369,3 +318,13 @@ def test_pixels_of_unknown_meaning_are_refused(tmp_path: Path) -> None:
     data[entry] = 7  # nothing says any more whether zero is black
     path.write_bytes(data)
     both_refuse(path, "what it says of its pixels")
+
+
+def test_words_that_say_12_bits_are_refused(tmp_path: Path) -> None:
+    """As some cameras write them: neither reading is known to be right."""
+    path = tmp_path / "a.tif"
+    for compression in (None, "lzw", "zlib", "packbits"):
+        tifffile.imwrite(path, samples(12), metadata=None, compression=compression)
+        with tifffile.TiffFile(path, mode="r+") as tiff:
+            tiff.pages.first.tags[258].overwrite(12)
+        both_refuse(path, "more than its 12 bits")
