@@ -280,15 +280,10 @@ def measure(arguments: argparse.Namespace) -> None:
         for index, name in enumerate(names):
             path = Path(folder) / f"{index}.onnx"
             deployed_file(CANDIDATES[name], path)
-            runners.append(OnnxRunner(name, path, 1, threads=threads))
+            runners.append(OnnxRunner(name, path, 1, io=PictureIo(), threads=threads))
             runners.append(
                 OpenVinoRunner(
-                    name,
-                    path,
-                    io=PictureIo(channels=1),
-                    precision=precision,
-                    threads=threads,
-                    shape=shape,
+                    name, path, io=PictureIo(), precision=precision, threads=threads, shape=shape
                 )
             )
             result["candidates"].setdefault(name, {})["places"] = place_times(path, threads)
