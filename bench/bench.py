@@ -101,7 +101,7 @@ def bench(
     """Measure networks in all backends, classical methods and other models.
 
     Writes ``bench.json`` (docs/bench-schema.md), ``bench.png`` (PSNR against time),
-    ``restored.png`` and ``strips/``; nothing before all is measured.
+    ``restored.png`` and ``strips/``; nothing before all is measured, and figures first.
 
     Args:
         targets: What to compare.
@@ -329,7 +329,8 @@ def _version(package: str) -> str | None:
 def _write(
     out: Path, report: dict[str, Any], rows: list[_Row], images: ImageSet, task: Task
 ) -> None:
-    """The pictures, and last the report that names them."""
+    """The report, then the pictures, for which a disk may be too small, and their names in it."""
+    write_json(out / "bench.json", {**report, "strips": []})
     shown: dict[str, Accuracy] = {}
     for row in rows:
         # A network looks the same in every backend: its first row stands for it.

@@ -20,11 +20,11 @@ from clearer.evaluate import VALIDATION_SEED, Restorer, check_evaluation_size, e
 from clearer.export.model_description import read_description
 from clearer.files import check_writable, write_json
 from clearer.images import Color, ImageSet
-from clearer.metrics import psnr_db, ssim
+from clearer.metrics import luma_y, psnr_db, ssim
 from clearer.network import RestorationNet
-from clearer.pairs import list_pictures, read_pictures
+from clearer.pairs import holds_pictures, list_pictures, read_pictures
 from clearer.run import Run
-from clearer.tasks import Task, task_to_dict
+from clearer.tasks import Derain, Task, task_to_dict
 from clearer.zoo import find_in_zoo
 
 __all__ = [
@@ -59,6 +59,8 @@ class EvaluationSettings:
     patches: bool = False
     """Restore and measure patches of 64x64, each alone."""
     save_images: bool = False
+    with_luma: bool = False
+    """Figures of the luma beside those of all channels; for rain they are there in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def _onnx_model(path: Path) -> Model:
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:
     """The pictures of ``test/``, else of ``val/``, else of the folder, and a name for them.
 
+    Sub-folders of ``test/`` belong to it; those of the folder itself where it holds none else.
+
     Raises:
         InputError: If the folder or a picture cannot be used.
     """
@@ -129,7 +133,10 @@ def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet,
     part, name = (
         (folder / found[0], f"{folder.name}, {found[0]}") if found else (folder, folder.name)
     )
-    return read_pictures(list_pictures(part, task), color), name
+    # What trained lies in sub-folders, too, and is no test.
+    is_plain = not found and not (folder / "train").is_dir() and folder.is_dir()
+    nested = found[:1] == ["test"] or (is_plain and not holds_pictures(folder, task))
+    return read_pictures(list_pictures(part, task, nested=nested), color), name
 
 
 def self_ensemble(restore: Restorer) -> Restorer:
@@ -181,17 +188,20 @@ def evaluate_model(
         The content of the report.
 
     Raises:
-        InputError: If a picture is too small, or the model does not give what it got.
+        InputError: If a picture is too small, or the model does not give what it got, or luma is
+            wanted of gray pictures.
         ClearerError: If a package is missing.
     """
+    if settings.with_luma and model.color != "rgb":
+        raise InputError("--channel y is the luma of RGB pictures, and this model is for gray ones")
     check_evaluation_size(images, task)
     check_writable(out)
     runner = model.runner(task)
     restore = self_ensemble(runner) if settings.self_ensemble else runner
     stem = out / _file_stem(model, task, data_name, settings)
-    labels = [Path(name).stem for name in images.names]
+    with_luma = settings.with_luma or (isinstance(task, Derain) and model.color == "rgb")
     rows: list[dict[str, Any]] = []
-    examples: list[Example] = []
+    kept: list[NDArray[np.float16]] = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
         listener(index, len(images))
         name = images.names[index]
@@ -201,26 +211,40 @@ def evaluate_model(
         restored = [restore(piece).clip(0, 1) for piece, _ in pieces]
         if not all(np.isfinite(array).all() for array in restored):
             raise InputError(f"{model.name} gives values that are no numbers for {name}")
-        rows.append({"image": name, **_figures(pieces, restored)})
+        rows.append({"image": name, **_figures(pieces, restored, with_luma=with_luma)})
         if settings.save_images and not settings.patches:
-            example = Example(name, degraded[0], restored[0][0], clean[0])
-            is_alone = labels.count(labels[index]) == 1  # 1.png and 1.bmp are two pictures
-            label = labels[index] if is_alone else Path(name).name
-            plot_example(stem / f"{label}.png", example, task.text)
-            examples = [*examples, example][-_NUM_CROPS:]
-    if examples:
-        plot_crops(stem / "crops.png", examples, f"{model.name}; {task.text}; {data_name}")
+            kept.append(restored[0][0].astype(np.float16))
     listener(len(images), len(images))
+    keys = [key for key in rows[0] if key != "image"]
     report = {
         **_about(model, runner, task, data_name, settings),
+        "channels": ["rgb" if model.color == "rgb" else "gray", *(["y"] if with_luma else [])],
         "num_images": len(images),
-        "mean": {key: float(np.mean([row[key] for row in rows])) for key in _KEYS},
+        "mean": {key: float(np.mean([row[key] for row in rows])) for key in keys},
         "psnr_db_interval_95": bootstrap_interval(np.array([row["psnr_db"] for row in rows])),
         "rows": rows,
     }
     file = stem.parent / f"{stem.name}.json"
-    write_json(file, report)
+    write_json(file, report)  # before the pictures, for which a disk may be too small
+    if kept:
+        _write_pictures(stem, images, task, kept, f"{model.name}; {task.text}; {data_name}")
     return {**report, "file": str(file)}
+
+
+def _write_pictures(
+    folder: Path, images: ImageSet, task: Task, restored: list[NDArray[np.float16]], title: str
+) -> None:
+    """Degraded, restored and clean of each picture, and crops of the last ones."""
+    labels = [Path(name).stem for name in images.names]
+    examples: list[Example] = []
+    for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
+        name = images.names[index]
+        example = Example(name, degraded[0], restored[index].astype(np.float32), clean[0])
+        is_alone = labels.count(labels[index]) == 1  # 1.png and 1.bmp are two pictures
+        label = labels[index] if is_alone else name.replace("/", "-")
+        plot_example(folder / f"{label}.png", example, task.text)
+        examples = [*examples, example][-_NUM_CROPS:]
+    plot_crops(folder / "crops.png", examples, title)
 
 
 def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSettings) -> str:
@@ -256,7 +280,6 @@ def _about(
 
 _LEVELS: Final = ("sigma", "shot", "quality")
 """Options of tasks that say how much is to be undone."""
-_KEYS: Final = ("psnr_db", "ssim", "input_psnr_db", "input_ssim")
 
 
 def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
@@ -268,10 +291,29 @@ def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
             yield np.ascontiguousarray(degraded[window]), np.ascontiguousarray(clean[window])
 
 
-def _figures(pieces: list[tuple[Array, Array]], restored: list[Array]) -> dict[str, float]:
-    """Means over the pieces of one picture."""
+def _figures(
+    pieces: list[tuple[Array, Array]], restored: list[Array], *, with_luma: bool
+) -> dict[str, float]:
+    """Means over the pieces of one picture, of all channels and, where wanted, of the luma."""
     figures = [
-        (psnr_db(r, c), ssim(r[0], c[0]), psnr_db(d, c), ssim(d[0], c[0]))
+        {
+            **_pair_figures(r[0], d[0], c[0]),
+            **(_luma_figures(r[0], d[0], c[0]) if with_luma else {}),
+        }
         for (d, c), r in zip(pieces, restored, strict=True)
     ]
-    return dict(zip(_KEYS, np.mean(figures, axis=0).tolist(), strict=True))
+    return {key: float(np.mean([piece[key] for piece in figures])) for key in figures[0]}
+
+
+def _pair_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, float]:
+    return {
+        "psnr_db": psnr_db(restored, clean),
+        "ssim": ssim(restored, clean),
+        "input_psnr_db": psnr_db(degraded, clean),
+        "input_ssim": ssim(degraded, clean),
+    }
+
+
+def _luma_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, float]:
+    lumas = (luma_y(array) for array in (restored, degraded, clean))
+    return {f"y_{key}": value for key, value in _pair_figures(*lumas).items()}

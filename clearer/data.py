@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -15,7 +16,7 @@ from clearer.dead_leaves import dead_leaves
 from clearer.errors import InputError
 from clearer.images import Color, ImageSet
 from clearer.pairs import PictureFile, list_pictures, read_pictures
-from clearer.scenes import read_scenes
+from clearer.scenes import check_scenes, read_scenes
 from clearer.tasks import Task
 
 __all__ = [
@@ -75,8 +76,9 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
     Args:
         folder: With sub-folders ``train`` and, optionally, ``val`` and ``test``; or flat. Without
             ``val``, a tenth of the training pictures, picked by a seeded hash of their names,
-            validates. A file of scenes (:mod:`clearer.scenes`) keeps a scene on one side: training
-            pictures of a scene in ``val`` or ``test`` are left out. None: the built-in photographs
+            validates. Sub-folders of ``test`` belong to it. A file of scenes
+            (:mod:`clearer.scenes`) keeps a scene on one side: training pictures of a scene in
+            ``val`` or ``test`` are left out. None: the built-in photographs
             and dead leaves.
         color: What every picture is converted to.
         seed: Decides the split where the folder does not.
@@ -163,18 +165,36 @@ def list_splits(
     has_splits = (folder / "train").is_dir()
     train = list_pictures(folder / "train" if has_splits else folder, task)
     val, test = (
-        list_pictures(folder / part, task) if has_splits and (folder / part).is_dir() else []
+        list_pictures(folder / part, task, nested=part == "test")
+        if has_splits and (folder / part).is_dir()
+        else []
         for part in ("val", "test")
     )
     scenes = read_scenes(folder)
-    scene_of = {f.name: scenes.get(f"train/{f.name}" if has_splits else f.name) for f in train}
-    held = {
-        scenes.get(f"{part}/{f.name}") for part, fs in (("val", val), ("test", test)) for f in fs
+    parts = (("train/" if has_splits else "", train), ("val/", val), ("test/", test))
+    # A pair is named by its name, or by the path of one of its files.
+    paths = {
+        (part, file.name): {f"{part}{file.name}", *_relative_paths(file, folder)}
+        for part, files in parts
+        for file in files
     }
+    check_scenes(folder, scenes, {path for group in paths.values() for path in group})
+    scene = {
+        key: next((scenes[path] for path in sorted(group) if path in scenes), None)
+        for key, group in paths.items()
+    }
+    scene_of = {name: found for (part, name), found in scene.items() if part == parts[0][0]}
+    held = {found for (part, _), found in scene.items() if part != parts[0][0]}
     train = [f for f in train if scene_of[f.name] is None or scene_of[f.name] not in held]
     if not val:
         train, val = _split_by_scene(train, scene_of, folder, seed)
     return train, val, test
+
+
+def _relative_paths(file: PictureFile, folder: Path) -> Iterator[str]:
+    for path in (file.clean, file.degraded):
+        if path is not None:
+            yield path.relative_to(folder).as_posix()
 
 
 def _split_by_scene(

@@ -32,7 +32,7 @@ _NONE_STATED: Final = "the source states none; a standard research test set"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSet:
-    """Pictures in a public repository at one commit, each with its SHA-256."""
+    """Pictures in a public repository at one commit, each with its SHA-256 and its size."""
 
     name: str
     what: str
@@ -43,11 +43,15 @@ class DataSet:
     folders: Mapping[str, str] = field(default_factory=dict)
     """Folder in the repository by folder here; ``""`` is the set itself."""
 
+    def files(self) -> dict[str, tuple[str, int]]:
+        """SHA-256 and size in bytes, by relative path."""
+        text = (resources.files("clearer") / "hashes" / f"{self.name}.txt").read_text()
+        rows = (line.split(maxsplit=2) for line in text.splitlines())
+        return {path: (digest, int(size)) for digest, size, path in rows}
+
     def hashes(self) -> dict[str, str]:
         """SHA-256 by relative path."""
-        text = (resources.files("clearer") / "hashes" / f"{self.name}.txt").read_text()
-        pairs = (line.split(maxsplit=1) for line in text.splitlines())
-        return {path: digest for digest, path in pairs}
+        return {path: digest for path, (digest, _) in self.files().items()}
 
     def scenes(self) -> str | None:
         """Content of the file of scenes (:mod:`clearer.scenes`) that belongs to the set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import requests
+import urllib3
 
 from clearer.datasets import DataSet
 from clearer.errors import ClearerError, require
@@ -21,6 +23,8 @@ __all__ = ["Check", "check_files", "download"]
 _CONNECTIONS: Final = 4
 _RETRIES: Final = 3
 _TIMEOUT_S: Final = 30
+_LEAST_BYTES_PER_S: Final = 1000
+_CHUNK: Final = 1 << 16
 Listener = Callable[[int, int], None]
 
 
@@ -79,12 +83,12 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
         ClearerError: If a file cannot be had, or not written; the others that were fetched stay.
     """
     pooch = require("pooch")
-    hashes = made.hashes()
+    files = made.files()
     base = (source or made.url).rstrip("/") + "/"
     pooch.get_logger().setLevel("ERROR")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for parent in {(folder / path).parent for path in hashes}:
+        for parent in {(folder / path).parent for path in files}:
             parent.mkdir(exist_ok=True)
     except OSError as error:
         raise ClearerError(
@@ -95,34 +99,83 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
     registry = pooch.create(
         path=folder,
         base_url=base,
-        registry={path: f"sha256:{hashes[path]}" for path in todo},
+        registry={path: f"sha256:{files[path][0]}" for path in todo},
         urls={path: base + made.remote_path(path) for path in todo},
         retry_if_failed=_RETRIES,
     )
-    # Read in one piece: of a stream that begins with an error, pooch leaves the connection open.
-    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S, stream=False)
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        futures = {pool.submit(registry.fetch, path, downloader=downloader): path for path in todo}
+        futures = {}
+        for path in todo:
+            fetch = _Fetch(files[path][1])
+            futures[pool.submit(registry.fetch, path, downloader=fetch)] = path
         done = len(check.good)
-        listener(done, len(hashes))
-        for future in as_completed(futures):
-            failure = future.exception()
-            if failure is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
-                here = len(check_files(made, folder, lambda done, total: None).good)
-                raise ClearerError(
-                    f"{_reason(failure, base + made.remote_path(futures[future]))}; {here} of "
-                    f"{len(hashes)} files are here, run again to go on"
-                ) from failure
-            done += 1
-            listener(done, len(hashes))
+        listener(done, len(files))
+        try:
+            for future in as_completed(futures):
+                failure = future.exception()
+                if failure is not None:
+                    raise failure
+                done += 1
+                listener(done, len(files))
+        except Exception as error:
+            pool.shutdown(wait=True, cancel_futures=True)
+            here = len(check_files(made, folder, lambda done, total: None).good)
+            raise ClearerError(
+                f"{_reason(error, base + made.remote_path(futures[future]))}; {here} of "
+                f"{len(files)} files are here, run again to go on"
+            ) from error
+        finally:  # of an interrupt, too: what has not begun is left out
+            pool.shutdown(wait=False, cancel_futures=True)
     scenes = made.scenes()
     if scenes is not None:
         write_atomic(folder / SCENES_FILE, scenes.encode())
     return len(todo)
 
 
+class _TooMuch(Exception):  # noqa: N818 - it says what came
+    """More bytes came, or less in a time, than a file has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """Download one file for pooch, with limits of size and time."""
+
+    num_bytes: int
+    """That it has."""
+
+    def __call__(self, url: str, output_file: str, registry: object) -> None:
+        """Write what comes from ``url``.
+
+        Raises:
+            _TooMuch: If that is more than the file has, or comes too slowly.
+            requests.RequestException: If nothing comes.
+        """
+        # Half a minute without a byte ends it, and so does a server that sends one now and then.
+        end = time.monotonic() + _TIMEOUT_S + self.num_bytes / _LEAST_BYTES_PER_S
+        count = 0
+        headers = {"Accept-Encoding": "identity"}
+        with (
+            requests.get(url, stream=True, timeout=_TIMEOUT_S, headers=headers) as response,
+            open(output_file, "wb") as file,
+        ):
+            response.raise_for_status()
+            try:
+                while chunk := response.raw.read1(_CHUNK):
+                    count += len(chunk)
+                    if count > self.num_bytes:
+                        raise _TooMuch(f"gives more than the {self.num_bytes} bytes of the file")
+                    if time.monotonic() > end:
+                        raise _TooMuch(f"is too slow: {count} of {self.num_bytes} bytes came")
+                    file.write(chunk)
+            except urllib3.exceptions.HTTPError as error:  # requests wraps what it reads itself
+                raise requests.ConnectionError(error) from error
+        if count < self.num_bytes:
+            raise requests.ConnectionError(f"{count} of {self.num_bytes} bytes came")
+
+
 def _reason(error: BaseException, url: str) -> str:
+    if isinstance(error, _TooMuch):
+        return f"{url} {error}"
     if isinstance(error, requests.HTTPError):
         return f"{url} answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.RequestException):

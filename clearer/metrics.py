@@ -9,12 +9,37 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-__all__ = ["SSIM_WINDOW", "psnr_db", "ssim"]
+__all__ = ["SSIM_WINDOW", "luma_y", "psnr_db", "ssim"]
 
 SSIM_WINDOW: Final = 11
 """Side of the Gaussian window, in pixels."""
 
+# Of 255, for R, G and B from 0 to 1.
+_LUMA_WEIGHTS: Final = np.array([65.481, 128.553, 24.966])
+_LUMA_OFFSET: Final = 16.0
+
 Image = NDArray[np.float32]
+
+
+def luma_y(rgb: Image) -> Image:
+    """Luma of ITU-R BT.601 in video range, as MATLAB's ``rgb2ycbcr`` has it for real numbers.
+
+    Tables of deraining are made of it: PSNR and SSIM with 255 levels as the range, though luma
+    takes 16 to 235 of them. Nothing is rounded here, which they do to 8 bits.
+
+    Args:
+        rgb: ``(3, H, W)``, range [0, 1].
+
+    Returns:
+        ``(1, H, W)``, from 16/255 to 235/255.
+
+    Raises:
+        ValueError: If there are not three channels.
+    """
+    if rgb.shape[0] != 3:
+        raise ValueError(f"luma needs 3 channels, got {rgb.shape[0]}")
+    luma = (_LUMA_OFFSET + np.tensordot(_LUMA_WEIGHTS, rgb.astype(np.float64), 1)) / 255
+    return luma[None].astype(np.float32)
 
 
 def psnr_db(image: Image, clean: Image) -> float:

@@ -119,6 +119,9 @@ def print_evaluation(report: dict[str, Any], stays: str) -> None:
     shown.add_column("image", f"mean of {report['num_images']}", overflow="fold")
     keys = {"input_psnr_db": "degraded, dB", "input_ssim": "SSIM"}
     keys |= {"psnr_db": "restored, dB", "ssim": "SSIM"}
+    if "y" in report["channels"]:
+        keys |= {"y_input_psnr_db": "degraded Y, dB", "y_input_ssim": "SSIM"}
+        keys |= {"y_psnr_db": "restored Y, dB", "y_ssim": "SSIM"}
     for key, header in keys.items():
         digits = 2 if key.endswith("db") else 4
         shown.add_column(header, f"{mean[key]:.{digits}f}", justify="right")

@@ -46,6 +46,13 @@ def evaluate(
         bool,
         typer.Option("--save-images", help="Write degraded | restored | clean, and zoomed crops."),
     ] = False,
+    channel: Annotated[
+        Literal["all", "y"],
+        typer.Option(
+            help="y: also PSNR and SSIM of the luma (BT.601, 16 to 235), as tables of deraining "
+            "have it; for --task derain in RGB both are given in any case."
+        ),
+    ] = "all",
     out: Annotated[Path, typer.Option(help="Folder for the report and the pictures.")] = Path(
         "eval"
     ),
@@ -75,7 +82,12 @@ def evaluate(
             what,
             images,
             name,
-            EvaluationSettings(self_ensemble=ensemble, patches=patches, save_images=save_images),
+            EvaluationSettings(
+                self_ensemble=ensemble,
+                patches=patches,
+                save_images=save_images,
+                with_luma=channel == "y",
+            ),
             out,
             listener,
         )

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,9 @@ __all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option"]
 Picture = NDArray[np.float32]
 """``(H, W, C)``, range [0, 1]."""
 
-Layout = Literal["folders", "clean-left", "clean-right"]
-"""Two folders with the same names, or files that hold both pictures side by side."""
+Layout = str
+"""``folders`` (two, with the same names), ``clean-left`` or ``clean-right`` (files that hold both
+pictures side by side), or two patterns of names (:class:`clearer.pair_names.PairNames`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from clearer.tasks.base import Layout, Task, one_of, option
+from clearer.pair_names import PairNames
+from clearer.tasks.base import Layout, Task, option
 
 __all__ = ["Derain", "Paired"]
 
-_LAYOUTS = one_of("folders", "clean-left", "clean-right")
+_WORDS = ("folders", "clean-left", "clean-right")
+
+
+def _layout(text: str) -> Layout:
+    """One of the words, or two patterns."""
+    if text in _WORDS:
+        return text
+    if "*" not in text:
+        raise ValueError(f"use one of {', '.join(_WORDS)}, or two patterns with a * each")
+    return str(PairNames.parse(text))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,9 +31,10 @@ class Paired(Task):
 
     layout: Layout = option(
         "folders",
-        _LAYOUTS,
+        _layout,
         "Pairs: folders clean/ and degraded/ with the same names, or side by side in one file "
-        "(clean-left, clean-right).",
+        "(clean-left, clean-right), or patterns for names in one folder, clean first: "
+        "'norain-*.png rain-*.png'.",
         name="pairs",
     )
 
@@ -50,4 +61,4 @@ class Derain(Paired):
     name: ClassVar[str] = "derain"
     summary: ClassVar[str] = "rain; pairs, by default as Rain800 stores them (clean left)"
 
-    layout: Layout = option("clean-left", _LAYOUTS, "As for paired.", name="pairs")
+    layout: Layout = option("clean-left", _layout, "As for paired.", name="pairs")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import skimage.color
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -137,3 +140,59 @@ def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
         lambda *_: None,
     )
     assert report["mean"]["psnr_db"] > report["mean"]["input_psnr_db"] + 8
+
+
+def evaluate_rgb(
+    make_images: MakeImages, out: Path, task: str, **changes: bool
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """A report on one RGB pair or picture, and the pair itself, 8 bits."""
+    what = make_task(task, {})
+    folder = make_images(task, 1, size=(32, 64), mode="RGB")
+    images, name = evaluation_images(folder, what, "rgb")
+    settings = EvaluationSettings(**changes)
+    model = Model("nothing", lambda task: Nothing(), "rgb", None)
+    report = evaluate_model(model, what, images, name, settings, out, lambda *_: None)
+    return report, images.images[0], images.degraded[0] if images.degraded else images.images[0]
+
+
+class Nothing(Blur):
+    def __call__(self, degraded: np.ndarray) -> np.ndarray:
+        return degraded
+
+
+def test_rain_is_measured_in_rgb_and_in_luma(make_images: MakeImages, tmp_path: Path) -> None:
+    """The luma by scikit-image, with 255 levels as the range."""
+    report, clean, rainy = evaluate_rgb(make_images, tmp_path, "derain")
+    assert report["channels"] == ["rgb", "y"]
+    lumas = [skimage.color.rgb2ycbcr(picture)[..., 0] for picture in (clean, rainy)]
+    expected = 10 * np.log10(255**2 / np.mean((lumas[0] - lumas[1]) ** 2))
+    assert report["mean"]["y_psnr_db"] == pytest.approx(expected, abs=1e-4)
+    error = np.mean((clean.astype(float) - rainy) ** 2)
+    assert report["mean"]["psnr_db"] == pytest.approx(10 * np.log10(255**2 / error), abs=1e-4)
+    written = read_json(Path(report["file"]))
+    assert {"y_psnr_db", "y_ssim", "y_input_psnr_db", "y_input_ssim"} <= set(written["rows"][0])
+
+
+def test_luma_where_it_is_wanted(make_images: MakeImages, tmp_path: Path) -> None:
+    assert "y_psnr_db" not in evaluate_rgb(make_images, tmp_path, "denoise")[0]["mean"]
+    report, *_ = evaluate_rgb(make_images, tmp_path, "denoise", with_luma=True)
+    # White noise of three channels: the luma has a share of it that its weights say.
+    share = np.sqrt(np.sum(np.square([65.481, 128.553, 24.966]))) / 255
+    gain = -20 * np.log10(share)
+    assert report["mean"]["y_input_psnr_db"] - report["mean"]["input_psnr_db"] == pytest.approx(
+        gain, abs=0.3
+    )
+    with pytest.raises(InputError, match="--channel y is the luma of RGB"):
+        run(make_images("gray", 1), tmp_path, with_luma=True)
+
+
+def test_a_full_disk_leaves_the_figures(
+    make_images: MakeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("clearer.bench.evaluation.plot_example", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(make_images("set", 2), tmp_path / "out", save_images=True)
+    assert read_json(tmp_path / "out" / "blur-set-awgn-sigma25.json")["num_images"] == 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from clearer import datasets
+from clearer import datasets, download
 from clearer.cli import app
 from clearer.datasets import DATA_SETS, DataSet, find_data_set, resolve_data
 from clearer.download import check_files
@@ -37,6 +39,11 @@ class Server:
     drop_once: set[str] = field(default_factory=set)
     wrong: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    endless: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    dripping: set[str] = field(default_factory=set)
+    sent: int = 0
+    """Bytes of endless files."""
 
 
 @pytest.fixture
@@ -51,6 +58,22 @@ def server() -> Iterator[Server]:
                 self.send_error(404)
                 return
             body = CONTENT[path]
+            if path in state.endless:
+                self.send_response(200)
+                self.end_headers()
+                with contextlib.suppress(OSError):  # until the other side has enough
+                    while state.sent < 100_000_000:
+                        state.sent += self.wfile.write(bytes(10_000))
+                return
+            if path in state.silent | state.dripping:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    for byte in body[:100]:
+                        self.wfile.write(bytes([byte]))
+                        threading.Event().wait(1.5 if path in state.silent else 0.05)
+                return
             if path in state.wrong:
                 body = bytes([body[0] ^ 1]) + body[1:]
             self.send_response(200)
@@ -75,8 +98,10 @@ def server() -> Iterator[Server]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tiny(DataSet):
-    def hashes(self) -> dict[str, str]:
-        return {path: hashlib.sha256(data).hexdigest() for path, data in CONTENT.items()}
+    def files(self) -> dict[str, tuple[str, int]]:
+        return {
+            path: (hashlib.sha256(data).hexdigest(), len(data)) for path, data in CONTENT.items()
+        }
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +166,30 @@ def test_a_wrong_byte_is_refused_and_the_rest_stays(server: Server, tmp_path: Pa
     server.wrong, server.requests = set(), Counter()
     assert get(server, "--to", tmp_path / "here").exit_code == 0
     assert set(server.requests) == set(CONTENT) - finished
+
+
+def test_a_file_without_end_is_cut_off(server: Server) -> None:
+    server.endless = {"train/2.png"}
+    result = get(server)
+    assert result.exit_code == 1
+    assert "train/2.png gives more than the 3002 bytes of the file" in result.stderr
+    assert server.sent < 50_000_000
+
+
+@pytest.mark.parametrize("kind", ["silent", "dripping"])
+def test_a_server_that_makes_no_progress_is_given_up(
+    server: Server, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(download, "_LEAST_BYTES_PER_S", 1e6)
+    setattr(server, kind, {"test/0.png"})
+    start = time.monotonic()
+    result = get(server)
+    assert result.exit_code == 1
+    message = {"silent": "cannot be reached", "dripping": "is too slow: "}[kind]
+    assert message in result.stderr.replace("\n", " ")
+    assert "test/0.png" in result.stderr
+    assert time.monotonic() - start < 20
 
 
 def test_a_missing_file_is_named_with_the_answer(server: Server) -> None:

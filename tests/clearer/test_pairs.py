@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clearer.bench.evaluation import evaluation_images
 from clearer.data import load_splits
 from clearer.errors import InputError
 from clearer.evaluate import evaluation_pairs
@@ -90,3 +91,125 @@ def test_rain_is_on_the_right_in_rain800(real_data: Path) -> None:
     for clean, rainy in zip(images.images, images.degraded, strict=True):
         steps = [np.abs(np.diff(x.astype(float), axis=1)).mean() for x in (clean, rainy)]
         assert steps[0] < steps[1]
+
+
+def save(path: Path, seed: int, size: tuple[int, int] = (20, 24)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(256, size=size, dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.mark.parametrize("side", ["clean", "degraded"])
+def test_two_files_of_one_name_in_a_folder_of_pairs(tmp_path: Path, side: str) -> None:
+    for part in ("clean", "degraded"):
+        save(tmp_path / part / "a.png", 0)
+    save(tmp_path / side / "a.jpg", 1)
+    with pytest.raises(InputError, match=rf"{side}/a\.jpg and .*{side}/a\.png would be one"):
+        pictures(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("template", "clean", "degraded"),
+    [
+        ("norain-*.png rain-*.png", "norain-{}.png", "rain-{}.png"),
+        ("*.png *-rain.png", "{}.png", "{}-rain.png"),
+        ("gt/*.png in/*x2.png", "gt/{}.png", "in/{}x2.png"),
+        ("[1]-*.png [2]-*.png", "[1]-{}.png", "[2]-{}.png"),
+    ],
+)
+def test_patterns_of_names_pair_files(
+    tmp_path: Path, template: str, clean: str, degraded: str
+) -> None:
+    for index in range(3):
+        save(tmp_path / clean.format(index), index)
+        save(tmp_path / degraded.format(index), 10 + index)
+    task = make_task("paired", {"pairs": template})
+    files = list_pictures(tmp_path, task)
+    assert [file.clean for file in files] == [tmp_path / clean.format(i) for i in range(3)]
+    assert [file.degraded for file in files] == [tmp_path / degraded.format(i) for i in range(3)]
+    assert make_task("paired", {"pairs": str(task.pairs)}) == task
+    (tmp_path / degraded.format(1)).unlink()
+    with pytest.raises(InputError, match="1 pictures have no partner"):
+        list_pictures(tmp_path, task)
+
+
+@pytest.mark.parametrize("text", ["a*.png", "a*.png b.png", "a*.png a*.png", "/a* b*", "../* x/*"])
+def test_text_that_is_no_pattern_of_pairs(text: str) -> None:
+    with pytest.raises(InputError, match="--pairs"):
+        make_task("derain", {"pairs": text})
+
+
+def test_test_folders_may_be_nested(make_images: MakeImages) -> None:
+    root = make_images("set/train/clean", 3).parents[1]
+    make_images("set/train/rainy", 3)
+    for name in ("test/light", "test/heavy"):
+        make_images(f"set/{name}/clean/street", 2)
+        make_images(f"set/{name}/rainy/street", 2)
+    splits = load_splits(root, "gray", 0, make_task("paired", {}))
+    assert splits.test.names == tuple(
+        f"{place}/street/picture{index}.png" for place in ("heavy", "light") for index in range(2)
+    )
+    images, _ = evaluation_images(root, make_task("paired", {}), "gray")
+    assert images.names == splits.test.names
+
+
+def test_sub_folders_are_evaluated_where_a_folder_holds_no_picture(make_images: MakeImages) -> None:
+    root = make_images("sets/a", 2).parent
+    make_images("sets/b", 1)
+    denoise = make_task("denoise", {})
+    assert evaluation_images(root, denoise, "gray")[0].names == (
+        *("a/picture0.png", "a/picture1.png"),
+        "b/picture0.png",
+    )
+    save(root / "own.png", 3)
+    assert evaluation_images(root, denoise, "gray")[0].names == ("own.png",)
+
+
+def test_pictures_that_train_are_no_test(make_images: MakeImages) -> None:
+    root = make_images("set/train", 2).parent
+    with pytest.raises(InputError, match="holds no image"):
+        evaluation_images(root, make_task("denoise", {}), "gray")
+
+
+SCENES = "train/picture0.png test/picture1.png\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SCENES.encode(),
+        b"\xef\xbb\xbf" + SCENES.encode(),
+        SCENES.replace("\n", "\r\n").encode(),
+        SCENES.replace("/", "\\").encode("utf-16"),
+        f"./{SCENES}".encode(),
+    ],
+)
+def test_a_file_of_scenes_of_any_system(make_images: MakeImages, data: bytes) -> None:
+    root = make_images("set/train", 5).parent
+    make_images("set/test", 2)
+    (root / "repeated_scenes.txt").write_bytes(data)
+    splits = load_splits(root, "gray", 0, make_task("denoise", {}))
+    assert "picture0.png" not in (*splits.train.names, *splits.val.names)
+
+
+def test_names_of_scenes_that_match_no_picture_are_refused(make_images: MakeImages) -> None:
+    root = make_images("set/train", 5).parent
+    make_images("set/test", 2)
+    (root / "repeated_scenes.txt").write_text("train/picture0.png test/picture1.jpg\nx.png y.png\n")
+    with pytest.raises(
+        InputError, match=r"names 3 picture\(s\) .* not there: test/picture1\.jpg, x\.png, y\.png"
+    ):
+        load_splits(root, "gray", 0, make_task("denoise", {}))
+
+
+def test_scenes_of_pairs_by_name_or_by_file(make_images: MakeImages) -> None:
+    root = make_images("set/train/clean", 5).parents[1]
+    for part in ("train/rainy", "test/clean", "test/rainy"):
+        make_images(f"set/{part}", 5 if "train" in part else 2)
+    for line in (
+        "train/picture0.png test/picture1.png",
+        "train/rainy/picture0.png test/picture1.png",
+    ):
+        (root / "repeated_scenes.txt").write_text(line)
+        splits = load_splits(root, "gray", 0, make_task("paired", {}))
+        assert "picture0.png" not in (*splits.train.names, *splits.val.names)
