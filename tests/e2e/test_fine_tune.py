@@ -301,7 +301,7 @@ def test_weights_that_are_missing_damaged_or_changed(
     assert result.exit_code == 2
     assert "no weights at" in result.stderr
     assert not out.exists()
-    for name in ("config.json", "architecture.json"):  # as right after it was made
+    for name in ("config.json", "pictures.json", "architecture.json"):  # as right after it was made
         out.mkdir(exist_ok=True)
         shutil.copy(tuned / name, out / name)
     shutil.copy(tuned / "weights.safetensors", out / "start.safetensors")
