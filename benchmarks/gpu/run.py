@@ -75,7 +75,7 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
     for call in ("train", "search"):
         work = calls.add_parser(call, help="a piece of a training or search of the queue")
         work.add_argument("name")
-        work.add_argument("minutes", type=float, help="for the work; loading comes on top")
+        work.add_argument("minutes", type=float, help="starting and packing come on top")
         work.add_argument(
             "--from", dest="source", type=Path, help="unpack this folder first: pictures, a run"
         )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from clearer.compilation import compile_network
 from clearer.cost_source import CostSource
-from clearer.data import load_splits
+from clearer.data import load_validation
 from clearer.engine import Engine
 from clearer.export.to_onnx import file_mb
 from clearer.images import Color, ImageSet
@@ -47,13 +47,13 @@ class Case:
 
     @property
     def images(self) -> ImageSet:
-        """The built-in pictures: a GPU machine has them, too."""
+        """Built-in photographs, which are read at once; a GPU machine has them, too."""
         return _images(self.settings.color)
 
 
 @cache
 def _images(color: Color) -> ImageSet:
-    return load_splits(None, color, 0, Denoise()).train
+    return load_validation(None, color, 0, Denoise())[0]
 
 
 def _settings(

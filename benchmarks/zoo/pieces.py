@@ -219,7 +219,7 @@ def go_on(
     Args:
         entry: The network.
         folder: Where its run lies or is made.
-        minutes: For the work itself; loading comes on top.
+        minutes: Until it stops; starting and the last figures come on top.
         is_background: One thread, at the lowest priority.
         held: File descriptors that stay open as long as the work lasts.
 

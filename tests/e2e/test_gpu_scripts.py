@@ -14,10 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
+from clearer import zoo
 from clearer.errors import ClearerError, InputError
 from clearer.files import read_json, read_jsonl
 from clearer.network import load_network
 from tests.bench.tiny_onnx import blur
+from tests.tiny_zoo import add_network
 from tests.zoo_material import TINY_QUEUE, make_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -224,14 +226,17 @@ def test_check_finds_a_device_that_computes_otherwise(script: Script) -> None:
     assert not agree(lambda index: batches(index)._replace(clean=batches(index).clean * 1.001))
 
 
-def test_bench(script: Script, tmp_path: Path) -> None:
+def test_bench(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "zoo").mkdir()
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    add_network(tmp_path / "zoo", "gray-tiny", 1)
     model = blur(tmp_path / "other.onnx")
-    words = ["bench", "gray-50", str(model), "--tiny", "--out", str(tmp_path)]
+    words = ["bench", "gray-tiny", str(model), "--tiny", "--out", str(tmp_path)]
     assert script("run").main(words) == 0
     rows = read_json(tmp_path / "bench.json")["rows"]
     assert [(row["network"], row["runtime"]) for row in rows] == [
-        ("gray-50", "torch eager"),
-        ("gray-50", "ONNX Runtime CPU"),
+        ("gray-tiny", "torch eager"),
+        ("gray-tiny", "ONNX Runtime CPU"),
         ("other", "ONNX Runtime CPU"),
     ]
     assert all(row["end_to_end_ms"] > 0 and row["batch_images_per_s"] > 0 for row in rows)
