@@ -29,10 +29,11 @@ from clearer.device import resolve_device  # noqa: E402
 from clearer.errors import ClearerError, InputError  # noqa: E402
 from clearer.files import read_json, write_atomic, write_json  # noqa: E402
 from clearer.images import list_images  # noqa: E402
+from clearer.precision import fastest_precision  # noqa: E402
 from clearer.run import Run  # noqa: E402
 from clearer.scenes import read_scenes  # noqa: E402
 
-__all__ = ["PICTURES_MB", "RUN_MB", "pack", "pack_pictures", "pack_run", "unpack_all"]
+__all__ = ["PICTURES_MB", "RUN_MB", "pack", "pack_pictures", "pack_run", "settle", "unpack_all"]
 
 PICTURES_MB: Final = 25.0
 """With the source tree (35 MB) one part makes 60 MB; 30 is the most."""
@@ -188,9 +189,16 @@ def _place_run(name: str, staged: Path, runs: Path) -> str:
 
 
 def settle(run: Run, data: Path) -> None:
-    """Let a run from another machine use this one: its folder of pictures, its device."""
+    """Let a run from another machine use this one: its folder of pictures, its device.
+
+    On another device it goes on in the precision that is faster there.
+    """
     config: dict[str, Any] = read_json(run.config)
-    here = {"data": str(data), "device": resolve_device("auto")}
+    settings, device = run.settings(), resolve_device("auto")
+    here = {"data": str(data), "device": device}
+    if settings.device != device:
+        here["precision"] = fastest_precision(settings.space, device)
+        print(f"from {settings.device} to {device}, {here['precision']}")
     if any(config["settings"][key] != value for key, value in here.items()):
         config["settings"] |= here
         write_json(run.config, config)

@@ -46,7 +46,8 @@ def bsds500_fair(data: Path) -> Splits:
     bsd68 = {Path(word).stem for word in words if word.endswith(".jpg")}
     if len(bsd68) != _NUM_BSD68:
         raise InputError(
-            f"{listed} names {len(bsd68)} pictures, not {_NUM_BSD68}: set CLEARER_DATA"
+            f"{listed} names {len(bsd68)} pictures, not {_NUM_BSD68}: set CLEARER_DATA to the "
+            "folder of the sets, or unpack all parts of the pictures (benchmarks/gpu/pack.py)"
         )
     source = data / "bsds500"
     splits = {

@@ -119,7 +119,7 @@ def print_status(entries: list[Entry], folder: Path) -> None:
             entry.name,
             f"{state.iteration:,} / {state.target:,}",
             "" if state.best_db is None else f"{state.best_db:.3f}",
-            f"{state.hours:.1f}",
+            f"{state.hours:.2f}",
             state.text,
             entry.why,
         )

@@ -158,6 +158,21 @@ def test_a_training_wanders_between_machines(
     assert [piece["exit_code"] for piece in pieces] == [0, 0]
 
 
+def test_a_run_takes_the_device_of_the_machine(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = zoo.zoo_network("gray-50").unpack(tmp_path / "run")
+    before = run.settings()
+    assert before.device == "cpu"
+    monkeypatch.setattr(script("pack"), "resolve_device", lambda name: "cuda")
+    other = "fp32" if before.precision == "bf16" else "bf16"
+    monkeypatch.setattr(script("pack"), "fastest_precision", lambda space, device: other)
+    script("pack").settle(run, tmp_path)
+    after = run.settings()
+    assert (after.device, after.precision, after.data) == ("cuda", other, tmp_path)
+    assert (after.train, after.space) == (before.train, before.space)
+
+
 @pytest.mark.usefixtures("sets")
 def test_a_search_in_pieces(
     script: Script, tmp_path: Path, capsys: pytest.CaptureFixture[str]

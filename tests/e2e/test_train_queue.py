@@ -90,7 +90,7 @@ def test_recipes(script: Any, sets: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'unknown': use one of bsds500-fair"):
         recipes.picture_folder("unknown", tmp_path)
     (sets / "bsd68" / "bsds500_val.txt").unlink()
-    with pytest.raises(InputError, match="names 0 pictures, not 68: set CLEARER_DATA"):
+    with pytest.raises(InputError, match="names 0 pictures, not 68: set CLEARER_DATA to"):
         recipes.picture_folder("bsds500-fair", tmp_path / "other")
 
 
