@@ -73,9 +73,37 @@ def compiling_pays(
     return times.pays(iterations)
 
 
-def compile_network(network: torch.nn.Module) -> None:
-    """Have a network compiled when it is first called, in place; its parameters stay."""
+def compile_network(
+    network: torch.nn.Module, call: Callable[[], torch.Tensor], say: Callable[[str], None]
+) -> bool:
+    """Compile a network in place; its parameters and buffers stay as they are.
+
+    Args:
+        network: In the mode in which it will be used.
+        call: Calls it as it will be called; the mean of what it returns is differentiated.
+        say: Takes a line for the user.
+
+    Returns:
+        Whether it is compiled: where that fails, it is used as it is, which is said.
+    """
+    kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
     network.compile(dynamic=False)
+    try:
+        call().float().mean().backward()
+    except torch.OutOfMemoryError:  # a batch may be split, later
+        pass
+    except Exception as error:  # the compiler's own errors have a dozen types
+        network._compiled_call_impl = None
+        torch.compiler.reset()
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        say(f"torch.compile fails here ({reason}): the network is used as it is")
+        return False
+    finally:
+        network.zero_grad()
+        with torch.no_grad():
+            for name, buffer in network.named_buffers():
+                buffer.copy_(kept[name])
+    return True
 
 
 def _seconds(step: Callable[[], Any], device: str) -> float:

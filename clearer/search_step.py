@@ -79,13 +79,26 @@ class SearchStep:
         self.costs = SearchCosts(settings, settings.budgets, tables)
         self.supernet.train()
         if settings.compile == "on" and not s.sampling:  # each draw is another graph
-            compile_network(self.supernet)
+            self._compile(say)
         self._loss = torch.zeros((), device=device)
         self._alpha_losses = AlphaLosses(*(torch.zeros((), device=device) for _ in range(3)))
         self._turned: list[int] = []
         captured = is_captured and engine.num_processes == 1
         self._weight_work = CapturedWork(self._change_weights, device, say, is_captured=captured)
         self._alpha_work = CapturedWork(self._change_alpha, device, say, is_captured=captured)
+
+    def _compile(self, say: Callable[[str], None]) -> None:
+        s, space = self._settings.search, self._settings.space
+        shape = (s.batch_size, space.channels, s.patch_size, s.patch_size)
+        example = torch.rand(shape, device=self._settings.device)
+        example = example.contiguous(memory_format=torch.channels_last)
+
+        def call() -> Tensor:
+            with autocast(self._settings.device, self._settings.precision):
+                restored: Tensor = self.supernet(example, self.supernet.op_weights().detach())
+            return restored
+
+        compile_network(self.supernet, call, say)
 
     def weights(self, batch: Batch, learning_rate: float, rng: np.random.Generator) -> Tensor:
         """Change the weights by L_Res alone; the architecture parameters are constants here.

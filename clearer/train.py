@@ -16,7 +16,6 @@ from clearer.checkpoint import (
     optimizer_state,
     save_checkpoint,
 )
-from clearer.compilation import compile_network
 from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
@@ -33,6 +32,7 @@ from clearer.training_run import read_start_weights
 from clearer.training_step import (
     TrainingState,
     TrainingStep,
+    compile_training,
     is_compiled,
     new_training_state,
     training_sampler,
@@ -68,7 +68,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
     held = _begin(run, settings, splits, state, loop)
     start, best, log = held.iteration, held.best, held.log
     if held.is_compiled:
-        compile_network(network)
+        compile_training(state, settings, sampler.batch(start), loop.say)
     step = TrainingStep(settings, state, engine, loop.say, num_pieces=held.num_pieces)
     engine.barrier()  # all have read the run before the first writes to it
 

@@ -28,6 +28,7 @@ __all__ = [
     "TrainingState",
     "TrainingStep",
     "average_gradients",
+    "compile_training",
     "is_compiled",
     "make_rate",
     "new_training_state",
@@ -115,13 +116,26 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
 
     def make_step(is_compiled: bool) -> Callable[[], object]:
         state = new_training_state(settings, architecture, alone)
-        if is_compiled:
-            compile_network(state.network)
+        if is_compiled and not compile_training(state, settings, batch, lambda line: None):
+            raise RuntimeError("it cannot be compiled")
         step = TrainingStep(settings, state, alone, lambda line: None)
         return lambda: step(batch, s.learning_rate, 0)
 
     what = f"{architecture.hash}, {settings.precision}, batch {s.batch_size}x{s.patch_size}"
     return compiling_pays(f"training, {what}", settings.device, s.iterations, make_step)
+
+
+def compile_training(
+    state: TrainingState, settings: RunSettings, batch: Batch, say: Callable[[str], None]
+) -> bool:
+    """Compile the network of a training; whether that worked, which is said where it did not."""
+
+    def call() -> Tensor:
+        with autocast(settings.device, settings.precision):
+            restored: Tensor = state.network(batch.degraded)
+        return restored
+
+    return compile_network(state.network, call, say)
 
 
 def average_gradients(engine: Engine, loss: Tensor, weights: list[nn.Parameter]) -> None:

@@ -243,7 +243,13 @@ def step_times(
     modes: tuple[Mode, ...] = ("graphed", "eager") if device == "cuda" else ("eager",)
     todo = [(case, p, mode) for mode in modes for p in precisions for case in cases]
     if device == "cuda":  # a search by sampling has another graph at each step
-        todo += [(c, "bf16", "compiled") for c in cases if not c.settings.search.sampling]
+        both: tuple[Mode, ...] = ("compiled, graphed", "compiled")
+        todo += [
+            (case, "bf16", mode)
+            for mode in both
+            for case in cases
+            if case.architecture is not None or not case.settings.search.sampling
+        ]
     left_out = []
     for case, precision, mode in todo:
         if time.monotonic() > deadline:

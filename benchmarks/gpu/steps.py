@@ -11,7 +11,6 @@ from typing import Final, Literal
 import numpy as np
 from torch import Tensor, nn
 
-from clearer.compilation import compile_network
 from clearer.cost_source import CostSource
 from clearer.data import load_validation
 from clearer.engine import Engine
@@ -23,13 +22,19 @@ from clearer.search_step import SearchStep
 from clearer.settings import RunSettings
 from clearer.space import Architecture
 from clearer.tasks import Denoise
-from clearer.training_step import TrainingStep, new_training_state, training_sampler
+from clearer.training_step import (
+    TrainingStep,
+    compile_training,
+    new_training_state,
+    training_sampler,
+)
 from clearer.workflow import make_settings
 from clearer.zoo import zoo_network
 
 __all__ = ["Case", "Mode", "Step", "full_cases", "make_step", "tiny_cases"]
 
-Mode = Literal["eager", "compiled", "graphed"]
+Mode = Literal["eager", "graphed", "compiled", "compiled, graphed"]
+_RECORDED: Final = ("graphed", "compiled, graphed")
 _SIZE: Final = (256, 256)
 _STREAM: Final = 3
 
@@ -137,7 +142,7 @@ def make_step(
         case: What to train.
         device: ``cpu`` or ``cuda``.
         precision: Of the forward and backward pass.
-        mode: ``eager``; ``compiled`` by torch.compile; ``graphed``: recorded as a CUDA graph.
+        mode: ``compiled`` by torch.compile, ``graphed``: recorded by CUDA, both, or neither.
         say: Takes a line for the user.
         batches: Batch by iteration, where all devices are to have the same.
     """
@@ -145,16 +150,16 @@ def make_step(
         case.settings,
         device=device,
         precision=precision,
-        compile="on" if mode == "compiled" else "off",
+        compile="on" if mode.startswith("compiled") else "off",
     )
     if case.architecture is None:
         return _search_step(case, settings, mode, say, batches)
     engine = Engine()
     state = new_training_state(settings, case.architecture, engine)
-    if mode == "compiled":
-        compile_network(state.network)
-    step = TrainingStep(settings, state, engine, say, is_captured=mode == "graphed")
     draw = batches or training_sampler(settings, case.images, _STREAM, engine).batch
+    if mode.startswith("compiled"):
+        compile_training(state, settings, draw(0), say)
+    step = TrainingStep(settings, state, engine, say, is_captured=mode in _RECORDED)
     rate, count = settings.train.learning_rate, itertools.count()
 
     def call() -> Tensor:
@@ -173,7 +178,7 @@ def _search_step(
 ) -> Step:
     """Both steps of an iteration after the warm-up."""
     s, count = settings.search, itertools.count()
-    step = SearchStep(settings, [], Engine(), say, is_captured=mode == "graphed")
+    step = SearchStep(settings, [], Engine(), say, is_captured=mode in _RECORDED)
     draws = [batches or sampler(case, settings, stream).batch for stream in (1, 2)]
 
     def call() -> Tensor:

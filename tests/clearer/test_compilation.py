@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from clearer import compilation
 from clearer.compilation import Compile, StepTimes, compiling_pays
-from clearer.space import Architecture
+from clearer.network import RestorationNet
+from clearer.space import Architecture, SearchSpace
 from clearer.training_step import is_compiled
 from tests.clearer.test_loops import pictures, tiny_settings
 
@@ -46,11 +48,56 @@ def test_what_is_asked_for_goes_before_what_pays() -> None:
     assert found == [True, False, False]
 
 
-def test_a_compiled_network_keeps_its_parameters_and_results() -> None:
+def network() -> RestorationNet:
     torch.manual_seed(0)
-    network = torch.nn.Conv2d(1, 2, 3)
-    names, x = list(network.state_dict()), torch.rand(1, 1, 8, 8)
-    plain = network(x)
-    compilation.compile_network(network)
-    assert list(network.state_dict()) == names
-    torch.testing.assert_close(network(x), plain)
+    made = RestorationNet(Architecture.from_text("P-F", SearchSpace(width=2, columns=(1, 1))))
+    torch.nn.init.normal_(made.output.head.weight, std=0.1)
+    return made
+
+
+def compile_by(
+    monkeypatch: pytest.MonkeyPatch, backend: Callable[[torch.fx.GraphModule, Any], Any]
+) -> None:
+    """The default backend takes half a minute."""
+    original: Any = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self, **words: original(self, backend=backend, **words)
+    )
+
+
+def test_a_compiled_network_keeps_its_parameters_statistics_and_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graphs: list[torch.fx.GraphModule] = []
+    said: list[str] = []
+
+    def note(graph: torch.fx.GraphModule, example: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_by(monkeypatch, note)
+    made = network()
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    x = torch.rand(2, 1, 16, 16)
+    assert compilation.compile_network(made, lambda: made(x), said.append)
+    assert said == []
+    assert len(graphs) == 1
+    assert all(weight.grad is None for weight in made.parameters())
+    assert all(torch.equal(before[name], t) for name, t in made.state_dict().items())
+    torch.testing.assert_close(made(x), network()(x))
+
+
+def test_what_cannot_be_compiled_is_used_as_it_is_and_said_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(graph: torch.fx.GraphModule, example: Any) -> Any:
+        raise RuntimeError("no compiler here\nand more lines")
+
+    compile_by(monkeypatch, refuse)
+    made = network()
+    said: list[str] = []
+    x = torch.rand(2, 1, 16, 16)
+    assert not compilation.compile_network(made, lambda: made(x), said.append)
+    assert len(said) == 1
+    assert said[0].startswith("torch.compile fails here (")
+    torch.testing.assert_close(made(x), network()(x))
