@@ -41,22 +41,25 @@ class OtherProcessFailed(ClearerError):  # noqa: N818 - it is not the error, but
         super().__init__("the first process failed")
 
 
-def require(module: str, *, extra: str) -> ModuleType:
-    """Import an optional package.
+def require(module: str, *, extra: str | None = None, package: str | None = None) -> ModuleType:
+    """Import a package that only some of the work needs.
 
     Args:
         module: Import name, for example ``"onnxruntime"``.
-        extra: The extra of this package that installs it.
+        extra: The extra of this package that installs it; None where it comes with this package,
+            and is missing because the source tree is used without an installation.
+        package: Its name in package registries, where that is not the import name.
 
     Raises:
-        ClearerError: If the package is missing; the text names the extra.
+        ClearerError: If the package is missing; the text says how to install it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        what = f'"clearer[{extra}]"' if extra else package or module.partition(".")[0]
         raise ClearerError(
             f"{module} is needed here and cannot be imported ({error}); "
-            f'install it with: pip install "clearer[{extra}]"'
+            f"install it with: pip install {what}"
         ) from error
 
 

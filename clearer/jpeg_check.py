@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import simplejpeg
+from clearer.errors import ClearerError, require
 
 __all__ = ["check_jpeg"]
 
@@ -20,7 +20,7 @@ def check_jpeg(data: bytes, mode: str = "RGB") -> str | None:
         mode: Pillow's name for its colours.
 
     Returns:
-        What else the decoder has to say, if anything.
+        A note on what else the decoder has to say, if anything.
 
     Raises:
         ValueError: If pixels are damaged or missing. Where nothing can be decoded at all, nothing
@@ -28,9 +28,13 @@ def check_jpeg(data: bytes, mode: str = "RGB") -> str | None:
     """
     colorspace = {"L": "GRAY", "CMYK": "CMYK"}.get(mode, "RGB")
     try:
+        simplejpeg = require("simplejpeg")
+    except ClearerError:  # in a source tree that is not installed
+        return "its data were not checked for damage: pip install simplejpeg"
+    try:
         simplejpeg.decode_jpeg(data, colorspace=colorspace, strict=True)
     except ValueError as error:
         if str(error).startswith(_DAMAGE):
             raise
-        return str(error)
+        return f"the decoder says: {error}"
     return None

@@ -7,14 +7,13 @@ import struct
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from clearer import png_chunks
-from clearer.errors import InputError
+from clearer.errors import InputError, require
 from clearer.stored_picture import EXIF_LISTS, EXIF_PREFIX, Pixels, StoredPicture
 
 __all__ = ["JPEG_QUALITY", "Kind", "encode_picture", "kind_of", "name_as"]
@@ -68,8 +67,7 @@ def encode_picture(picture: StoredPicture, kind: Kind) -> tuple[bytes, tuple[str
         chunks = png_chunks.describe(picture.icc, picture.exif, picture.dpi)
         if picture.icc is None:
             chunks = picture.color_chunks + chunks
-        png = bytes(imagecodecs.png_encode(samples, level=_PNG_LEVEL))
-        return png_chunks.insert(png, chunks), tuple(notes)
+        return png_chunks.insert(_png(samples), chunks), tuple(notes)
     return _by_pillow(samples, picture, kind), tuple(notes)
 
 
@@ -80,6 +78,15 @@ def _join(picture: StoredPicture) -> Pixels:
         joined: Pixels = np.concatenate([pixels, picture.alpha[..., None]], axis=2)
         return joined
     return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+
+
+def _png(samples: Pixels) -> bytes:
+    """A PNG file of pixels alone."""
+    if samples.dtype == np.uint16:  # of which Pillow writes gray alone
+        return bytes(require("imagecodecs").png_encode(samples, level=_PNG_LEVEL))
+    buffer = io.BytesIO()
+    Image.fromarray(samples).save(buffer, "png", compress_level=_PNG_LEVEL)
+    return buffer.getvalue()
 
 
 def _by_pillow(samples: Pixels, picture: StoredPicture, kind: Kind) -> bytes:

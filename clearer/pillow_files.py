@@ -6,12 +6,11 @@ import io
 from pathlib import Path
 from typing import Any, Final
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clearer.errors import InputError
+from clearer.errors import InputError, require
 from clearer.jpeg_check import check_jpeg
 from clearer.picture_formats import Format
 from clearer.stored_picture import (
@@ -57,9 +56,9 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         check_size(path, file.width, file.height)
         notes = []
         if kind == "jpeg":
-            warning = check_jpeg(data, file.mode)
-            if warning is not None:
-                notes.append(f"the decoder warns: {warning}")
+            note = check_jpeg(data, file.mode)
+            if note is not None:
+                notes.append(note)
         if file.format == "MPO" and num_frames > 1:
             notes.append("previews inside the file were left out")
         deep = _deep_avif(data) if kind == "avif" else None
@@ -117,4 +116,4 @@ def _deep_avif(data: bytes) -> tuple[NDArray[Any], int] | None:
     if not flags & 0x40:
         return None
     bits = 12 if flags & 0x20 else 10
-    return to_full_scale(imagecodecs.avif_decode(data), 2**bits - 1), bits
+    return to_full_scale(require("imagecodecs").avif_decode(data), 2**bits - 1), bits

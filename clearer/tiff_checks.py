@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 from typing import Any, Final
 
-import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from tifffile import (
     TiffPage,
 )
 
-from clearer.errors import InputError
+from clearer.errors import InputError, require
 from clearer.jpeg_check import check_jpeg
 
 __all__ = ["COLORS", "check_fax", "check_layout", "check_pages", "check_segments", "check_tags"]
@@ -151,7 +150,7 @@ def _check_lengths(page: TiffPage, data: bytes) -> None:
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         segment: bytes | bytearray = data[offset : offset + count]
         if page.fillorder == FILLORDER.LSB2MSB:
-            segment = imagecodecs.bitorder_decode(segment)
+            segment = require("imagecodecs").bitorder_decode(segment)
         if page.compression != COMPRESSION.NONE:
             segment = tifffile.TIFF.DECOMPRESSORS[page.compression](segment)
         if len(segment) > expected:
@@ -179,6 +178,7 @@ def check_fax(page: TiffPage, samples: NDArray[Any], data: bytes) -> None:
     Raises:
         ValueError: If they differ, as over damaged codes.
     """
-    is_fax = page.compression in _FAX
-    if is_fax and not np.array_equal(samples, imagecodecs.tiff_decode(data)):
+    if page.compression not in _FAX:
+        return
+    if not np.array_equal(samples, require("imagecodecs").tiff_decode(data)):
         raise ValueError("it is damaged: its fax codes make no sense")
