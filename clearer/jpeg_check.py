@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Final
+
+from clearer.errors import ClearerError, require
 
 __all__ = ["check_jpeg"]
 
@@ -19,22 +20,21 @@ def check_jpeg(data: bytes, mode: str = "RGB") -> str | None:
         mode: Pillow's name for its colours.
 
     Returns:
-        What else there is to say, if anything: that it could not be done, in a source tree without
-        an installation, or what the decoder warns of.
+        A note on what else the decoder has to say, if anything.
 
     Raises:
         ValueError: If pixels are damaged or missing. Where nothing can be decoded at all, nothing
             is raised: the next decoder says so.
     """
-    if importlib.util.find_spec("simplejpeg") is None:
-        return "not checked for damage: simplejpeg is not installed"
-    import simplejpeg
-
     colorspace = {"L": "GRAY", "CMYK": "CMYK"}.get(mode, "RGB")
+    try:
+        simplejpeg = require("simplejpeg")
+    except ClearerError:  # in a source tree that is not installed
+        return "its data were not checked for damage: pip install simplejpeg"
     try:
         simplejpeg.decode_jpeg(data, colorspace=colorspace, strict=True)
     except ValueError as error:
         if str(error).startswith(_DAMAGE):
             raise
-        return f"the decoder warns: {error}"
+        return f"the decoder says: {error}"
     return None

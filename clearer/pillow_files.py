@@ -56,9 +56,9 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         check_size(path, file.width, file.height)
         notes = []
         if kind == "jpeg":
-            warning = check_jpeg(data, file.mode)
-            if warning is not None:
-                notes.append(warning)
+            note = check_jpeg(data, file.mode)
+            if note is not None:
+                notes.append(note)
         if file.format == "MPO" and num_frames > 1:
             notes.append("previews inside the file were left out")
         deep = _deep_avif(data) if kind == "avif" else None

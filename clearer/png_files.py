@@ -27,6 +27,7 @@ __all__ = ["read_png"]
 
 _PALETTE: Final = 3
 _CHANNELS: Final = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}
+_WITH_ALPHA: Final = (4, 6)
 _PIXEL_CHUNKS: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # EXIF data lie in a chunk of their own, or in a text; XMP may hold the orientation.
 _TEXTS: Final = (b"Raw profile type exif", b"XML:com.adobe.xmp")
@@ -58,10 +59,7 @@ def read_png(path: Path, data: bytes) -> StoredPicture:
     width, height, depth, color = struct.unpack(">IIBB", chunks[0][1][:10])
     check_size(path, width, height)
     _check_stream(chunks)
-    # Nothing but the pixels, so that no limit or fault of a text is one of the picture.
-    samples = _decode(
-        png_chunks.join(chunk for chunk in chunks if chunk[0] in _PIXEL_CHUNKS), depth
-    )
+    samples = _decode(chunks)
     pixels, alpha = split_alpha(samples, samples.ndim == 3 and samples.shape[2] in (2, 4))
     notes = []
     if depth < 8 and color != _PALETTE:
@@ -84,15 +82,19 @@ def read_png(path: Path, data: bytes) -> StoredPicture:
     return turn_upright(picture, orientation)
 
 
-def _decode(data: bytes, depth: int) -> NDArray[Any]:
-    """Samples of 8 or 16 bits: gray or RGB, with alpha where there is some."""
-    if depth == 16:  # of which Pillow would keep 8
-        samples: NDArray[Any] = require("imagecodecs").png_decode(data)
+def _decode(chunks: list[png_chunks.Chunk]) -> NDArray[Any]:
+    """``(H, W)`` or ``(H, W, S)``, palettes and transparent colours resolved."""
+    # Nothing but the pixels, so that no limit or fault of a text is one of the picture.
+    file = png_chunks.join(chunk for chunk in chunks if chunk[0] in _PIXEL_CHUNKS)
+    depth, color = chunks[0][1][8:10]
+    is_clear = any(kind == b"tRNS" for kind, _ in chunks)
+    # Pillow keeps 8 bits of 16, and compares a transparent level of 2 or 4 bits with one of 8.
+    if depth == 16 or (depth < 8 and is_clear and color != _PALETTE):
+        samples: NDArray[Any] = require("imagecodecs").png_decode(file)
         return samples
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
-        mode = "L" if file.mode in ("1", "L", "LA") else "RGB"
-        has_alpha = file.mode in ("LA", "RGBA") or "transparency" in file.info
-        return np.asarray(file.convert(mode + ("A" if has_alpha else "")))
+    with Image.open(io.BytesIO(file), formats=["PNG"]) as image:
+        planes = "L" if _CHANNELS[color] < 3 and color != _PALETTE else "RGB"
+        return np.asarray(image.convert(planes + "A" * (is_clear or color in _WITH_ALPHA)))
 
 
 def _check_stream(chunks: list[png_chunks.Chunk]) -> None:
@@ -104,8 +106,9 @@ def _check_stream(chunks: list[png_chunks.Chunk]) -> None:
         ValueError: If the compressed pixels are damaged, too few or too many.
     """
     width, height, depth, color, _, _, is_interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
-    if color not in _CHANNELS:
-        raise ValueError("it is damaged: unknown type of colour")
+    has_palette = any(kind == b"PLTE" for kind, _ in chunks)
+    if color not in _CHANNELS or (color == _PALETTE and not has_palette):
+        raise ValueError("it is damaged: unknown colours")
     bits = depth * _CHANNELS[color]
     expected = 0
     for x, y, step_x, step_y in _ADAM7 if is_interlaced else ((0, 0, 1, 1),):

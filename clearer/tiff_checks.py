@@ -178,6 +178,7 @@ def check_fax(page: TiffPage, samples: NDArray[Any], data: bytes) -> None:
     Raises:
         ValueError: If they differ, as over damaged codes.
     """
-    is_fax = page.compression in _FAX
-    if is_fax and not np.array_equal(samples, require("imagecodecs").tiff_decode(data)):
+    if page.compression not in _FAX:
+        return
+    if not np.array_equal(samples, require("imagecodecs").tiff_decode(data)):
         raise ValueError("it is damaged: its fax codes make no sense")

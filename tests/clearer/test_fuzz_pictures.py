@@ -85,11 +85,13 @@ def tiff_of_12_bits(compression: str | None) -> bytes:
         return path.read_bytes()
 
 
+png = imagecodecs.png_decode
+
 CORPUS: dict[str, tuple[bytes, Reference]] = {
-    "png rgb": (by_pillow("PNG", picture(3)), pillow),
-    "png palette": (by_pillow("PNG", picture(3), palette=True), pillow),
-    "png alpha": (by_pillow("PNG", picture(4)), pillow),
-    "png 16 bits": (bytes(imagecodecs.png_encode(picture(dtype=np.uint16))), pillow),
+    "png rgb": (by_pillow("PNG", picture(3)), png),
+    "png palette": (by_pillow("PNG", picture(3), palette=True), png),
+    "png alpha": (by_pillow("PNG", picture(4)), png),
+    "png 16 bits": (bytes(imagecodecs.png_encode(picture(dtype=np.uint16))), png),
     "jpeg": (by_pillow("JPEG", picture(3), quality=90), pillow),
     "jpeg progressive": (by_pillow("JPEG", picture(), progressive=True), pillow),
     "webp": (by_pillow("WEBP", picture(3)), imagecodecs.webp_decode),

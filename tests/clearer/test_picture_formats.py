@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,19 @@ def test_a_jpeg_with_a_hole_and_a_proper_end(tmp_path: Path) -> None:
     both_refuse(path, "Corrupt JPEG data")
 
 
+def test_without_what_checks_it_a_jpeg_is_read_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(saved("JPEG", pixels(40, 48, 3)))
+    expected = read_picture(path)
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    picture = read_picture(path)
+    assert np.array_equal(picture.pixels, expected.pixels)
+    assert expected.notes == ()
+    assert picture.notes == ("its data were not checked for damage: pip install simplejpeg",)
+
+
 def test_what_follows_a_jpeg_is_no_fault(tmp_path: Path) -> None:
     data = saved("JPEG", pixels(40, 48, 3))
     path = tmp_path / "a.jpg"
@@ -108,7 +122,7 @@ def test_what_does_no_harm_to_pixels_is_a_note(tmp_path: Path) -> None:
     picture = read_picture(path)
     assert np.array_equal(picture.pixels, expected)
     (note,) = picture.notes
-    assert note.startswith("the decoder warns: Invalid SOS parameters")
+    assert note.startswith("the decoder says: Invalid SOS parameters")
 
 
 def text(values: Any) -> bytes:

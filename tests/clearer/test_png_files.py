@@ -185,6 +185,24 @@ def test_exif_as_text_turns_the_picture(tmp_path: Path) -> None:
     assert b"Maker" in picture.exif
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_level_of_few_bits(bits: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    levels = np.arange(8) % 2**bits
+    row = np.packbits((levels[:, None] >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8).ravel())
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 8, 1, bits, 0, 0, 0, 0)),
+        (b"tRNS", struct.pack(">H", 1)),
+        (b"IDAT", zlib.compress(b"\0" + row.tobytes())),
+        (b"IEND", b""),
+    ]
+    path.write_bytes(png_chunks.join(chunks))
+    picture = read_picture(path)
+    assert np.array_equal(picture.pixels[0, :, 0], levels * (255 // (2**bits - 1)))
+    assert picture.alpha is not None
+    assert np.array_equal(picture.alpha[0] == 0, levels == 1)
+
+
 def test_a_transparent_color_becomes_alpha(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     deep = pixels(6, 8, dtype=np.uint16)
