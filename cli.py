@@ -28,6 +28,7 @@ from clearer.commands import (
     zoo,
 )
 from clearer.errors import OtherProcessFailed, explain
+from clearer.standard_output import checked_output
 
 __all__ = ["app", "main"]
 
@@ -186,7 +187,8 @@ def main() -> None:
         # A terminal that lacks a letter shows another one, and the figures all the same.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app()
+    with checked_output():
+        app()
 
 
 if __name__ == "__main__":

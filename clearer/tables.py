@@ -209,7 +209,7 @@ def print_model_info(row: dict[str, Any]) -> None:
         "licence": row["licence"],
     }
     if row["pictures"]:
-        cells["does not say"] = "; ".join(row["pictures"]["assumed"]) or "nothing that is needed"
+        cells["does not say"] = " nor ".join(row["pictures"]["assumed"]) or "nothing"
     else:
         cells["cannot restore here"] = row["not_usable"]
     for name, cell in cells.items():

@@ -67,7 +67,7 @@ class ModelDescription:
         """What a user is to know before the network restores."""
         found = []
         if self.assumed:
-            found.append(f"{self.path.name} does not say: {'; '.join(self.assumed)}")
+            found.append(f"{self.path.name} does not say {' nor '.join(self.assumed)}")
         if self.io.element == "uint8":
             found.append(f"{self.path.name} takes 8-bit pixels: finer ones are rounded and clipped")
         if self.io.multiple > 1:
@@ -136,9 +136,9 @@ def read_description(path: Path) -> ModelDescription:
         scale = 255.0
     elif scale is None:
         scale = 1.0 if info.version is not None else find_scale(run, io, name)
-        assumed.append(f"pixels in 0..{scale:g}, which keep a clean picture as it is")
+        assumed.append(f"its range (taken: 0..{scale:g}, in which it keeps a clean picture)")
     if order is None and io.channels == 3:
-        assumed.append("RGB")
+        assumed.append("the order of its channels (taken: RGB)")
     return ModelDescription(
         path=path,
         name=_name(metadata, info, path),
@@ -182,12 +182,12 @@ def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
     sides: list[int | None] = [None] * 4
     if kind.HasField("shape"):
         sides = [d.dim_value if d.HasField("dim_value") else None for d in kind.shape.dim]
-    if len(sides) != 4 or any(side is not None and side < 0 for side in sides):
+    if len(sides) != 4:
         raise InputError(
             f"{path} is not image to image: it needs one input N x C x H x W, or N x H x W x C"
         )
-    # Some exporters write 0 or 1 for what is free; 0 takes nothing else.
-    sides = [side or None for side in sides]
+    # Some exporters write 0 or -1 for what is free.
+    sides = [side if side is not None and side > 0 else None for side in sides]
     if sides[0] not in (None, 1):
         raise InputError(f"{path} takes batches of {sides[0]} only: export it for any batch")
     return _fitting(sides, element, said_layout(metadata_of(model)), path)

@@ -20,11 +20,13 @@ def save(
     metadata: dict[str, str] | None = None,
     takes: int = TensorProto.FLOAT,
     sides: tuple[str | int, str | int] = ("h", "w"),
+    shape: Shape | None = None,
+    gives: int = TensorProto.FLOAT,
 ) -> Path:
     """A network from ``x`` to ``y``."""
-    shape: Shape = ["n", channels, *sides]
+    shape = shape or ["n", channels, *sides]
     given = helper.make_tensor_value_info("x", takes, shape)
-    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "c", "p", "q"])
+    result = helper.make_tensor_value_info("y", gives, ["n", "c", "p", "q"])
     constants = [
         numpy_helper.from_array(np.asarray(array), name) for name, array in (weights or {}).items()
     ]
@@ -37,6 +39,15 @@ def save(
 
 def identity(path: Path, channels: int | str = 1) -> Path:
     return save(path, [helper.make_node("Identity", ["x"], ["y"])], channels=channels)
+
+
+def with_data_beside(path: Path) -> Path:
+    """The blur, whose kernel lies in another file."""
+    model = onnx.load(blur(path))
+    onnx.save(
+        model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=0
+    )
+    return path
 
 
 def of_bytes(path: Path) -> Path:
@@ -110,3 +121,48 @@ def quantised(path: Path) -> Path:
         helper.make_node("DequantizeLinear", ["bq", *q], ["y"]),
     ]
     return save(path, nodes, weights)
+
+
+def kernel(channels: int) -> Any:
+    """Of a 3x3 convolution that changes nothing."""
+    weights = np.zeros((channels, channels, 3, 3), np.float32)
+    for channel in range(channels):
+        weights[channel, channel, 1, 1] = 1
+    return weights
+
+
+def convolution(path: Path, channels: int, shape: Shape, *, is_nhwc: bool = False) -> Path:
+    """It changes nothing, but knows how many channels there are."""
+    to, back = [0, 3, 1, 2], [0, 2, 3, 1]
+    nodes = [helper.make_node("Conv", ["x", "k"], ["y"], pads=[1, 1, 1, 1])]
+    if is_nhwc:
+        nodes = [
+            helper.make_node("Transpose", ["x"], ["a"], perm=to),
+            helper.make_node("Conv", ["a", "k"], ["b"], pads=[1, 1, 1, 1]),
+            helper.make_node("Transpose", ["b"], ["y"], perm=back),
+        ]
+    return save(path, nodes, {"k": kernel(channels)}, shape=shape)
+
+
+def pooled(path: Path, side: int, channels: int = 1) -> Path:
+    """Takes the mean of blocks, and adds half of it to the picture: sides must be multiples."""
+    weights: dict[str, Any] = {
+        "scales": np.array([1, 1, side, side], np.float32),
+        "half": np.float32(0.5),
+    }
+    nodes = [
+        helper.make_node("AveragePool", ["x"], ["a"], kernel_shape=[side] * 2, strides=[side] * 2),
+        helper.make_node("Resize", ["a", "", "scales"], ["b"], mode="nearest"),
+        helper.make_node("Add", ["x", "b"], ["c"]),
+        helper.make_node("Mul", ["c", "half"], ["y"]),
+    ]
+    return save(path, nodes, weights, channels)
+
+
+def tinted(path: Path, order: str = "RGB", metadata: dict[str, str] | None = None) -> Path:
+    """Halves red alone, wherever it lies."""
+    factors = np.ones((1, 3, 1, 1), np.float32)
+    factors[0, order.index("R")] = 0.5
+    return save(
+        path, [helper.make_node("Mul", ["x", "f"], ["y"])], {"f": factors}, 3, metadata=metadata
+    )

@@ -348,8 +348,8 @@ def test_files_that_no_picture_fits_are_refused(pictures: Path, tmp_path: Path) 
     words = ["--data", pictures, "--sigma", 25]
     for command, path, message in (
         ("bench", tmp_path / "junk.onnx", "junk.onnx is not an ONNX file"),
-        ("bench", bytes_, "takes no floating-point tensors"),
-        ("eval", bytes_, "one float32 N x C x H x W input"),
+        ("bench", bytes_, "takes uint8 and gives float32"),
+        ("eval", bytes_, "takes uint8 and gives float32"),
         ("eval", fixed, "takes pictures of one size only"),
     ):
         result = clearer(command, path, *words)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
@@ -20,9 +19,11 @@ from clearer import demo_runtime
 from clearer.cli import app
 from clearer.demo_runtime import given_runtime
 from clearer.demo_server import make_server
-from clearer.demo_site import SiteFile, describe_model, make_site
+from clearer.demo_site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
+from clearer.export.page_model import PageModel, read_page_model
+from tests.bench import tiny_onnx
 
 
 class Answer(NamedTuple):
@@ -43,15 +44,16 @@ def clearer(*words: object) -> Result:
 
 
 def model(
-    shape: Sequence[int | str] = ("n", 1, "h", "w"), says: dict[str, str] | None = None
+    shape: Sequence[int | str] = ("n", 1, "h", "w"),
+    says: dict[str, str] | None = None,
+    kind: int = TensorProto.FLOAT,
 ) -> bytes:
     """A network that changes nothing."""
-    kind = TensorProto.FLOAT
     ends = [helper.make_tensor_value_info(name, kind, shape) for name in ("input", "output")]
     graph = helper.make_graph(
         [helper.make_node("Identity", ["input"], ["output"])], "g", ends[:1], ends[1:]
     )
-    made = helper.make_model(graph)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     helper.set_model_props(made, says or {})
     data: bytes = made.SerializeToString()
     return data
@@ -135,10 +137,20 @@ def test_a_port_that_is_taken_is_named() -> None:
         ({"task": "<script>", "task_options": "{}"}, "", 25),
     ],
 )
-def test_what_a_file_says_about_itself(metadata: dict[str, str], task: str, noise: int) -> None:
-    about = describe_model(model(says=metadata))
+def test_what_a_file_says_about_itself(
+    tmp_path: Path, metadata: dict[str, str], task: str, noise: int
+) -> None:
+    if task:
+        metadata = {**metadata, "generator": "clearer 0.1.0"}
+    about = page_model(tmp_path, model(says=metadata)).about
     assert task in about.pop("task")
-    assert about == {"channels": 1, "noise": noise}
+    assert (about["channels"], about["noise"], about["scale"]) == (1, noise, 1.0)
+
+
+def page_model(folder: Path, data: bytes) -> PageModel:
+    path = folder / "other.onnx"
+    path.write_bytes(data)
+    return read_page_model(path)
 
 
 @pytest.mark.parametrize(
@@ -146,26 +158,43 @@ def test_what_a_file_says_about_itself(metadata: dict[str, str], task: str, nois
     [
         (b"no model", "not an ONNX file"),
         (model(("n", 4, "h", "w")), "takes 4 channels"),
-        (model(("n", "c", "h", "w")), "any number of channels"),
         (model(("n", 1, 64, 64)), "one size only"),
-        (model((8, 1, "h", "w")), "batches only"),
+        (model((8, 1, "h", "w")), "batches of 8 only"),
+        (model(("n", 1, "h", "w"), kind=TensorProto.FLOAT16), "float16"),
         (model(("n", 1)), "not image to image"),
     ],
 )
 def test_a_model_that_the_page_cannot_run(tmp_path: Path, data: bytes, reason: str) -> None:
-    path = tmp_path / "other.onnx"
-    path.write_bytes(data)
     with pytest.raises(InputError, match=f"other.onnx .*{reason}"):
-        make_site(path, "other", {})
+        page_model(tmp_path, data)
 
 
-def test_weights_in_another_file_are_refused() -> None:
-    made = onnx.load_model_from_string(model())
-    weights = onnx.numpy_helper.from_array(np.zeros(4, np.float32), "weights")
-    weights.data_location = TensorProto.EXTERNAL
-    made.graph.initializer.append(weights)
+def test_weights_in_another_file_are_refused(tmp_path: Path) -> None:
+    path = tiny_onnx.with_data_beside(tmp_path / "other.onnx")
     with pytest.raises(InputError, match="in another file"):
-        describe_model(made.SerializeToString())
+        read_page_model(path)
+
+
+def test_a_page_knows_how_pictures_go_into_a_network(tmp_path: Path) -> None:
+    told = {"range": "0..255", "color_order": "BGR"}
+    network = read_page_model(tiny_onnx.blur(tmp_path / "b.onnx", 255.0, 3, told))
+    assert (network.about["scale"], network.about["isBgr"]) == (255.0, True)
+    assert network.notes == ()
+    silent = read_page_model(tiny_onnx.blur(tmp_path / "s.onnx", 255.0, 3))
+    assert silent.about["scale"] == 255.0
+    assert "does not say its range (taken: 0..255" in silent.notes[0]
+
+
+def test_an_idle_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearer.demo_server._IDLE_SECONDS", 0.2)
+    with make_server(SITE, 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = ("127.0.0.1", int(server.server_address[1]))
+        for begun in (b"", b"GET / HTTP/1.1\r\nHost: local"):
+            with socket.create_connection(address, timeout=20) as connection:
+                connection.sendall(begun)
+                assert connection.recv(1) == b""
+        server.shutdown()
 
 
 def test_saved_as_a_site_of_its_own(ort_web: dict[str, Path], tmp_path: Path) -> None:
