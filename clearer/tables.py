@@ -221,8 +221,9 @@ def _takes(pictures: dict[str, Any] | None) -> str:
     """How pictures go into a network, in words."""
     if pictures is None:
         return "no pictures that can be restored here"
+    element = "8-bit pictures" if pictures["element"] == "uint8" else pictures["element"]
     words = [
-        f"{pictures['element']} {' x '.join(pictures['layout'])}",
+        f"{element}, {' x '.join(pictures['layout'])}",
         f"pixels in {pictures['range']}",
         pictures["color_order"] if pictures["channels"] else "gray or RGB",
     ]

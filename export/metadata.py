@@ -241,6 +241,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     # Protobuf reads some files of other kinds as an empty message.
     if not (model.ir_version and model.graph.node and graph_inputs(model)):
         raise InputError(f"{path} is not an ONNX file, or it holds no network")
+    if not _holds_text(model):
+        raise InputError(f"{path} is damaged: a name in it is not UTF-8")
     size += sum(file.stat().st_size for file in external_files(model, path))
     if size > _MAX_FILE_BYTES:
         raise InputError(f"{path} has {size / 1e6:,.0f} MB, too much for a network to be read")
@@ -249,6 +251,19 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     except Exception as error:  # its own type, and RuntimeError for what it cannot follow
         raise InputError(f"{path} is not a valid ONNX network: {first_line(error)}") from error
     return model
+
+
+def _holds_text(message: Any) -> bool:
+    """Whether all strings are text: protobuf gives bytes where they are not UTF-8."""
+    for about, value in message.ListFields():
+        values = (
+            [value] if isinstance(value, (str, bytes)) or hasattr(value, "ListFields") else value
+        )
+        if about.type == about.TYPE_STRING and not all(isinstance(v, str) for v in values):
+            return False
+        if about.type == about.TYPE_MESSAGE and not all(map(_holds_text, values)):
+            return False
+    return True
 
 
 def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

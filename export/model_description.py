@@ -22,6 +22,8 @@ from clearer.images import Color
 __all__ = ["ModelDescription", "read_description"]
 
 _MAX_NAME: Final = 40
+_MAX_FIXED: Final = 2**26
+"""Numbers in a picture of the only size that a network takes: 4096x4096, RGB, and then some."""
 _ELEMENTS: Final[dict[int, Element]] = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -190,6 +192,8 @@ def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
     sides = [side if side is not None and side > 0 else None for side in sides]
     if sides[0] not in (None, 1):
         raise InputError(f"{path} takes batches of {sides[0]} only: export it for any batch")
+    if math.prod(side or 1 for side in sides) > _MAX_FIXED:
+        raise InputError(f"{path} takes pictures of one size only, and of a huge one: {sides}")
     return _fitting(sides, element, said_layout(metadata_of(model)), path)
 
 
