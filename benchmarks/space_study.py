@@ -36,6 +36,7 @@ from clearer.bench.targets import choose_backends
 from clearer.blocks import ResidualBlock, conv_norm
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
+from clearer.export.picture_io import PictureIo
 from clearer.files import read_json, write_json
 from clearer.network import RestorationNet
 from clearer.precision import Precision, fastest_precision
@@ -279,9 +280,11 @@ def measure(arguments: argparse.Namespace) -> None:
         for index, name in enumerate(names):
             path = Path(folder) / f"{index}.onnx"
             deployed_file(CANDIDATES[name], path)
-            runners.append(OnnxRunner(name, path, 1, threads=threads))
+            runners.append(OnnxRunner(name, path, 1, io=PictureIo(), threads=threads))
             runners.append(
-                OpenVinoRunner(name, path, precision=precision, threads=threads, shape=shape)
+                OpenVinoRunner(
+                    name, path, io=PictureIo(), precision=precision, threads=threads, shape=shape
+                )
             )
             result["candidates"].setdefault(name, {})["places"] = place_times(path, threads)
         for runner in runners:

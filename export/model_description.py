@@ -204,8 +204,8 @@ def _fitting(
 
     A layout whose number of channels is written goes before one that leaves it open.
     """
-    order = _LAYOUTS if element != "uint8" else _LAYOUTS[::-1]
-    order = tuple(layout for layout in order if said in (None, layout))
+    likely = _LAYOUTS if element != "uint8" else _LAYOUTS[::-1]
+    order = [layout for layout in likely if said in (None, layout)]
     of = {layout: sides[layout.index("C")] for layout in order}
     stated = [(layout, n) for layout, n in of.items() if n in (1, 3)]
     is_open = all(n is None for n in of.values()) or of[order[0]] is None

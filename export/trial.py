@@ -31,7 +31,7 @@ _LEAST_SIDE: Final = 64
 _PRIMES: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 _SCALE_SIDE: Final = 96
 _SCALE_MARGIN_DB: Final = 3.0
-# Of 27 published networks for 0..1, the one that changes this picture most keeps 26.8 dB of it; the
+# Of 25 published networks for 0..1, the one that changes this picture most keeps 26.8 dB of it; the
 # best that one of them does with values of 0..1 once it is made for 0..255 is 20.2 dB.
 _SPOILED_DB: Final = 23.5
 _PHOTOGRAPH: Final = "cell.png"
@@ -58,7 +58,7 @@ def open_trial(path: Path) -> Run:
     except Exception as error:  # ONNX Runtime has its own, unexported exception types
         raise InputError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from error
     name = session.get_inputs()[0].name
-    return lambda given: session.run(None, {name: given})[0]  # type: ignore[no-any-return]
+    return lambda given: session.run(None, {name: given})[0]
 
 
 def _open_openvino(path: Path) -> Run:

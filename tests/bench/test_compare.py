@@ -191,3 +191,31 @@ def test_markdown_survives_odd_names() -> None:
     assert len({line.replace("\\|", "").count("|") for line in table}) == 1
     assert "<script>" not in bench_markdown(odd)
     assert "slower" in comparison_markdown(compare(report(), report(20.0)))
+
+
+def set_a_time_to_zero(report: Report) -> None:
+    report["rows"][1]["latency"]["times_ms"][3] = 0
+
+
+def set_the_reference_to_zero(report: Report) -> None:
+    report["noise"]["reference_ms"] = 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_a_time_to_zero, "FFDNet, ONNX Runtime, fp32 cannot be compared"),
+        (
+            set_the_reference_to_zero,
+            "clearer PPPP, .*FFDNet, .* cannot be compared, since the fixed",
+        ),
+    ],
+)
+def test_a_time_of_zero_says_which_row_it_is(
+    tmp_path: Path, change: Callable[[Report], None], message: str
+) -> None:
+    data, path = report(), tmp_path / "old.json"
+    change(data)
+    path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=f"old.json: {message}"):
+        read_bench(path)

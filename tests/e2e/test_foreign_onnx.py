@@ -118,7 +118,9 @@ def test_commands_and_backends_agree(
             continue
         for index, db in enumerate(expected):
             files = (out / f"{index}.png", pictures / f"{index}.png")
-            arrays = [np.asarray(Image.open(file)).astype(np.float32) / 255 for file in files]
+            arrays = [
+                np.asarray(Image.open(file)).astype(np.float32) / np.float32(255) for file in files
+            ]
             # What is rounded to 8 bits twice differs, most where next to nothing is changed.
             assert psnr_db(*arrays) == pytest.approx(db, abs=0.3) or min(psnr_db(*arrays), db) > 50
     words = ["--data", pictures, *QUICK, "--out", tmp_path / "bench", "--json"]

@@ -19,6 +19,7 @@ from PIL import Image
 
 from clearer.demo_server import make_server
 from clearer.demo_site import make_site
+from clearer.export.page_model import read_page_model
 from clearer.images import Color
 from tests.examples.conftest import SIGMA_255, Denoiser, make_pair, read
 
@@ -63,7 +64,9 @@ def served(
     ort_web: dict[str, Path],
 ) -> Iterator[tuple[str, Denoiser]]:
     denoiser = denoisers(request.param)
-    with make_server(make_site(denoiser.path, "a network", ort_web), 0) as server:
+    network = read_page_model(denoiser.path)
+    site = make_site(network.data, network.about, "a network", ort_web)
+    with make_server(site, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/", denoiser
         server.shutdown()

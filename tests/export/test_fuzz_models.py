@@ -220,13 +220,15 @@ def safetensors_variants(data: bytes) -> Iterator[bytes]:
     huge = {**about["architecture"], "space": space, "choices": "-".join(["F" * 16] * 5)}
     wide = {**about["architecture"], "space": {**about["architecture"]["space"], "width": 4}}
     said: list[Any] = [[], 7, None, "x", {}, {"architecture": []}, {"architecture": {}}]
-    said += [{**about, "info": value} for value in ([], 7, "x", {"task": []}, {"data": 7})]
+    infos: list[Any] = [[], 7, "x", {"task": []}, {"data": 7}]
+    said += [{**about, "info": value} for value in infos]
     said += [{**about, "info": {"val_psnr_db": "x"}}, {**about, "info": {"task": {"name": 7}}}]
     said += [{**about, "architecture": huge}, {**about, "architecture": wide}]
     texts = [json.dumps(value) for value in said]
     texts += ["[" * 50_000, "", "NaN", json.dumps(about)[:-1]]
     headers: list[Any] = [{**header, "__metadata__": {"clearer": text}} for text in texts]
-    headers += [{**header, "__metadata__": value} for value in ([], 7, {"clearer": []}, {})]
+    metadata: list[Any] = [[], 7, {"clearer": []}, {}]
+    headers += [{**header, "__metadata__": value} for value in metadata]
     tensor = header[name]
     changes: list[dict[str, Any]] = [
         {"shape": []},
@@ -270,3 +272,20 @@ def test_weights_are_refused_or_those_of_the_file(tmp_path: Path) -> None:
         assert isinstance(info, dict)
     assert counts[False] > 40, counts
     assert counts[True] > 3, counts
+
+
+def test_a_huge_network_is_refused_before_it_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take 320 GB; so do layers that are wide, where the numbers of the file are few."""
+    network, path = small_network(), tmp_path / "w.safetensors"
+    space = SearchSpace(width=512, columns=(16,) * 5)
+    huge = Architecture.uniform(space, "fusion")
+    save_network(path, huge, network.state_dict(), INFO)
+
+    def build(architecture: Architecture) -> None:
+        raise AssertionError("it is built")
+
+    monkeypatch.setattr("clearer.network.RestorationNet", build)
+    with pytest.raises(ClearerError, match="claims a network of 79,98.* parameters and holds"):
+        load_network(path)

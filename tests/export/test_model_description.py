@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from clearer.bench.openvino_runner import OpenVinoRunner
+from clearer.bench.restorers import OpenVinoRunner as AnySizeRunner
 from clearer.bench.runners import OnnxRunner
 from clearer.blocks import pad_to_multiple
 from clearer.errors import InputError
@@ -135,7 +139,8 @@ def test_our_files_take_any_side(tmp_path: Path) -> None:
     assert (file.is_ours, file.info.task, file.notes) == (True, Denoise(), ())
     assert of_bytes.io == PictureIo(channels=3, element="uint8", layout="NHWC", scale=255.0)
     assert "takes 8-bit pixels" in of_bytes.notes[0]
-    picture = np.random.default_rng(0).integers(256, size=(1, 3, 13, 10)).astype(np.float32) / 255
+    levels = np.random.default_rng(0).integers(256, size=(1, 3, 13, 10))
+    picture = levels.astype(np.float32) / np.float32(255)
     expected = np.rint(OnnxRunner("m", path, 3)(picture).clip(0, 1) * 255) / 255
     restored = OnnxRunner("m", pictures, 3)(picture)
     assert np.abs(restored - expected).max() < 1.01 / 255
@@ -333,3 +338,48 @@ def test_a_picture_of_one_pixel_is_mirrored() -> None:
     restore = picture_restorer(lambda given: given, PictureIo(multiple=8, is_bgr=True), "n")
     picture = np.array([0.1, 0.2, 0.3], np.float32).reshape(1, 3, 1, 1)
     np.testing.assert_array_equal(restore(picture), picture)
+
+
+def test_openvino_finds_the_same_where_it_is_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [
+        tiny_onnx.pooled(tmp_path / "p.onnx", 8),
+        tiny_onnx.blur(tmp_path / "b.onnx", 255.0, 3),
+        tiny_onnx.convolution(tmp_path / "c.onnx", 3, ["b", "c", "h", "w"]),
+        tiny_onnx.convolution(tmp_path / "l.onnx", 3, ["b", "h", "w", 3], is_nhwc=True),
+    ]
+    expected = [read_description(path).io for path in paths]
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
+    )
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert [read_description(path).io for path in paths] == expected
+    with pytest.raises(InputError, match="fails on a picture|cannot be loaded by OpenVINO"):
+        read_description(refused(tmp_path, be_for(3)))
+
+
+def old_style(path: Path) -> Path:
+    model = onnx.load(tiny_onnx.blur(path))
+    model.graph.input.append(helper.make_tensor_value_info("k", TensorProto.FLOAT, [1, 1, 3, 3]))
+    for axis in (0, 2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = -1
+    onnx.save(model, path)
+    return path
+
+
+def of_halves(path: Path) -> Path:
+    kind = TensorProto.FLOAT16
+    return tiny_onnx.save(path, [IDENTITY], takes=kind, gives=kind)
+
+
+@pytest.mark.parametrize("make", [old_style, of_halves, tiny_onnx.with_data_beside])
+def test_openvino_restores_as_onnx_runtime(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = make(tmp_path / "m.onnx")
+    picture = np.random.default_rng(0).random((1, 1, 9, 7), dtype=np.float32)
+    io = read_description(path).io
+    one = OnnxRunner("m", path, 1, io=io)(picture)
+    fixed = OpenVinoRunner("m", path, io=io, precision="fp32", threads=1, shape=picture.shape)
+    for runner in (fixed, AnySizeRunner("m", path, io)):
+        np.testing.assert_allclose(runner(picture), one, atol=2e-3)

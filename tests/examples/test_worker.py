@@ -1,0 +1,83 @@
+"""What the page gives to networks of other programs is what the commands give them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clearer import demo_site
+from clearer.bench.runners import OnnxRunner
+from clearer.export.image_io import with_image_io
+from clearer.export.page_model import read_page_model
+from tests.bench import tiny_onnx
+from tests.examples.conftest import Denoiser
+
+DRIVER = Path(__file__).with_name("drive_worker.mjs")
+WORKER = Path(demo_site.__file__).parent / "page" / "worker.js"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "node"
+
+
+@pytest.fixture(scope="module")
+def packages(npm_install: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("node")
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        (folder / name).write_bytes((EXAMPLE / name).read_bytes())
+    npm_install(folder)
+    return folder
+
+
+def in_the_order_bgr(path: Path) -> Path:
+    return tiny_onnx.tinted(path, "BGR", {"range": "0..255", "color_order": "BGR"})
+
+
+def of_0_to_255(path: Path) -> Path:
+    return tiny_onnx.blur(path, 255.0, 3)
+
+
+def of_multiples_of_8(path: Path) -> Path:
+    return tiny_onnx.pooled(path, 8)
+
+
+def with_channels_last(path: Path) -> Path:
+    return tiny_onnx.convolution(path, 3, ["b", "h", "w", 3], is_nhwc=True)
+
+
+@pytest.mark.parametrize(
+    "make", [in_the_order_bgr, of_0_to_255, of_multiples_of_8, with_channels_last]
+)
+def test_a_picture_goes_in_as_by_the_commands(
+    make: Callable[[Path], Path], packages: Path, tmp_path: Path
+) -> None:
+    check(make(tmp_path / "m.onnx"), packages, tolerance=1e-5)
+
+
+def test_8_bit_pictures_go_in(
+    denoisers: Callable[[str], Denoiser], packages: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(with_image_io(denoisers("rgb").path.read_bytes()))
+    check(path, packages, tolerance=1.01 / 255)
+
+
+def check(path: Path, packages: Path, tolerance: float) -> None:
+    about = read_page_model(path).about
+    channels, height, width = about["channels"], 21, 13
+    levels = np.random.default_rng(0).integers(256, size=(channels, height, width))
+    planes = levels.astype(np.float32) / np.float32(255)
+    given = {
+        "about": about,
+        "planes": planes.reshape(channels, -1).tolist(),
+        "width": width,
+        "height": height,
+    }
+    words: list[str | Path] = ["node", DRIVER, packages, WORKER, path]
+    done = subprocess.run(words, input=json.dumps(given), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    restored = np.array(json.loads(done.stdout)).reshape(planes.shape)
+    expected = OnnxRunner("m", path, channels)(planes[None])[0]
+    np.testing.assert_allclose(restored, expected, atol=tolerance)
