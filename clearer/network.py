@@ -121,10 +121,13 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
             f"no weights at {path}: train first with clearer train {path.parent}"
         ) from error
     except (SafetensorError, InputError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        advice = "give a file that clearer train wrote"
+        if (path.parent / "config.json").is_file():
+            resume = f"clearer train --resume {path.parent}"
+            advice = f"delete it, then {resume} writes it anew from the checkpoint"
         raise InputError(
-            f"{path} does not hold the weights of a network ({reason}): delete it, then "
-            f"clearer train --resume {path.parent} writes it anew from the checkpoint"
+            f"{path} does not hold the weights of a network ({reason}): {advice}"
         ) from error
     return network.eval(), info
 

@@ -21,7 +21,7 @@ _AXES: Final[dict[Layout, tuple[int, int, int, int]]] = {
     "NCHW": (0, 1, 2, 3),
     "NHWC": (0, 2, 3, 1),
 }
-_LONGEST_REASON: Final = 300
+_LONGEST_REASON: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
