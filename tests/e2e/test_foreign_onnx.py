@@ -105,8 +105,9 @@ def test_commands_and_backends_agree(
 ) -> None:
     """PSNR by eval, by bench in two runtimes, and of restored files of 8 bits."""
     model = make(tmp_path / "m.onnx")
+    report = ["--json", "--out", tmp_path / "eval"]
     channels = json.loads(clearer("show", model, "--json").stdout)["channels"]
-    evaluated = clearer("eval", model, "--data", pictures, "--sigma", 0.001, "--json")
+    evaluated = clearer("eval", model, "--data", pictures, "--sigma", 0.001, *report)
     assert evaluated.exit_code == 0, evaluated.output
     expected = [row["psnr_db"] for row in json.loads(evaluated.stdout)["rows"]]
     for backend in ("onnxruntime", "openvino"):
@@ -126,7 +127,7 @@ def test_commands_and_backends_agree(
     words = ["--data", pictures, *QUICK, "--out", tmp_path / "bench", "--json"]
     benched = clearer("bench", model, *words, "--backend", "onnxruntime", "--backend", "openvino")
     assert benched.exit_code == 0, benched.output
-    noisy = json.loads(clearer("eval", model, "--data", pictures, "--sigma", 25, "--json").stdout)
+    noisy = json.loads(clearer("eval", model, "--data", pictures, "--sigma", 25, *report).stdout)
     rows = json.loads(benched.stdout)["rows"]
     assert [row["backend"] for row in rows] == ["ONNX Runtime", "OpenVINO"]
     for row in rows:
