@@ -96,6 +96,8 @@ def read_bench(path: Path) -> Report:
     for row in report["rows"]:
         if 0 in row["latency"]["times_ms"]:
             raise InputError(f"{path}: {_label(row)} cannot be compared, it has a time of 0 ms")
+    if report["noise"]["reference_ms"] == 0:
+        raise InputError(f"{path} cannot be compared: its reference workload took 0 ms")
     return report
 
 
