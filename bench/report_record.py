@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from clearer.schema import Above0, AtLeast0, Side, Text
+from clearer.schema import AtLeast0, Side, Text
 
 __all__ = ["BenchRecord"]
 
@@ -46,7 +46,7 @@ class _Environment(TypedDict):
 
 class _Noise(TypedDict):
     is_quiet: bool
-    reference_ms: Above0
+    reference_ms: AtLeast0
 
 
 class BenchRecord(TypedDict):

@@ -57,20 +57,16 @@ def check_pictures(run: Run, settings: RunSettings, *, may_change: bool) -> list
             is kept in it.
 
     Returns:
-        What changed, a line each.
+        What changed, a line each; or that there was nothing to compare with.
 
     Raises:
-        InputError: If something changed, and it may not; or the run has no list.
+        InputError: If something changed, and it may not.
     """
     new = _list(settings)
-    if not run.pictures.exists() and not may_change:
-        raise InputError(
-            f"{run.path} has no list of its pictures ({run.pictures.name}): --changed-data goes on "
-            "with those that are there now"
-        )
-    old: _Pictures = {**new, "train": {}, "val": {}, "test": {}}
-    if run.pictures.exists():
-        old = read_record(run.pictures, _Pictures)
+    if not run.pictures.exists():
+        write_json(run.pictures, new)
+        return [f"{run.path} had no list of its pictures: from now on, it is that of now"]
+    old = read_record(run.pictures, _Pictures)
     changed = _differences(old, new)
     if not changed:
         return []
@@ -83,7 +79,7 @@ def check_pictures(run: Run, settings: RunSettings, *, may_change: bool) -> list
         )
     change: _Change = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "what": changed}
     write_json(run.pictures, {**new, "changes": [*old["changes"], change]})
-    return changed
+    return [f"changed pictures: {line}" for line in changed]
 
 
 def _list(settings: RunSettings) -> _Pictures:

@@ -35,4 +35,4 @@ def go_on_with_pictures(run: Run, settings: RunSettings, *, may_change: bool) ->
     from clearer.picture_list import check_pictures
 
     for line in check_pictures(run, settings, may_change=may_change):
-        console.say(f"changed pictures: {line}")
+        console.say(line)

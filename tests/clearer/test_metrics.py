@@ -91,7 +91,7 @@ def test_luma_is_that_of_rgb2ycbcr() -> None:
     rgb = pair(3)[1]
     expected = skimage.color.rgb2ycbcr(rgb.transpose(1, 2, 0))[..., 0] / 255
     np.testing.assert_allclose(luma_y(rgb)[0], expected, atol=1e-6)
-    one = np.array([10, 200, 60], np.float32).reshape(3, 1, 1) / np.float32(255)
+    one = (np.array([10, 200, 60]).reshape(3, 1, 1) / 255).astype(np.float32)
     by_hand = 16 + (65.481 * 10 + 128.553 * 200 + 24.966 * 60) / 255
     assert luma_y(one).item() * 255 == pytest.approx(by_hand, abs=1e-4)
     assert by_hand == pytest.approx(125.27, abs=0.01)
