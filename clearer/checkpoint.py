@@ -54,7 +54,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             write_atomic(path.parent / name, data)
         files[name] = digest
     record = {"schema_version": _SCHEMA_VERSION, "files": files, "state": plain}
-    text = json.dumps(record, indent=1)
+    text = json.dumps(record, indent=1, allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
     # The first line holds the hash of the rest, so that a changed number is seen, too.
     write_atomic(path, f'{{"sha256": "{digest}",{text[1:]}\n'.encode())
@@ -75,7 +75,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(f"not a checkpoint of schema version {_SCHEMA_VERSION}")
     digest = record.get("sha256")
     rest = text.replace(f'"sha256": "{digest}",', "", 1).removesuffix("\n")
-    if hashlib.sha256(rest.encode()).hexdigest() != digest:
+    if not text.endswith("\n") or hashlib.sha256(rest.encode()).hexdigest() != digest:
         raise ValueError(f"{path.name} was changed")
     tensors: dict[str, Tensor] = {}
     for name, expected in record["files"].items():

@@ -40,7 +40,7 @@ class DecisionRecord(TypedDict):
     params: NotRequired[AtLeast0]
     macs_per_pixel: NotRequired[AtLeast0]
     budgets: NotRequired[list[BudgetRecord]]
-    strategy: NotRequired[Literal["gradient", "random"]]
+    strategy: NotRequired[Literal["gradient", "random", "given"]]
     searched_in: NotRequired[Text]
     op_weights: NotRequired[list[tuple[Share, Share]]]
     """(parallel, fusion) of each column."""

@@ -81,7 +81,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
             "network": network.state_dict(),
             "average": average.network.state_dict(),
             "optimizers": [optimizer_state(optimizer) for optimizer in state.optimizers],
-            "best": best,
+            "best": best if math.isfinite(best["val_psnr_db"]) else None,
             "compiled": held.is_compiled,
             "pieces": step.num_pieces,
             "sums": sums,
@@ -187,7 +187,8 @@ def _resume(
         state.average.network.load_state_dict(saved["average"])
         for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
             load_optimizer(optimizer, values)
-        start, best, compiled = saved["iteration"], saved["best"], saved["compiled"]
+        start, compiled = saved["iteration"], saved["compiled"]
+        best = saved["best"] or {"val_psnr_db": -math.inf}
         pieces, sums = saved["pieces"], saved["sums"]
     log = LoopLog(run.train_log, start, sums, engine.is_first, board)
     if run.weights.exists():

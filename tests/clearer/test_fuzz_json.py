@@ -34,6 +34,7 @@ from clearer.tasks import Denoise
 from clearer.zoo import FOLDER, zoo_names, zoo_network
 from tests.bench.test_compare import report
 from tests.bench.test_profile import fake_times
+from tests.bounded_memory import bounded_memory
 
 SEED, PER_KIND = 20, 24
 SPACE = SearchSpace(width=2, columns=(1, 2), residual=True)
@@ -235,7 +236,8 @@ def test_no_change_of_a_file_is_more_than_a_line(
             kind.path.write_bytes(text + (b"\n" if kind.is_log else b""))
             message = ""
             try:
-                kind.use()
+                with bounded_memory(300):
+                    kind.use()
             except ClearerError as error:
                 message = str(error)
             except BaseException as error:

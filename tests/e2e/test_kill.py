@@ -15,7 +15,7 @@ from clearer.cli import app
 from clearer.files import read_jsonl
 
 KILLS, MOST_KILLS = 10, 60
-WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "200", "--batch-size", "2"]
+WORDS = ["--width", "4", "--search-iterations", "4", "--iterations", "100", "--batch-size", "2"]
 WORDS += ["--patch-size", "32", "--precision", "fp32", "--checkpoint-seconds", "0.05"]
 FILES = ("architecture.json", "weights.safetensors", "last.safetensors")
 
