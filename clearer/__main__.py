@@ -13,7 +13,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     # Threads that wait for each other by spinning take a core from those they wait for: beside
-    # other work on the machine a step of training took 40 times as long. Read when torch is loaded.
+    # other work, steps of training took over ten times as long. It is read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         catch_sigterm()
