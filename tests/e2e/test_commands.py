@@ -92,12 +92,12 @@ def test_export_is_checked(trained: Path) -> None:
 
 def test_training_learns_and_is_repeatable(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "again"
-    words = ["--iterations", 300, "--batch-size", 8, "--json"]
+    words = ["--iterations", 200, "--batch-size", 8, "--json"]
     result = clearer("train", trained, "--out", run, *words)
     assert result.exit_code == 0, result.output
     validation = json.loads(result.stdout)["validation"]
     assert validation["this network"]["psnr_db"] > validation["input"]["psnr_db"] + 3
-    words[1] = 40
+    words[1] = 20
     a, b = (clearer("train", trained, "--out", tmp_path / name, *words) for name in "ab")
     assert json.loads(a.stdout)["validation"] == json.loads(b.stdout)["validation"]
 

@@ -14,8 +14,8 @@ from clearer.checkpoint import load_checkpoint
 from clearer.files import read_jsonl
 
 COMMAND = Path(sys.executable).parent / "clearer"
-WORDS = ["--width", "4", "--search-iterations", "12", "--iterations", "20", "--batch-size", "4"]
-WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu", "--validate-every", "10"]
+WORDS = ["--width", "4", "--search-iterations", "8", "--iterations", "10", "--batch-size", "4"]
+WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu", "--validate-every", "5"]
 
 
 def search(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
