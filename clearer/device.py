@@ -5,11 +5,14 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from clearer.errors import InputError
 
-__all__ = ["device_name", "resolve_device"]
+__all__ = ["device_name", "resolve_device", "send"]
 
 
 def resolve_device(name: str) -> str:
@@ -42,3 +45,9 @@ def device_name(device: str) -> str:
     names = {"model name": "", "cpu family": "family ", "model": "model "}
     words = [f"{prefix}{fields[name]}" for name, prefix in names.items() if name in fields]
     return " ".join(words) or platform.machine()
+
+
+def send(numbers: NDArray[np.generic], device: str) -> Tensor:
+    """An array as a tensor on a device, which need not have finished what it does."""
+    tensor = torch.from_numpy(np.ascontiguousarray(numbers))
+    return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from clearer.device import send
 from clearer.draws import BatchDraws
 from clearer.errors import InputError
 from clearer.images import ImageSet
@@ -92,7 +93,7 @@ class PatchSampler:
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
         self._seed, self._share = seed, share or slice(None)
         self._multiple, self._mirrored_share = multiple, mirrored_share
-        self._device = torch.device(device)
+        self._device = device
         self._generator = torch.Generator(self._device)
         # The two pictures of a pair become one with twice the channels: they are cut together.
         pictures = [
@@ -156,11 +157,11 @@ class PatchSampler:
         offset = np.where(flip, side - offset - self._patch_size * factor, offset)
         step, side, offset = (np.where(transpose, x[:, ::-1], x) for x in (step, side, offset))
         places = np.concatenate([pixel[:, None], step, side], axis=1).astype(np.int64)
-        sent = self._send(places)
+        sent = send(places, self._device)
         window = self._pixels[_pixel_indices(sent, self._steps[: self._window])]
         if self._window == self._patch_size:
             return window.float() / 255
-        weights = self._send(np.concatenate([factor, offset], axis=1).astype(np.float32))
+        weights = send(np.concatenate([factor, offset], axis=1).astype(np.float32), self._device)
         return self._area_means(window, weights) / 255
 
     def _draw_factors(
@@ -193,7 +194,7 @@ class PatchSampler:
         """Let patches end within the last block that the network pads, or not; with the mask."""
         ends = rng.random((self._batch_size, 1)) < self._mirrored_share
         missing = rng.integers(self._multiple, size=(self._batch_size, 2)) * ends
-        last = self._send(self._patch_size - 1 - missing)
+        last = send(self._patch_size - 1 - missing, self._device)
         steps = self._steps[: self._patch_size]
         # As ``pad_to_multiple`` does it.
         mirrored = torch.minimum(steps, 2 * last[:, :, None] - steps).clamp_min(0)
@@ -203,13 +204,6 @@ class PatchSampler:
         is_inside = steps <= last[:, :, None]
         mask = is_inside[:, None, 0, :, None] & is_inside[:, None, 1, None, :]
         return by_row.permute(0, 3, 1, 2), mask.float()
-
-    def _send(self, numbers: NDArray[np.generic]) -> Tensor:
-        """To the device, which need not have finished what it does."""
-        tensor = torch.from_numpy(np.ascontiguousarray(numbers))
-        if self._device.type == "cuda":
-            return tensor.pin_memory().to(self._device, non_blocking=True)
-        return tensor
 
 
 def _pixel_indices(places: Tensor, steps: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from clearer.captured import CapturedWork
 from clearer.compilation import compile_network
 from clearer.cost import CostTable
+from clearer.device import send
 from clearer.engine import Engine
 from clearer.errors import ClearerError
 from clearer.losses import architecture_loss, restoration_loss, search_loss
@@ -147,10 +148,7 @@ class SearchStep:
         """What decides each column of a drawn architecture."""
         if not self._settings.search.sampling:
             return None
-        numbers = torch.from_numpy(rng.random(self._settings.space.num_columns))
-        if self._settings.device == "cuda":
-            return numbers.pin_memory().to("cuda", non_blocking=True)
-        return numbers
+        return send(rng.random(self._settings.space.num_columns), self._settings.device)
 
     def _restoration(self, degraded: Tensor, clean: Tensor, op_weights: Tensor) -> Tensor:
         with autocast(self._settings.device, self._settings.precision):

@@ -193,9 +193,8 @@ def _resume(
     log = LoopLog(run.train_log, start, sums, engine.is_first, board)
     if run.weights.exists():
         run.load_network()  # damaged ones are found now, not after the training
-    elif not math.isfinite(best["val_psnr_db"]):
-        pass
-    elif engine.is_first:  # written once, and lost: the average in the checkpoint replaces them
+    elif saved["best"] is not None and engine.is_first:
+        # They were written once, and are lost: the average in the checkpoint replaces them.
         worst = {"val_psnr_db": -math.inf}
         best = _validate(run, settings, splits, state.average.network, start, worst, log)
     return _Start(
