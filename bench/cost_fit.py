@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
@@ -13,11 +15,11 @@ from scipy.stats import spearmanr
 
 from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_errors
 from clearer.bench.plan import Entry, Plan, read_plan
-from clearer.cost import CostTable, Measurement
+from clearer.cost import CostTable, Measurement, Module, modules
 from clearer.errors import InputError
 from clearer.files import read_record
 from clearer.schema import Above0, Count
-from clearer.space import Architecture, SearchSpace
+from clearer.space import CHOICES, Architecture, SearchSpace
 
 __all__ = ["Check", "ResultRecord", "collect", "fit_table"]
 
@@ -33,7 +35,7 @@ class _Group(TypedDict):
 class ResultRecord(TypedDict):
     """``result.json``: the times of the networks of a plan, in ms."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     plan_sha256: str
     device: str
     backend: str
@@ -46,9 +48,9 @@ class ResultRecord(TypedDict):
 
 
 def fit_table(
-    space: SearchSpace, architectures: list[Architecture], ms: list[float]
-) -> tuple[float, list[tuple[float, float]]]:
-    """Fixed part and (parallel, fusion) of each number of scales, by least squares.
+    architectures: list[Architecture], ms: list[float]
+) -> tuple[float, dict[Module, float]]:
+    """Fixed part and time of each module, by least squares.
 
     The times of whole networks are explained as a fixed part plus a time per module, all of them at
     least 0, so that the sum of squared *relative* errors is smallest. Timing modules alone and
@@ -59,21 +61,29 @@ def fit_table(
     every module, and so the noise averages out.
 
     Args:
-        space: Gives the number of cells.
-        architectures: Of this space or with other numbers of columns.
+        architectures: Of one space or with other numbers of columns; each module occurs.
         ms: Their times.
     """
     times = np.array(ms)
-    rows = np.array([_row(architecture) for architecture in architectures])
+    counts = [_counts(architecture) for architecture in architectures]
+    known = list(dict.fromkeys(module for count in counts for module in count))
+    rows = np.array([[1.0, *(float(count[module]) for module in known)] for count in counts])
     solution, _ = nnls(rows / times[:, None], np.ones(len(times)))
-    pairs = solution[1:].reshape(len(space.columns), 2)
-    return float(solution[0]), [(float(parallel), float(fusion)) for parallel, fusion in pairs]
+    return float(solution[0]), dict(zip(known, solution[1:].tolist(), strict=True))
 
 
-def _row(architecture: Architecture) -> list[float]:
-    """How often each unknown occurs: fixed part, then (parallel, fusion) per cell."""
-    counts = [(cell.count("parallel"), cell.count("fusion")) for cell in architecture.cells]
-    return [1.0, *(float(count) for pair in counts for count in pair)]
+def _counts(architecture: Architecture) -> Counter[Module]:
+    """How often each module occurs in a network."""
+    rows = zip(modules(architecture.space), architecture.choices, strict=True)
+    chosen = (row[CHOICES.index(choice)] for row, choice in rows)
+    return Counter(module for module in chosen if module is not None)
+
+
+def _rows(space: SearchSpace, ms: Mapping[Module, float]) -> tuple[tuple[float, ...], ...]:
+    """Times of modules as a table of the space's choices."""
+    return tuple(
+        tuple(0.0 if module is None else ms[module] for module in row) for row in modules(space)
+    )
 
 
 def _left_out_errors(
@@ -85,9 +95,10 @@ def _left_out_errors(
         if architecture.space != space:
             continue
         others = [a for i, a in enumerate(architectures) if i != index]
-        fixed, pairs = fit_table(space, others, [t for i, t in enumerate(ms) if i != index])
-        solution = np.array([fixed, *np.array(pairs).ravel()])
-        errors.append(float(np.dot(_row(architecture), solution)) / ms[index] - 1)
+        fixed, found = fit_table(others, [t for i, t in enumerate(ms) if i != index])
+        counts = _counts(architecture)
+        predicted = fixed + sum(found.get(module, 0.0) * n for module, n in counts.items())
+        errors.append(predicted / ms[index] - 1)
     return np.array(errors)
 
 
@@ -126,17 +137,18 @@ def _table(plan: Plan, result: ResultRecord, groups: list[list[list[float]]]) ->
             "it goes on from there"
         )
     ms = _medians(entries, rounds)
-    networks = [entry for entry in entries if entry.kind == "network"]
+    networks = [entry for entry in entries if entry.module is None]
     architectures = [entry.architecture for entry in networks]
     times = ms[: len(networks)]
-    fixed, pairs = fit_table(plan.space, architectures, times)
+    fixed, found = fit_table(architectures, times)
     left_out = np.abs(_left_out_errors(plan.space, architectures, times))
-    alone = ms[len(networks) :]
+    singles = [entry.module for entry in entries if entry.module is not None]
+    alone = dict(zip(singles, ms[len(networks) :], strict=True))
     return CostTable(
         metric="ms",
         unit="ms",
         fixed=fixed,
-        columns=tuple(pairs[num_scales - 2] for num_scales in plan.space.column_scales()),
+        choices=_rows(plan.space, found),
         measurement=Measurement(
             space=plan.space,
             height=plan.height,
@@ -152,7 +164,7 @@ def _table(plan: Plan, result: ResultRecord, groups: list[list[list[float]]]) ->
             spread=max(relative_errors(rounds)[: len(networks)]),
             error=float(left_out.mean()),
             max_error=float(left_out.max()),
-            modules_alone_ms=tuple(zip(alone[::2], alone[1::2], strict=True)),
+            modules_alone_ms=_rows(plan.space, alone),
         ),
     )
 
@@ -247,6 +259,4 @@ def _check(plan: Plan, table: CostTable, groups: list[list[list[float]]]) -> Che
 def _alone_table(table: CostTable) -> CostTable:
     """What the table would be if modules cost in a network what they cost alone."""
     assert table.measurement is not None
-    pairs = table.measurement.modules_alone_ms
-    scales = table.measurement.space.column_scales()
-    return replace(table, columns=tuple(pairs[num_scales - 2] for num_scales in scales))
+    return replace(table, choices=table.measurement.modules_alone_ms)

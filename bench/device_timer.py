@@ -44,7 +44,7 @@ Shapes = Sequence[tuple[int, ...]]
 
 PLAN_FILE = "plan.json"
 RESULT_FILE = "result.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NUM_INPUTS = 4
 """Random inputs that take turns."""
 MIN_ROUNDS = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from clearer.cost_source import CostSource
 from clearer.errors import InputError
 from clearer.export.graph import network_graph, write_weights
 from clearer.export.to_onnx import file_mb, untrained_file
-from clearer.space import CHOICES, Architecture, SearchSpace
+from clearer.space import Architecture, SearchSpace
 
 __all__ = ["MeasuredCosts", "space_differences"]
 
@@ -32,7 +33,7 @@ Listener = Callable[[str], None]
 
 def space_differences(wanted: SearchSpace, table: SearchSpace) -> str:
     """What tells two spaces apart, for people; empty if nothing."""
-    ours, theirs = wanted.to_dict(), table.to_dict()
+    ours, theirs = asdict(wanted), asdict(table)
     return ", ".join(
         f"{name} {theirs[name]} instead of {ours[name]}"
         for name in ours
@@ -94,7 +95,7 @@ class MeasuredCosts(CostSource):
                 folder = Path(name)
                 write_weights(folder, space)
                 sessions = []
-                for choice in CHOICES:
+                for choice in space.candidates:
                     path = folder / f"{choice}.onnx"
                     path.write_bytes(network_graph(Architecture.uniform(space, choice)))
                     sessions.append(self._open_here(path, space))
@@ -165,7 +166,7 @@ class MeasuredCosts(CostSource):
         m = _measurement(self._table_made())
         shape = [1, architecture.space.channels, m.height, m.width]
         if m.backend in ("torch", "torch-cuda"):
-            entry = Entry(kind="network", architecture=architecture)
+            entry = Entry(architecture=architecture)
             device = "cuda" if m.backend == "torch-cuda" else "cpu"
             return open_torch(entry, [shape], device, m.precision, m.threads)
         return open_session(m.backend, path, [shape], m.threads, m.precision)

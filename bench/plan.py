@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
 from clearer.bench.device_timer import PLAN_FILE, SCHEMA_VERSION
-from clearer.cost import cost_table
+from clearer.cost import Module, cost_table, modules
 from clearer.errors import InputError
 from clearer.export.graph import module_graph, module_shapes, network_graph, write_weights
 from clearer.files import read_json, write_json
@@ -22,6 +22,7 @@ from clearer.space import CHOICES, Architecture, Choice, SearchSpace
 __all__ = ["Entry", "Plan", "check_architectures", "read_plan", "write_plan"]
 
 _NUM_MIXED: Final = 6
+_NUM_CHECKS: Final = 100
 _GROUP: Final = 16
 """Networks that are loaded at a time."""
 _SEED: Final = 0
@@ -31,35 +32,31 @@ _SEED: Final = 0
 class Entry:
     """One network to time."""
 
-    kind: Literal["network", "module"]
     architecture: Architecture
     """Of a module: any of its space."""
-    choice: Choice | None = None
-    num_scales: int | None = None
-    """Of a module."""
+    module: Module | None = None
+    """None for a whole network."""
 
     @property
     def name(self) -> str:
         """Unique within a plan."""
-        if self.kind == "network":
+        if self.module is None:
             return f"network-{self.architecture.text}"
-        return f"module-{self.choice}-{self.num_scales}"
+        choice, num_scales, scales = self.module
+        return f"module-{choice}-{num_scales}-{''.join(map(str, scales))}"
 
     def inputs(self, height: int, width: int) -> list[list[int]]:
         """Shapes of the inputs for an image of one size."""
         space = self.architecture.space
-        if self.kind == "network":
+        if self.module is None:
             return [[1, space.channels, height, width]]
-        assert self.num_scales is not None
-        return module_shapes(space, self.num_scales, height, width)
+        return module_shapes(space, self.module.num_scales, height, width)
 
     def graph(self, height: int, width: int) -> bytes:
         """The ONNX file; it needs the weights of its folder."""
-        if self.kind == "network":
+        if self.module is None:
             return network_graph(self.architecture)
-        assert self.choice is not None
-        assert self.num_scales is not None
-        return module_graph(self.architecture.space, self.choice, self.num_scales, height, width)
+        return module_graph(self.architecture.space, *self.module, height, width)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,60 +90,97 @@ class Plan:
 def _networks(space: SearchSpace) -> list[Entry]:
     """Networks that tell all modules apart.
 
-    The extremes, one cell of fusions at a time, and mixed ones, since a module's time depends a
-    little on its neighbours. All of them have the same number of columns in each cell: only
-    networks with one column less tell the columns' common part from the fixed part.
+    Extremes and mixed ones, since a module's time depends a little on its neighbours.
+    """
+    rng = random.Random(_SEED)
+    found = _with_gates(space, rng) if space.gates else _without_gates(space, rng)
+    return [_network(architecture) for architecture in dict.fromkeys(found)]
+
+
+def _without_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
+    """The extremes, one cell of fusions at a time, mixed ones, and one column less.
+
+    All but the last have the same number of columns in each cell: only networks with one column
+    less tell the columns' common part from the fixed part.
     """
     counts = space.columns
     texts = ["-".join("P" * n for n in counts), "-".join("F" * n for n in counts)]
     for cell in range(len(counts)):
         texts.append("-".join(("F" if i == cell else "P") * n for i, n in enumerate(counts)))
-    rng = random.Random(_SEED)
     for index in range(_NUM_MIXED):
         # Every second one has few fusions or few parallels, alternately.
         share = (0.5, 0.25, 0.75)[index % 3]
         cells = ["".join("F" if rng.random() < share else "P" for _ in range(n)) for n in counts]
         texts.append("-".join(cells))
-    entries = [_network(Architecture.from_text(text, space)) for text in dict.fromkeys(texts)]
+    found = [Architecture.from_text(text, space) for text in texts]
     for cell, count in enumerate(counts):
         step = -1 if count > 1 else 1
         columns = tuple(n + step * (i == cell) for i, n in enumerate(counts))
         other = replace(space, columns=columns)
-        entries.append(_network(Architecture.from_text("-".join("P" * n for n in columns), other)))
-    return entries
+        found.append(Architecture.from_text("-".join("P" * n for n in columns), other))
+    return found
+
+
+def _with_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
+    """The extremes, blocks on one scale alone, fusions in one cell alone, and mixed ones."""
+    found = [Architecture.uniform(space, choice) for choice in space.candidates]
+    places = space.choice_scales()
+    for scale in range(space.num_scales):
+        found.append(
+            _chosen(space, ["parallel" if s[0] == scale else "identity" for _, s in places])
+        )
+    for scales in range(2, space.num_scales + 1):
+        found.append(_chosen(space, ["fusion" if n == scales else "identity" for n, _ in places]))
+    found += [_drawn(space, rng, index) for index in range(2 * _NUM_MIXED)]
+    return found
+
+
+def _chosen(space: SearchSpace, wanted: Sequence[Choice]) -> Architecture:
+    """What is wanted; where there is nothing to fuse, what comes in is passed on."""
+    choices: list[Choice] = [
+        choice if allowed[CHOICES.index(choice)] else "identity"
+        for choice, allowed in zip(wanted, space.allowed(), strict=True)
+    ]
+    return Architecture(space=space, choices=tuple(choices))
+
+
+def _drawn(space: SearchSpace, rng: random.Random, index: int) -> Architecture:
+    """A random network with gates; every third one computes on one scale at a time, as a U does."""
+    shares = ((0.4, 0.3, 0.3), (0.2, 0.2, 0.6), (0.7, 0.3, 0.0))[index % 3]
+    if index % 3:
+        return _chosen(space, rng.choices(space.candidates, shares, k=space.num_choices))
+    choices: list[Choice] = []
+    for scales in space.column_scales():
+        column: list[Choice] = ["identity"] * scales
+        column[rng.randrange(scales)] = rng.choices(space.candidates, shares)[0]
+        choices += column
+    return _chosen(space, choices)
 
 
 def _modules(space: SearchSpace) -> list[Entry]:
     """Every distinct module alone."""
     some = Architecture.uniform(space, "parallel")
-    return [
-        Entry(kind="module", architecture=some, choice=choice, num_scales=num_scales)
-        for num_scales in sorted(set(space.column_scales()))
-        for choice in CHOICES
-    ]
+    distinct = dict.fromkeys(module for row in modules(space) for module in row if module)
+    return [Entry(architecture=some, module=module) for module in distinct]
 
 
 def _network(architecture: Architecture) -> Entry:
-    return Entry(kind="network", architecture=architecture)
+    return Entry(architecture=architecture)
 
 
 def check_architectures(space: SearchSpace, number: int | None) -> list[Architecture]:
     """Random architectures, drawn evenly over the range of MACs.
 
-    Columns of one cell cost the same in an additive table, so that it knows few different networks.
+    Without gates, columns of one cell cost the same in an additive table, so that it knows few
+    different networks.
 
     Args:
         space: Where they come from.
-        number: How many; None for one of each kind that a table tells apart.
+        number: How many; None for one of each kind that a table tells apart, and with gates, of
+            which there are too many, for a hundred.
     """
     rng = random.Random(_SEED + 1)
-    drawn = []
-    for counts in product(*(range(n + 1) for n in space.columns)):
-        choices: list[Choice] = []
-        for fusions, num_columns in zip(counts, space.columns, strict=True):
-            cell = [CHOICES[index < fusions] for index in range(num_columns)]
-            choices += rng.sample(cell, num_columns)
-        drawn.append(Architecture(space=space, choices=tuple(choices)))
+    drawn = _gated_sample(space, rng) if space.gates else _one_of_each(space, rng)
     macs = cost_table(space, "macs")
     drawn.sort(key=macs.cost)
     if number is None:
@@ -160,6 +194,22 @@ def check_architectures(space: SearchSpace, number: int | None) -> list[Architec
         left = [a for a in drawn if a not in chosen]
         chosen.append(min(left, key=lambda a: abs(macs.cost(a) - wanted)))
     return chosen
+
+
+def _gated_sample(space: SearchSpace, rng: random.Random) -> list[Architecture]:
+    found = dict.fromkeys(_drawn(space, rng, index) for index in range(_NUM_CHECKS))
+    return list(found)
+
+
+def _one_of_each(space: SearchSpace, rng: random.Random) -> list[Architecture]:
+    drawn = []
+    for counts in product(*(range(n + 1) for n in space.columns)):
+        choices: list[Choice] = []
+        for fusions, num_columns in zip(counts, space.columns, strict=True):
+            cell = [CHOICES[index < fusions] for index in range(num_columns)]
+            choices += rng.sample(cell, num_columns)
+        drawn.append(Architecture(space=space, choices=tuple(choices)))
+    return drawn
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
@@ -180,10 +230,8 @@ def write_plan(folder: Path, plan: Plan) -> None:
     def describe(entry: Entry) -> dict[str, Any]:
         return {
             "file": files[entry.name],
-            "kind": entry.kind,
             "architecture": entry.architecture.to_dict(),
-            "choice": entry.choice,
-            "num_scales": entry.num_scales,
+            "module": entry.module,
             "inputs": entry.inputs(plan.height, plan.width),
         }
 
@@ -218,26 +266,22 @@ def read_plan(folder: Path) -> tuple[Plan, str]:
 
 def _read_entry(data: _EntryRecord) -> Entry:
     return Entry(
-        kind=data["kind"],
         architecture=Architecture.from_dict(data["architecture"]),
-        choice=data["choice"],
-        num_scales=data["num_scales"],
+        module=data["module"],
     )
 
 
 class _EntryRecord(TypedDict):
     file: str
-    kind: Literal["network", "module"]
     architecture: dict[str, Any]
-    choice: Choice | None
-    num_scales: int | None
+    module: Module | None
     inputs: list[list[int]]
 
 
 class _PlanRecord(TypedDict):
     """``plan.json``."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     space: dict[str, Any]
     height: Side
     width: Side

@@ -5,14 +5,15 @@ Only geometry is made here; the template ``architecture.svg.j2`` draws it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.space import CHOICES, Architecture
+from clearer.space import CHOICES, Architecture, Column, SearchSpace
 
 __all__ = ["Drawing", "draw_architecture"]
 
@@ -48,8 +49,10 @@ class Head:
     """What stands above a column, and how sure the search was of it."""
 
     x: float
-    choice: str
-    fusion_weight: float | None
+    letter: str
+    kind: str
+    weight: float | None
+    """Op weight of what was chosen; None with gates, where each box has its own."""
 
 
 @dataclass(slots=True)
@@ -91,7 +94,7 @@ def draw_architecture(
 
     Args:
         architecture: What to draw.
-        log_op_weights: Logarithm of the final op weights, shape ``(K, 2)``; None if there are none.
+        log_op_weights: Logarithm of the final op weights, shape ``(K, C)``; None if there are none.
         size: (height, width) of an image, for the resolutions.
     """
     space = architecture.space
@@ -108,15 +111,20 @@ def draw_architecture(
     kind = "Two bottlenecks of 1×1, 3×3 and 1×1 convolutions" if narrows else "3×3 convolution"
     title = f"{kind}, to {space.entry_width} channels"
     drawing.boxes.append(Box(x, _row(0), "fixed", "in", title))
-    weights = None if log_op_weights is None else iter(np.exp(log_op_weights))
-    for cell, choices in enumerate(architecture.cells):
-        x = _transition(drawing, x, cell + 1, space.width, narrows=narrows and cell == 0)
+    weights = _weights(architecture, log_op_weights)
+    scales = 1
+    for place, columns in enumerate(architecture.cells):
+        if scales < space.first_scales + place:
+            x = _transition(drawing, x, scales, space, narrows=narrows and scales == 1)
+            scales += 1
         left = x + _STEP / 2 - 2
-        for choice in choices:
-            pair = None if weights is None else next(weights)
-            x = _column(drawing, x, cell + 2, choice, pair)
+        for column in columns:
+            own = [next(weights) for _ in column]
+            x = _column(drawing, x, column, own)
+            head = _head(x, column, own)
+            drawing.heads += [head] if head else []
         frame = x + _STEP / 2 - 2 - left
-        drawing.cells.append((left, frame, _ROW * (cell + 2)))
+        drawing.cells.append((left, frame, _ROW * scales))
     _output(drawing, x, space.num_scales)
     drawing.width = x + 2 * _STEP + _BOX_W
     if space.residual:
@@ -127,45 +135,69 @@ def draw_architecture(
     return drawing
 
 
-def _transition(drawing: Drawing, x: float, num_scales: int, width: int, *, narrows: bool) -> float:
+def _weights(
+    architecture: Architecture, log_op_weights: NDArray[np.float64] | None
+) -> Iterator[float | None]:
+    """Op weight of what was chosen, for each scale of each column."""
+    if log_op_weights is None:
+        return itertools.repeat(None)
+    picks = [CHOICES.index(choice) for choice in architecture.choices]
+    chosen = np.exp(log_op_weights)[np.arange(len(picks)), picks].tolist()
+    places = zip(chosen, architecture.space.choice_scales(), strict=True)
+    return (weight for weight, (_, scales) in places for _ in scales)
+
+
+def _transition(
+    drawing: Drawing, x: float, num_scales: int, space: SearchSpace, *, narrows: bool
+) -> float:
     """Adds a scale below the lowest; the first also narrows what the bottlenecks give."""
     after = x + _STEP
     for scale in range(num_scales):
         if narrows:
-            title = f"Transition: 3×3 convolution to {width} channels"
+            title = f"Transition: 3×3 convolution to {space.width} channels"
             drawing.boxes.append(Box(after, _row(0), "fixed", "→", title))
             drawing.wires.append(Wire(_wire(x, 0, after, 0), "line"))
         else:
-            y, start = _row(scale), x + _BOX_W / 2
-            drawing.wires.append(Wire(f"M{start:g},{y:g} H{after + _BOX_W / 2:g}", "line"))
-    title = f"Transition: strided 3×3 convolution to {width * 2**num_scales} channels"
+            _pass_on(drawing, x, after, scale)
+    title = f"Transition: strided 3×3 convolution to {space.scale_width(num_scales)} channels"
     drawing.boxes.append(Box(after, _row(num_scales), "fixed", "↓", title))
     drawing.wires.append(Wire(_wire(x, num_scales - 1, after, num_scales), "line"))
     return after
 
 
+def _pass_on(drawing: Drawing, x: float, after: float, scale: int) -> None:
+    y, start = _row(scale), x + _BOX_W / 2
+    drawing.wires.append(Wire(f"M{start:g},{y:g} H{after + _BOX_W / 2:g}", "line"))
+
+
 def _column(
-    drawing: Drawing,
-    x: float,
-    num_scales: int,
-    choice: str,
-    op_weights: NDArray[np.float64] | None,
+    drawing: Drawing, x: float, column: Column, op_weights: Sequence[float | None]
 ) -> float:
     after = x + _STEP
-    fuses = choice == "fusion"
-    for target in range(num_scales):
-        if fuses:
+    for target, (choice, weight) in enumerate(zip(column, op_weights, strict=True)):
+        if choice == "identity":
+            # A line ends where a box begins; here it goes through.
+            _pass_on(drawing, x, after, target)
+            continue
+        if choice == "fusion":
             text, title = "Σ", "Fusion: ReLU of the sum of all scales, brought to this resolution"
         else:
             text, title = "res", "Parallel: residual block of two 3×3 convolutions"
+        title += "" if weight is None else f"; op weight {weight:.3f}"
         drawing.boxes.append(Box(after, _row(target), choice, text, title))
-        for source in range(num_scales):
-            if fuses and source != target:
+        for source in range(len(column)):
+            if choice == "fusion" and source != target:
                 drawing.wires.append(Wire(_wire(x, source, after, target), "fusion"))
         drawing.wires.append(Wire(_wire(x, target, after, target), "line"))
-    fusion = None if op_weights is None else float(op_weights[CHOICES.index("fusion")])
-    drawing.heads.append(Head(after, choice, fusion))
     return after
+
+
+def _head(x: float, column: Column, op_weights: Sequence[float | None]) -> Head | None:
+    """What stands above a column whose scales agree."""
+    if len(set(column)) > 1 or column[0] == "identity":
+        return None
+    weight = op_weights[0] if len(set(op_weights)) == 1 else None
+    return Head(x, column[0][0].upper(), column[0], weight)
 
 
 def _output(drawing: Drawing, x: float, num_scales: int) -> None:

@@ -129,7 +129,9 @@ class Tiles:
 def op_weight_tiles(
     records: Sequence[Record], settings: RunSettings, architecture: Architecture
 ) -> Tiles | None:
-    """How each column leans over the search; None where the log has nothing of it."""
+    """How each column leans over the search; None with gates, or if the log has nothing of it."""
+    if architecture.space.gates:  # a weight of fusion alone says little there
+        return None
     curves = [
         _points(records, "op_weights", column, CHOICES.index("fusion"))
         for column in range(architecture.space.num_columns)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from clearer.bench.device_timer import Session, processor_name
 from clearer.bench.plan import Entry
-from clearer.blocks import FusionModule, ParallelModule
-from clearer.network import RestorationNet
+from clearer.network import FrozenColumn, RestorationNet
 from clearer.precision import Precision, autocast
+from clearer.space import Choice
 
 __all__ = ["open_torch"]
 
@@ -41,7 +41,7 @@ def open_torch(
     module = _module(entry).eval().to(device)
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     arithmetic: Precision = "bf16" if precision == "bf16" else "fp32"
-    is_network = entry.kind == "network"
+    is_network = entry.module is None
 
     def call(arrays: list[NDArray[np.float32]]) -> list[Tensor]:
         with torch.inference_mode(), autocast(device, arithmetic):
@@ -61,8 +61,8 @@ def open_torch(
 
 
 def _module(entry: Entry) -> nn.Module:
-    if entry.kind == "network":
+    if entry.module is None:
         return RestorationNet(entry.architecture)
-    assert entry.num_scales is not None
-    kind = FusionModule if entry.choice == "fusion" else ParallelModule
-    return kind(entry.architecture.space, entry.num_scales)
+    choice, num_scales, scales = entry.module
+    column = tuple[Choice, ...](choice if s in scales else "identity" for s in range(num_scales))
+    return FrozenColumn(entry.architecture.space, column)

@@ -1,10 +1,12 @@
 """The modules of the search space: Gou et al., "CLEARER", NeurIPS 2020, section 3.1 and figure 1.
 
 Features are lists of tensors, one per scale, finest first: scale s has shape
-``(N, width * 2**s, H / 2**s, W / 2**s)``. No module writes to a tensor that it was given.
+``(N, space.scale_width(s), H / 2**s, W / 2**s)``. No module writes to a tensor that it was given.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -13,12 +15,12 @@ from torch import Tensor, nn
 from clearer.space import SearchSpace
 
 __all__ = [
-    "FusionModule",
+    "ColumnModule",
     "InputStage",
     "OutputStage",
-    "ParallelModule",
     "ResidualBlock",
     "TransitionModule",
+    "grow",
     "make_transitions",
     "pad_to_multiple",
 ]
@@ -72,60 +74,62 @@ class Bottleneck(nn.Module):
         return F.relu_(self.body(x) + self.shortcut(x))
 
 
-class ParallelModule(nn.Module):
-    """One residual block per scale; the scales do not talk."""
+class ColumnModule(nn.Module):
+    """A column: each scale gets a residual block, the fusion of all scales, or is passed on.
 
-    def __init__(self, space: SearchSpace, num_scales: int) -> None:
-        super().__init__()
-        widths = [space.scale_width(scale) for scale in range(num_scales)]
-        self.blocks = nn.ModuleList(ResidualBlock(width) for width in widths)
-
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Map the features of all scales to features of the same shapes."""
-        return [block(x) for block, x in zip(self.blocks, features, strict=True)]
-
-
-class FusionModule(nn.Module):
-    """Every scale gets the ReLU of the sum over all scales, brought to its resolution.
-
-    Going down, one strided 3x3 convolution per octave; going up, a 1x1 convolution and nearest
-    up-sampling; on the same scale, the identity.
+    A parallel module is a column of blocks alone: the scales do not talk. In a fusion module every
+    scale gets the ReLU of the sum over all scales, brought to its resolution: going down, one
+    strided 3x3 convolution per octave; going up, a 1x1 convolution and nearest up-sampling; on the
+    same scale, the identity.
 
     Args:
         space: Gives the widths.
         num_scales: Scales that come in.
-        num_outputs: Finest scales that go out; by default all of them.
+        blocks: Scales that have a residual block.
+        fused: Scales that have what fuses all into them.
     """
 
-    def __init__(self, space: SearchSpace, num_scales: int, num_outputs: int | None = None) -> None:
+    def __init__(
+        self, space: SearchSpace, num_scales: int, blocks: Iterable[int], fused: Iterable[int]
+    ) -> None:
         super().__init__()
-        targets = range(num_scales if num_outputs is None else num_outputs)
-        self.down = nn.ModuleList(
-            nn.ModuleList(_descent(space, source, target) for source in range(target))
-            for target in targets
+        fused = list(fused)
+        self.blocks = nn.ModuleDict(
+            {str(scale): ResidualBlock(space.scale_width(scale)) for scale in blocks}
         )
-        self.up = nn.ModuleList(
-            nn.ModuleList(
-                conv_norm(space.scale_width(source), space.scale_width(target), 1)
-                for source in range(target + 1, num_scales)
-            )
-            for target in targets
+        self.down = nn.ModuleDict(
+            {
+                str(target): nn.ModuleList(
+                    _descent(space, source, target) for source in range(target)
+                )
+                for target in fused
+            }
+        )
+        self.up = nn.ModuleDict(
+            {
+                str(target): nn.ModuleList(
+                    conv_norm(space.scale_width(source), space.scale_width(target), 1)
+                    for source in range(target + 1, num_scales)
+                )
+                for target in fused
+            }
         )
 
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Map the features of all scales to those of the first ``num_outputs`` scales."""
-        outputs = []
-        for target, (downs, ups) in enumerate(zip(self.down, self.up, strict=True)):
-            total = features[target]
-            for descent, x in zip(downs.children(), features, strict=False):
-                total = descent(x) + total
-            lower = [
-                ascent(x) for ascent, x in zip(ups.children(), features[target + 1 :], strict=True)
-            ]
-            if lower:
-                total = _upsampled_sum(lower) + total
-            outputs.append(F.relu(total))
-        return outputs
+    def block(self, scale: int, features: list[Tensor]) -> Tensor:
+        """The residual block of a scale."""
+        restored: Tensor = self.blocks[str(scale)](features[scale])
+        return restored
+
+    def fuse(self, target: int, features: list[Tensor]) -> Tensor:
+        """All scales, fused into one."""
+        total = features[target]
+        for descent, x in zip(self.down[str(target)].children(), features, strict=False):
+            total = descent(x) + total
+        ascents = self.up[str(target)].children()
+        lower = [ascent(x) for ascent, x in zip(ascents, features[target + 1 :], strict=True)]
+        if lower:
+            total = _upsampled_sum(lower) + total
+        return F.relu(total)
 
 
 def _descent(space: SearchSpace, source: int, target: int) -> nn.Sequential:
@@ -169,10 +173,18 @@ class TransitionModule(nn.Module):
 
 
 def make_transitions(space: SearchSpace) -> nn.ModuleList:
-    """The transition before each cell of a space."""
+    """The transition before each cell of a space that has a scale more than the one before it."""
     return nn.ModuleList(
         TransitionModule(space, num_scales) for num_scales in range(1, space.num_scales)
     )
+
+
+def grow(
+    space: SearchSpace, transitions: nn.ModuleList, cell: int, x: list[Tensor]
+) -> list[Tensor]:
+    """What a cell reads, from what comes out of the cell before it."""
+    index = cell + space.first_scales - 2
+    return x if index < 0 else transitions[index](x)
 
 
 class InputStage(nn.Module):
@@ -205,7 +217,7 @@ class OutputStage(nn.Module):
 
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
-        self.fusion = FusionModule(space, space.num_scales, num_outputs=1)
+        self.fusion = ColumnModule(space, space.num_scales, blocks=[], fused=[0])
         self.head = nn.Conv2d(space.width, space.channels * space.stem**2, 1, bias=False)
         self.shuffle = nn.PixelShuffle(space.stem) if space.stem > 1 else nn.Identity()
         if space.residual:
@@ -214,7 +226,7 @@ class OutputStage(nn.Module):
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Return the image, or what to remove from it."""
-        image: Tensor = self.shuffle(self.head(self.fusion(features)[0]))
+        image: Tensor = self.shuffle(self.head(self.fusion.fuse(0, features)))
         return image
 
 

@@ -162,8 +162,8 @@ def check_budgets(
 
 
 def _cheapest(space: SearchSpace, table: CostTable) -> Architecture:
-    picks = tuple(CHOICES[int(np.argmin(pair))] for pair in table.columns)
-    return Architecture(space=space, choices=picks)
+    costs = np.where(space.allowed(), np.array(table.choices), np.inf)
+    return Architecture(space=space, choices=tuple(CHOICES[i] for i in costs.argmin(axis=1)))
 
 
 def choose_architecture(
@@ -176,40 +176,49 @@ def choose_architecture(
 
     Args:
         space: The space of the architecture.
-        log_op_weights: Logarithm of the op weights, shape ``(K, 2)``: (parallel, fusion).
+        log_op_weights: Logarithm of the op weights, shape ``(K, C)``, candidates in the order of
+            ``space.candidates``.
         tables: A cost table per limit.
         limits: Upper limits, in the units of the tables.
 
     Returns:
         The architecture, or None if there is none.
     """
-    gain = log_op_weights[:, 1] - log_op_weights[:, 0]
+    allowed = np.array(space.allowed())
+    num_choices, num_candidates = allowed.shape
+    # One unknown per choice and candidate but the first, which stands where all others are 0.
+    first, others = log_op_weights[:, :1], log_op_weights[:, 1:]
+    gain = np.where(allowed[:, 1:], others - first, 0.0).ravel()
     constraints = []
+    if num_candidates > 2:
+        one_at_most = np.kron(np.eye(num_choices), np.ones(num_candidates - 1))
+        constraints.append(LinearConstraint(one_at_most, ub=1))
     for table, limit in zip(tables, limits, strict=True):
-        costs = np.array(table.columns)
+        costs = np.array(table.choices)
         base = table.fixed + costs[:, 0].sum()
         # Solvers allow a small violation. In units of the limit it is below 1e-6, and the bound
         # gives way by that much where costs are exact; what is returned is checked again.
-        constraints.append(
-            LinearConstraint((costs[:, 1] - costs[:, 0]) / limit, ub=1 - base / limit)
-        )
+        more = (costs[:, 1:] - costs[:, :1]).ravel()
+        constraints.append(LinearConstraint(more / limit, ub=1 - base / limit))
     excluded: list[LinearConstraint] = []
     while True:
         solution = milp(
             -gain,
             constraints=[*constraints, *excluded],
             integrality=np.ones(len(gain), dtype=int),
-            bounds=Bounds(0, 1),
+            bounds=Bounds(0, allowed[:, 1:].ravel().astype(float)),
             options={"mip_rel_gap": 0.0},
         )
         if solution.x is None:
             return None
-        fused = np.rint(solution.x).astype(int)
-        architecture = Architecture(space=space, choices=tuple(CHOICES[i] for i in fused))
+        taken = np.rint(solution.x).astype(int)
+        rows = taken.reshape(num_choices, -1)
+        picks = np.where(rows.any(axis=1), rows.argmax(axis=1) + 1, 0)
+        architecture = Architecture(space=space, choices=tuple(CHOICES[i] for i in picks))
         if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
             return architecture
         # Within the solver's tolerance but over a limit: forbid this one point and go on.
-        excluded.append(LinearConstraint(1 - 2 * fused, lb=1 - fused.sum()))
+        excluded.append(LinearConstraint(1 - 2 * taken, lb=1 - taken.sum()))
 
 
 def random_architecture(
@@ -224,8 +233,9 @@ def random_architecture(
         limits: Upper limits, in the units of the tables.
     """
     rng = np.random.default_rng(seed)
+    options = [np.flatnonzero(row) for row in space.allowed()]
     for _ in range(_MAX_DRAWS):
-        picks = rng.integers(2, size=space.num_columns)
+        picks = [row[rng.integers(len(row))] for row in options]
         architecture = Architecture(space=space, choices=tuple(CHOICES[pick] for pick in picks))
         if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
             return architecture

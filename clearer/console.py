@@ -119,7 +119,7 @@ def describe_settings(settings: RunSettings) -> None:
     space = settings.space
     say(
         f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
-        f"2^{space.num_columns} architectures; {limits or 'no budget'}"
+        f"{len(space.candidates)}^{space.num_choices} architectures; {limits or 'no budget'}"
     )
 
 
@@ -197,11 +197,11 @@ def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str
     shown.add_column("column on")
     for header in ("parallel, ms", "fusion, ms", "alone: par.", "fus."):
         shown.add_column(header, justify="right")
-    scales = m.space.column_scales()
-    for number, alone in zip(sorted(set(scales)), m.modules_alone_ms, strict=True):
-        pair = table.columns[scales.index(number)]
-        cells = [f"{value:.2f}" for value in (*pair, *alone)]
-        shown.add_row(f"{number} scales", *cells)
+    rows = zip(m.space.choice_scales(), table.choices, m.modules_alone_ms, strict=True)
+    for (number, scales), row, alone in dict.fromkeys(rows):
+        of = f", scale {scales[0] + 1}" if m.space.gates else ""
+        cells = [f"{value:.2f}" for value in (*row[:2], *alone[:2])]
+        shown.add_row(f"{number} scales{of}", *cells)
     shown.add_row("all else", f"{table.fixed:.2f}")
     Console().print(shown)
     say(
@@ -285,11 +285,12 @@ def _note(settings: RunSettings, record: dict[str, Any]) -> str:
 
 
 def _leaning(op_weights: list[list[float]]) -> str:
-    """A letter per column, P or F; small while it is undecided."""
+    """A letter per choice, P or F; small while it is undecided; a dot for what is passed on."""
     letters = []
-    for parallel, fusion in op_weights:
-        letter = "p" if parallel >= fusion else "f"
-        letters.append(letter.upper() if abs(parallel - fusion) > _DECIDED else letter)
+    for row in op_weights:
+        first, second = sorted(row, reverse=True)[:2]
+        letter = "pf."[row.index(first)]
+        letters.append(letter.upper() if first - second > _DECIDED else letter)
     return "".join(letters)
 
 
@@ -299,12 +300,11 @@ def print_architecture(architecture: Architecture, decision: DecisionRecord) -> 
     space = architecture.space
     for scale in range(space.num_scales):
         cells = []
-        for index, choices in enumerate(architecture.cells):
-            is_there = scale < index + 2
-            marks = {"parallel": "--[ ]--", "fusion": "--(+)--"}
-            cells.append("".join(marks[c] if is_there else " " * 7 for c in choices))
+        for columns in architecture.cells:
+            marks = {"parallel": "-[ ]-", "fusion": "-(+)-", "identity": "-----"}
+            cells.append("".join(marks[c[scale]] if scale < len(c) else " " * 5 for c in columns))
         print(f"1/{space.stem * 2**scale:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
-    print("[ ] parallel: a residual block per scale   (+) fusion: each scale sums all scales")
+    print("[ ] a residual block   (+) the sum of all scales   --- passed on")
 
 
 def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:

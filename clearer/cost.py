@@ -9,20 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from clearer.schema import AtLeast0, Count, Side
-from clearer.space import Architecture, SearchSpace
+from clearer.space import CHOICES, Architecture, Choice, SearchSpace
 
 __all__ = [
     "Conv",
     "CostTable",
     "Measurement",
     "Metric",
-    "column_convs",
+    "Module",
+    "choice_convs",
     "cost_table",
     "fixed_convs",
     "gmacs_table",
+    "modules",
 ]
 
 _NOISY_SPREAD: Final = 0.03
@@ -52,8 +54,8 @@ class Measurement:
     """Mean relative error of the sum for a network that was left out of the fit."""
     max_error: AtLeast0
     """Largest such error."""
-    modules_alone_ms: tuple[tuple[AtLeast0, AtLeast0], ...]
-    """(parallel, fusion) timed alone, from 2 scales up: with the copies around a module."""
+    modules_alone_ms: tuple[tuple[AtLeast0, ...], ...]
+    """Of each choice, its candidates timed alone: with the copies around a module."""
 
     @property
     def is_noisy(self) -> bool:
@@ -80,24 +82,25 @@ class Conv:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostTable:
-    """Cost of the fixed part of a space and of both candidates of each column.
+    """Cost of the fixed part of a space and of each candidate of each choice.
 
-    The cost of an architecture is the sum: fixed part plus one entry per column. That is exact for
+    The cost of an architecture is the sum: fixed part plus one entry per choice. That is exact for
     parameters and MACs, and nearly so for the bytes of a file.
     """
 
     metric: Metric
     unit: str
     fixed: float
-    columns: tuple[tuple[float, float], ...]
-    """(parallel, fusion) of each column, cell after cell."""
+    choices: tuple[tuple[float, ...], ...]
+    """Of each choice of the space, in its order: (parallel, fusion) and, with gates, the 0 of what
+    is passed on."""
     measurement: Measurement | None = None
     """Of a table in ms."""
 
     def cost(self, architecture: Architecture) -> float:
         """Cost of one architecture, in ``unit``."""
-        picks = zip(self.columns, architecture.choices, strict=True)
-        return self.fixed + sum(pair[choice == "fusion"] for pair, choice in picks)
+        picks = zip(self.choices, architecture.choices, strict=True)
+        return self.fixed + sum(row[CHOICES.index(choice)] for row, choice in picks)
 
     def corrected(self, architecture: Architecture, measured: float) -> CostTable:
         """With the fixed part moved, so that it is right for one architecture."""
@@ -106,12 +109,12 @@ class CostTable:
     @property
     def cheapest(self) -> float:
         """Smallest cost that any architecture of the space has."""
-        return self.fixed + sum(min(pair) for pair in self.columns)
+        return self.fixed + sum(map(min, self.choices))
 
     @property
     def dearest(self) -> float:
         """Largest cost that any architecture of the space has."""
-        return self.fixed + sum(max(pair) for pair in self.columns)
+        return self.fixed + sum(map(max, self.choices))
 
 
 def _bottleneck(inputs: int, width: int, octave: int) -> list[Conv]:
@@ -124,28 +127,60 @@ def _bottleneck(inputs: int, width: int, octave: int) -> list[Conv]:
     return convs if inputs == outputs else [*convs, Conv(inputs, outputs, 1, octave)]
 
 
-def _parallel(space: SearchSpace, num_scales: int, base: int) -> list[Conv]:
-    widths = [space.scale_width(scale) for scale in range(num_scales)]
-    return [Conv(c, c, 3, base + scale) for scale, c in enumerate(widths) for _ in range(2)]
+def _block(space: SearchSpace, scale: int) -> list[Conv]:
+    width = space.scale_width(scale)
+    return [Conv(width, width, 3, space.stem - 1 + scale)] * 2
 
 
-def _fusion(space: SearchSpace, num_scales: int, num_outputs: int, base: int) -> list[Conv]:
-    convs = []
-    for target in range(num_outputs):
-        for source in range(num_scales):
-            start, end = space.scale_width(source), space.scale_width(target)
-            if source > target:
-                convs.append(Conv(start, end, 1, base + source))
-            # All steps down keep the source's width, but for the last.
-            for octave in range(source + 1, target + 1):
-                convs.append(Conv(start, end if octave == target else start, 3, base + octave))
+def _fusion(space: SearchSpace, num_scales: int, target: int) -> list[Conv]:
+    """What brings all scales to one."""
+    convs, base, end = [], space.stem - 1, space.scale_width(target)
+    for source in range(num_scales):
+        start = space.scale_width(source)
+        if source > target:
+            convs.append(Conv(start, end, 1, base + source))
+        # All steps down keep the source's width, but for the last.
+        for octave in range(source + 1, target + 1):
+            convs.append(Conv(start, end if octave == target else start, 3, base + octave))
     return convs
 
 
-def column_convs(space: SearchSpace, num_scales: int) -> tuple[list[Conv], list[Conv]]:
-    """Convolutions of a (parallel, fusion) column on ``num_scales`` scales."""
-    base = space.stem - 1
-    return _parallel(space, num_scales, base), _fusion(space, num_scales, num_scales, base)
+def choice_convs(space: SearchSpace) -> list[list[list[Conv]]]:
+    """Convolutions of each candidate of each choice of a space, in its order."""
+    return [
+        [
+            [conv for scale in scales for conv in _convs(space, choice, num_scales, scale)]
+            for choice in space.candidates
+        ]
+        for num_scales, scales in space.choice_scales()
+    ]
+
+
+class Module(NamedTuple):
+    """A module that costs the same wherever it stands in a space."""
+
+    choice: Choice
+    num_scales: int
+    """Of its column; of a block with gates, as many as reach down to it."""
+    scales: tuple[int, ...]
+    """That it computes."""
+
+
+def modules(space: SearchSpace) -> list[tuple[Module | None, ...]]:
+    """The module of each candidate of each choice; None where nothing is computed."""
+    rows = []
+    for (number, scales), allowed in zip(space.choice_scales(), space.allowed(), strict=True):
+        block = Module("parallel", scales[-1] + 1 if space.gates else number, tuple(scales))
+        fusion = Module("fusion", number, tuple(scales)) if allowed[1] else None
+        rows.append((block, fusion, None)[: len(allowed)])
+    return rows
+
+
+def _convs(space: SearchSpace, choice: Choice, num_scales: int, scale: int) -> list[Conv]:
+    """Convolutions of a candidate on one scale of a column."""
+    if choice == "parallel":
+        return _block(space, scale)
+    return _fusion(space, num_scales, scale) if choice == "fusion" else []
 
 
 def fixed_convs(space: SearchSpace) -> list[Conv]:
@@ -157,10 +192,11 @@ def fixed_convs(space: SearchSpace) -> list[Conv]:
         convs.append(Conv(4 * width, width, 3, base))
     else:
         convs = [Conv(image, width, 3, base)]
-    convs.append(Conv(space.entry_width, 2 * width, 3, base + 1))
-    for scale in range(2, space.num_scales):
-        convs.append(Conv(space.scale_width(scale - 1), space.scale_width(scale), 3, base + scale))
-    convs += _fusion(space, space.num_scales, 1, base)
+    above = space.entry_width
+    for scale in range(1, space.num_scales):
+        convs.append(Conv(above, space.scale_width(scale), 3, base + scale))
+        above = space.scale_width(scale)
+    convs += _fusion(space, space.num_scales, 0)
     return [*convs, Conv(width, image, 1, base, norm=False)]
 
 
@@ -204,12 +240,11 @@ def cost_table(space: SearchSpace, metric: Literal["params", "macs", "mb"]) -> C
         4361536
     """
     unit, measure = _MEASURES[metric]
-    pairs = [column_convs(space, scales) for scales in space.column_scales()]
     return CostTable(
         metric=metric,
         unit=unit,
         fixed=measure(fixed_convs(space)),
-        columns=tuple((measure(parallel), measure(fusion)) for parallel, fusion in pairs),
+        choices=tuple(tuple(map(measure, row)) for row in choice_convs(space)),
     )
 
 
@@ -221,5 +256,5 @@ def gmacs_table(space: SearchSpace, height: int, width: int) -> CostTable:
         metric="gmacs",
         unit="GMACs",
         fixed=table.fixed * scale,
-        columns=tuple((parallel * scale, fusion * scale) for parallel, fusion in table.columns),
+        choices=tuple(tuple(cost * scale for cost in row) for row in table.choices),
     )

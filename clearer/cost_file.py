@@ -14,16 +14,16 @@ from clearer.space import SearchSpace
 
 __all__ = ["read_cost_table", "write_cost_table"]
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _ADVICE: Final = "make it anew with clearer profile"
 
 
 class _TableRecord(TypedDict):
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     metric: Literal["ms"]
     unit: str
     fixed: AtLeast0
-    columns: list[tuple[AtLeast0, AtLeast0]]
+    choices: list[tuple[AtLeast0, ...]]
     measurement: Measurement
 
 
@@ -42,7 +42,7 @@ def write_cost_table(path: Path, table: CostTable) -> None:
             "metric": table.metric,
             "unit": table.unit,
             "fixed": table.fixed,
-            "columns": table.columns,
+            "choices": table.choices,
             "measurement": _plain(table.measurement),
         },
     )
@@ -64,15 +64,17 @@ def read_cost_table(path: Path) -> CostTable:
     except InputError as error:
         raise InputError(f"{error}; {_ADVICE}") from error
     data = checked(plain, _TableRecord, where, advice=_ADVICE)
-    measurement, columns = data["measurement"], tuple(data["columns"])
+    measurement, choices = data["measurement"], tuple(data["choices"])
     SearchSpace.from_dict(plain["measurement"]["space"])  # of which no field may be missing
-    num_columns, num_kinds = measurement.space.num_columns, len(measurement.space.columns)
-    if (len(columns), len(measurement.modules_alone_ms)) != (num_columns, num_kinds):
-        raise InputError(f"{where}: its space has another number of columns; {_ADVICE}")
+    space = measurement.space
+    rows = [len(space.candidates)] * space.num_choices
+    alone = [len(row) for row in measurement.modules_alone_ms]
+    if [len(row) for row in choices] != rows or alone != rows:
+        raise InputError(f"{where}: its space has other choices; {_ADVICE}")
     return CostTable(
         metric="ms",
         unit="ms",
         fixed=data["fixed"],
-        columns=columns,
+        choices=choices,
         measurement=measurement,
     )

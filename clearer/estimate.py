@@ -33,7 +33,7 @@ def preset_hours(run: Run, preset: str) -> float:
 def _work(preset: Preset) -> tuple[float, float]:
     """Multiply-accumulates of the forward passes of (search, training)."""
     table = cost_table(preset.space, "macs")
-    supernet = table.fixed + sum(sum(pair) for pair in table.columns)
+    supernet = table.fixed + sum(map(sum, table.choices))
     network = (table.cheapest + table.dearest) / 2
     search, train = preset.search, preset.train
     passes = search.iterations + (search.iterations - search.warmup_iterations)

@@ -16,18 +16,9 @@ def inherit_weights(supernet: SuperNet, architecture: Architecture) -> Restorati
 
     Args:
         supernet: Where the weights come from.
-        architecture: One choice per column of the same space.
+        architecture: Of the same space.
     """
-    state = {}
-    for name, tensor in supernet.state_dict().items():
-        parts = name.split(".")
-        if parts[0] == "cells":  # cells.<cell>.<column>.<candidate>.<rest>
-            cell, column, candidate = int(parts[1]), int(parts[2]), parts[3]
-            if architecture.cells[cell][column] != candidate:
-                continue
-            name = ".".join(parts[:3] + parts[4:])
-        if name != "alpha":
-            state[name] = tensor
     network = RestorationNet(architecture)
-    network.load_state_dict(state)
+    state = supernet.state_dict()
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
     return network

@@ -44,7 +44,7 @@ def architecture_front(
 
     Args:
         space: The space that was searched.
-        log_op_weights: Logarithm of the op weights, shape ``(K, 2)``: (parallel, fusion).
+        log_op_weights: Logarithm of the op weights, shape ``(K, C)``.
         table: What architectures cost.
     """
     points: list[FrontPoint] = []
@@ -65,8 +65,8 @@ def architecture_front(
 def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[float]:
     """PSNR of architectures with the weights of the super-network, on validation patches.
 
-    Each column is set to its one choice; batch normalisation takes its statistics from the batch,
-    since those of the search are of mixtures.
+    Each choice is set to its one candidate; batch normalisation takes its statistics from the
+    batch, since those of the search are of mixtures.
 
     Raises:
         InputError: If the run has no checkpoint of its search.
@@ -90,7 +90,7 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
     figures = []
     for architecture in architectures:
         picks = torch.tensor([CHOICES.index(choice) for choice in architecture.choices])
-        op_weights = torch.nn.functional.one_hot(picks, len(CHOICES)).float()
+        op_weights = torch.nn.functional.one_hot(picks, len(settings.space.candidates)).float()
         with torch.inference_mode():
             errors = [
                 float((supernet(batch.degraded, op_weights) - batch.clean).square().mean())

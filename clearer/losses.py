@@ -68,10 +68,11 @@ def architecture_loss(alpha: Tensor) -> Tensor:
               + (1 - \alpha_k) \log (1 - \alpha_k) \right]
 
     over all N = 2K values of :math:`\alpha`, the softmax of the logits. It is computed from the
-    logits, so that it stays finite where a choice is certain.
+    logits, so that it stays finite where a choice is certain. With two candidates both terms of the
+    bracket occur twice, and the sum is twice the entropy; that is what it is with three, too.
 
     Args:
-        alpha: Logits, shape ``(K, 2)``: K columns, (parallel, fusion).
+        alpha: Logits, shape ``(K, C)``: K choices of C candidates.
 
     Example:
         >>> import torch
@@ -79,7 +80,6 @@ def architecture_loss(alpha: Tensor) -> Tensor:
         tensor(0.6931)
     """
     log_weights = alpha.log_softmax(dim=1)
-    # With two candidates, 1 - alpha_p is alpha_f: both bracket terms appear twice among N values.
     return -2 * (log_weights.exp() * log_weights).sum() / alpha.numel()
 
 
@@ -89,8 +89,8 @@ def complexity_loss(alpha: Tensor, cost: Tensor) -> Tensor:
     .. math:: L_\text{Comp} = \frac{1}{N} \sum_k (\alpha_{p,k} C_{p,k} + \alpha_{f,k} C_{f,k})
 
     Args:
-        alpha: Logits, shape ``(K, 2)``; :math:`\alpha` is their softmax and N = 2K.
-        cost: Cost of each candidate, shape ``(K, 2)``, in any unit.
+        alpha: Logits, shape ``(K, C)``; :math:`\alpha` is their softmax and N = CK.
+        cost: Cost of each candidate, shape ``(K, C)``, in any unit.
 
     Returns:
         Scalar in the unit of ``cost``; its gradient reaches ``alpha`` alone.

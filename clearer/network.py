@@ -16,19 +16,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from clearer.blocks import (
-    FusionModule,
+    ColumnModule,
     InputStage,
     OutputStage,
-    ParallelModule,
+    grow,
     make_transitions,
     pad_to_multiple,
 )
 from clearer.cost import cost_table
 from clearer.errors import InputError
 from clearer.files import write_atomic
-from clearer.space import Architecture
+from clearer.space import Architecture, Choice, Column, SearchSpace
 
-__all__ = ["RestorationNet", "load_network", "save_network"]
+__all__ = ["FrozenColumn", "RestorationNet", "load_network", "save_network"]
 
 _METADATA_KEY: Final = "clearer"
 
@@ -52,7 +52,27 @@ class _Description(TypedDict):
     sha256: NotRequired[str]
 
 
-_MODULES: Final = {"parallel": ParallelModule, "fusion": FusionModule}
+class FrozenColumn(ColumnModule):
+    """A column with what was chosen, and nothing else: what is passed on is not there."""
+
+    def __init__(self, space: SearchSpace, column: Column) -> None:
+        super().__init__(space, len(column), _scales(column, "parallel"), _scales(column, "fusion"))
+        self.column = column
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Map the features of all scales to features of the same shapes."""
+        outputs = []
+        for scale, choice in enumerate(self.column):
+            if choice == "parallel":
+                outputs.append(self.block(scale, features))
+            else:
+                fuses = choice == "fusion"
+                outputs.append(self.fuse(scale, features) if fuses else features[scale])
+        return outputs
+
+
+def _scales(column: Column, choice: Choice) -> list[int]:
+    return [scale for scale, found in enumerate(column) if found == choice]
 
 
 class RestorationNet(nn.Module):
@@ -71,8 +91,8 @@ class RestorationNet(nn.Module):
         self.input = InputStage(space)
         self.transitions = make_transitions(space)
         self.cells = nn.ModuleList(
-            nn.ModuleList(_MODULES[choice](space, cell + 2) for choice in choices)
-            for cell, choices in enumerate(architecture.cells)
+            nn.ModuleList(FrozenColumn(space, column) for column in cell)
+            for cell in architecture.cells
         )
         self.output = OutputStage(space)
 
@@ -81,8 +101,8 @@ class RestorationNet(nn.Module):
         space = self.architecture.space
         padded = pad_to_multiple(image, space.multiple)
         features = [self.input(padded)]
-        for transition, cell in zip(self.transitions, self.cells, strict=True):
-            features = transition(features)
+        for place, cell in enumerate(self.cells):
+            features = grow(space, self.transitions, place, features)
             for column in cell.children():
                 features = column(features)
         restored: Tensor = self.output(features)

@@ -62,11 +62,12 @@ def receptive_field(architecture: Architecture) -> Reach:
     blocks = _make(pixels, space.multiple // stem, lambda i: (stem * i, stem * i + stem - 1))
     has_bottlenecks = space.entry == "bottlenecks"
     features = [_conv3(_conv3(blocks)) if has_bottlenecks else _conv3(blocks)]
-    for cell in architecture.cells:
-        features = _transition(features, narrows=has_bottlenecks and len(features) == 1)
-        for choice in cell:
-            features = _MODULES[choice](features)
-    (finest,) = _fusion(features)[:1]
+    for place, cell in enumerate(architecture.cells):
+        if len(features) < space.first_scales + place:
+            features = _transition(features, narrows=has_bottlenecks and len(features) == 1)
+        for column in cell:
+            features = [_MODULES[choice](features, scale) for scale, choice in enumerate(column)]
+    finest = _fusion(features, 0)
     return _reach(_make(finest, space.multiple, lambda i: (i // stem, i // stem)), space)
 
 
@@ -116,21 +117,22 @@ def _transition(features: list[_Seen], *, narrows: bool) -> list[_Seen]:
     return [*kept, _down(features[-1])]
 
 
-def _parallel(features: list[_Seen]) -> list[_Seen]:
-    return [_conv3(_conv3(one)) for one in features]
+def _parallel(features: list[_Seen], scale: int) -> _Seen:
+    return _conv3(_conv3(features[scale]))
 
 
-def _fusion(features: list[_Seen]) -> list[_Seen]:
-    outputs = []
-    for target, own in enumerate(features):
-        terms = [own]
-        for source, other in enumerate(features):
-            step = _down if source < target else _up
-            for _ in range(abs(target - source)):
-                other = step(other)
-            terms.append(other)
-        outputs.append(_union(*terms))
-    return outputs
+def _fusion(features: list[_Seen], target: int) -> _Seen:
+    terms = []
+    for source, seen in enumerate(features):
+        step = _down if source < target else _up
+        for _ in range(abs(target - source)):
+            seen = step(seen)
+        terms.append(seen)
+    return _union(*terms)
 
 
-_MODULES: Final = {"parallel": _parallel, "fusion": _fusion}
+def _identity(features: list[_Seen], scale: int) -> _Seen:
+    return features[scale]
+
+
+_MODULES: Final = {"parallel": _parallel, "fusion": _fusion, "identity": _identity}

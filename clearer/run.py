@@ -206,7 +206,7 @@ class Run:
         return run
 
     def log_op_weights(self) -> NDArray[np.float64]:
-        """Logarithm of the final op weights of the search, shape ``(K, 2)``: (parallel, fusion).
+        """Logarithm of the final op weights of the search, shape ``(K, C)``.
 
         Raises:
             InputError: If the run was not searched by gradient, or its file is damaged.
@@ -216,9 +216,10 @@ class Run:
         if decision.get("strategy") != "gradient":
             raise InputError(f"{self.path} has no op weights: it was not searched by gradient")
         weights = np.array(decision.get("op_weights", []), dtype=float)
-        if weights.shape != (architecture.space.num_columns, 2):
+        space = architecture.space
+        if weights.shape != (space.num_choices, len(space.candidates)):
             raise InputError(
-                f"{self.architecture} is damaged: op_weights must have a pair for each column"
+                f"{self.architecture} is damaged: op_weights must have a row for each choice"
             )
         logarithms: NDArray[np.float64] = np.log(np.clip(weights, 1e-12, 1))
         return logarithms

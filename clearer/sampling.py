@@ -13,17 +13,20 @@ __all__ = ["draw", "expected_loss", "losses_of_choices"]
 
 
 def draw(op_weights: Tensor, uniform: Tensor) -> Tensor:
-    """One architecture, each column drawn by its op weights.
+    """One architecture, each choice drawn by its op weights.
 
     Args:
-        op_weights: Probabilities of parallel and fusion, shape ``(K, 2)``.
+        op_weights: Probabilities of the candidates, shape ``(K, C)``.
         uniform: Random numbers in [0, 1), shape ``(K,)``, that decide.
 
     Returns:
-        One-hot rows of shape ``(K, 2)``, on the same device.
+        One-hot rows of shape ``(K, C)``, on the same device.
     """
-    fused = uniform < op_weights[:, 1]
-    return torch.stack([~fused, fused], dim=1).float()
+    # The last candidate takes the first share, and so on up: with two, fusion is drawn below its
+    # op weight.
+    above = op_weights.flip(1).cumsum(1)[:, :-1] <= uniform[:, None]
+    places = torch.arange(op_weights.shape[1], device=op_weights.device)
+    return (above.sum(1, keepdim=True) == places).flip(1).float()
 
 
 def losses_of_choices(
@@ -31,46 +34,67 @@ def losses_of_choices(
     image: Tensor,
     loss_of: Callable[[Tensor], Tensor],
     drawn: Tensor,
-    columns: Sequence[int],
+    turned: Sequence[int],
 ) -> Tensor:
-    """Loss of a drawn architecture with some of its columns turned, and of itself.
+    """Loss of a drawn architecture with some of its choices turned, and of itself.
 
-    Two architectures that differ in column k agree in all that comes before: each turned one is
-    computed from what its column reads.
+    Two architectures that differ in one choice agree in all that comes before its column: each
+    turned one is computed from what that column reads.
 
     Args:
         supernet: The weights.
         image: Batch of shape ``(N, channels, H, W)``.
         loss_of: Loss, a scalar, of a restored batch.
         drawn: What :func:`draw` gave.
-        columns: Which are turned, in rising order.
+        turned: Which choices are turned to each of their other candidates, in rising order.
 
     Returns:
-        Shape ``(K, 2)``: of the drawn architecture with column k being each of its candidates. For
-        a column that is not turned both are alike. Where a random part of the columns is turned,
-        the differences of these stand for all: they are larger by one over that part.
+        Shape ``(K, C)``: of the drawn architecture with choice k being each of its candidates. For
+        a choice that is not turned, and a candidate that it does not have, all are alike. Where a
+        random part of the choices is turned, the differences of these stand for all: they are
+        larger by one over that part.
     """
+    space = supernet.space
+    columns = [column for column, rows in enumerate(supernet.rows()) for _ in rows]
     with torch.no_grad():
         read: list[list[Tensor]] = []
         first = supernet.first_features(image)
         loss = loss_of(supernet.forward_from(0, first, image, drawn, read))
         losses = loss.repeat(drawn.shape)
-        for column in columns:
-            turned = drawn.clone()
-            turned[column] = 1 - drawn[column]
-            restored = supernet.forward_from(column, read[column], image, turned)
-            losses[column] += turned[column] * (loss_of(restored) - loss)
-        return loss + (losses - loss) * (len(drawn) / len(columns))
+        for choice in turned:
+            column, allowed = columns[choice], space.allowed()[choice]
+            number = sum(allowed)
+            for step in range(1, number):
+                row = _next_candidate(drawn[choice], allowed, step)
+                architecture = drawn.clone()
+                architecture[choice] = row
+                restored = supernet.forward_from(column, read[column], image, architecture)
+                losses[choice] += row * (loss_of(restored) - loss)
+        return loss + (losses - loss) * (len(drawn) / len(turned))
+
+
+def _next_candidate(row: Tensor, allowed: Sequence[bool], step: int) -> Tensor:
+    """One-hot row of the candidate that comes ``step`` after the drawn one, in a circle.
+
+    The row stays on its device, and nothing waits for it.
+    """
+    has = [index for index, is_allowed in enumerate(allowed) if is_allowed]
+    return torch.stack(
+        [
+            row[has[has.index(index) - step]] if index in has else torch.zeros_like(row[0])
+            for index in range(len(allowed))
+        ]
+    )
 
 
 def expected_loss(losses: Tensor, op_weights: Tensor, drawn: Tensor) -> Tensor:
     """Loss of a drawn architecture, with an unbiased gradient of its expectation.
 
-    The expectation over what one column may be is exact, given the other columns.
+    The expectation over what one choice may be is exact, given the other choices.
 
     Args:
         losses: What :func:`losses_of_choices` gave.
-        op_weights: Probabilities that carry the gradient, shape ``(K, 2)``.
+        op_weights: Probabilities that carry the gradient, shape ``(K, C)``.
         drawn: What :func:`draw` gave for them.
     """
     loss = (losses[0] * drawn[0]).sum()

@@ -45,7 +45,7 @@ class SearchCosts:
         self.lambdas = torch.full((len(scales),), start, dtype=torch.float64, device=device)
         self._rate = settings.search.dual_rate if budgets else 0.0
         self._tables = tables
-        rows = [np.array(t.columns) / scale for t, scale in zip(tables, scales, strict=True)]
+        rows = [np.array(t.choices) / scale for t, scale in zip(tables, scales, strict=True)]
         fixed = [t.fixed / scale for t, scale in zip(tables, scales, strict=True)]
         self._costs = torch.tensor(np.array(rows), device=device)
         self._fixed = torch.tensor(fixed, dtype=torch.float64, device=device)
@@ -69,4 +69,4 @@ class SearchCosts:
 
     def expected(self, op_weights: NDArray[np.float64]) -> list[float]:
         """Expected cost of the whole network in the unit of each table."""
-        return [t.fixed + float((np.array(t.columns) * op_weights).sum()) for t in self._tables]
+        return [t.fixed + float((np.array(t.choices) * op_weights).sum()) for t in self._tables]

@@ -126,7 +126,7 @@ class SearchStep:
             batch: Of the other half of the pictures.
             rng: Draws an architecture, in a search by sampling.
         """
-        self._turned = self._draw_columns(rng)
+        self._turned = self._draw_turns(rng)
         try:
             self._alpha_work(batch.degraded, batch.clean, self._uniform(rng))
         except torch.OutOfMemoryError as error:
@@ -134,21 +134,21 @@ class SearchStep:
         return self._alpha_losses
 
     def log_op_weights(self) -> Tensor:
-        """Logarithm of the op weights, shape ``(K, 2)``, float64, on the CPU: this one waits."""
+        """Logarithm of the op weights, of alpha's shape, float64, on the CPU: this one waits."""
         return self.supernet.alpha.detach().double().cpu().log_softmax(dim=1)
 
-    def _draw_columns(self, rng: np.random.Generator) -> list[int]:
-        """Which columns are turned, in a search by sampling."""
-        total, count = self._settings.space.num_columns, self._settings.search.turned_columns
+    def _draw_turns(self, rng: np.random.Generator) -> list[int]:
+        """Which choices are turned, in a search by sampling."""
+        total, count = self._settings.space.num_choices, self._settings.search.turned
         if not 0 < count < total or self._settings.device == "cuda":
             return list(range(total))
         return sorted(rng.choice(total, count, replace=False).tolist())
 
     def _uniform(self, rng: np.random.Generator) -> Tensor | None:
-        """What decides each column of a drawn architecture."""
+        """What decides each choice of a drawn architecture."""
         if not self._settings.search.sampling:
             return None
-        return send(rng.random(self._settings.space.num_columns), self._settings.device)
+        return send(rng.random(self._settings.space.num_choices), self._settings.device)
 
     def _restoration(self, degraded: Tensor, clean: Tensor, op_weights: Tensor) -> Tensor:
         with autocast(self._settings.device, self._settings.precision):

@@ -65,8 +65,8 @@ class SearchSettings:
     """Whether each step sees single architectures, drawn by the op weights, and not the mixture of
     equation (1). In a short search the mixture settles into features that no single architecture
     makes, and what it says about a column is not what the column is worth in a network."""
-    turned_columns: Annotated[int, Meta(ge=0)] = 0
-    """Columns, drawn at random, that a step by sampling turns to see what they are worth; 0: all
+    turned: Annotated[int, Meta(ge=0)] = 0
+    """Choices, drawn at random, that a step by sampling turns to see what they are worth; 0: all
     of them. On CUDA all are: there the step is recorded, and is the same each time."""
     gradient_clip: Above0 = 5.0
     """Largest norm of the weights' gradient."""

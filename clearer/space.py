@@ -1,7 +1,9 @@
 """The search space and one architecture of it, as plain data (no torch).
 
 Gou et al., "CLEARER: Multi-Scale Neural Architecture Search for Image Restoration", NeurIPS 2020,
-section 3.1.
+section 3.1. There a column is a parallel or a fusion module as a whole. With gates, each scale of a
+column has a choice of its own: a residual block, the fusion of all scales into it, or nothing: what
+comes in is passed on. The paper's space is the part of it in which all scales of a column agree.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -18,23 +21,34 @@ from clearer.errors import InputError
 from clearer.json_text import parse_json
 from clearer.schema import checked
 
-__all__ = ["CHOICES", "ENTRIES", "PAPER_SPACE", "Architecture", "Choice", "Entry", "SearchSpace"]
+__all__ = [
+    "CHOICES",
+    "ENTRIES",
+    "PAPER_SPACE",
+    "Architecture",
+    "Choice",
+    "Column",
+    "Entry",
+    "SearchSpace",
+]
 
-Choice = Literal["parallel", "fusion"]
+Choice = Literal["parallel", "fusion", "identity"]
 Entry = Literal["bottlenecks", "conv"]
-CHOICES: Final[tuple[Choice, Choice]] = ("parallel", "fusion")
-"""Order of the two candidates wherever an array has one entry per candidate."""
+CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
+"""Order of the candidates wherever an array has one entry per candidate; the last needs gates."""
 
 ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
 """What may come before the first cell."""
 
-_LETTERS: Final[dict[Choice, str]] = {"parallel": "P", "fusion": "F"}
-_NAMES: Final[dict[str, Choice]] = {"P": "parallel", "F": "fusion"}
+_LETTERS: Final[dict[Choice, str]] = {"parallel": "P", "fusion": "F", "identity": "."}
+_NAMES: Final[dict[str, Choice]] = {letter: choice for choice, letter in _LETTERS.items()}
+_COLUMN: Final = re.compile(r"[PF.]|\[[PF.]+\]")
 _SCHEMA_VERSION: Final = 1
 # Descriptions also come from files of unknown origin: these bounds keep a network buildable.
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
-_MAX_COLUMNS: Final = 16
+_MAX_COLUMNS: Final = 32
+_LATER_FIELDS: Final = ("growth", "first_scales", "gates")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +62,10 @@ class SearchSpace:
     channels: int = 1
     """Image channels: 1 (gray) or 3 (RGB)."""
     width: int = 32
-    """Channels of the finest scale; scale s has ``width * 2**s``. From 2 to 512."""
+    """Channels of the finest scale. From 2 to 512."""
     columns: tuple[int, ...] = (4, 4, 4)
-    """Columns of each cell; cell i works on i + 2 scales. One to five cells of 1 to 16 columns."""
+    """Columns of each cell; cell i works on ``first_scales + i`` scales. At most six scales, and 1
+    to 32 columns a cell."""
     stem: int = 1
     """Side of the space-to-depth blocks before the first scale: 1 (the paper) or 2 (faster)."""
     entry: Entry = "bottlenecks"
@@ -58,6 +73,14 @@ class SearchSpace:
     convolution (a fifth of the time or more is left for the cells)."""
     residual: bool = False
     """Whether the network predicts what to remove, rather than the restored image."""
+    growth: float = 2.0
+    """How much wider each scale is than the one above it: 1 to 2. Unless it is 2 (the paper),
+    widths are rounded to multiples of 8, for which processors are fast."""
+    first_scales: int = 2
+    """Scales of the first cell: 2 (the paper) or, with gates, 1: the first columns then come before
+    the first strided convolution, as in a U."""
+    gates: bool = False
+    """Whether each scale of a column has a choice of its own, and may be passed on."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -68,20 +91,58 @@ class SearchSpace:
             raise InputError(f"stem must be 1 or 2, got {self.stem}")
         if self.entry not in ENTRIES:
             raise InputError(f"entry must be one of {', '.join(ENTRIES)}, got {self.entry!r}")
-        if not 1 <= len(self.columns) < _MAX_SCALES:
-            raise InputError(f"there must be 1..{_MAX_SCALES - 1} cells, got {len(self.columns)}")
+        if self.first_scales not in (1, 2) or (self.first_scales == 1 and not self.gates):
+            raise InputError(
+                f"first_scales must be 2, or 1 with gates, got {self.first_scales}"
+                + " without gates" * (self.first_scales == 1)
+            )
+        if self.first_scales == 1 and self.entry == "bottlenecks":
+            raise InputError("first_scales 1 needs the entry conv: bottlenecks need two scales")
+        if not 1 <= self.growth <= 2:
+            raise InputError(f"growth must lie in 1..2, got {self.growth:g}")
+        most = _MAX_SCALES - self.first_scales + 1
+        if not 1 <= len(self.columns) <= most:
+            raise InputError(f"there must be 1..{most} cells, got {len(self.columns)}")
         if any(not 1 <= count <= _MAX_COLUMNS for count in self.columns):
             raise InputError(f"each cell needs 1..{_MAX_COLUMNS} columns, got {self.columns}")
 
     @property
     def num_scales(self) -> int:
         """Number of resolutions in the last cell."""
-        return len(self.columns) + 1
+        return self.first_scales + len(self.columns) - 1
 
     @property
     def num_columns(self) -> int:
-        """Number of columns, and so of binary choices, over all cells."""
+        """Number of columns over all cells."""
         return sum(self.columns)
+
+    @property
+    def num_choices(self) -> int:
+        """Choices to make: one a column or, with gates, one for each scale of each column."""
+        return sum(self.column_scales()) if self.gates else self.num_columns
+
+    @property
+    def candidates(self) -> tuple[Choice, ...]:
+        """What each choice is between, in the order of arrays."""
+        return CHOICES if self.gates else CHOICES[:2]
+
+    def choice_scales(self) -> list[tuple[int, range]]:
+        """Of each choice, in order: the number of scales of its column, and those that it is for.
+
+        Example:
+            >>> SearchSpace(columns=(1,), entry="conv", gates=True).choice_scales()
+            [(2, range(0, 1)), (2, range(1, 2))]
+        """
+        if not self.gates:
+            return [(scales, range(scales)) for scales in self.column_scales()]
+        return [(n, range(s, s + 1)) for n in self.column_scales() for s in range(n)]
+
+    def allowed(self) -> list[tuple[bool, ...]]:
+        """Which candidates each choice has; on a single scale there is nothing to fuse."""
+        return [
+            tuple(choice != "fusion" or scales > 1 for choice in self.candidates)
+            for scales, _ in self.choice_scales()
+        ]
 
     @property
     def multiple(self) -> int:
@@ -95,7 +156,9 @@ class SearchSpace:
 
     def scale_width(self, scale: int) -> int:
         """Channels of a scale (0 is the finest)."""
-        return int(self.width * 2**scale)
+        if self.growth == 2:
+            return int(self.width * 2**scale)
+        return self.width if scale == 0 else max(8, round(self.width * self.growth**scale / 8) * 8)
 
     @property
     def entry_width(self) -> int:
@@ -104,16 +167,24 @@ class SearchSpace:
 
     def column_scales(self) -> list[int]:
         """Number of scales that each column works on, column by column."""
-        return [cell + 2 for cell, count in enumerate(self.columns) for _ in range(count)]
+        first = self.first_scales
+        return [first + cell for cell, count in enumerate(self.columns) for _ in range(count)]
 
     def architectures(self) -> Iterator[Architecture]:
-        """All ``2**num_columns`` architectures of the space."""
-        for choices in product(CHOICES, repeat=self.num_columns):
+        """All architectures of the space: ``2**num_columns`` without gates."""
+        options = [
+            [choice for choice, is_allowed in zip(self.candidates, row, strict=True) if is_allowed]
+            for row in self.allowed()
+        ]
+        for choices in product(*options):
             yield Architecture(space=self, choices=choices)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Plain data for JSON. What the paper's space has not is left out where it is not used."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        later = {name: getattr(self, name) for name in _LATER_FIELDS}
         return {
+            **{name: value for name, value in later.items() if value != defaults[name]},
             "channels": self.channels,
             "width": self.width,
             "columns": list(self.columns),
@@ -129,53 +200,74 @@ class SearchSpace:
         Raises:
             InputError: If a field is missing, unknown, of the wrong type or out of range.
         """
-        fields = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(data, Mapping) or set(data) != set(fields):
-            raise InputError(f"a search space needs exactly the fields {sorted(fields)}")
+        fields = {field.name for field in dataclasses.fields(cls)}
+        needed = fields - set(_LATER_FIELDS)
+        if not isinstance(data, Mapping) or not needed <= set(data) <= fields:
+            raise InputError(f"a search space needs exactly the fields {sorted(needed)}")
         return checked(data, cls, "a search space")
+
+
+Column = tuple[Choice, ...]
+"""What each scale of a column does, finest first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
-    """A search space and one choice for each of its columns.
+    """A search space and what is chosen in it.
+
+    The short form has a letter per column: ``P`` (parallel), ``F`` (fusion) or ``.`` (passed on).
+    Where the scales of a column differ, their letters stand in brackets, finest first.
 
     Example:
         >>> paper = Architecture.from_text("PFPP-FFPF-PFFP", PAPER_SPACE)
-        >>> paper.cells[1]
-        ('fusion', 'fusion', 'parallel', 'fusion')
+        >>> paper.cells[1][2]
+        ('parallel', 'parallel', 'parallel')
         >>> Architecture.from_json(paper.to_json()) == paper
         True
+        >>> space = SearchSpace(columns=(2, 3), entry="conv", first_scales=1, gates=True)
+        >>> Architecture.from_text("PP-[.P][F.]P", space).cells[1][0]
+        ('identity', 'parallel')
 
     Raises:
-        InputError: If there is not exactly one known choice per column.
+        InputError: If there is not exactly one possible choice for each that has to be made.
     """
 
     space: SearchSpace
     choices: tuple[Choice, ...]
-    """One choice per column, cell after cell."""
+    """One per column or, with gates, per scale of each column; cell after cell, finest first."""
 
     def __post_init__(self) -> None:
-        if len(self.choices) != self.space.num_columns:
+        if len(self.choices) != self.space.num_choices:
             raise InputError(
-                f"{len(self.choices)} choices for a space of {self.space.num_columns} columns"
+                f"{len(self.choices)} choices for a space that has {self.space.num_choices}"
             )
-        unknown = sorted(set(self.choices) - set(CHOICES))
+        unknown = sorted(set(self.choices) - set(self.space.candidates))
         if unknown:
-            raise InputError(f"unknown choice {unknown[0]!r}; a column is one of {CHOICES}")
+            raise InputError(
+                f"unknown choice {unknown[0]!r}; each is one of {self.space.candidates}"
+            )
+        for choice, allowed in zip(self.choices, self.space.allowed(), strict=True):
+            if not allowed[CHOICES.index(choice)]:
+                raise InputError("there is nothing to fuse in a column of one scale")
 
     @property
-    def cells(self) -> tuple[tuple[Choice, ...], ...]:
-        """The choices cell by cell."""
-        cells, start = [], 0
-        for count in self.space.columns:
-            cells.append(self.choices[start : start + count])
-            start += count
+    def cells(self) -> tuple[tuple[Column, ...], ...]:
+        """What each scale of each column does, cell by cell."""
+        left = iter(self.choices)
+        cells = []
+        for cell, count in enumerate(self.space.columns):
+            scales = self.space.first_scales + cell
+            if self.space.gates:
+                columns = [tuple(next(left) for _ in range(scales)) for _ in range(count)]
+            else:
+                columns = [(next(left),) * scales for _ in range(count)]
+            cells.append(tuple(columns))
         return tuple(cells)
 
     @property
     def text(self) -> str:
         """Short form such as ``PFPP-FFPF-PFFP``."""
-        return "-".join("".join(_LETTERS[choice] for choice in cell) for cell in self.cells)
+        return "-".join("".join(map(_column_text, cell)) for cell in self.cells)
 
     @property
     def hash(self) -> str:
@@ -184,8 +276,20 @@ class Architecture:
 
     @classmethod
     def uniform(cls, space: SearchSpace, choice: Choice) -> Architecture:
-        """The same choice in every column."""
-        return cls(space=space, choices=(choice,) * space.num_columns)
+        """The same choice everywhere; where there is nothing to fuse, what comes in is passed on.
+
+        Raises:
+            InputError: If the space does not have this choice.
+        """
+        if choice not in space.candidates:
+            raise InputError(f"{choice} is no choice of this space: it needs gates")
+        return cls(
+            space=space,
+            choices=tuple(
+                choice if allowed[CHOICES.index(choice)] else "identity"
+                for allowed in space.allowed()
+            ),
+        )
 
     @classmethod
     def from_text(cls, text: str, space: SearchSpace) -> Architecture:
@@ -194,11 +298,19 @@ class Architecture:
         Raises:
             InputError: If the text does not fit the space.
         """
-        cells = text.strip().upper().split("-")
-        if tuple(len(cell) for cell in cells) != space.columns or set("".join(cells)) - set("PF"):
+        try:
+            choices = [
+                choice
+                for place, cell in enumerate(_cells_of(text, len(space.columns)))
+                for column in _columns_of(cell, space.columns[place])
+                for choice in _choices_of(column, space.first_scales + place, space.gates)
+            ]
+            return cls(space=space, choices=tuple(choices))
+        except (ValueError, InputError) as error:
             example = "-".join("P" * count for count in space.columns)
-            raise InputError(f"architecture {text!r} does not fit the space; expected {example}")
-        return cls(space=space, choices=tuple(_NAMES[letter] for letter in "".join(cells)))
+            raise InputError(
+                f"architecture {text!r} does not fit the space; expected {example} or alike"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -237,6 +349,35 @@ class Architecture:
         except ValueError as error:
             raise InputError(f"architecture is not valid JSON: {error}") from error
         return cls.from_dict(data)
+
+
+def _column_text(column: Column) -> str:
+    letters = "".join(_LETTERS[choice] for choice in column)
+    return letters[0] if len(set(letters)) == 1 else f"[{letters}]"
+
+
+def _cells_of(text: str, number: int) -> list[str]:
+    cells = text.strip().upper().split("-")
+    if len(cells) != number:
+        raise ValueError("another number of cells")
+    return cells
+
+
+def _columns_of(cell: str, number: int) -> list[str]:
+    columns = _COLUMN.findall(cell)
+    if "".join(columns) != cell or len(columns) != number:
+        raise ValueError("another number of columns, or unknown letters")
+    return columns
+
+
+def _choices_of(column: str, scales: int, gates: bool) -> list[Choice]:
+    """The choices that the text of a column stands for."""
+    letters = column.strip("[]")
+    if len(column) == 1:
+        letters *= scales if gates else 1
+    if len(letters) != (scales if gates else 1):
+        raise ValueError("another number of scales")
+    return [_NAMES[letter] for letter in letters]
 
 
 PAPER_SPACE: Final = SearchSpace()

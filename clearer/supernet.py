@@ -3,50 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from clearer.blocks import (
-    FusionModule,
-    InputStage,
-    OutputStage,
-    ParallelModule,
-    make_transitions,
-)
-from clearer.space import SearchSpace
+from clearer.blocks import ColumnModule, InputStage, OutputStage, grow, make_transitions
+from clearer.space import CHOICES, SearchSpace
 
 __all__ = ["MixedColumn", "SuperNet"]
 
+_FUSION: Final = CHOICES.index("fusion")
+_NEVER: Final = -1e9
 
-class MixedColumn(nn.Module):
+
+class MixedColumn(ColumnModule):
     r"""Equation (1): :math:`y_{j+1} = \\alpha_p f_p(y_j) + \\alpha_f f_f(y_j)`.
 
-    Both candidates read the same ``y_j``.
+    All candidates read the same ``y_j``. With gates each scale has op weights of its own, and the
+    third is of :math:`y_j` itself.
     """
 
     def __init__(self, space: SearchSpace, num_scales: int) -> None:
-        super().__init__()
-        self.parallel = ParallelModule(space, num_scales)
-        self.fusion = FusionModule(space, num_scales)
+        scales = range(num_scales)
+        super().__init__(space, num_scales, scales, scales if num_scales > 1 else ())
+        self.gates = space.gates
+        self._num_scales = num_scales
 
     def forward(self, features: list[Tensor], op_weights: Tensor) -> list[Tensor]:
         r"""Mix the candidates.
 
         Args:
             features: One tensor per scale, finest first.
-            op_weights: :math:`(\\alpha_p, \\alpha_f)`, shape ``(2,)``.
+            op_weights: :math:`(\\alpha_p, \\alpha_f)`, shape ``(1, 2)``; with gates
+                ``(num_scales, 3)``.
 
         Returns:
             One tensor per scale, of the shapes that came in.
         """
-        alpha_p, alpha_f = op_weights
         # A single candidate needs no mixture. Asking a GPU which one would wait for all its work.
-        if not op_weights.requires_grad and not op_weights.is_cuda and op_weights.max() == 1:
-            chosen = self.parallel if alpha_p == 1 else self.fusion
-            return chosen(features)  # type: ignore[no-any-return]
-        candidates = zip(self.parallel(features), self.fusion(features), strict=True)
-        return [alpha_p * parallel + alpha_f * fusion for parallel, fusion in candidates]
+        is_one_hot = not op_weights.requires_grad and not op_weights.is_cuda
+        rows = op_weights.expand(self._num_scales, -1)
+        picks = rows.tolist() if is_one_hot else []
+        mixed = []
+        for scale, row in enumerate(rows):
+            if picks and max(picks[scale]) == 1:
+                mixed.append(self._candidate(picks[scale].index(1), scale, features))
+                continue
+            total = row[0] * self._candidate(0, scale, features)
+            for index in range(1, len(row)):
+                if index != _FUSION or self._num_scales > 1:
+                    total = total + row[index] * self._candidate(index, scale, features)
+            mixed.append(total)
+        return mixed
+
+    def _candidate(self, index: int, scale: int, features: list[Tensor]) -> Tensor:
+        if CHOICES[index] == "parallel":
+            return self.block(scale, features)
+        return self.fuse(scale, features) if index == _FUSION else features[scale]
 
 
 class SuperNet(nn.Module):
@@ -56,7 +70,9 @@ class SuperNet(nn.Module):
         space: The space to search.
 
     Attributes:
-        alpha: Logits of the choices, shape ``(K, 2)``: K columns, (parallel, fusion).
+        alpha: Logits of the choices, shape ``(K, 2)``: K columns, (parallel, fusion); with gates
+            ``(K, 3)``: K scales of columns, (parallel, fusion, identity). What a choice does not
+            have is so low that its op weight is 0.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -65,18 +81,28 @@ class SuperNet(nn.Module):
         self.input = InputStage(space)
         self.transitions = make_transitions(space)
         self.cells = nn.ModuleList(
-            nn.ModuleList(MixedColumn(space, cell + 2) for _ in range(count))
+            nn.ModuleList(MixedColumn(space, space.first_scales + cell) for _ in range(count))
             for cell, count in enumerate(space.columns)
         )
         self.output = OutputStage(space)
-        self.alpha = nn.Parameter(torch.zeros(space.num_columns, 2))
+        self.alpha = nn.Parameter(torch.where(torch.tensor(space.allowed()), 0.0, _NEVER))
 
     def weight_parameters(self) -> Iterator[nn.Parameter]:
         """All parameters but ``alpha``."""
         return (p for name, p in self.named_parameters() if name != "alpha")
 
+    def rows(self) -> list[range]:
+        """Rows of ``alpha`` that each column has."""
+        rows, start = [], 0
+        for number in (
+            self.space.column_scales() if self.space.gates else [1] * self.space.num_columns
+        ):
+            rows.append(range(start, start + number))
+            start += number
+        return rows
+
     def op_weights(self) -> Tensor:
-        """Softmax of ``alpha`` per column, shape ``(K, 2)``."""
+        """Softmax of ``alpha`` per column, of the shape of ``alpha``."""
         return self.alpha.softmax(dim=1)
 
     def forward(self, image: Tensor, op_weights: Tensor) -> Tensor:
@@ -84,7 +110,7 @@ class SuperNet(nn.Module):
 
         Args:
             image: ``(N, channels, H, W)`` with sides that are multiples of ``space.multiple``.
-            op_weights: Weight of both candidates per column, shape ``(K, 2)``.
+            op_weights: Weight of each candidate, of the shape of ``alpha``.
 
         Returns:
             The restored batch, of the same shape.
@@ -93,8 +119,7 @@ class SuperNet(nn.Module):
 
     def first_features(self, image: Tensor) -> list[Tensor]:
         """What the first column reads; no choice has a part in it."""
-        first: list[Tensor] = self.transitions[0]([self.input(image)])
-        return first
+        return grow(self.space, self.transitions, 0, [self.input(image)])
 
     def forward_from(
         self,
@@ -110,21 +135,22 @@ class SuperNet(nn.Module):
             column: Index of the first column to compute.
             features: What it reads.
             image: The batch, as for :meth:`forward`.
-            op_weights: Likewise; the rows before ``column`` are not looked at.
+            op_weights: Likewise; the rows of columns before this one are not looked at.
             read: What each column from ``column`` on reads is appended here.
 
         Returns:
             The restored batch.
         """
-        index = 0
+        rows, index = self.rows(), 0
         for cell, columns in enumerate(self.cells):
             for place, module in enumerate(columns.children()):
                 if index > column and place == 0:
-                    features = self.transitions[cell](features)
+                    features = grow(self.space, self.transitions, cell, features)
                 if index >= column:
                     if read is not None:
                         read.append(features)
-                    features = module(features, op_weights[index])
+                    own = rows[index]
+                    features = module(features, op_weights[own.start : own.stop])
                 index += 1
         restored: Tensor = self.output(features)
         return image - restored if self.space.residual else restored

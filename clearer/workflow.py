@@ -308,12 +308,19 @@ def _describe_choices(
     votes = np.array([weights.argmax(axis=1) for weights in found])
     return {
         "op_weights": op_weights.round(6).tolist(),
-        "margins": np.abs(op_weights[:, 0] - op_weights[:, 1]).round(6).tolist(),
+        "margins": _margins(op_weights).round(6).tolist(),
         "argmax": _argmax(space, mean).text,
         "seeds": [_argmax(space, weights).text for weights in found],
-        # Share of the columns in which all seeds lean the same way.
+        # Share of the choices in which all seeds lean the same way.
         "agreement": float((votes == votes[0]).all(axis=0).mean()),
     }
+
+
+def _margins(op_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the largest op weight of each choice lies above the next."""
+    ranked = np.sort(op_weights, axis=1)
+    margins: NDArray[np.float64] = ranked[:, -1] - ranked[:, -2]
+    return margins
 
 
 def _argmax(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Architecture:

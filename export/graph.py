@@ -211,11 +211,15 @@ def network_model(
     padded = _pad(g, INPUT_NAME, (height, width), space.multiple)
     given = g.node("Cast", padded, to=TensorProto.FLOAT16) if half else padded
     features = [_input_stage(g, given, space)]
-    for cell, choices in enumerate(architecture.cells):
-        features = _transition(g, features, f"transitions.{cell}", space)
-        for column, choice in enumerate(choices):
-            features = _MODULES[choice](g, features, f"cells.{cell}.{column}", space)
-        assert len(features) == cell + 2
+    for cell, columns in enumerate(architecture.cells):
+        if len(features) < space.first_scales + cell:
+            features = _transition(g, features, f"transitions.{len(features) - 1}", space)
+        for place, column in enumerate(columns):
+            layer = f"cells.{cell}.{place}"
+            features = [
+                _MODULES[choice](g, features, scale, layer, space)
+                for scale, choice in enumerate(column)
+            ]
     restored = _output_stage(g, features, space)
     if half:
         restored = g.node("Cast", restored, to=TensorProto.FLOAT)
@@ -229,19 +233,35 @@ def network_model(
 
 
 def module_graph(
-    space: SearchSpace, choice: Choice, num_scales: int, height: int, width: int
+    space: SearchSpace,
+    choice: Choice,
+    num_scales: int,
+    scales: Sequence[int],
+    height: int,
+    width: int,
 ) -> bytes:
-    """One column on ``num_scales`` scales, for images of one size: its features in and out."""
+    """A candidate on some scales of a column alone, for images of one size: its features in and out.
+
+    Args:
+        space: Of the module.
+        choice: What it is.
+        num_scales: Scales that come in.
+        scales: Those that go out.
+        height: Of the image.
+        width: Likewise.
+    """
     g = _Graph(_beside)
     shapes = module_shapes(space, num_scales, height, width)
     inputs = [
         helper.make_tensor_value_info(f"input{scale}", TensorProto.FLOAT, shape)
         for scale, shape in enumerate(shapes)
     ]
-    features = _MODULES[choice](g, [value.name for value in inputs], choice, space)
+    names = [value.name for value in inputs]
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in zip(features, shapes, strict=True)
+        helper.make_tensor_value_info(
+            _MODULES[choice](g, names, scale, choice, space), TensorProto.FLOAT, shapes[scale]
+        )
+        for scale in scales
     ]
     return to_bytes(g.model(inputs, outputs))
 
@@ -310,34 +330,29 @@ def _transition(g: _Graph, features: list[str], layer: str, space: SearchSpace) 
     return [*features, down]
 
 
-def _parallel(g: _Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
-    outputs = []
-    for scale, x in enumerate(features):
-        width, block = space.scale_width(scale), f"{layer}.blocks.{scale}.body"
-        body = g.conv_relu(x, f"{block}.0", width, width, 3)
-        body = g.conv(body, f"{block}.3", width, width, 3)
-        outputs.append(g.node("Relu", g.node("Add", body, x)))
-    return outputs
+def _parallel(g: _Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
+    x, width, block = features[scale], space.scale_width(scale), f"{layer}.blocks.{scale}.body"
+    body = g.conv_relu(x, f"{block}.0", width, width, 3)
+    body = g.conv(body, f"{block}.3", width, width, 3)
+    return g.node("Relu", g.node("Add", body, x))
 
 
-def _fusion(
-    g: _Graph, features: list[str], layer: str, space: SearchSpace, num_outputs: int | None = None
-) -> list[str]:
-    outputs = []
-    for target in range(num_outputs or len(features)):
-        total, width = features[target], space.scale_width(target)
-        for source in range(target):
-            descent = f"{layer}.down.{target}.{source}"
-            x = _descent(g, features[source], descent, space, source, target)
-            total = g.node("Add", x, total)
-        lower = [
-            g.conv(x, f"{layer}.up.{target}.{place}.0", space.scale_width(source), width, 1)
-            for place, (source, x) in enumerate(list(enumerate(features))[target + 1 :])
-        ]
-        if lower:
-            total = g.node("Add", _upsampled_sum(g, lower), total)
-        outputs.append(g.node("Relu", total))
-    return outputs
+def _fusion(g: _Graph, features: list[str], target: int, layer: str, space: SearchSpace) -> str:
+    total, width = features[target], space.scale_width(target)
+    for source in range(target):
+        descent = f"{layer}.down.{target}.{source}"
+        total = g.node("Add", _descent(g, features[source], descent, space, source, target), total)
+    lower = [
+        g.conv(x, f"{layer}.up.{target}.{place}.0", space.scale_width(source), width, 1)
+        for place, (source, x) in enumerate(list(enumerate(features))[target + 1 :])
+    ]
+    if lower:
+        total = g.node("Add", _upsampled_sum(g, lower), total)
+    return g.node("Relu", total)
+
+
+def _identity(g: _Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
+    return features[scale]
 
 
 def _descent(g: _Graph, x: str, layer: str, space: SearchSpace, source: int, target: int) -> str:
@@ -355,11 +370,11 @@ def _upsampled_sum(g: _Graph, lower: list[str]) -> str:
 
 
 def _output_stage(g: _Graph, features: list[str], space: SearchSpace) -> str:
-    (x,) = _fusion(g, features, "output.fusion", space, num_outputs=1)
+    x = _fusion(g, features, 0, "output.fusion", space)
     x = g.conv(x, "output.head", space.width, space.channels * space.stem**2, 1, bias=False)
     if space.stem > 1:
         x = g.node("DepthToSpace", x, blocksize=space.stem, mode="CRD")
     return x
 
 
-_MODULES: Final = {"parallel": _parallel, "fusion": _fusion}
+_MODULES: Final = {"parallel": _parallel, "fusion": _fusion, "identity": _identity}

@@ -43,7 +43,7 @@ class Files(CostSource):
         columns = tuple((1.0, 2.0) if n == 2 else (2.0, 1.0) for n in space.column_scales())
         scale = space.width / 10 / space.stem**2
         pairs = tuple((scale * a, scale * b) for a, b in columns)
-        return CostTable(metric="ms", unit="ms", fixed=scale, columns=pairs)
+        return CostTable(metric="ms", unit="ms", fixed=scale, choices=pairs)
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
         if metric != "ms":
@@ -72,7 +72,7 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, list[CostTable], list[float]]
     tables, limits = [], []
     for _ in range(draw(st.integers(1, 3))):
         columns = tuple(draw(st.lists(st.tuples(costs, costs), min_size=12, max_size=12)))
-        table = CostTable(metric="params", unit="parameters", fixed=draw(costs), columns=columns)
+        table = CostTable(metric="params", unit="parameters", fixed=draw(costs), choices=columns)
         assume(table.dearest > 0)
         share = draw(st.floats(0, 1))
         limits.append(max(table.cheapest + share * (table.dearest - table.cheapest), 1e-3))
@@ -89,7 +89,7 @@ def test_choice_equals_brute_force_over_all_4096(
     score = log_weights[np.arange(12), ALL].sum(axis=1)
     met = np.ones(len(ALL), dtype=bool)
     for table, limit in zip(tables, limits, strict=True):
-        met &= table.fixed + np.array(table.columns)[np.arange(12), ALL].sum(axis=1) <= limit
+        met &= table.fixed + np.array(table.choices)[np.arange(12), ALL].sum(axis=1) <= limit
     chosen = choose_architecture(PAPER_SPACE, log_weights, tables, limits)
     if not met.any():
         assert chosen is None
@@ -98,6 +98,49 @@ def test_choice_equals_brute_force_over_all_4096(
     assert all(t.cost(chosen) <= limit for t, limit in zip(tables, limits, strict=True))
     picks = [CHOICES.index(choice) for choice in chosen.choices]
     assert log_weights[np.arange(12), picks].sum() == pytest.approx(score[met].max(), abs=1e-5)
+
+
+GATED = SearchSpace(columns=(1, 2), entry="conv", first_scales=1, gates=True)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**31), st.floats(0, 1), st.floats(0, 1))
+def test_choice_with_gates_equals_brute_force(seed: int, one: float, two: float) -> None:
+    """Over all 162 architectures, under two limits."""
+    rng = np.random.default_rng(seed)
+    allowed = np.array(GATED.allowed())
+    log_weights = np.log(rng.dirichlet([1, 1, 1], size=len(allowed)))
+    tables = [
+        CostTable(
+            metric="params",
+            unit="parameters",
+            fixed=float(rng.integers(100)),
+            choices=tuple((float(a), float(b), 0.0) for a, b in rng.integers(1000, size=(5, 2))),
+        )
+        for _ in range(2)
+    ]
+    limits = [
+        t.cheapest + share * (t.dearest - t.cheapest) + 1e-3
+        for t, share in zip(tables, (one, two), strict=True)
+    ]
+
+    def score(architecture: Architecture) -> float:
+        picks = [CHOICES.index(choice) for choice in architecture.choices]
+        return float(log_weights[np.arange(len(picks)), picks].sum())
+
+    members = list(GATED.architectures())
+    assert len(members) == 2 * 3**4
+    met = [
+        a
+        for a in members
+        if all(t.cost(a) <= limit for t, limit in zip(tables, limits, strict=True))
+    ]
+    chosen = choose_architecture(GATED, log_weights, tables, limits)
+    if not met:
+        assert chosen is None
+        return
+    assert chosen in met
+    assert score(chosen) == pytest.approx(max(map(score, met)), abs=1e-5)
 
 
 def test_without_budget_the_choice_is_the_argmax() -> None:

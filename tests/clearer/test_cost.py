@@ -13,7 +13,7 @@ from clearer.cost import cost_table
 from clearer.network import RestorationNet
 from clearer.space import ENTRIES, PAPER_SPACE, Architecture, Entry, SearchSpace
 from clearer.supernet import SuperNet
-from tests.clearer.test_space import architectures
+from tests.spaces import architectures
 
 ALL_PARALLEL = Architecture.from_text("PPPP-PPPP-PPPP", PAPER_SPACE)
 ALL_FUSION = Architecture.from_text("FFFF-FFFF-FFFF", PAPER_SPACE)
@@ -48,10 +48,18 @@ def test_parameters_of_the_paper_extremes(architecture: Architecture, params: in
     [(0, 92_544, 20_672), (1, 387_968, 153_536), (2, 1_568_640, 784_512)],
 )
 def test_parameters_of_the_paper_columns(cell: int, parallel: int, fusion: int) -> None:
-    assert cost_table(PAPER_SPACE, "params").columns[4 * cell] == (parallel, fusion)
+    assert cost_table(PAPER_SPACE, "params").choices[4 * cell] == (parallel, fusion)
     column = SuperNet(PAPER_SPACE).cells[cell].get_submodule("0")
-    assert count(column.get_submodule("parallel")) == parallel
-    assert count(column.get_submodule("fusion")) == fusion
+    assert count(column.get_submodule("blocks")) == parallel
+    assert sum(count(column.get_submodule(name)) for name in ("down", "up")) == fusion
+
+
+@settings(max_examples=30)
+@given(architectures())
+def test_parameters_are_counted_in_any_space(architecture: Architecture) -> None:
+    table = cost_table(architecture.space, "params")
+    assert table.cost(architecture) == count(RestorationNet(architecture))
+    assert table.cheapest <= table.cost(architecture) <= table.dearest
 
 
 def test_sizes_of_table_5_of_the_paper_can_be_met() -> None:

@@ -2,21 +2,11 @@ from __future__ import annotations
 
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from clearer.network import RestorationNet
 from clearer.receptive_field import Reach, receptive_field
-from clearer.space import CHOICES, ENTRIES, PAPER_SPACE, Architecture, SearchSpace
-
-
-@st.composite
-def architectures(draw: st.DrawFn) -> Architecture:
-    columns = tuple(draw(st.lists(st.integers(1, 2), min_size=1, max_size=3)))
-    stem, residual = draw(st.sampled_from((1, 2))), draw(st.booleans())
-    entry = draw(st.sampled_from(ENTRIES))
-    space = SearchSpace(width=2, columns=columns, stem=stem, entry=entry, residual=residual)
-    choices = [draw(st.sampled_from(CHOICES)) for _ in range(space.num_columns)]
-    return Architecture(space=space, choices=tuple(choices))
+from clearer.space import PAPER_SPACE, Architecture, SearchSpace
+from tests.spaces import architectures
 
 
 def wide_open_network(architecture: Architecture) -> RestorationNet:
@@ -35,19 +25,21 @@ def measured(architecture: Architecture) -> Reach:
     network = wide_open_network(architecture)
     start = (-(-bound.before // space.multiple) + 1) * space.multiple
     width = start + space.multiple + bound.after + 3
-    image = torch.rand(1, 1, space.multiple, width, dtype=torch.float64, requires_grad=True)
+    image = torch.rand(
+        1, space.channels, space.multiple, width, dtype=torch.float64, requires_grad=True
+    )
     restored = network(image)
     before = after = 0
     for x in range(start, start + space.multiple):
         total = restored[..., x].sum()
         (gradient,) = torch.autograd.grad(total, image, retain_graph=True)
-        seen = gradient[0, 0].abs().sum(0).nonzero()[:, 0]
+        seen = gradient[0].abs().sum((0, 1)).nonzero()[:, 0]
         before, after = max(before, x - int(seen[0])), max(after, int(seen[-1]) - x)
     return Reach(before, after)
 
 
 @settings(max_examples=15)
-@given(architectures())
+@given(architectures(max_width=2))
 def test_the_bound_is_what_gradients_show(architecture: Architecture) -> None:
     assert measured(architecture) == receptive_field(architecture)
 

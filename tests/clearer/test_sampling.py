@@ -14,33 +14,47 @@ from clearer.supernet import SuperNet
 
 def _with(drawn: torch.Tensor, column: int, choice: int) -> torch.Tensor:
     turned = drawn.clone()
-    turned[column] = torch.eye(2, dtype=drawn.dtype)[choice]
+    turned[column] = torch.eye(drawn.shape[1], dtype=drawn.dtype)[choice]
     return turned
 
 
-def test_turned_columns_share_what_comes_before_and_change_no_loss() -> None:
+@pytest.mark.parametrize(
+    ("space", "picks"),
+    [
+        (SearchSpace(width=2, columns=(2, 1, 2), residual=True), [0, 1, 1, 0, 1]),
+        (
+            SearchSpace(width=2, columns=(1, 2), entry="conv", first_scales=1, gates=True),
+            [0, 2, 1, 0, 2],
+        ),
+    ],
+    ids=["columns", "gates"],
+)
+def test_turned_choices_share_what_comes_before_and_change_no_loss(
+    space: SearchSpace, picks: list[int]
+) -> None:
     torch.manual_seed(0)
-    space = SearchSpace(width=2, columns=(2, 1, 2), residual=True)
     supernet = SuperNet(space).train()
     torch.nn.init.normal_(supernet.output.head.weight)
     image, clean = torch.rand(2, 2, 1, 16, 16)
+    allowed, number = torch.tensor(space.allowed()), len(picks)
 
     def loss_of(restored: torch.Tensor) -> torch.Tensor:
         return restoration_loss(restored, clean)
 
-    drawn = torch.eye(2)[[0, 1, 1, 0, 1]]
-    losses = losses_of_choices(supernet, image, loss_of, drawn, range(5))
-    assert losses.unique().numel() == 6
-    for column, choice in product(range(5), (0, 1)):
-        expected = loss_of(supernet(image, _with(drawn, column, choice)))
-        assert losses[column, choice].item() == pytest.approx(expected.item(), rel=1e-6)
-    # Some columns, all choices of them being equally likely, stand for all: the mean is the same.
+    drawn = torch.eye(len(space.candidates))[picks]
+    losses = losses_of_choices(supernet, image, loss_of, drawn, range(number))
+    assert losses.unique().numel() == 1 + int(allowed.sum()) - number
+    for choice, candidate in allowed.nonzero().tolist():
+        expected = loss_of(supernet(image, _with(drawn, choice, candidate)))
+        assert losses[choice, candidate].item() == pytest.approx(expected.item(), rel=1e-6)
+    # Some choices, all sets of them being equally likely, stand for all: the mean is the same.
     parts = [
-        losses_of_choices(supernet, image, loss_of, drawn, columns)
-        for columns in combinations(range(5), 2)
+        losses_of_choices(supernet, image, loss_of, drawn, turned)
+        for turned in combinations(range(number), 2)
     ]
     torch.testing.assert_close(torch.stack(parts).mean(0), losses)
-    assert all((part.diff(dim=1).squeeze() != 0).sum() == 2 for part in parts)
+    own = (losses * drawn).sum(1, keepdim=True)
+    assert all(((part != own).any(dim=1)).sum() == 2 for part in parts)
 
 
 def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -> None:
@@ -71,10 +85,19 @@ def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -
     torch.testing.assert_close(gradient, expected)
 
 
-def test_architectures_are_drawn_by_the_op_weights() -> None:
-    op_weights = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]],
+        [[0.2, 0.5, 0.3], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+    ],
+)
+def test_architectures_are_drawn_by_the_op_weights(weights: list[list[float]]) -> None:
+    op_weights = torch.tensor(weights)
     rng = np.random.default_rng(0)
-    draws = torch.stack([draw(op_weights, torch.from_numpy(rng.random(3))) for _ in range(2000)])
+    draws = torch.stack(
+        [draw(op_weights, torch.from_numpy(rng.random(len(weights)))) for _ in range(2000)]
+    )
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     assert (draws.sum(dim=2) == 1).all()
     torch.testing.assert_close(draws.mean(dim=0), op_weights, atol=0.04, rtol=0)

@@ -3,31 +3,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clearer.errors import InputError
-from clearer.space import CHOICES, ENTRIES, PAPER_SPACE, Architecture, SearchSpace
+from clearer.space import PAPER_SPACE, Architecture, SearchSpace
+from tests.spaces import architectures
 
-spaces = st.builds(
-    SearchSpace,
-    channels=st.sampled_from([1, 3]),
-    width=st.integers(2, 64),
-    columns=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
-    stem=st.sampled_from([1, 2]),
-    entry=st.sampled_from(ENTRIES),
-    residual=st.booleans(),
-)
-
-
-@st.composite
-def architectures(draw: st.DrawFn) -> Architecture:
-    space = draw(spaces)
-    size = space.num_columns
-    choices = draw(st.lists(st.sampled_from(CHOICES), min_size=size, max_size=size))
-    return Architecture(space=space, choices=tuple(choices))
+U_SPACE = SearchSpace(columns=(2, 2, 4), entry="conv", first_scales=1, gates=True)
 
 
 @given(architectures())
@@ -48,7 +34,61 @@ def test_the_paper_space_has_2_to_the_12_architectures() -> None:
 def test_cells_follow_the_columns() -> None:
     space = SearchSpace(columns=(1, 3))
     architecture = Architecture.from_text("F-PFP", space)
-    assert architecture.cells == (("fusion",), ("parallel", "fusion", "parallel"))
+    first, second = architecture.cells
+    assert first == (("fusion", "fusion"),)
+    assert second == (("parallel",) * 3, ("fusion",) * 3, ("parallel",) * 3)
+
+
+def test_a_u_shape_is_a_member_of_a_space_with_gates() -> None:
+    text = "PP-[.P][.P]-[..P][..P][.F.][F..]"
+    architecture = Architecture.from_text(text, U_SPACE)
+    assert architecture.text == text
+    assert architecture.cells[0] == (("parallel",), ("parallel",))
+    assert architecture.cells[2][2] == ("identity", "fusion", "identity")
+
+
+def test_a_cell_where_all_scales_agree_is_written_like_the_papers() -> None:
+    space = replace(PAPER_SPACE, gates=True)
+    architecture = Architecture.from_text("PFPP-FFPF-PF.P", space)
+    assert architecture.text == "PFPP-FFPF-PF.P"
+    assert architecture.choices[:4] == ("parallel", "parallel", "fusion", "fusion")
+    assert len(architecture.choices) == 4 * (2 + 3 + 4)
+
+
+def test_the_papers_description_has_no_later_fields() -> None:
+    """So a network that was saved before there were gates keeps its hash."""
+    described = Architecture.uniform(PAPER_SPACE, "parallel")
+    assert set(described.to_dict()["space"]) == {
+        *("channels", "width", "columns", "stem", "entry", "residual")
+    }
+    assert described.hash == "6eef700396f3"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"first_scales": 1}, "without gates"),
+        ({"first_scales": 1, "gates": True}, "entry conv"),
+        ({"growth": 2.5}, "growth"),
+        ({"gates": True, "first_scales": 1, "entry": "conv", "columns": (1,) * 7}, "1..6 cells"),
+    ],
+)
+def test_gates_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SearchSpace(**changes)
+
+
+@pytest.mark.parametrize(
+    "text", ["PF-PP-PPPP", "PP-[.P]P-PP[PP]P", "PP-[.P[.P]-PPPP", "P[P]-PP-[...]"]
+)
+def test_text_that_does_not_fit_gates_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="does not fit"):
+        Architecture.from_text(text, U_SPACE)
+
+
+def test_widths_grow_in_steps_that_processors_like() -> None:
+    space = replace(U_SPACE, width=20, growth=1.5)
+    assert [space.scale_width(scale) for scale in range(4)] == [20, 32, 48, 64]
 
 
 @pytest.mark.parametrize(

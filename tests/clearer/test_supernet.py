@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from clearer.blocks import FusionModule
+from clearer.blocks import ResidualBlock
 from clearer.freeze import inherit_weights
-from clearer.network import RestorationNet
-from clearer.space import CHOICES, Architecture, Entry, SearchSpace
+from clearer.network import FrozenColumn, RestorationNet
+from clearer.space import Architecture, SearchSpace
 from clearer.supernet import MixedColumn, SuperNet
+from tests.spaces import architectures
 
 SPACE = SearchSpace(width=4, columns=(2, 2, 2), residual=True)
 
@@ -28,18 +31,25 @@ def random_features(space: SearchSpace, num_scales: int) -> list[Tensor]:
     return [torch.randn(2, space.scale_width(s), 16 >> s, 16 >> s) for s in range(num_scales)]
 
 
+def only(column: MixedColumn, candidate: int, features: list[Tensor]) -> list[Tensor]:
+    """What one candidate makes of all scales."""
+    row = torch.zeros(1, 3 if column.gates else 2)
+    row[0, candidate] = 1
+    return column(features, row)  # type: ignore[no-any-return]
+
+
 def test_both_candidates_read_the_same_input() -> None:
     """The mixture holds fusion(x), not fusion(parallel(x)); and x is left as it was."""
     column = MixedColumn(SPACE, 3).eval()
     randomize(column)
     features = random_features(SPACE, 3)
     before = [x.clone() for x in features]
-    parallel = column.parallel([x.clone() for x in before])
-    mixed = column(features, torch.tensor([0.25, 0.75]))
+    parallel = only(column, 0, [x.clone() for x in before])
+    mixed = column(features, torch.tensor([[0.25, 0.75]]))
     fused = [(out - 0.25 * p) / 0.75 for out, p in zip(mixed, parallel, strict=True)]
-    for out, expected in zip(fused, column.fusion(before), strict=True):
+    for out, expected in zip(fused, only(column, 1, before), strict=True):
         torch.testing.assert_close(out, expected)
-    aliased = column.fusion(parallel)
+    aliased = only(column, 1, parallel)
     assert all((a - b).abs().max() > 1e-3 for a, b in zip(fused, aliased, strict=True))
     assert all(torch.equal(x, y) for x, y in zip(features, before, strict=True))
 
@@ -48,61 +58,88 @@ def test_equation_1_is_the_weighted_sum_of_the_candidates() -> None:
     column = MixedColumn(SPACE, 2).eval()
     randomize(column)
     features = random_features(SPACE, 2)
-    mixed = column(features, torch.tensor([0.3, 0.7]))
-    candidates = zip(mixed, column.parallel(features), column.fusion(features), strict=True)
+    mixed = column(features, torch.tensor([[0.3, 0.7]]))
+    candidates = zip(mixed, only(column, 0, features), only(column, 1, features), strict=True)
     for out, parallel, fusion in candidates:
         torch.testing.assert_close(out, 0.3 * parallel + 0.7 * fusion)
+
+
+def test_with_gates_each_scale_is_a_sum_of_its_own() -> None:
+    space = replace(SPACE, gates=True)
+    column = MixedColumn(space, 3).eval()
+    randomize(column)
+    features = random_features(space, 3)
+    op_weights = torch.tensor([[0.2, 0.3, 0.5], [0.0, 0.0, 1.0], [0.6, 0.4, 0.0]])
+    mixed = column(features, op_weights)
+    blocks, fused = only(column, 0, features), only(column, 1, features)
+    for row, out, *parts in zip(op_weights, mixed, blocks, fused, features, strict=True):
+        torch.testing.assert_close(out, sum(w * part for w, part in zip(row, parts, strict=True)))
+    assert torch.equal(mixed[1], features[1])
 
 
 def test_a_candidate_without_weight_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
     column = MixedColumn(SPACE, 2).eval()
     randomize(column)
     features = random_features(SPACE, 2)
-    expected = column.fusion(features)
-    monkeypatch.delattr(type(column.parallel), "forward")
-    for out, fused in zip(column(features, torch.tensor([0.0, 1.0])), expected, strict=True):
+    expected = only(column, 1, features)
+    monkeypatch.delattr(ResidualBlock, "forward")
+    for out, fused in zip(only(column, 1, features), expected, strict=True):
         assert torch.equal(out, fused)
 
 
 def test_fusion_is_the_relu_of_the_sum_over_all_scales() -> None:
     """Against the definition, written out: each source is brought to the target's resolution."""
-    module = FusionModule(SPACE, 4).eval()
+    module = FrozenColumn(SPACE, ("fusion",) * 4).eval()
     randomize(module)
     features = random_features(SPACE, 4)
     for target, out in enumerate(module(features)):
         total = features[target].clone()
         for source, x in enumerate(features):
             if source < target:
-                total += module.down[target].get_submodule(str(source))(x)
+                total += module.down[str(target)].get_submodule(str(source))(x)
             elif source > target:
-                up = module.up[target].get_submodule(str(source - target - 1))(x)
+                up = module.up[str(target)].get_submodule(str(source - target - 1))(x)
                 factor = 2 ** (source - target)
                 total += up.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
         torch.testing.assert_close(out, total.relu(), rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=12)
-@given(st.lists(st.sampled_from(CHOICES), min_size=6, max_size=6), st.sampled_from([1, 2]))
-def test_frozen_network_equals_one_hot_supernet(choices: list[str], stem: int) -> None:
-    entry: Entry = "conv" if stem == 2 else "bottlenecks"
-    space = SearchSpace(width=4, columns=(2, 2, 2), stem=stem, entry=entry, residual=stem == 2)
-    architecture = Architecture(space=space, choices=tuple(choices))  # type: ignore[arg-type]
+@settings(max_examples=20)
+@given(architectures())
+def test_frozen_network_equals_one_hot_supernet(architecture: Architecture) -> None:
+    space = architecture.space
     supernet = SuperNet(space).eval()
     randomize(supernet)
-    one_hot = torch.tensor([[float(choice == name) for name in CHOICES] for choice in choices])
-    image = torch.rand(1, 1, 32, 48)
+    one_hot = torch.tensor(
+        [[float(choice == name) for name in space.candidates] for choice in architecture.choices]
+    )
+    image = torch.rand(1, space.channels, 32, 48)
     with torch.inference_mode():
         expected = supernet(image, one_hot)
         restored = inherit_weights(supernet, architecture).eval()(image)
     torch.testing.assert_close(restored, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_each_cell_is_built_from_its_own_choices() -> None:
-    """Distinct choices per cell: a network that reuses cell 2's for cell 3 differs in kind."""
-    architecture = Architecture.from_text("PP-FP-PF", SPACE)
+@settings(max_examples=10)
+@given(architectures())
+def test_a_network_has_the_layers_that_were_chosen_and_no_others(
+    architecture: Architecture,
+) -> None:
     network = RestorationNet(architecture)
-    kinds = [[type(c).__name__[0] for c in cell.children()] for cell in network.cells]
-    assert kinds == [["P", "P"], ["F", "P"], ["P", "F"]]
+    for cell, columns in zip(architecture.cells, network.cells, strict=True):
+        for chosen, column in zip(cell, columns.children(), strict=True):
+            blocks = {str(scale) for scale, c in enumerate(chosen) if c == "parallel"}
+            fused = {str(scale) for scale, c in enumerate(chosen) if c == "fusion"}
+            assert set(column.blocks) == blocks
+            assert set(column.down) == set(column.up) == fused
+
+
+def test_what_a_choice_does_not_have_is_never_drawn() -> None:
+    """On a single scale there is nothing to fuse."""
+    space = SearchSpace(width=2, columns=(2, 1), entry="conv", first_scales=1, gates=True)
+    op_weights = SuperNet(space).op_weights()
+    torch.testing.assert_close(op_weights[0], torch.tensor([0.5, 0.0, 0.5]))
+    torch.testing.assert_close(op_weights[2], torch.full((3,), 1 / 3))
 
 
 def test_the_frozen_network_has_no_trace_of_the_search() -> None:

@@ -230,10 +230,10 @@ def test_predicted_beside_measured(run: Path) -> None:
         spread=0.01,
         error=0.01,
         max_error=0.02,
-        modules_alone_ms=((1.0, 1.0),) * 3,
+        modules_alone_ms=((1.0, 1.0),) * architecture.space.num_columns,
     )
     columns = ((0.5, 0.25),) * architecture.space.num_columns
-    made = CostTable(metric="ms", unit="ms", fixed=1.0, columns=columns, measurement=measurement)
+    made = CostTable(metric="ms", unit="ms", fixed=1.0, choices=columns, measurement=measurement)
     write_cost_table(source.cost, made)
     words = ["--backend", "torch", "--backend", "onnxruntime", "--no-classical", "--json"]
     report = json.loads(clearer("bench", run, *QUICK, *words).stdout)

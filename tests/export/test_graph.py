@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,7 +23,7 @@ from clearer.export.graph import (
     write_weights,
 )
 from clearer.network import RestorationNet
-from clearer.space import Architecture, Entry, SearchSpace
+from clearer.space import Architecture, SearchSpace
 from tests.clearer.test_supernet import randomize
 
 _DEFAULTS = {
@@ -66,14 +68,16 @@ def canonical(model: onnx.ModelProto) -> str:
 
 @pytest.mark.filterwarnings("ignore")  # the exporter's own calls are deprecated
 @pytest.mark.parametrize(
-    ("stem", "entry", "text"), [(1, "bottlenecks", "PF-FPF"), (2, "conv", "FF-PPP")]
+    ("changes", "text"),
+    [
+        ({}, "PF-FPF"),
+        ({"stem": 2, "entry": "conv", "channels": 3, "residual": False}, "FF-PPP"),
+        ({"entry": "conv", "first_scales": 1, "gates": True}, "P.-[P.][.F]P"),
+    ],
 )
-def test_equals_what_torch_exports(stem: int, entry: Entry, text: str) -> None:
+def test_equals_what_torch_exports(changes: dict[str, Any], text: str) -> None:
     """Nothing is computed twice, and nothing is left out that a runtime knows by its form."""
-    space = SearchSpace(
-        **{"width": 4, "columns": (2, 3), "channels": 2 * stem - 1},  # type: ignore[arg-type]
-        **{"stem": stem, "entry": entry, "residual": stem == 1},  # type: ignore[arg-type]
-    )
+    space = replace(SearchSpace(width=4, columns=(2, 3), residual=True), **changes)
     architecture = Architecture.from_text(text, space)
     net = RestorationNet(architecture).eval()
     randomize(net)
@@ -121,7 +125,7 @@ def test_a_module_keeps_the_shapes_of_its_features(tmp_path: Path, choice: str) 
     space = SearchSpace(width=4, columns=(1, 1), stem=2)
     write_weights(tmp_path, space)
     path = tmp_path / "module.onnx"
-    path.write_bytes(module_graph(space, choice, 3, 33, 48))  # type: ignore[arg-type]
+    path.write_bytes(module_graph(space, choice, 3, range(3), 33, 48))  # type: ignore[arg-type]
     onnx.checker.check_model(path, full_check=True)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     # 33 x 48 is padded to 40 x 48; the stem halves it.
