@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import torch
 from clearer.bench.device_timer import Session, drift_free_ms, open_session, time_rounds
 from clearer.bench.plan import Entry
 from clearer.bench.profile import ProfileSettings, profile_space, this_device, version_here
+from clearer.bench.speed_model import SpeedModel, probes
 from clearer.bench.torch_session import open_torch
 from clearer.cost import CostTable, Measurement, Metric
 from clearer.cost_source import CostSource
@@ -26,6 +27,7 @@ __all__ = ["MeasuredCosts", "space_differences"]
 _PROFILE_SECONDS: Final = 60.0
 _PROBE_SECONDS: Final = 3.0
 _CHECK_SECONDS: Final = 8.0
+_QUICK_SECONDS: Final = 0.5
 _MAX_DRIFT: Final = 0.03
 _MAX_TRIES: Final = 5
 Listener = Callable[[str], None]
@@ -60,6 +62,7 @@ class MeasuredCosts(CostSource):
         self._given = table
         self._listener = listener
         self._spans: dict[SearchSpace, tuple[float, float]] = {}
+        self._speed: SpeedModel | None = None
 
     def table(self, space: SearchSpace, metric: Metric) -> CostTable:
         """Costs of all modules; in ms, the given table or a new measurement.
@@ -102,6 +105,37 @@ class MeasuredCosts(CostSource):
                 times = _time(sessions, _PROBE_SECONDS)
             self._spans[space] = min(times), max(times)
         return self._spans[space]
+
+    def estimate(self, architecture: Architecture, metric: Metric) -> float:
+        """Cost of an architecture of any space; in ms, by a model of this device's speed.
+
+        The model is fitted to a few networks that are timed when it is first asked.
+        """
+        if metric != "ms":
+            return super().estimate(architecture, metric)
+        if self._speed is None:
+            self._listener("timing a few networks")
+            known = probes(architecture.space)
+            self._speed = SpeedModel(known, self._times(known))
+        return self._speed.ms(architecture)
+
+    def measure_quickly(
+        self, architectures: Sequence[Architecture], metric: Metric
+    ) -> list[float | None]:
+        """Cost of several networks; in ms, of all of them by turns."""
+        if metric != "ms":
+            return super().measure_quickly(architectures, metric)
+        self._listener(f"timing {len(architectures)} networks")
+        return [*self._times(architectures)]
+
+    def _times(self, architectures: Sequence[Architecture]) -> list[float]:
+        with tempfile.TemporaryDirectory() as name:
+            sessions = []
+            for index, architecture in enumerate(architectures):
+                path = Path(name) / f"{index}.onnx"
+                path.write_bytes(untrained_file(architecture))
+                sessions.append(self._open_here(path, architecture.space))
+            return _time(sessions, _QUICK_SECONDS * len(sessions))
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
         """Cost of the exported network; in ms, where its table was made on this device.

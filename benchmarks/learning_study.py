@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -200,9 +200,14 @@ def make_optimizers(network: nn.Module, variant: Variant) -> list[torch.optim.Op
 
 
 def train_network(
-    network: nn.Module, variant: Variant, splits: Splits, task: Denoise, seconds: float
+    network: nn.Module,
+    variant: Variant,
+    splits: Splits,
+    task: Denoise,
+    seconds: float,
+    marks: Sequence[float] = (0.5, 1.0),
 ) -> dict[str, Any]:
-    """Train for a processor time and score the averaged weights at half of it and at the end."""
+    """Train for a processor time and score the averaged weights at these shares of it."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     sampler = PatchSampler(
@@ -244,7 +249,7 @@ def train_network(
             average.decay = 1 - 1 / max(1.0, EMA_SHARE * seconds / (spent / iteration))
         if not math.isfinite(loss.item()):
             return {"iterations": iteration, "psnr_db": None}
-        if spent >= seconds * 0.5 * (len(psnr_db) + 1):
+        if len(psnr_db) < len(marks) and spent >= seconds * marks[len(psnr_db)]:
             restore = torch_restorer(average.network)
             by_level = score(restore, splits.val, task)
             psnr_db.append(sum(by_level.values()) / len(by_level))
@@ -253,7 +258,8 @@ def train_network(
         "iterations": iteration,
         "ms_per_step": 1000 * spent / iteration,
         "params": sum(p.numel() for p in network.parameters()),
-        "psnr_db_half": psnr_db[0],
+        "psnr_db_half": psnr_db[-2],
+        "psnr_db_at": dict(zip(map(str, marks), psnr_db, strict=True)),
         "psnr_db": psnr_db[-1],
         "psnr_db_by_level": by_level,
         "psnr_db_without_ema": sum(raw.values()) / len(raw),

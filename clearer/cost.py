@@ -25,6 +25,8 @@ __all__ = [
     "fixed_convs",
     "gmacs_table",
     "modules",
+    "network_convs",
+    "network_cost",
 ]
 
 _NOISY_SPREAD: Final = 0.03
@@ -200,6 +202,15 @@ def fixed_convs(space: SearchSpace) -> list[Conv]:
     return [*convs, Conv(width, image, 1, base, norm=False)]
 
 
+def network_convs(architecture: Architecture) -> list[Conv]:
+    """Convolutions of a whole network."""
+    space, convs = architecture.space, fixed_convs(architecture.space)
+    for (number, scales), choice in zip(space.choice_scales(), architecture.choices, strict=True):
+        for scale in scales:
+            convs += _convs(space, choice, number, scale)
+    return convs
+
+
 def _num_params(convs: list[Conv]) -> float:
     return sum(conv.num_weights + (2 * conv.outputs if conv.norm else 0) for conv in convs)
 
@@ -225,6 +236,11 @@ _MEASURES: Final[dict[str, tuple[str, Callable[[list[Conv]], float]]]] = {
     "macs": ("MACs per pixel", _macs_per_pixel),
     "mb": ("MB", _file_mb),
 }
+
+
+def network_cost(architecture: Architecture, metric: Literal["params", "macs", "mb"]) -> float:
+    """What :func:`cost_table` says of an architecture, without the table of its space."""
+    return _MEASURES[metric][1](network_convs(architecture))
 
 
 def cost_table(space: SearchSpace, metric: Literal["params", "macs", "mb"]) -> CostTable:

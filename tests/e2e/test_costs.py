@@ -81,7 +81,7 @@ def test_profile_writes_a_table_its_check_and_a_picture(cost: Path) -> None:
     assert m["device"]
     assert m["measured"]
     assert table["fixed"] >= 0
-    assert len(table["columns"]) == 12
+    assert len(table["choices"]) == 12
     check = read(cost.with_suffix(".check.json"))
     assert check["num_networks"] == len(check["measured_ms"]) == 4
     with Image.open(cost.with_suffix(".check.png")) as picture:
@@ -90,7 +90,7 @@ def test_profile_writes_a_table_its_check_and_a_picture(cost: Path) -> None:
 
 def test_search_by_a_table_meets_all_budgets(cost: Path, photos: Path) -> None:
     table = read(cost)
-    dear = table["fixed"] + sum(max(pair) for pair in table["columns"])
+    dear = table["fixed"] + sum(max(pair) for pair in table["choices"])
     words = ["--cost", cost, "--budget-ms", 3 * dear, "--budget-mb", 0.4, "--budget-gmacs", 0.05]
     result = clearer("search", *FAST, *words, "--data", photos, "--out", "run")
     assert result.exit_code == 0, result.output
@@ -107,7 +107,7 @@ def test_a_table_of_another_device_predicts_with_room(cost: Path, photos: Path) 
     table = read(cost)
     table["measurement"].update(device="a board", max_error=0.25)
     Path("board.json").write_text(json.dumps(table))
-    cheap = table["fixed"] + sum(min(pair) for pair in table["columns"])
+    cheap = table["fixed"] + sum(min(pair) for pair in table["choices"])
     words = ["--cost", "board.json", "--budget-ms", 1.3 * cheap, "--no-train", "--out", "run"]
     result = clearer("search", *FAST, *words, "--data", photos)
     assert result.exit_code == 0, result.output

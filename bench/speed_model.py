@@ -1,0 +1,95 @@
+"""How long any network of any space takes on this device, from the times of a few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.optimize import nnls
+
+from clearer.cost import Conv, network_convs
+from clearer.shapes import Shape
+from clearer.space import Architecture, SearchSpace
+
+__all__ = ["SpeedModel", "probes"]
+
+# Runtimes compute channels in blocks of the processor's vectors.
+_VECTOR: Final = 8
+
+
+class SpeedModel:
+    """Time as a sum over the convolutions, of their arithmetic, their outputs, and their number.
+
+    Arithmetic counts with channels filled up to whole vectors, and for kernels of 1x1 and 3x3
+    apart. Good for a first look, within a tenth or so; what is chosen by it has to be measured.
+
+    Args:
+        architectures: That were timed, such as :func:`probes`.
+        ms: Their times.
+    """
+
+    def __init__(self, architectures: Sequence[Architecture], ms: Sequence[float]) -> None:
+        times = np.array(ms)
+        rows = np.array([_features(architecture) for architecture in architectures])
+        self._weights, _ = nnls(rows / times[:, None], np.ones(len(times)))
+
+    def ms(self, architecture: Architecture) -> float:
+        """Predicted time."""
+        return float(self._weights @ _features(architecture))
+
+
+def probes(space: SearchSpace) -> list[Architecture]:
+    """Networks of very different shapes, small ones: those that a model is fitted to.
+
+    Args:
+        space: Gives the image channels and whether networks are residual.
+    """
+    shapes = [
+        (1, 8, 2.0, (1, 1), 1, (1, 1)),
+        (1, 16, 2.0, (1, 1, 1), 1, (1, 1, 1)),
+        (1, 16, 1.5, (2,), 2, (2,)),
+        (1, 24, 1.5, (1, 1), 2, (1, 1)),
+        (2, 8, 2.0, (1, 1), 1, (1, 1)),
+        (2, 16, 1.5, (2, 2), 4, (2, 2)),
+        (2, 32, 2.0, (1,), 2, (1,)),
+        (2, 48, 1.5, (1, 1), 1, (1, 1)),
+        (2, 20, 2.0, (1, 2), 1, (2, 1)),
+    ]
+    return [
+        Shape(
+            SearchSpace(
+                channels=space.channels,
+                residual=space.residual,
+                stem=stem,
+                width=width,
+                growth=growth,
+                entry="conv",
+                first_scales=1,
+                gates=True,
+            ),
+            down,
+            bottom,
+            up,
+        ).architecture()
+        for stem, width, growth, down, bottom, up in shapes
+    ]
+
+
+def _features(architecture: Architecture) -> list[float]:
+    convs = network_convs(architecture)
+    return [
+        sum(_macs(conv) for conv in convs if conv.kernel == 3),
+        sum(_macs(conv) for conv in convs if conv.kernel == 1),
+        sum(conv.outputs / 4**conv.octave for conv in convs),
+        float(len(convs)),
+        1.0,
+    ]
+
+
+def _macs(conv: Conv) -> float:
+    """Multiply-accumulates per pixel of the image, channels being filled up."""
+    inputs, outputs = (
+        -(-channels // _VECTOR) * _VECTOR for channels in (conv.inputs, conv.outputs)
+    )
+    return float(inputs * outputs * conv.kernel**2 / 4**conv.octave)

@@ -1,0 +1,137 @@
+r"""Which shape of network restores best? Each trained for the same processor time.
+
+    python benchmarks/zoo/recipes.py bsds500-fair .
+    OMP_NUM_THREADS=1 python benchmarks/shape_study.py train bsds500-fair shapes.json --seconds 500
+    python benchmarks/shape_study.py table shapes.json
+
+Gray, sigma 50, protocol awgn, gray pictures of BSDS500; the middles of its 32 validation pictures
+are scored. All are trained with Muon, batches of 16 patches of 48x48, from one seed. Names after
+the file choose some. Shapes are those of clearer.shapes, filled up to 5 MB and, where said, to the
+multiply-accumulates of FFDNet; beside them stand networks of the space without gates.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from learning_study import Variant, mean_root_error, middles, train_network
+
+from clearer.cost import cost_table
+from clearer.data import Splits, load_splits
+from clearer.device import device_name
+from clearer.files import read_json, write_json
+from clearer.network import RestorationNet
+from clearer.precision import fastest_precision
+from clearer.shapes import Shape
+from clearer.space import Architecture, SearchSpace
+from clearer.tasks import Denoise, Span
+
+TASK: Final = Denoise(sigma=Span(50, 50))
+RECIPE: Final = Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error)
+MARKS: Final = (0.05, 0.1, 0.2, 0.4, 0.5, 1.0)
+_U: Final = SearchSpace(residual=True, entry="conv", first_scales=1, gates=True)
+
+
+def u(
+    stem: int, width: int, growth: float, down: tuple[int, ...], bottom: int, up: tuple[int, ...]
+) -> Architecture:
+    """A U shape."""
+    space = replace(_U, stem=stem, width=width, growth=growth)
+    return Shape(space, down, bottom, up).architecture()
+
+
+def plain(text: str, **space: Any) -> Architecture:
+    """A network without gates."""
+    return Architecture.from_text(text, SearchSpace(residual=True, **space))
+
+
+NETWORKS: Final = {
+    "U, width 20": u(1, 20, 2, (2, 2), 4, (2, 2)),
+    "U, width 16, 4 scales, 2 blocks": u(1, 16, 2, (2, 2, 2), 2, (2, 4, 3)),
+    "U, stem 2, width 32": u(2, 32, 2, (2, 2), 2, (2, 4)),
+    "U, width 24, growth 1.5, 4 scales": u(1, 24, 1.5, (2, 2, 2), 6, (2, 2, 3)),
+    "U, stem 2, width 40": u(2, 40, 2, (1, 1), 1, (3, 3)),
+    "U, width 16, 4 scales, 1 block": u(1, 16, 2, (1, 1, 1), 3, (3, 1, 1)),
+    "PPPP-PPPP-FFFP, width 14": plain("PPPP-PPPP-FFFP", width=14),
+    "U, stem 2, width 48, growth 1.5": u(2, 48, 1.5, (2, 2), 2, (4, 2)),
+    "U, width 32, growth 1.5, 4 scales": u(1, 32, 1.5, (1, 1, 1), 3, (1, 1, 1)),
+    "U, stem 2, width 24, growth 1.5": u(2, 24, 1.5, (2, 2, 2), 6, (3, 3, 3)),
+    "U, width 24, 3 scales, 1 block": u(1, 24, 2, (1, 1), 4, (1, 1)),
+    "gray-50": plain("PPPP-PPPPPP", width=16, columns=(4, 6), entry="conv"),
+}
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train what the file lacks; several processes may write to one file."""
+    torch.set_num_threads(1)
+    recipe = replace(RECIPE, precision=fastest_precision(_U, "cpu"), seed=arguments.seed)
+    splits = load_splits(arguments.data, "gray", 0, TASK)
+    splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+    about = {
+        "task": TASK.text,
+        "data": f"{len(splits.train)} to train on, middles of {len(splits.val)} to validate",
+        "seconds": arguments.seconds,
+        "seed": arguments.seed,
+        "device": device_name("cpu"),
+        "precision": recipe.precision,
+        "torch": torch.__version__,
+    }
+    out: Path = arguments.out
+    for name in arguments.names or NETWORKS:
+        result = read_json(out) if out.exists() else {"about": about, "networks": {}}
+        if result["about"] != about:
+            raise SystemExit(f"{out} was made with other settings: {result['about']}")
+        if name in result["networks"]:
+            continue
+        torch.manual_seed(arguments.seed)
+        architecture = NETWORKS[name]
+        network = RestorationNet(architecture)
+        found = train_network(network, recipe, splits, TASK, arguments.seconds, MARKS)
+        space = architecture.space
+        found["macs_per_pixel"] = cost_table(space, "macs").cost(architecture)
+        found["mb"] = cost_table(space, "mb").cost(architecture)
+        found["architecture"] = architecture.to_dict()
+        result = read_json(out) if out.exists() else result
+        result["networks"][name] = found
+        write_json(out, result)
+        print(name, found["psnr_db_at"], found["iterations"], flush=True)
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Markdown, best first."""
+    rows = read_json(arguments.out)["networks"]
+    print("| network | MB | MACs per pixel | steps | PSNR, dB | at half time |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, row in sorted(rows.items(), key=lambda item: -item[1]["psnr_db"]):
+        print(
+            f"| {name} | {row['mb']:.2f} | {row['macs_per_pixel'] / 1e3:.1f}k "
+            f"| {row['iterations']:,} | {row['psnr_db']:.3f} | {row['psnr_db_half']:.3f} |"
+        )
+
+
+def main() -> None:
+    """One of two jobs on one file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    jobs = parser.add_subparsers(required=True)
+    job = jobs.add_parser("train")
+    job.add_argument("data", type=Path, help="folder with train/ and val/")
+    job.add_argument("out", type=Path)
+    job.add_argument("names", nargs="*", choices=[*NETWORKS, []])
+    job.add_argument("--seconds", type=float, default=500.0, help="of each training")
+    job.add_argument("--seed", type=int, default=0)
+    job.set_defaults(do=train)
+    job = jobs.add_parser("table")
+    job.add_argument("out", type=Path)
+    job.set_defaults(do=table)
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+if __name__ == "__main__":
+    main()
