@@ -10,9 +10,10 @@ from clearer.budget import Budget
 from clearer.cost import CostTable, cost_table
 from clearer.cost_source import CostSource
 from clearer.errors import InputError
+from clearer.shapes import without_a_block
 from clearer.space import Architecture, SearchSpace
 
-__all__ = ["BudgetCheck", "Choose", "Decision", "decide"]
+__all__ = ["BudgetCheck", "Choose", "Decision", "decide", "decide_winner"]
 
 Choose = Callable[[Sequence[CostTable], Sequence[float]], Architecture | None]
 """The architecture wanted most that meets a limit per table, or None if there is none."""
@@ -93,6 +94,32 @@ def decide(
         f"no architecture meets {wanted} together at width {space.width}: raise one, or give a "
         f"smaller --width{slow}"
     )
+
+
+def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSource) -> Decision:
+    """Measure the winner of a race; where it is over a limit, leave out blocks, the finest first.
+
+    Raises:
+        InputError: If even without blocks it is over a limit.
+    """
+    chosen: Architecture | None = winner
+    while chosen is not None:
+        rows = []
+        for budget in budgets:
+            measured = costs.measure(chosen, budget.metric)
+            rows.append(
+                BudgetCheck(
+                    metric=budget.metric,
+                    limit=budget.limit,
+                    predicted=costs.estimate(chosen, budget.metric),
+                    measured=measured,
+                )
+            )
+        if all(row.measured is None or row.measured <= row.limit for row in rows):
+            return Decision(architecture=chosen, budgets=rows)
+        chosen = without_a_block(chosen)
+    wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
+    raise InputError(f"the winner of the race, {winner.text}, does not meet {wanted}: raise one")
 
 
 def _slow(architecture: Architecture, predicted: float, measured: float) -> str:

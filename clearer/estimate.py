@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from clearer.cost import cost_table
@@ -18,7 +20,9 @@ def preset_hours(run: Run, preset: str) -> float:
     Wide networks use a processor better than narrow ones, so the true time may well be less.
     """
     settings = run.settings()
-    done = Preset(space=settings.space, search=settings.search, train=settings.train, time="")
+    done = replace(
+        PRESETS[preset], space=settings.space, search=settings.search, train=settings.train
+    )
     hours = 0.0
     for log, theirs, ours in zip(
         (run.search_log, run.train_log), _work(PRESETS[preset]), _work(done), strict=True

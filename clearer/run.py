@@ -48,6 +48,7 @@ class Run:
         self.search_log = path / "search.jsonl"
         self.architecture = path / "architecture.json"
         self.cost = path / "cost.json"
+        self.race = path / "race.json"
         self.pictures = path / "pictures.json"
         self.train_log = path / "train.jsonl"
         self.start_weights = path / "start.safetensors"
@@ -98,7 +99,7 @@ class Run:
     @property
     def _first_files(self) -> tuple[Path, ...]:
         """What a new run may hold before its ``config.json``."""
-        return self.cost, self.pictures, self.architecture, self.start_weights
+        return self.cost, self.pictures, self.race, self.architecture, self.start_weights
 
     def _check_empty(self, was_killed: bool) -> None:
         """Refuse a folder in use; hidden files, as systems make them, are none of ours."""

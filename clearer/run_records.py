@@ -40,10 +40,10 @@ class DecisionRecord(TypedDict):
     params: NotRequired[AtLeast0]
     macs_per_pixel: NotRequired[AtLeast0]
     budgets: NotRequired[list[BudgetRecord]]
-    strategy: NotRequired[Literal["gradient", "random", "given"]]
+    strategy: NotRequired[Literal["race", "gradient", "random", "given"]]
     searched_in: NotRequired[Text]
-    op_weights: NotRequired[list[tuple[Share, Share]]]
-    """(parallel, fusion) of each column."""
+    op_weights: NotRequired[list[tuple[Share, ...]]]
+    """Of the candidates of each choice."""
     margins: NotRequired[list[Share]]
     argmax: NotRequired[Text]
     seeds: NotRequired[list[Text]]

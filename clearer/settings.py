@@ -22,6 +22,7 @@ from clearer.tasks import Task, make_task, task_to_dict
 __all__ = [
     "PRESETS",
     "Preset",
+    "RaceSettings",
     "RunSettings",
     "SearchSettings",
     "StartWeights",
@@ -31,7 +32,8 @@ __all__ = [
     "TrainingOptimizer",
 ]
 
-Strategy = Literal["gradient", "random"]
+Strategy = Literal["race", "gradient", "random"]
+"""A race between U shapes; the paper's search in one space; an architecture drawn from that."""
 TrainingLoss = Literal["mse", "rmse"]
 """The mean squared error (equation 3), or the mean over the patches of its root."""
 TrainingOptimizer = Literal["adam", "muon"]
@@ -82,6 +84,15 @@ class SearchSettings:
     def decay_iterations(self) -> int:
         """Iterations over which the learning rate falls."""
         return self.iterations if self.decay == "search" else self.warmup_iterations
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaceSettings:
+    """The race between networks of several spaces."""
+
+    iterations: Count
+    """Of all rounds together, of a usual network: those that compute more have fewer."""
+    contenders: Count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +158,9 @@ def _from_plain(kind: type, value: Any) -> Any:
 class Preset:
     """A space (its width is the largest tried) with settings for search and training."""
 
+    strategy: Strategy
     space: SearchSpace
+    race: RaceSettings
     search: SearchSettings
     train: TrainSettings
     time: str
@@ -156,7 +169,9 @@ class Preset:
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "quick": Preset(
+        strategy="race",
         space=SearchSpace(residual=True),
+        race=RaceSettings(iterations=800, contenders=8),
         search=SearchSettings(
             iterations=440,
             warmup_iterations=320,
@@ -189,7 +204,9 @@ PRESETS: Final[Mapping[str, Preset]] = {
         time="about six minutes on two CPU cores",
     ),
     "paper": Preset(
+        strategy="gradient",
         space=PAPER_SPACE,
+        race=RaceSettings(iterations=40_000, contenders=16),
         search=SearchSettings(
             iterations=10_000,
             warmup_iterations=1_000,
@@ -236,6 +253,7 @@ class RunSettings:
     strategy: Strategy
     num_seeds: Count
     """Searches, with one seed after the other, whose op weights are averaged."""
+    race: RaceSettings
     search: SearchSettings
     train: TrainSettings
     seed: Seed

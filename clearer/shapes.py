@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from clearer.space import Architecture, SearchSpace
 
-__all__ = ["Shape", "shapes_within"]
+__all__ = ["Shape", "shapes_within", "smallest_network", "without_a_block"]
 
 Fits = Callable[[Architecture], bool]
 """Whether an architecture meets all budgets, as far as estimates tell."""
@@ -23,6 +23,7 @@ _WIDTHS: Final = (4, 6, 8, 12, *range(16, 129, 8))
 # Of one scale on one side: beyond that another width is the better use of a budget.
 _MOST_BLOCKS: Final = 4
 _MOST_BOTTOM: Final = 8
+_U: Final[dict[str, Any]] = {"entry": "conv", "first_scales": 1, "gates": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def shapes_within(
     for s, growth, num_scales, blocks in product(
         (1, 2) if stem is None else (stem,), (2.0, 1.5), (2, 3, 4), (1, 2)
     ):
-        base = replace(space, stem=s, growth=growth, entry="conv", first_scales=1, gates=True)
+        base = replace(space, stem=s, growth=growth, **_U)
         sides = (blocks,) * (num_scales - 1)
         widths = _WIDTHS if width is None else (width,)
         shapes = [Shape(replace(base, width=w), sides, blocks, sides) for w in widths]
@@ -100,6 +101,32 @@ def shapes_within(
         if met:
             found.append(_filled(met[-1], fits))
     return found
+
+
+def smallest_network(
+    space: SearchSpace, *, width: int | None = None, stem: int | None = None
+) -> Architecture:
+    """What a budget has to leave room for."""
+    base = replace(space, stem=stem or 2, width=width or _WIDTHS[0], growth=1.5, **_U)
+    return Shape(base, (1,), 1, (1,)).architecture()
+
+
+def without_a_block(architecture: Architecture) -> Architecture | None:
+    """The network without its last residual block on the finest scale that has one; None if none.
+
+    It stays in its space: the column passes on what comes in.
+    """
+    places = list(enumerate(architecture.space.choice_scales()))
+    blocks = [
+        (scales[0], -place)
+        for place, (_, scales) in places
+        if architecture.choices[place] == "parallel"
+    ]
+    if not blocks:
+        return None
+    place = -min(blocks)[1]
+    choices = tuple("identity" if i == place else c for i, c in enumerate(architecture.choices))
+    return replace(architecture, choices=choices)
 
 
 def _filled(shape: Shape, fits: Fits) -> Shape:

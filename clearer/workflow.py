@@ -1,38 +1,28 @@
-"""From what a user asks for to the settings of a run; search and freeze under its budgets."""
+"""From what a user asks for to the settings of a run; and its checks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clearer.budget import (
     Budget,
     check_budgets,
-    choose_architecture,
     fit_space,
-    random_architecture,
 )
 from clearer.compilation import Compile
+from clearer.contenders import make_contenders
 from clearer.cost import CostTable
 from clearer.cost_source import CostSource
 from clearer.data import Splits, partition
-from clearer.decision import Choose, decide
 from clearer.device import resolve_device
-from clearer.engine import Engine
-from clearer.errors import InputError, Interrupted, PieceDone, require
+from clearer.errors import InputError, require
 from clearer.evaluate import check_evaluation_size
-from clearer.files import write_json
 from clearer.images import Color
-from clearer.loop import Loop
 from clearer.patches import check_patch_size
 from clearer.precision import fastest_precision
 from clearer.run import Run
-from clearer.search import search
 from clearer.settings import (
     PRESETS,
     Preset,
@@ -42,16 +32,15 @@ from clearer.settings import (
     Strategy,
     TrainSettings,
 )
-from clearer.space import CHOICES, Architecture, SearchSpace
+from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Task
 
 __all__ = [
     "check_inputs",
-    "freeze_again",
+    "find_contenders",
     "make_settings",
     "preset_space",
     "refreeze_settings",
-    "search_run",
     "training_settings",
 ]
 
@@ -71,6 +60,7 @@ def make_settings(
     device: str,
     precision: Literal["auto", "fp32", "bf16"],
     space: dict[str, Any],
+    race: dict[str, Any],
     search: dict[str, Any],
     train: dict[str, Any],
     compile: Compile = "auto",
@@ -92,6 +82,7 @@ def make_settings(
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         space: Fields that replace those of the preset's space; None is 'not given'.
+        race: Likewise for the race.
         search: Likewise for the search.
         train: Likewise for the training.
         compile: Whether the loops use ``torch.compile``.
@@ -105,13 +96,11 @@ def make_settings(
     base = _preset(preset)
     fields = _given(space)
     width, stem = fields.pop("width", None), fields.pop("stem", None)
-    chosen = fit_space(
-        preset_space(preset, color, **fields),
-        budgets,
-        costs,
-        width=width,
-        stem=stem,
-    )
+    chosen = preset_space(preset, color, **fields)
+    if strategy == "race":  # which chooses a space, with the width and stem where they are given
+        chosen = replace(chosen, **_given({"width": width, "stem": stem}))
+    else:
+        chosen = fit_space(chosen, budgets, costs, width=width, stem=stem)
     resolved = resolve_device(device)
     settings = RunSettings(
         preset=preset,
@@ -123,6 +112,7 @@ def make_settings(
         image_size=image_size,
         strategy=strategy,
         num_seeds=num_seeds,
+        race=replace(base.race, **_given(race)),
         search=_rescaled(replace(base.search, **_given(search)), base.search),
         train=_rescaled(replace(base.train, **_given(train)), base.train),
         seed=seed,
@@ -194,65 +184,33 @@ def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> li
         InputError: If a picture is too small, there are too few, or a budget cannot be met.
 
     Returns:
-        The cost table of each budget.
+        The cost table of each budget; none for a race, which is not bound to a space.
     """
     partition(splits.train, settings.seed)
     check_evaluation_size(splits.val, settings.task)
     check_patch_size(splits.train, max(settings.search.patch_size, settings.train.patch_size))
+    if settings.strategy == "race":
+        return []
     return check_budgets(settings.space, settings.budgets, costs)
 
 
-def search_run(
-    run: Run,
-    splits: Splits,
-    costs: CostSource,
-    loop: Loop,
-) -> Architecture:
-    """Search and freeze under the budgets of a run; nothing to do where that is done.
-
-    Args:
-        run: With its ``config.json``.
-        splits: Pictures of the run.
-        costs: Where costs come from.
-        loop: How the search runs.
+def find_contenders(
+    settings: RunSettings, costs: CostSource, *, width: int | None, stem: int | None
+) -> list[Architecture]:
+    """Networks for the race of a run.
 
     Raises:
-        InputError: If a budget cannot be met, or the pictures cannot be used.
-        ClearerError: If the search fails.
-        PieceDone: When the time of this piece is over.
+        InputError: If none meets its budgets.
     """
-    engine = loop.engine
-    if engine.on_first(run.architecture.exists):
-        return run.read_architecture()
-    settings = run.settings()
-    tables = check_budgets(settings.space, settings.budgets, costs)
-    if settings.strategy == "random":
-
-        def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
-            return random_architecture(settings.space, settings.seed, tables, limits)
-
-        return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
-    found = []
-    go_on = f"clearer search --resume --out {run.path}"
-    try:
-        for seed in range(settings.seed, settings.seed + settings.num_seeds):
-            found.append(
-                search(
-                    run.seed_run(seed) if seed > settings.seed else run,
-                    replace(settings, seed=seed),
-                    splits.train,
-                    tables,
-                    loop,
-                )
-            )
-    except Interrupted as error:
-        raise Interrupted(f"{error}; go on with: {go_on}") from error
-    except PieceDone as error:
-        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
-    mean = np.mean(found, axis=0)
-    about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
-    most_probable = _most_probable(settings.space, mean)
-    return _freeze(run, most_probable, tables, costs, about, engine)
+    return make_contenders(
+        settings.space,
+        settings.budgets,
+        costs,
+        settings.race.contenders,
+        width=width,
+        stem=stem,
+        patch_size=settings.train.patch_size,
+    )
 
 
 def refreeze_settings(
@@ -273,78 +231,6 @@ def refreeze_settings(
             f"that was searched"
         )
     return replace(settings, budgets=budgets, image_size=image_size)
-
-
-def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:
-    """Freeze another architecture, under the budgets of ``run``, from a search that is done.
-
-    Raises:
-        InputError: If the source was not searched by gradient, or a budget cannot be met.
-    """
-    log_op_weights = source.log_op_weights()
-    settings = run.settings()
-    tables = check_budgets(settings.space, settings.budgets, costs)
-    about = {
-        "strategy": "gradient",
-        "searched_in": str(source.path),
-        **_describe_choices(settings.space, [log_op_weights], log_op_weights),
-    }
-    most_probable = _most_probable(settings.space, log_op_weights)
-    return _freeze(run, most_probable, tables, costs, about, engine)
-
-
-def _most_probable(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Choose:
-    def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
-        return choose_architecture(space, log_op_weights, tables, limits)
-
-    return choose
-
-
-def _describe_choices(
-    space: SearchSpace, found: list[NDArray[np.float64]], mean: NDArray[np.float64]
-) -> dict[str, Any]:
-    """What one search or several lean to, and how far they agree."""
-    op_weights = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
-    votes = np.array([weights.argmax(axis=1) for weights in found])
-    return {
-        "op_weights": op_weights.round(6).tolist(),
-        "margins": _margins(op_weights).round(6).tolist(),
-        "argmax": _argmax(space, mean).text,
-        "seeds": [_argmax(space, weights).text for weights in found],
-        # Share of the choices in which all seeds lean the same way.
-        "agreement": float((votes == votes[0]).all(axis=0).mean()),
-    }
-
-
-def _margins(op_weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the largest op weight of each choice lies above the next."""
-    ranked = np.sort(op_weights, axis=1)
-    margins: NDArray[np.float64] = ranked[:, -1] - ranked[:, -2]
-    return margins
-
-
-def _argmax(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Architecture:
-    choices = tuple(CHOICES[i] for i in log_op_weights.argmax(axis=1))
-    return Architecture(space=space, choices=choices)
-
-
-def _freeze(
-    run: Run,
-    choose: Choose,
-    tables: Sequence[CostTable],
-    costs: CostSource,
-    about: dict[str, Any],
-    engine: Engine,
-) -> Architecture:
-    """The first process decides, and the others read what."""
-
-    def freeze() -> None:
-        settings = run.settings()
-        decision = decide(settings.space, choose, settings.budgets, tables, costs)
-        write_json(run.architecture, {**decision.to_dict(), **about})
-
-    engine.on_first(freeze)
-    return run.read_architecture()
 
 
 def training_settings(

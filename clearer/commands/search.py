@@ -90,9 +90,20 @@ def search(
     columns: Columns = None,
     entry: EntryOption = None,
     strategy: Annotated[
-        Literal["gradient", "random"],
-        typer.Option(help="random: an architecture drawn evenly from those under the budgets."),
-    ] = "gradient",
+        Literal["race", "gradient", "random"] | None,
+        typer.Option(
+            help="race: U shapes that use the budgets train against each other; gradient: the "
+            "paper's search, in one space; random: drawn evenly from that. Default: race, or "
+            "gradient with --preset paper, --cost, --columns, --entry or --gates."
+        ),
+    ] = None,
+    gates: Annotated[
+        bool,
+        typer.Option("--gates", help="Each scale of a column may compute, fuse or be passed on."),
+    ] = False,
+    contenders: Annotated[
+        int | None, typer.Option(help="Networks in the race; default: the preset's.", min=2, max=64)
+    ] = None,
     seeds: Annotated[
         int, typer.Option(help="Searches from --seed on, whose op weights are averaged.", min=1)
     ] = 1,
@@ -101,7 +112,11 @@ def search(
         typer.Option("--from", help="Freeze anew, under other budgets, what this run searched."),
     ] = None,
     search_iterations: Annotated[
-        int | None, typer.Option(help="Iterations of the search; default: the preset's.")
+        int | None,
+        typer.Option(
+            help="Iterations of the search (of a race: of all its networks together); default: "
+            "the preset's."
+        ),
     ] = None,
     iterations: Annotated[
         int | None, typer.Option(help="Iterations of the training; default: the preset's.")
@@ -167,11 +182,13 @@ def search(
     from clearer.engine import launch
     from clearer.loop import Loop
     from clearer.picture_list import write_pictures
+    from clearer.race import write_race
     from clearer.run import Run
+    from clearer.search_run import freeze_again
+    from clearer.search_run import search_run as run_search
     from clearer.settings import RunSettings
     from clearer.train import train as train_network
-    from clearer.workflow import check_inputs, freeze_again, make_settings, refreeze_settings
-    from clearer.workflow import search_run as run_search
+    from clearer.workflow import check_inputs, find_contenders, make_settings, refreeze_settings
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
@@ -223,7 +240,10 @@ def search(
                 "stem": stem,
                 "columns": parse_columns(columns),
                 "entry": entry,
+                "gates": gates or None,
             }
+            fixes = [cost, columns, entry, gates or None]
+            strategy = _strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
             if table is not None and table.measurement is not None:
                 measured = table.measurement.space
                 given = {
@@ -247,6 +267,7 @@ def search(
                 compile=compile_ or "auto",
                 tensorboard=tensorboard,
                 space=given,
+                race={"iterations": search_iterations, "contenders": contenders},
                 search={
                     **sizes,
                     "iterations": search_iterations,
@@ -278,9 +299,13 @@ def search(
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
             tables = check_inputs(settings, splits, costs)
+            racing = settings.strategy == "race"
+            entered = find_contenders(settings, costs, width=width, stem=stem) if racing else []
 
             def prepare(run: Run) -> None:
                 write_pictures(run, settings)
+                if racing:
+                    write_race(run, [(architecture, []) for architecture in entered])
                 for made in tables:
                     if made.measurement is not None:
                         console.describe_cost_table(made)
@@ -307,6 +332,7 @@ def search(
             freeze_again(run, old, costs, engine)
         else:
             run_search(run, splits, costs, loop)
+            settings = run.settings()  # a race chooses the space
         console.describe_decision(run.read_decision())
         if train:
             settings = fit_minutes(run, settings, minutes, splits, engine)
@@ -335,6 +361,19 @@ def _refuse_other_options(context: typer.Context, allowed: set[str], reason: str
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE" and name not in allowed:
             raise InputError(f"{reason}: leave out {names[name]}")
+
+
+def _strategy(
+    asked: Literal["race", "gradient", "random"] | None, preset: str, *, is_fixed: bool
+) -> Literal["race", "gradient", "random"]:
+    """What the user asks for, else what suits: a race needs more than one space."""
+    from clearer.settings import PRESETS
+
+    if asked == "race" and is_fixed:
+        raise InputError(
+            "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
+        )
+    return asked or ("gradient" if is_fixed else PRESETS[preset].strategy)
 
 
 def _image_size(context: typer.Context, size: str, table: CostTable | None) -> tuple[int, int]:
