@@ -30,6 +30,7 @@ __all__ = [
     "plot_example",
     "plot_front",
     "plot_frontier",
+    "plot_race",
     "plot_strip",
     "save_figure",
     "show",
@@ -237,6 +238,34 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
         f"{m.device}",
         fontsize=9,
     )
+    save_figure(figure, path)
+
+
+def plot_race(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+    """What a race was between: cost against the PSNR of its first round."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    scored = [row for row in rows if row["psnr_db"] is not None]
+    for index, row in enumerate(scored):
+        is_chosen = row["architecture"] == chosen
+        axes.plot(
+            row["cost"],
+            row["psnr_db"],
+            _MARKERS[index % len(_MARKERS)],
+            color=_OURS if is_chosen else _OTHERS,
+            fillstyle="full" if row["on_front"] else "none",
+            markersize=5 + 2 * row["rounds"],
+            linestyle="none",
+            label=f"{row['shape']}{', chosen' if is_chosen else ''}",
+        )
+    axes.margins(0.1)
+    axes.grid(True, alpha=0.25)
+    axes.set_xlabel(unit)
+    axes.set_ylabel("PSNR of validation patches, dB")
+    title = "first round, equal work; larger: stayed longer; filled: on the front"
+    axes.set_title(title, fontsize=9)
+    if scored:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8)
     save_figure(figure, path)
 
 

@@ -109,18 +109,22 @@ def describe_settings(settings: RunSettings) -> None:
     """What a run is about to do."""
     from clearer.settings import PRESETS
 
-    search_, train_ = settings.search, settings.train
+    train_ = settings.train
+    searching = (settings.race if settings.strategy == "race" else settings.search).iterations
     say(
         f"{settings.task.text}, {settings.color}; preset {settings.preset} "
-        f"({PRESETS[settings.preset].time}): {search_.iterations} search and {train_.iterations} "
+        f"({PRESETS[settings.preset].time}): {searching} search and {train_.iterations} "
         f"training iterations; {settings.device}, {settings.precision}, seed {settings.seed}"
     )
     limits = ", ".join(f"at most {b.text(b.limit)}" for b in settings.budgets)
     space = settings.space
-    say(
-        f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
-        f"{len(space.candidates)}^{space.num_choices} architectures; {limits or 'no budget'}"
+    where = (
+        f"race between U shapes, {settings.race.contenders} at most"
+        if settings.strategy == "race"
+        else f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
+        f"{len(space.candidates)}^{space.num_choices} architectures"
     )
+    say(f"{where}; {limits or 'no budget'}")
 
 
 def describe_images(splits: Splits, color: str) -> None:

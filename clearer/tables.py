@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from clearer.console import printable, say
+from clearer.standing import Standing
 
 __all__ = [
     "print_bench",
@@ -21,6 +22,8 @@ __all__ = [
     "print_export",
     "print_findings",
     "print_model_info",
+    "print_race_front",
+    "print_standing",
     "print_tasks",
     "print_zoo",
 ]
@@ -184,6 +187,40 @@ def _describe_quantization(row: dict[str, Any]) -> str:
         f"{row['file']}: calibrated by {about['calibration']}; {len(layers)} of "
         f"{about['num_layers']} convolutions stay in floating point{named}"
     )
+
+
+def print_standing(rows: list[Standing], chosen: str) -> None:
+    """How a race ended, best first; each round's figure stands below its iterations' share."""
+    rounds = max((len(row.scores) for row in rows), default=0)
+    table = Table(
+        box=SIMPLE, caption="dB of validation patches at the end of each round; *: chosen"
+    )
+    table.add_column("network", no_wrap=True)
+    for header in ("MB", "kMACs/px", *(f"{i + 1}, dB" for i in range(rounds))):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        figures = ["-" if s["psnr_db"] is None else f"{s['psnr_db']:.2f}" for s in row.scores]
+        figures += [""] * (rounds - len(figures))
+        mark = " *" if row.architecture.text == chosen else ""
+        cells = [f"{row.mb:.2f}", f"{row.macs_per_pixel / 1e3:,.1f}", *figures]
+        table.add_row(row.shape + mark, *cells)
+    _print(table)
+
+
+def print_race_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+    """What a race was between, from cheap to dear."""
+    table = Table(
+        box=SIMPLE, caption="dB of the first round, in which all did the same work; *: chosen"
+    )
+    table.add_column("network", no_wrap=True)
+    for header in (unit, "dB", "rounds", "front"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        mark = " *" if row["architecture"] == chosen else ""
+        figure = "-" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
+        cells = [f"{row['cost']:,.4g}", figure, str(row["rounds"]), "yes" * row["on_front"]]
+        table.add_row(row["shape"] + mark, *cells)
+    _print(table)
 
 
 def print_model_info(row: dict[str, Any]) -> None:

@@ -50,7 +50,9 @@ def show(
             raise InputError("--front, --quality and --cost are for runs: leave them out")
         _show_file(path, as_json)
         return
+    from clearer.race import read_race
     from clearer.run import Run
+    from clearer.standing import ranked
 
     run = Run.open(path)
     architecture = run.read_architecture()
@@ -61,6 +63,13 @@ def show(
             print(run.architecture.read_text(), end="")
         else:
             console.print_architecture(architecture, run.read_decision())
+            if run.race.exists():
+                tables.print_standing(ranked(read_race(run)), architecture.text)
+        return
+    if run.race.exists():
+        if quality:
+            raise InputError("--quality is for a search by gradient: a race has figures of its own")
+        _show_race(run, metric, cost, as_json)
         return
 
     from clearer.bench.plots import plot_front
@@ -88,6 +97,33 @@ def show(
         return
     console.print_front(rows, table.unit, architecture.text)
     print(f"written: {picture}; freeze another: clearer search --from {run.path} --budget-...")
+
+
+def _show_race(
+    run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
+) -> None:
+    """The networks of a race: those that none beats at a lower cost, and the others."""
+    from clearer.bench.measured_costs import MeasuredCosts
+    from clearer.bench.plots import plot_race
+    from clearer.race import read_race
+    from clearer.standing import race_front
+
+    if cost is not None:
+        raise InputError("--cost is for a search by gradient: networks of a race are timed here")
+    settings = run.settings()
+    costs = MeasuredCosts(settings.image_size, None, console.say)
+    standing = read_race(run)
+    values = costs.measure_quickly([architecture for architecture, _ in standing], metric)
+    rows = race_front(standing, values)
+    picture = run.path / f"front-{metric}.png"
+    chosen = run.read_architecture().text
+    unit = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}[metric]
+    plot_race(picture, rows, unit, chosen)
+    if as_json:
+        print(to_json({"unit": unit, "front": rows}))
+        return
+    tables.print_race_front(rows, unit, chosen)
+    print(f"written: {picture}")
 
 
 def _show_file(path: Path, as_json: bool) -> None:
