@@ -240,7 +240,7 @@ def search(
                 "stem": stem,
                 "columns": parse_columns(columns),
                 "entry": entry,
-                "gates": gates or None,
+                **_gates(gates, entry),
             }
             fixes = [cost, columns, entry, gates or None]
             strategy = _strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
@@ -374,6 +374,14 @@ def _strategy(
             "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
         )
     return asked or ("gradient" if is_fixed else PRESETS[preset].strategy)
+
+
+def _gates(is_wanted: bool, entry: str | None) -> dict[str, object]:
+    """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
+    if not is_wanted:
+        return {}
+    first_scales = 2 if entry == "bottlenecks" else 1
+    return {"gates": True, "first_scales": first_scales, "entry": entry or "conv"}
 
 
 def _image_size(context: typer.Context, size: str, table: CostTable | None) -> tuple[int, int]:
