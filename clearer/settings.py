@@ -185,6 +185,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             alpha_learning_rate=5e-3,
             alpha_weight_decay=0.0,
             sampling=True,
+            turned=12,
             # One column changes L_Res by some 1e-4: the entropy would outweigh it, and the
             # multipliers have to move on that scale.
             lambda_arch=0.0,
