@@ -21,6 +21,7 @@ __all__ = [
     "Debug",
     "Devices",
     "EntryOption",
+    "Gates",
     "Minutes",
     "MinutesNow",
     "Nodes",
@@ -29,6 +30,7 @@ __all__ = [
     "Size",
     "ValidateEvery",
     "check_minutes",
+    "gate_fields",
     "parse_columns",
     "parse_size",
     "piece_deadline",
@@ -54,6 +56,10 @@ EntryOption = Annotated[
         help="Before the first cell: the paper's two bottlenecks, or one convolution (faster). "
         "Default: the preset's.",
     ),
+]
+Gates = Annotated[
+    bool,
+    typer.Option("--gates", help="Each scale of a column may compute, fuse or be passed on."),
 ]
 PatchSize = Annotated[
     int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")
@@ -137,6 +143,14 @@ def parse_columns(text: str | None) -> tuple[int, ...] | None:
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--columns {text!r} is not a list of numbers, like 4,4,4")
     return tuple(int(word) for word in words)
+
+
+def gate_fields(is_wanted: bool, entry: str | None) -> dict[str, object]:
+    """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
+    if not is_wanted:
+        return {}
+    first_scales = 2 if entry == "bottlenecks" else 1
+    return {"gates": True, "first_scales": first_scales, "entry": entry or "conv"}
 
 
 def piece_deadline(minutes_now: float | None) -> float | None:

@@ -15,7 +15,9 @@ from clearer.commands.options import (
     Columns,
     Debug,
     EntryOption,
+    Gates,
     Size,
+    gate_fields,
     parse_columns,
     parse_size,
 )
@@ -44,6 +46,7 @@ def profile(
     stem: Annotated[int | None, typer.Option(help="1 or 2; default: the space's.")] = None,
     columns: Columns = None,
     entry: EntryOption = None,
+    gates: Gates = False,
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What is restored.")] = "gray",
     threads: Annotated[
         int | None, typer.Option(help="Of the CPU; default: all cores.", min=1)
@@ -88,7 +91,7 @@ def profile(
             width=width,
             stem=stem,
             columns=parse_columns(columns),
-            entry=entry,
+            **{"entry": entry, **gate_fields(gates, entry)},
         )
         architectures = _to_check(space, check)
         if emit is not None:

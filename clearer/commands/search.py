@@ -22,6 +22,7 @@ from clearer.commands.options import (
     Debug,
     Devices,
     EntryOption,
+    Gates,
     Minutes,
     MinutesNow,
     Nodes,
@@ -30,6 +31,7 @@ from clearer.commands.options import (
     Size,
     ValidateEvery,
     check_minutes,
+    gate_fields,
     parse_columns,
     parse_size,
     piece_deadline,
@@ -97,10 +99,7 @@ def search(
             "gradient with --preset paper, --cost, --columns, --entry or --gates."
         ),
     ] = None,
-    gates: Annotated[
-        bool,
-        typer.Option("--gates", help="Each scale of a column may compute, fuse or be passed on."),
-    ] = False,
+    gates: Gates = False,
     contenders: Annotated[
         int | None, typer.Option(help="Networks in the race; default: the preset's.", min=2, max=64)
     ] = None,
@@ -240,7 +239,7 @@ def search(
                 "stem": stem,
                 "columns": parse_columns(columns),
                 "entry": entry,
-                **_gates(gates, entry),
+                **gate_fields(gates, entry),
             }
             fixes = [cost, columns, entry, gates or None]
             strategy = _strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
@@ -374,14 +373,6 @@ def _strategy(
             "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
         )
     return asked or ("gradient" if is_fixed else PRESETS[preset].strategy)
-
-
-def _gates(is_wanted: bool, entry: str | None) -> dict[str, object]:
-    """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
-    if not is_wanted:
-        return {}
-    first_scales = 2 if entry == "bottlenecks" else 1
-    return {"gates": True, "first_scales": first_scales, "entry": entry or "conv"}
 
 
 def _image_size(context: typer.Context, size: str, table: CostTable | None) -> tuple[int, int]:
