@@ -104,7 +104,7 @@ def find_model(text: str | None, color: Color) -> Model:
 
 
 def _torch_model(name: str, network: RestorationNet, color: Color, task: Task) -> Model:
-    full = f"{name} {network.architecture.text}"
+    full = f"{name} {network.architecture.label}"
     return Model(full, lambda _: TorchRunner(full, network), color, task)
 
 

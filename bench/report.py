@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from clearer.bench.report_architecture import draw_architecture
 from clearer.bench.report_pictures import embed_strips
+from clearer.bench.report_race import draw_race
 from clearer.bench.report_rows import per_picture, table, verdict
 from clearer.bench.report_scatter import predictions, scatter
 from clearer.bench.report_series import (
@@ -25,8 +26,10 @@ from clearer.bench.report_series import (
 from clearer.budget import Budget
 from clearer.errors import InputError
 from clearer.files import read_jsonl, read_record, write_atomic
+from clearer.race import read_race
 from clearer.run import Run
 from clearer.run_records import BudgetRecord, ConfigRecord
+from clearer.standing import ranked
 
 __all__ = ["write_report"]
 
@@ -80,18 +83,22 @@ def _charts(run: Run | None) -> dict[str, Any]:
     }
 
 
+_OF_ARCHITECTURE: Final = ("architecture", "drawing", "race", "race_drawing", "tiles")
+
+
 def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | None:
     """What the template shows of the run itself."""
     if run is None:
         return None
     config = read_record(run.config, ConfigRecord)
     if not run.architecture.exists():
-        return {"config": config, "drawing": None, "tiles": None, "architecture": None}
+        return {"config": config, **dict.fromkeys(_OF_ARCHITECTURE)}
     architecture, about = run.read_architecture(), run.read_decision()
     try:
         op_weights = run.log_op_weights()
     except InputError:  # drawn at random: nothing leans anywhere
         op_weights = None
+    rows = ranked(read_race(run))
     return {
         "config": config,
         "architecture": architecture,
@@ -99,6 +106,8 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
         "macs_per_pixel": about.get("macs_per_pixel"),
         "budgets": [_budget(check) for check in about.get("budgets", [])],
         "drawing": draw_architecture(architecture, op_weights, report["timed_shape"][2:]),
+        "race": rows,
+        "race_drawing": draw_race(rows, architecture.text),
         "tiles": op_weight_tiles(read_jsonl(run.search_log), run.settings(), architecture),
     }
 

@@ -119,7 +119,7 @@ def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
 
 def _made_of(network: RestorationNet, info: Mapping[str, Any], name: str) -> LoadedModel:
     architecture = network.architecture
-    runner = TorchRunner(f"{name} {architecture.text}", network)
+    runner = TorchRunner(f"{name} {architecture.label}", network)
     return LoadedModel(runner, architecture.space.channels, architecture, _task_of(info))
 
 

@@ -262,7 +262,7 @@ def make_rows(
     rows: list[RowSpec] = []
     skipped: Skipped = []
     for target in targets.runs:
-        name = f"clearer {target.architecture.text}"
+        name = f"clearer {target.architecture.label}"
         if target.is_shipped:
             name = target.run.path.name
         elif len(targets.runs) > 1:

@@ -270,6 +270,15 @@ class Architecture:
         return "-".join("".join(map(_column_text, cell)) for cell in self.cells)
 
     @property
+    def label(self) -> str:
+        """What stands for it in tables and pictures: the text or, with gates, its main figures."""
+        space = self.space
+        if not space.gates:
+            return self.text
+        scales = f"{space.num_scales} scale{'s' * (space.num_scales > 1)}"
+        return f"stem {space.stem}, width {space.width} x{space.growth:g}, {scales}"
+
+    @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that identify the architecture and its space."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]

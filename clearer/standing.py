@@ -22,13 +22,6 @@ class Standing:
     """Round by round."""
 
     @property
-    def shape(self) -> str:
-        """The network in a few words."""
-        space = self.architecture.space
-        scales = f"{space.num_scales} scale{'s' * (space.num_scales > 1)}"
-        return f"stem {space.stem}, width {space.width} x{space.growth:g}, {scales}"
-
-    @property
     def mb(self) -> float:
         """Of the fp32 ONNX file, estimated."""
         return network_cost(self.architecture, "mb")
@@ -64,7 +57,7 @@ def race_front(
     rows: list[dict[str, Any]] = [
         {
             "architecture": architecture.text,
-            "shape": Standing(architecture, scores).shape,
+            "shape": architecture.label,
             "cost": cost,
             "psnr_db": scores[0]["psnr_db"] if scores else None,
             "rounds": len(scores),

@@ -203,7 +203,7 @@ def print_standing(rows: list[Standing], chosen: str) -> None:
         figures += [""] * (rounds - len(figures))
         mark = " *" if row.architecture.text == chosen else ""
         cells = [f"{row.mb:.2f}", f"{row.macs_per_pixel / 1e3:,.1f}", *figures]
-        table.add_row(row.shape + mark, *cells)
+        table.add_row(row.architecture.label + mark, *cells)
     _print(table)
 
 

@@ -154,7 +154,7 @@ def read_description(path: Path) -> ModelDescription:
 
 def _name(metadata: dict[str, str], info: ModelInfo, path: Path) -> str:
     if info.architecture is not None:
-        return f"clearer {info.architecture.text}"
+        return f"clearer {info.architecture.label}"
     name = metadata.get("name", "").strip()
     return name if 0 < len(name) <= _MAX_NAME and name.isprintable() else path.stem
 
