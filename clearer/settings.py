@@ -163,6 +163,8 @@ class Preset:
     race: RaceSettings
     search: SearchSettings
     train: TrainSettings
+    race_share: float = 0.0
+    """Of the time that a user gives, for the race; the rest is for the training."""
     time: str
     """How long it takes, for people."""
 
@@ -203,6 +205,41 @@ PRESETS: Final[Mapping[str, Preset]] = {
             validate_every=300,
         ),
         time="about six minutes on two CPU cores",
+    ),
+    "long": Preset(
+        strategy="race",
+        space=SearchSpace(residual=True),
+        race=RaceSettings(iterations=6_000, contenders=16),
+        search=SearchSettings(
+            iterations=3_000,
+            warmup_iterations=2_000,
+            batch_size=16,
+            patch_size=48,
+            optimizer="adam",
+            learning_rate=3e-3,
+            min_learning_rate=1e-4,
+            decay="warmup",
+            weight_decay=0.0,
+            alpha_learning_rate=5e-3,
+            alpha_weight_decay=0.0,
+            sampling=True,
+            turned=12,
+            lambda_arch=0.0,
+            dual_rate=2e-5,
+        ),
+        train=TrainSettings(
+            iterations=40_000,
+            batch_size=16,
+            patch_size=64,
+            loss="rmse",
+            optimizer="muon",
+            learning_rate=1e-2,
+            warmup_iterations=500,
+            mirrored_share=0.5,
+            validate_every=2_000,
+        ),
+        race_share=0.25,
+        time="hours on two CPU cores, or what --minutes gives it",
     ),
     "paper": Preset(
         strategy="gradient",

@@ -1,8 +1,10 @@
-"""How many iterations of training fit into a time on this machine."""
+"""How many iterations of training, and of a race, fit into a time on this machine."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,11 +14,13 @@ from clearer.data import Splits
 from clearer.engine import Engine
 from clearer.errors import InputError
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.race import iteration_work
 from clearer.run import Run
 from clearer.settings import RunSettings
+from clearer.space import Architecture
 from clearer.training_step import TrainingStep, new_training_state, training_sampler
 
-__all__ = ["fit_training_to_time"]
+__all__ = ["fit_race_to_time", "fit_training_to_time"]
 
 _WARMUP_STEPS: Final = 5
 _TIMED_STEPS: Final = 12
@@ -64,11 +68,47 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
     return settings
 
 
+def fit_race_to_time(
+    settings: RunSettings,
+    contenders: Sequence[Architecture],
+    minutes: float,
+    splits: Splits,
+) -> RunSettings:
+    """Give a race the iterations that fit, judged by the usual network among those that take part.
+
+    Args:
+        settings: Of a run that is not made yet.
+        contenders: Networks of the race.
+        minutes: For all rounds.
+        splits: Pictures of the run.
+    """
+    usual = min(contenders, key=lambda a: abs(math.log(iteration_work(a))))
+    # By one process: before a run is made, the others wait.
+    seconds = _step_seconds(settings, usual, splits, Engine())
+    iterations = int(60 * minutes / seconds * iteration_work(usual))
+    race = replace(settings.race, iterations=max(iterations, settings.race.contenders))
+    return replace(settings, race=race)
+
+
 def _seconds(
     run: Run, settings: RunSettings, splits: Splits, engine: Engine
 ) -> tuple[float, float]:
     """Of a step and of a validation, with networks that are thrown away."""
-    state = new_training_state(settings, run.read_architecture(), engine)
+    architecture = run.read_architecture()
+    step_s = _step_seconds(settings, architecture, splits, engine)
+    network = new_training_state(settings, architecture, engine).average.network
+    start = time.perf_counter()
+    restore = torch_restorer(network, settings.device)
+    evaluate(restore, splits.val, settings.task, VALIDATION_SEED)
+    return step_s, time.perf_counter() - start
+
+
+def _step_seconds(
+    settings: RunSettings, architecture: Architecture, splits: Splits, engine: Engine
+) -> float:
+    """Of a step, with a network that is thrown away."""
+    settings = replace(settings, space=architecture.space)
+    state = new_training_state(settings, architecture, engine)
     sampler = training_sampler(settings, splits.train, _STREAM, engine)
     step = TrainingStep(settings, state, engine, lambda line: None)
     rate, start = settings.train.learning_rate, 0.0
@@ -78,7 +118,4 @@ def _seconds(
             loss.item()  # waits for the device
         if index + 1 == _WARMUP_STEPS:
             start = time.perf_counter()
-    middle = time.perf_counter()
-    restore = torch_restorer(state.average.network, settings.device)
-    evaluate(restore, splits.val, settings.task, VALIDATION_SEED)
-    return (middle - start) / _TIMED_STEPS, time.perf_counter() - middle
+    return (time.perf_counter() - start) / _TIMED_STEPS

@@ -38,7 +38,7 @@ def profile(
     ] = "fp32",
     size: Size = DEFAULT_SIZE,
     preset: Annotated[
-        Literal["quick", "paper"], typer.Option(help="Whose search space.")
+        Literal["quick", "long", "paper"], typer.Option(help="Whose search space.")
     ] = "quick",
     width: Annotated[
         int | None, typer.Option(help="Channels of the finest scale; default: the space's.")

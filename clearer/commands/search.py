@@ -80,8 +80,11 @@ def search(
     ] = "denoise",
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
     preset: Annotated[
-        Literal["quick", "paper"],
-        typer.Option(help="quick: about six minutes on two cores; paper: days there."),
+        Literal["quick", "long", "paper"],
+        typer.Option(
+            help="quick: about eight minutes on two cores; long: what --minutes gives it, a "
+            "quarter for the race; paper: days there."
+        ),
     ] = "quick",
     width: Annotated[
         int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
@@ -185,7 +188,8 @@ def search(
     from clearer.run import Run
     from clearer.search_run import freeze_again
     from clearer.search_run import search_run as run_search
-    from clearer.settings import RunSettings
+    from clearer.settings import PRESETS, RunSettings
+    from clearer.time_budget import fit_race_to_time
     from clearer.train import train as train_network
     from clearer.workflow import check_inputs, find_contenders, make_settings, refreeze_settings
 
@@ -294,12 +298,19 @@ def search(
     if run is None:
 
         def make_run() -> str:
+            nonlocal settings
             console.say("checking the images and the budgets")
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
             tables = check_inputs(settings, splits, costs)
             racing = settings.strategy == "race"
             entered = find_contenders(settings, costs, width=width, stem=stem) if racing else []
+
+            share = PRESETS[settings.preset].race_share
+            if racing and settings.minutes is not None and share:
+                for_race = share * settings.minutes
+                settings = fit_race_to_time(settings, entered, for_race, splits)
+                settings = replace(settings, minutes=settings.minutes - for_race)
 
             def prepare(run: Run) -> None:
                 write_pictures(run, settings)
@@ -334,7 +345,9 @@ def search(
             settings = run.settings()  # a race chooses the space
         console.describe_decision(run.read_decision())
         if train:
-            settings = fit_minutes(run, settings, minutes, splits, engine)
+            # Of a time that was given, a race may have had its share.
+            left = minutes if resume else settings.minutes
+            settings = fit_minutes(run, settings, left, splits, engine)
             train_network(run, settings, splits, loop)
     if train and engine.is_first:
         print_trained(run, splits, as_json)

@@ -67,7 +67,7 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        Literal["quick", "paper"] | None,
+        Literal["quick", "long", "paper"] | None,
         typer.Option(help="Training settings of a preset; default: of the run."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
