@@ -199,10 +199,10 @@ def race(
     return left[0].architecture
 
 
-def _tell(loop: Loop, turns: int, total: int, share: float) -> None:
-    """Progress of the race, so many whole turns and a share of the next being done."""
+def _tell(loop: Loop, turns: int, total: int, part: int) -> None:
+    """Progress of the race, so many whole turns and parts of the next being done."""
     if loop.engine.is_first:
-        done = int((turns + share) * _TURN_PARTS)
+        done = turns * _TURN_PARTS + part
         loop.listener(Progress(stage="race", iteration=done, total=total * _TURN_PARTS, record={}))
 
 
@@ -243,12 +243,12 @@ class _Turn:
         self._settings = replace(settings, space=contender.architecture.space)
         self._splits = splits
 
-    def go(self, work: float, listener: Callable[[float], None]) -> None:
+    def go(self, work: float, listener: Callable[[int], None]) -> None:
         """Train to the end of a round, and append the score.
 
         Args:
             work: To have been done by then, in iterations of a usual network.
-            listener: Told the share of the turn that is done.
+            listener: Told how many parts of the turn are done.
         """
         contender, train, engine = self._contender, self._settings.train, self._loop.engine
         state = contender.state = contender.state or self._begin()
@@ -256,13 +256,16 @@ class _Turn:
         state.average.decay = 1 - 1 / max(1.0, _EMA_SHARE * total)
         sampler = training_sampler(self._settings, self._splits.train, _STREAM, engine)
         step = TrainingStep(self._settings, state, engine, self._loop.say)
-        start, saved = contender.iteration, time.monotonic()
+        start, told, saved = contender.iteration, 0, time.monotonic()
         warmup = max(1, train.warmup_iterations)
         for iteration in range(start, total):
             rate = train.learning_rate * min(1.0, (iteration + 1) / warmup)
             step(sampler.batch(iteration), rate, iteration)
             contender.iteration = iteration + 1
-            listener((contender.iteration - start) / (total - start))
+            part = _TURN_PARTS * (contender.iteration - start) // (total - start)
+            if part > told:
+                told = part
+                listener(part)
             if engine.any(self._stop.requested):
                 self._save()
                 raise Interrupted("stopped in the race")

@@ -308,9 +308,9 @@ def search(
 
             share = PRESETS[settings.preset].race_share
             if racing and settings.minutes is not None and share:
-                for_race = share * settings.minutes
-                settings = fit_race_to_time(settings, entered, for_race, splits)
-                settings = replace(settings, minutes=settings.minutes - for_race)
+                whole = settings.minutes
+                settings = fit_race_to_time(settings, entered, share * whole, splits)
+                settings = replace(settings, minutes=(1 - share) * whole)
 
             def prepare(run: Run) -> None:
                 write_pictures(run, settings)
