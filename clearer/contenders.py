@@ -10,7 +10,7 @@ from clearer.budget import Budget
 from clearer.cost_source import CostSource
 from clearer.errors import InputError
 from clearer.race import iteration_work
-from clearer.shapes import Shape, shapes_within, smallest_network
+from clearer.shapes import shapes_within, smallest_network
 from clearer.space import Architecture, SearchSpace
 
 __all__ = ["make_contenders"]
@@ -19,6 +19,8 @@ _CORRECTIONS: Final = 2
 # Without a limit of time, what a training can make good use of: networks that compute far less do
 # not learn enough, and far larger ones do not see enough pictures.
 _USUAL_WORK: Final = 0.8
+_FULL: Final = 0.95
+"""Of a budget: what uses less is left out, where others use more."""
 
 
 def make_contenders(
@@ -47,25 +49,35 @@ def make_contenders(
     """
     scale: dict[tuple[object, ...], float] = {}
 
-    def fits(architecture: Architecture) -> bool:
-        if patch_size % architecture.space.multiple:
-            return False
-        share = scale.get(_kind(architecture), 1.0)
-        return all(
-            costs.estimate(architecture, budget.metric) * (share if budget.metric == "ms" else 1.0)
-            <= costs.usable(budget.metric, budget.limit)
+    def use(architecture: Architecture) -> float:
+        """Share of the budget that binds."""
+        error = scale.get(_kind(architecture), 1.0)
+        shares = [
+            costs.estimate(architecture, budget.metric)
+            * (error if budget.metric == "ms" else 1.0)
+            / costs.usable(budget.metric, budget.limit)
             for budget in budgets
-        )
+        ]
+        # Without a budget, what a training can make good use of is the limit.
+        return max(shares, default=iteration_work(architecture) / _USUAL_WORK)
 
-    found = _best(shapes_within(space, fits, width=width, stem=stem), number)
-    timed = next((budget for budget in budgets if budget.metric == "ms"), None)
-    for _ in range(_CORRECTIONS if timed else 0):
+    def fits(architecture: Architecture) -> bool:
+        return patch_size % architecture.space.multiple == 0 and use(architecture) <= 1
+
+    def make() -> list[Architecture]:
+        shapes = shapes_within(space, fits, width=width, stem=stem)
+        made = [shape.architecture() for shape in shapes]
+        full = [architecture for architecture in made if use(architecture) >= _FULL]
+        return _nearest_to_usual(full or made, number)
+
+    found = make()
+    for _ in range(_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
         # The model of the speed errs by kind of network: each is measured, and built anew.
         measured = costs.measure_quickly(found, "ms")
         for architecture, ms in zip(found, measured, strict=True):
             if ms is not None:
                 scale[_kind(architecture)] = ms / costs.estimate(architecture, "ms")
-        found = _best(shapes_within(space, fits, width=width, stem=stem), number)
+        found = make()
     if not found:
         raise InputError(_nothing(space, budgets, costs, width, stem))
     return found
@@ -77,13 +89,11 @@ def _kind(architecture: Architecture) -> tuple[object, ...]:
     return space.stem, space.growth, space.num_scales, space.width
 
 
-def _best(shapes: Sequence[Shape], number: int) -> list[Architecture]:
+def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architecture]:
     """Those whose work is nearest to what is usual, or to the most that the budgets allow."""
-    found = [shape.architecture() for shape in shapes]
     works = {architecture: iteration_work(architecture) for architecture in found}
     wanted = min(_USUAL_WORK, max(works.values(), default=_USUAL_WORK))
-    found.sort(key=lambda architecture: abs(math.log(works[architecture] / wanted)))
-    return found[:number]
+    return sorted(found, key=lambda a: abs(math.log(works[a] / wanted)))[:number]
 
 
 def _nothing(
