@@ -291,12 +291,12 @@ class RunSettings:
     strategy: Strategy
     num_seeds: Count
     """Searches, with one seed after the other, whose op weights are averaged."""
-    race: RaceSettings
     search: SearchSettings
     train: TrainSettings
     seed: Seed
     device: Annotated[str, Meta(pattern="^(cpu|cuda)$")]
     precision: Literal["fp32", "bf16"]
+    race: RaceSettings = RaceSettings(iterations=800, contenders=8)
     compile: Compile = "auto"
     """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
     tensorboard: bool = False

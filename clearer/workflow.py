@@ -60,9 +60,9 @@ def make_settings(
     device: str,
     precision: Literal["auto", "fp32", "bf16"],
     space: dict[str, Any],
-    race: dict[str, Any],
     search: dict[str, Any],
     train: dict[str, Any],
+    race: dict[str, Any] | None = None,
     compile: Compile = "auto",
     tensorboard: bool = False,
 ) -> RunSettings:
@@ -82,9 +82,9 @@ def make_settings(
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         space: Fields that replace those of the preset's space; None is 'not given'.
-        race: Likewise for the race.
         search: Likewise for the search.
         train: Likewise for the training.
+        race: Likewise for the race.
         compile: Whether the loops use ``torch.compile``.
         tensorboard: Whether the logs are written for TensorBoard too.
 
@@ -112,7 +112,7 @@ def make_settings(
         image_size=image_size,
         strategy=strategy,
         num_seeds=num_seeds,
-        race=replace(base.race, **_given(race)),
+        race=replace(base.race, **_given(race or {})),
         search=_rescaled(replace(base.search, **_given(search)), base.search),
         train=_rescaled(replace(base.train, **_given(train)), base.train),
         seed=seed,

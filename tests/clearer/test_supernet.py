@@ -128,6 +128,7 @@ def test_a_network_has_the_layers_that_were_chosen_and_no_others(
     network = RestorationNet(architecture)
     for cell, columns in zip(architecture.cells, network.cells, strict=True):
         for chosen, column in zip(cell, columns.children(), strict=True):
+            assert isinstance(column, FrozenColumn)
             blocks = {str(scale) for scale, c in enumerate(chosen) if c == "parallel"}
             fused = {str(scale) for scale, c in enumerate(chosen) if c == "fusion"}
             assert set(column.blocks) == blocks
