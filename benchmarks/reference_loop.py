@@ -8,6 +8,7 @@ patches cut, flipped and turned one by one with Pillow.
 from __future__ import annotations
 
 import random
+from types import MethodType
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from clearer.blocks import FusionModule
+from clearer.blocks import ColumnModule
 from clearer.images import ImageSet
 from clearer.losses import architecture_loss
 from clearer.network import RestorationNet
@@ -25,25 +26,22 @@ from clearer.supernet import SuperNet
 __all__ = ["ReferenceSearch", "ReferenceTraining"]
 
 
-class _PlainFusion(FusionModule):
-    def forward(self, features: list[Tensor]) -> list[Tensor]:
-        outputs = []
-        for target, (downs, ups) in enumerate(zip(self.down, self.up, strict=True)):
-            total = features[target]
-            for descent, x in zip(downs.children(), features, strict=False):
-                total = total + descent(x)
-            for octave, (ascent, x) in enumerate(
-                zip(ups.children(), features[target + 1 :], strict=True), start=1
-            ):
-                total = total + F.interpolate(ascent(x), scale_factor=2.0**octave, mode="nearest")
-            outputs.append(F.relu(total))
-        return outputs
+def _plain_fuse(column: ColumnModule, target: int, features: list[Tensor]) -> Tensor:
+    total = features[target]
+    for descent, x in zip(column.down[str(target)].children(), features, strict=False):
+        total = total + descent(x)
+    ascents = column.up[str(target)].children()
+    for octave, (ascent, x) in enumerate(
+        zip(ascents, features[target + 1 :], strict=True), start=1
+    ):
+        total = total + F.interpolate(ascent(x), scale_factor=2.0**octave, mode="nearest")
+    return F.relu(total)
 
 
 def _make_plain(network: nn.Module) -> None:
     for module in network.modules():
-        if isinstance(module, FusionModule):
-            module.__class__ = _PlainFusion
+        if isinstance(module, ColumnModule):
+            module.fuse = MethodType(_plain_fuse, module)  # type: ignore[method-assign]
 
 
 class _Loader:
