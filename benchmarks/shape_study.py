@@ -8,11 +8,18 @@ Gray, sigma 50, protocol awgn, gray pictures of BSDS500; the middles of its 32 v
 are scored. All are trained with Muon, batches of 16 patches of 48x48, from one seed. Names after
 the file choose some. Shapes are those of clearer.shapes, filled up to 5 MB and, where said, to the
 multiply-accumulates of FFDNet; beside them stand networks of the space without gates.
+
+    ... train bsds500-fair random.json --seconds 150 --random 8 --run runs/one --run runs/other
+        --budget-mb 5 --budget-gmacs 6.1
+
+trains members of spaces with gates that are drawn at random under the budgets, which they use, and
+the architectures that searches found.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,13 +27,16 @@ from typing import Any, Final
 import torch
 from learning_study import Variant, mean_root_error, middles, train_network
 
-from clearer.cost import cost_table
+from clearer.budget import Budget
+from clearer.cost import cost_table, network_cost
+from clearer.cost_source import CostSource
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.files import read_json, write_json
 from clearer.network import RestorationNet
 from clearer.precision import fastest_precision
-from clearer.shapes import Shape
+from clearer.run import Run
+from clearer.shapes import Shape, shapes_within
 from clearer.space import Architecture, SearchSpace
 from clearer.tasks import Denoise, Span
 
@@ -65,6 +75,45 @@ NETWORKS: Final = {
 }
 
 
+def random_member(rng: random.Random, budgets: list[Budget]) -> Architecture:
+    """A member of a space with gates that meets the budgets and uses one of them to 95 %.
+
+    The space is that of a U shape under the budgets, drawn evenly from all kinds; what each scale
+    of each column does is drawn evenly, then changed one by one until the budgets are used.
+    """
+
+    def use(architecture: Architecture) -> float:
+        costs = CostSource((256, 256), lambda a: network_cost(a, "mb"))
+        return max(costs.estimate(architecture, b.metric) / b.limit for b in budgets)
+
+    kinds = shapes_within(SearchSpace(residual=True), lambda a: use(a) <= 1)
+    while True:
+        space = rng.choice(kinds).architecture().space
+        options = [
+            [c for c, has in zip(space.candidates, row, strict=True) if has]
+            for row in space.allowed()
+        ]
+        choices = [rng.choice(row) for row in options]
+        for _ in range(20 * len(choices)):
+            share = use(Architecture(space=space, choices=tuple(choices)))
+            if 0.95 <= share <= 1:
+                return Architecture(space=space, choices=tuple(choices))
+            place = rng.randrange(len(choices))
+            choices[place] = "identity" if share > 1 else rng.choice(options[place])
+
+
+def chosen_networks(arguments: argparse.Namespace) -> dict[str, Architecture]:
+    """What is trained, by name."""
+    if not arguments.random and not arguments.run:
+        return {name: NETWORKS[name] for name in arguments.names or NETWORKS}
+    limits = {"mb": arguments.budget_mb, "gmacs": arguments.budget_gmacs}
+    budgets = [Budget(metric=m, limit=x) for m, x in limits.items() if x]  # type: ignore[arg-type]
+    found = {name: NETWORKS[name] for name in arguments.names}
+    found |= {path.name: Run.open(path).read_architecture() for path in arguments.run}
+    rng = random.Random(arguments.seed)
+    return found | {f"random {i + 1}": random_member(rng, budgets) for i in range(arguments.random)}
+
+
 def train(arguments: argparse.Namespace) -> None:
     """Train what the file lacks; several processes may write to one file."""
     torch.set_num_threads(1)
@@ -81,14 +130,13 @@ def train(arguments: argparse.Namespace) -> None:
         "torch": torch.__version__,
     }
     out: Path = arguments.out
-    for name in arguments.names or NETWORKS:
+    for name, architecture in chosen_networks(arguments).items():
         result = read_json(out) if out.exists() else {"about": about, "networks": {}}
         if result["about"] != about:
             raise SystemExit(f"{out} was made with other settings: {result['about']}")
         if name in result["networks"]:
             continue
         torch.manual_seed(arguments.seed)
-        architecture = NETWORKS[name]
         network = RestorationNet(architecture)
         found = train_network(network, recipe, splits, TASK, arguments.seconds, MARKS)
         space = architecture.space
@@ -125,6 +173,10 @@ def main() -> None:
     job.add_argument("names", nargs="*", choices=[*NETWORKS, []])
     job.add_argument("--seconds", type=float, default=500.0, help="of each training")
     job.add_argument("--seed", type=int, default=0)
+    job.add_argument("--random", type=int, default=0, help="members drawn under the budgets")
+    job.add_argument("--run", type=Path, action="append", default=[], help="of a finished search")
+    job.add_argument("--budget-mb", type=float)
+    job.add_argument("--budget-gmacs", type=float, help="of 256x256")
     job.set_defaults(do=train)
     job = jobs.add_parser("table")
     job.add_argument("out", type=Path)
