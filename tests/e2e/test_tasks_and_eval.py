@@ -17,7 +17,8 @@ from clearer.errors import Interrupted
 from clearer.files import read_jsonl
 from clearer.run import Run
 
-TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "12", "--batch-size", "2"]
+TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
+TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 MakeImages = Callable[..., Path]
 
