@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clearer.cost import network_cost
-from clearer.race import Score
 from clearer.space import Architecture
+
+if TYPE_CHECKING:
+    from clearer.race import Score
 
 __all__ = ["Standing", "race_front", "ranked"]
 

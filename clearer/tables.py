@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from clearer.console import printable, say
-from clearer.standing import Standing
+
+if TYPE_CHECKING:
+    from clearer.standing import Standing
 
 __all__ = [
     "print_bench",
