@@ -52,7 +52,9 @@ def test_bench_imports_no_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*LIBRARY, *TASKS, *ZOO, *EXPORT, *BENCH, ROOT / "cli.py"], ids=lambda p: p.name
+    "path",
+    [*LIBRARY, *TASKS, *ZOO, *EXPORT, *BENCH, ROOT / "clearer" / "cli.py"],
+    ids=lambda p: p.name,
 )
 def test_files_stay_readable(path: Path) -> None:
     # The script that is copied to other devices has to be one file.
