@@ -22,6 +22,8 @@ from clearer import zoo
 from clearer.datasets import DATA_SETS
 
 ROOT = Path(__file__).resolve().parents[1]
+TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "2", "--batch-size", "2"]
+TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
 BUILD = """
 import sys
 from setuptools import build_meta
@@ -184,13 +186,17 @@ def places(environment: Path) -> list[Path]:
 
 def test_the_wheel_works_in_a_bare_environment(built: tuple[Path, Path], tmp_path: Path) -> None:
     bare = bare_environment(tmp_path / "bare", built[1], built[1])
-    pixels = np.random.default_rng(0).integers(256, size=(40, 56, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    (tmp_path / "photos").mkdir()
+    pixels = np.random.default_rng(0).integers(256, size=(4, 40, 56, 3), dtype=np.uint8)
+    for index, picture in enumerate(pixels):
+        Image.fromarray(picture).save(tmp_path / "photos" / f"{index}.png")
     assert all(path.is_relative_to(bare) for path in places(bare))
     assert "restore" in run(bare / "bin" / "clearer", "--help", cwd=tmp_path)
-    run(bare / "bin" / "clearer", "restore", "photo.png", cwd=tmp_path)
-    with Image.open(tmp_path / "restored" / "photo.png") as restored:
+    run(bare / "bin" / "clearer", "restore", "photos/0.png", cwd=tmp_path)
+    run(bare / "bin" / "clearer", "search", "--data", "photos", *TINY, "--out", "run", cwd=tmp_path)
+    with Image.open(tmp_path / "restored" / "0.png") as restored:
         assert restored.size == (56, 40)
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
 
 
 def test_an_editable_install_needs_no_links(
