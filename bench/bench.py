@@ -32,7 +32,7 @@ from clearer.bench.measure import (
 )
 from clearer.bench.memory import peak_memory_mb
 from clearer.bench.pareto import Point, on_front
-from clearer.bench.plots import Example, plot_frontier, plot_strip
+from clearer.bench.plots import Example, plot_frontier, plot_strip, require_matplotlib
 from clearer.bench.rows import RowSpec, import_backend, open_runner
 from clearer.bench.runners import Runner
 from clearer.bench.strips import picked_pictures, write_strips
@@ -117,8 +117,9 @@ def bench(
 
     Raises:
         InputError: If a picture cannot be used, or a backend is unknown.
-        ClearerError: If no row is left.
+        ClearerError: If no row is left, or matplotlib is not installed.
     """
+    require_matplotlib()
     check_evaluation_size(images, task)
     torch.set_num_threads(settings.threads)
     backends, skipped = choose_backends(settings.backends)

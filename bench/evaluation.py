@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer import __version__
-from clearer.bench.plots import Example, plot_crops, plot_example
+from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
 from clearer.device import device_name
 from clearer.errors import InputError
@@ -195,6 +195,8 @@ def evaluate_model(
     if settings.with_luma and model.color != "rgb":
         raise InputError("--channel y is the luma of RGB pictures, and this model is for gray ones")
     check_evaluation_size(images, task)
+    if settings.save_images:
+        require_matplotlib()
     check_writable(out)
     runner = model.runner(task)
     restore = self_ensemble(runner) if settings.self_ensemble else runner

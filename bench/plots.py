@@ -6,25 +6,27 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from clearer.bench.cost_fit import Check
 from clearer.cost import CostTable
+from clearer.errors import require
 from clearer.files import write_atomic
 from clearer.metrics import psnr_db, ssim
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 __all__ = [
     "Example",
+    "draw_frame",
     "most_detailed",
+    "new_figure",
     "plot_check",
     "plot_crops",
     "plot_example",
@@ -32,6 +34,7 @@ __all__ = [
     "plot_frontier",
     "plot_race",
     "plot_strip",
+    "require_matplotlib",
     "save_figure",
     "show",
     "shown",
@@ -43,12 +46,32 @@ _MARKERS: Final = "osD^vP*X<>"
 _CROP: Final = 256
 
 
+def require_matplotlib() -> None:
+    """Called before work whose result is drawn.
+
+    Raises:
+        ClearerError: If matplotlib is not installed; the text says how to install it.
+    """
+    require("matplotlib", extra="bench")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size, in inches.
+
+    Raises:
+        ClearerError: If matplotlib is not installed.
+    """
+    figure: Figure = require("matplotlib.figure", extra="bench").Figure(
+        figsize=(width, height), layout="constrained"
+    )
+    return figure
+
+
 def save_figure(figure: Figure, path: Path, description: str = "") -> None:
     """Write a figure as PNG, whole or not at all, with a description in the file."""
     buffer = io.BytesIO()
     metadata = {"Description": description} if description else None
-    with matplotlib.rc_context({"savefig.dpi": 150}):
-        figure.savefig(buffer, format="png", bbox_inches="tight", metadata=metadata)
+    figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata=metadata)
     write_atomic(path, buffer.getvalue())
 
 
@@ -57,7 +80,9 @@ def plot_frontier(path: Path, report: dict[str, Any]) -> None:
 
     Rows on the front are filled; ours have a colour of their own.
     """
-    figure = Figure(figsize=(9, max(4.5, 0.62 * len(report["rows"]))), layout="constrained")
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    figure = new_figure(9, max(4.5, 0.62 * len(report["rows"])))
     axes = figure.add_subplot()
     axes.set_xscale("log")
     axes.grid(True, alpha=0.25)
@@ -141,7 +166,7 @@ def _plot_panels(
     cut: Callable[[NDArray[np.float32]], NDArray[np.float32]],
 ) -> None:
     height, width = cut(example.clean).shape[:2]
-    figure = Figure(figsize=(9, 3 * height / width + 0.5), layout="constrained")
+    figure = new_figure(9, 3 * height / width + 0.5)
     for axes, (text, image) in zip(figure.subplots(1, 3), example.panels, strict=True):
         show(axes, cut(image), text)
     figure.suptitle(f"{example.name}; {title}", fontsize=9)
@@ -153,13 +178,12 @@ def plot_crops(path: Path, examples: Sequence[Example], title: str) -> None:
 
     The frame is put where the clean picture has most detail.
     """
-    figure = Figure(figsize=(10, 2.7 * len(examples)), layout="constrained")
+    figure = new_figure(10, 2.7 * len(examples))
     grid = figure.subplots(len(examples), 4, squeeze=False)
     for row, example in zip(grid, examples, strict=True):
         top, left, side = most_detailed(example.clean)
         show(row[0], shown(example.clean), example.name)
-        frame = Rectangle((left, top), side, side, fill=False, edgecolor=_OURS, linewidth=2)
-        row[0].add_patch(frame)
+        draw_frame(row[0], (top, left, side), 2)
         for axes, (text, image) in zip(row[1:], example.panels, strict=True):
             show(axes, shown(image)[top : top + side, left : left + side], text)
     figure.suptitle(title, fontsize=9)
@@ -176,6 +200,15 @@ def most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
     y, x = np.unravel_index(int(detail.argmax()), detail.shape)
     top, left = int(y) - side // 2, int(x) - side // 2
     return max(0, min(top, height - side)), max(0, min(left, width - side)), side
+
+
+def draw_frame(axes: Axes, square: tuple[int, int, int], line_width: float) -> None:
+    """Frame a square, given as (top, left, side), of the picture in a panel."""
+    from matplotlib.patches import Rectangle
+
+    top, left, side = square
+    frame = Rectangle((left, top), side, side, fill=False, edgecolor=_OURS, linewidth=line_width)
+    axes.add_patch(frame)
 
 
 def show(axes: Axes, pixels: NDArray[np.float32], title: str) -> None:
@@ -202,7 +235,7 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
     """Predicted against measured milliseconds of networks that a table was not fitted to."""
     m = table.measurement
     assert m is not None
-    figure = Figure(figsize=(6, 5.5), layout="constrained")
+    figure = new_figure(6, 5.5)
     axes = figure.add_subplot()
     ends = [min(check.measured_ms) * 0.95, max(check.measured_ms) * 1.05]
     axes.plot(ends, ends, color=_OTHERS, linewidth=1, label="predicted = measured")
@@ -271,7 +304,7 @@ def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
 def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
     """What a search offers: cost against log-probability and, where known, PSNR."""
     with_quality = rows[0]["supernet_psnr_db"] is not None
-    figure = Figure(figsize=(9 if with_quality else 5.5, 4), layout="constrained")
+    figure = new_figure(9 if with_quality else 5.5, 4)
     fields = {"log_probability": "log-probability", "supernet_psnr_db": "super-network, PSNR in dB"}
     names = list(fields)[: 1 + with_quality]
     for index, name in enumerate(names):

@@ -8,10 +8,7 @@ import json
 import shlex
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any, Final
 
 from clearer.bench.report_architecture import draw_architecture
 from clearer.bench.report_pictures import embed_strips
@@ -24,12 +21,15 @@ from clearer.bench.report_series import (
     train_charts,
 )
 from clearer.budget import Budget
-from clearer.errors import InputError
+from clearer.errors import InputError, require
 from clearer.files import read_jsonl, read_record, write_atomic
 from clearer.race import read_race
 from clearer.run import Run
 from clearer.run_records import BudgetRecord, ConfigRecord
 from clearer.standing import ranked
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = ["write_report"]
 
@@ -50,26 +50,24 @@ def write_report(path: Path, report: dict[str, Any], run: Run | None) -> None:
 
     Raises:
         InputError: If a file of the run is damaged.
+        ClearerError: If jinja2 is not installed.
         OSError: If the report cannot be written.
     """
+    environment, safe = _environment(), require("markupsafe", extra="bench").Markup
     script, style = _asset("report.js"), _asset("report.css")
     charts = _asset(_CHARTS).rsplit("\n//# sourceMappingURL", 1)[0]
-    html = (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            verdict=verdict(report),
-            table=table(report),
-            pictures=per_picture(report["rows"]),
-            strips=embed_strips(report["strips"], path.parent),
-            data={"scatter": scatter(report), "predicted": predictions(report), **_charts(run)},
-            run=_run_context(report, run),
-            command=shlex.join(report["command"]),
-            style=Markup(style),
-            scripts=[Markup(charts), Markup(script)],
-            policy=_policy([charts, script], style),
-        )
+    html = environment.get_template("report.html.j2").render(
+        report=report,
+        verdict=verdict(report),
+        table=table(report),
+        pictures=per_picture(report["rows"]),
+        strips=embed_strips(report["strips"], path.parent),
+        data={"scatter": scatter(report), "predicted": predictions(report), **_charts(run)},
+        run=_run_context(report, run),
+        command=shlex.join(report["command"]),
+        style=safe(style),
+        scripts=[safe(charts), safe(script)],
+        policy=_policy([charts, script], style),
     )
     write_atomic(path, html.encode())
 
@@ -123,10 +121,11 @@ def _budget(check: BudgetRecord) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_ASSETS),
+    jinja2 = require("jinja2", extra="bench")
+    environment: Environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_ASSETS),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -254,7 +254,7 @@ class NonLocalMeansRunner:
         from skimage.restoration import denoise_nl_means
 
         if sigma_255 is None:
-            require("pywt", package="pywavelets")
+            require("pywt", extra="bench")
         self._denoise = denoise_nl_means
         self.info = RunnerInfo(
             name="non-local means",

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
 from clearer.bench.accuracy import Accuracy
-from clearer.bench.plots import most_detailed, save_figure, show, shown
+from clearer.bench.plots import draw_frame, most_detailed, new_figure, save_figure, show, shown
 from clearer.bench.runners import Array
 from clearer.evaluate import VALIDATION_SEED, evaluation_pairs
 from clearer.images import ImageSet
@@ -19,7 +16,6 @@ from clearer.tasks import Task
 __all__ = ["picked_pictures", "write_strips"]
 
 _NUM_STRIPS: Final = 3
-_FRAME: Final = "#c2410c"
 
 
 def picked_pictures(number: int) -> list[int]:
@@ -58,15 +54,12 @@ def _plot(path: Path, name: str, panels: dict[str, Array]) -> None:
     clean = panels["clean"]
     height, width = clean.shape[1:]
     top, left, side = most_detailed(clean)
-    figure = Figure(
-        figsize=(2.6 * len(panels), 2.6 * (1 + height / width) + 0.6), layout="constrained"
-    )
+    figure = new_figure(2.6 * len(panels), 2.6 * (1 + height / width) + 0.6)
     grid = figure.subplots(2, len(panels), height_ratios=[height / width, 1])
     for (whole, zoomed), (title, image) in zip(grid.T, panels.items(), strict=True):
         figures = "" if title == "clean" else f"\n{psnr_db(image, clean):.2f} dB"
         show(whole, shown(image), title + figures)
-        frame = Rectangle((left, top), side, side, fill=False, edgecolor=_FRAME, linewidth=1.5)
-        whole.add_patch(frame)
+        draw_frame(whole, (top, left, side), 1.5)
         show(zoomed, shown(image)[top : top + side, left : left + side], "")
     figure.suptitle(name, fontsize=9)
     save_figure(figure, path)

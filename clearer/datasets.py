@@ -155,15 +155,16 @@ def cache_folder() -> Path:
     return user_cache() / "data"
 
 
-def data_collection() -> Path:
-    """Folder of sets: ``CLEARER_DATA``, by default a folder beside the source tree."""
-    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-    return Path(os.environ.get("CLEARER_DATA", default)).resolve()
+def data_collection() -> Path | None:
+    """Folder of sets that ``CLEARER_DATA`` names; None where it names none."""
+    named = os.environ.get("CLEARER_DATA")
+    return Path(named).resolve() if named else None
 
 
 def _places(name: str) -> list[Path]:
     """Where a set may lie."""
-    return [data_collection() / name, cache_folder() / name]
+    collections = (data_collection(), cache_folder())
+    return [folder / name for folder in collections if folder is not None]
 
 
 def find_data_set(name: str) -> Path | None:

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import requests
-import urllib3
-
 from clearer.datasets import DataSet
 from clearer.errors import ClearerError, require
 from clearer.files import write_atomic
@@ -80,9 +77,10 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
         How many files were fetched.
 
     Raises:
-        ClearerError: If a file cannot be had, or not written; the others that were fetched stay.
+        ClearerError: If a file cannot be had, or not written; the others that were fetched stay. Or
+            if pooch or requests is not installed.
     """
-    pooch = require("pooch")
+    pooch, _ = require("pooch", extra="data"), require("requests", extra="data")
     files = made.files()
     base = (source or made.url).rstrip("/") + "/"
     pooch.get_logger().setLevel("ERROR")
@@ -150,6 +148,9 @@ class _Fetch:
             _TooMuch: If that is more than the file has, or comes too slowly.
             requests.RequestException: If nothing comes.
         """
+        import requests
+        import urllib3
+
         # Half a minute without a byte ends it, and so does a server that sends one now and then.
         end = time.monotonic() + _TIMEOUT_S + self.num_bytes / _LEAST_BYTES_PER_S
         count = 0
@@ -174,6 +175,8 @@ class _Fetch:
 
 
 def _reason(error: BaseException, url: str) -> str:
+    import requests
+
     if isinstance(error, _TooMuch):
         return f"{url} {error}"
     if isinstance(error, requests.HTTPError):

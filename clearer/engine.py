@@ -159,7 +159,7 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engin
     if devices * nodes == 1:
         return Engine()
     # Slow to import, and one process does without.
-    fabric = require("lightning_fabric").Fabric(
+    fabric = require("lightning_fabric", extra="distributed").Fabric(
         accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp"
     )
     # A launcher that started this process has numbered it.

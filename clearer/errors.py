@@ -67,14 +67,13 @@ class OtherProcessFailed(ClearerError):  # noqa: N818 - it is not the error, but
         super().__init__("the first process failed")
 
 
-def require(module: str, *, extra: str | None = None, package: str | None = None) -> ModuleType:
+def require(module: str, *, extra: str | None = None) -> ModuleType:
     """Import a package that only some of the work needs.
 
     Args:
         module: Import name, for example ``"onnxruntime"``.
         extra: The extra of this package that installs it; None where it comes with this package,
             and is missing because the source tree is used without an installation.
-        package: Its name in package registries, where that is not the import name.
 
     Raises:
         ClearerError: If the package is missing; the text says how to install it.
@@ -82,7 +81,7 @@ def require(module: str, *, extra: str | None = None, package: str | None = None
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        what = f'"clearer[{extra}]"' if extra else package or module.partition(".")[0]
+        what = f'"clearer[{extra}]"' if extra else module.partition(".")[0]
         raise ClearerError(
             f"{module} is needed here and cannot be imported ({error}); "
             f"install it with: pip install {what}"

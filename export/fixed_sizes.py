@@ -21,8 +21,12 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
 
     Returns:
         A file in which no operator asks for a size.
+
+    Raises:
+        ClearerError: If onnxscript is not installed.
     """
-    ir, optimizer = require("onnxscript.ir"), require("onnxscript.optimizer")
+    ir = require("onnxscript.ir", extra="shapes")
+    optimizer = require("onnxscript.optimizer", extra="shapes")
     fixed = ir.from_proto(onnx.load_model_from_string(model))
     batch, height, width = shape
     for value in (*fixed.graph.inputs, *fixed.graph.outputs):

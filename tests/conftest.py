@@ -11,6 +11,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+from clearer.datasets import data_collection
+
 # The networks of the tests are tiny: a second thread gains nothing, and costs much where the
 # machine is busy. Commands that tests start as processes of their own read this too.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -52,9 +54,10 @@ def make_images(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data sets beside the project, where it is there."""
-    default = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-    path = Path(os.environ.get("CLEARER_DATA", default))
-    if not (path / "bsds500").is_dir():
-        pytest.skip(f"no real images at {path}: set CLEARER_DATA")
-    return path.resolve()
+    """The folder of real data sets that ``CLEARER_DATA`` names."""
+    folder = data_collection()
+    if folder is None:
+        pytest.skip("needs real images: set CLEARER_DATA to a folder of sets")
+    if not (folder / "bsds500").is_dir():
+        pytest.skip(f"no real images at {folder}, which CLEARER_DATA names")
+    return folder

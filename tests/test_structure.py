@@ -52,7 +52,9 @@ def test_bench_imports_no_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*LIBRARY, *TASKS, *ZOO, *EXPORT, *BENCH, ROOT / "cli.py"], ids=lambda p: p.name
+    "path",
+    [*LIBRARY, *TASKS, *ZOO, *EXPORT, *BENCH, ROOT / "clearer" / "cli.py"],
+    ids=lambda p: p.name,
 )
 def test_files_stay_readable(path: Path) -> None:
     # The script that is copied to other devices has to be one file.
@@ -64,7 +66,8 @@ def test_everything_imports_without_a_runtime() -> None:
     """Without runtimes, and without what only some of the work needs, all modules load."""
     missing = [
         *("onnxruntime", "tensorrt", "openvino", "imagecodecs", "pooch", "platformdirs"),
-        *("lightning_fabric", "pywt", "onnxscript", "tensorboard", "bm3d"),
+        *("lightning_fabric", "pywt", "onnxscript", "tensorboard", "bm3d", "matplotlib", "jinja2"),
+        *("markupsafe", "requests", "urllib3"),
     ]
     modules = [f"clearer.{p.stem}" for p in LIBRARY if p.stem != "__init__"] + ["clearer.cli"]
     modules += [f"clearer.export.{p.stem}" for p in EXPORT if p.stem != "__init__"]

@@ -1,7 +1,7 @@
 r"""The paper's tables 1, 3, 4 and 5, run anew at a scale that is given, beside its own figures.
 
-    python benchmarks/paper/reproduce.py ../shared/data paper --iterations 100000
-    python benchmarks/paper/reproduce.py ../shared/data paper --iterations 300 --width 8 --images 4
+    python benchmarks/paper/reproduce.py DATA paper --iterations 100000
+    python benchmarks/paper/reproduce.py DATA paper --iterations 300 --width 8 --images 4
 
 The search takes a tenth of the iterations of the training, as in the paper. Every network trains
 on BSDS500 train; BSDS500 val selects its weights, so BSD68, which is part of val, is no fair test

@@ -1,6 +1,6 @@
 """Make a network that comes with the package from a trained run, or measure one anew.
 
-    python benchmarks/zoo/make.py RUN NAME --data ../shared/data
+    python benchmarks/zoo/make.py RUN NAME --data FOLDER --peers FOLDER
     python benchmarks/zoo/make.py NAME                  # its figures and times anew
     python benchmarks/zoo/make.py NAME --keep-times     # its figures alone
     python benchmarks/zoo/make.py NAME --keep-figures   # its times alone
@@ -51,7 +51,6 @@ SCHEMA_VERSION: Final = 1
 MAX_ONNX_BYTES: Final = 5_000_000
 SIZE: Final = (321, 481)
 BACKENDS: Final = ("onnxruntime", "openvino", "openvino-bf16")
-PEERS: Final = README.parent.parent / "shared" / "peers"
 
 
 def main() -> None:
@@ -62,7 +61,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("name")
     parser.add_argument("--data", type=Path, help="folder of the sets; default: as in clearer data")
-    parser.add_argument("--peers", type=Path, default=PEERS)
+    parser.add_argument("--peers", type=Path, help="folder of ONNX files to take turns with")
     parser.add_argument("--rounds", type=int, help="timed calls; default: 100, or 10 s a row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     known = parser.add_mutually_exclusive_group()
@@ -201,11 +200,19 @@ def peer_names(task: Task, color: Color) -> tuple[str, ...]:
     return (f"dncnn_{level if task.sigma.is_fixed else 'blind'}", f"ffdnet_{level}")
 
 
+def peer_files(folder: Path | None, task: Task, color: Color) -> list[Path]:
+    """Their files in a folder, as far as they are there."""
+    if folder is None:
+        return []
+    paths = [folder / f"{name}.onnx" for name in peer_names(task, color)]
+    return [path for path in paths if path.is_file()]
+
+
 def measure_times(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """The exported file and other networks by turns, in each backend that is here."""
     settings = run.settings()
-    peers = [arguments.peers / f"{name}.onnx" for name in peer_names(settings.task, settings.color)]
-    targets = open_targets([run.path], [path for path in peers if path.is_file()])
+    peers = peer_files(arguments.peers, settings.task, settings.color)
+    targets = open_targets([run.path], peers)
     backends, skipped = choose_backends(BACKENDS)
     threads = arguments.threads
     specs, absent = make_rows(

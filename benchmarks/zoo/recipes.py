@@ -90,6 +90,8 @@ def split_files(name: str) -> Splits:
     if name not in RECIPES:
         raise InputError(f"no pictures are known as {name!r}: use one of {', '.join(RECIPES)}")
     collection = data_collection()
+    if collection is None:
+        raise InputError(f"the pictures of {name} are not here: set CLEARER_DATA to their folder")
     splits = RECIPES[name](collection)
     for split, paths in splits.items():
         if not paths:

@@ -74,12 +74,14 @@ def profile(
 ) -> None:
     """Measure what each module of a search space costs on a device."""
     from clearer.bench.cost_fit import collect as collect_folder
-    from clearer.bench.plots import plot_check
+    from clearer.bench.plots import plot_check, require_matplotlib
     from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
     from clearer.cost_file import write_cost_table
     from clearer.files import write_json
     from clearer.workflow import preset_space
 
+    if check is not None and emit is None:
+        require_matplotlib()
     if collect is not None:
         table, checked = collect_folder(collect)
         source = f"measured {collect}"

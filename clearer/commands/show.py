@@ -72,9 +72,10 @@ def show(
         _show_race(run, metric, cost, as_json)
         return
 
-    from clearer.bench.plots import plot_front
+    from clearer.bench.plots import plot_front, require_matplotlib
     from clearer.front import architecture_front, supernet_psnr_db
 
+    require_matplotlib()
     table = _table(run, metric, cost)
     points = architecture_front(architecture.space, run.log_op_weights(), table)
     psnrs = None

@@ -19,7 +19,14 @@ from typer.testing import CliRunner, Result
 
 from clearer import datasets, download
 from clearer.cli import app
-from clearer.datasets import DATA_SETS, DataSet, find_data_set, resolve_data
+from clearer.datasets import (
+    DATA_SETS,
+    DataSet,
+    cache_folder,
+    data_collection,
+    find_data_set,
+    resolve_data,
+)
 from clearer.download import check_files
 from clearer.errors import InputError
 
@@ -250,6 +257,20 @@ def test_names_that_are_not_here_or_unknown(
     assert "unknown data set 'imagenet': use one of bsds500" in result.stderr
     assert clearer("data", "verify").exit_code == 2
     assert "tiny" in clearer("data", "list").stdout
+
+
+def test_sets_lie_where_the_user_says_or_in_the_cache(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unset in (True, False):
+        monkeypatch.delenv("CLEARER_DATA") if unset else monkeypatch.setenv("CLEARER_DATA", "")
+        assert data_collection() is None
+        assert find_data_set("tiny") is None
+    get(server)
+    assert find_data_set("tiny") == cache_folder() / "tiny"
+    get(server, "--to", tmp_path / "mine")
+    monkeypatch.setenv("CLEARER_DATA", str(tmp_path / "mine"))
+    assert find_data_set("tiny") == tmp_path / "mine" / "tiny"
 
 
 def test_every_set_has_hashes_and_an_address_for_each_file() -> None:

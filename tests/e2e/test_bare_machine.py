@@ -82,26 +82,38 @@ def test_every_stage_works(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "words"),
+    ("package", "advice", "words"),
     [
-        ("pooch", ["data", "get", "set12", "--to", "sets"]),
-        ("imagecodecs", ["restore", "deep.png", "--model", "rgb-blind"]),
+        ("pooch", '"clearer[data]"', ["data", "get", "set12", "--to", "sets"]),
+        ("requests", '"clearer[data]"', ["data", "get", "set12", "--to", "sets"]),
+        ("imagecodecs", "imagecodecs", ["restore", "deep.png", "--model", "rgb-blind"]),
+        ("matplotlib", '"clearer[bench]"', ["bench", "rgb-blind", "--data", "photos"]),
+        (
+            "matplotlib",
+            '"clearer[bench]"',
+            ["eval", "rgb-blind", "--data", "photos", "--save-images", "--out", "eval"],
+        ),
+        ("matplotlib", '"clearer[bench]"', ["profile", "--width", "2", "--check", "2"]),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, words: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, advice: str, words: list[str]
 ) -> None:
     import imagecodecs
 
     monkeypatch.chdir(tmp_path)
     deep = np.arange(3 * 16 * 16, dtype=np.uint16).reshape(16, 16, 3)
     Path("deep.png").write_bytes(imagecodecs.png_encode(deep))
+    Path("photos").mkdir()
+    Image.new("RGB", (32, 32)).save("photos/0.png")
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1, result.output
-    assert f"pip install {package}" in " ".join(result.stderr.split())
+    assert f"install it with: pip install {advice}" in " ".join(result.stderr.split())
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"deep.png", "0.png"}, "the work began before the package was missed"
 
 
 def test_the_cache_lies_where_platformdirs_would_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,11 +126,11 @@ def test_the_cache_lies_where_platformdirs_would_put_it(monkeypatch: pytest.Monk
 
 def test_fixed_sizes_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript.ir", None)
-    with pytest.raises(ClearerError, match="pip install onnxscript"):
+    with pytest.raises(ClearerError, match=r"pip install \"clearer\[shapes\]\""):
         with_fixed_sizes(b"", (1, 16, 16))
 
 
 def test_processes_that_train_together_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    with pytest.raises(ClearerError, match="pip install lightning_fabric"):
+    with pytest.raises(ClearerError, match=r"pip install \"clearer\[distributed\]\""):
         launch("cpu", 2, None)
