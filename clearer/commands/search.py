@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -396,7 +397,7 @@ def _strategy(
 
 
 def _refuse_options_of_others(
-    strategy: str, of_race: dict[str, object], of_gradient: dict[str, object]
+    strategy: str, of_race: Mapping[str, object], of_gradient: Mapping[str, object]
 ) -> None:
     """What would do nothing is refused."""
     others, theirs = (of_gradient, "gradient") if strategy == "race" else (of_race, "race")
