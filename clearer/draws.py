@@ -94,8 +94,9 @@ def per_picture(drawn: Tensor | float, like: Tensor) -> Tensor:
     Returns:
         ``(N, 1, 1, 1)``, float32.
     """
-    numbers = torch.as_tensor(drawn, dtype=torch.float32, device=like.device)
-    return numbers.expand(len(like), 1, 1, 1)
+    if not isinstance(drawn, Tensor):  # filled there: a copy would wait for the device
+        drawn = torch.full((1, 1, 1, 1), drawn, dtype=torch.float32, device=like.device)
+    return drawn.expand(len(like), 1, 1, 1)
 
 
 def chance(draws: Draws, share: float, like: Tensor) -> Tensor:

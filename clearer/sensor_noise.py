@@ -25,7 +25,7 @@ from clearer.draws import Draws, per_picture
 __all__ = ["luma", "read_variance", "sensor_noise"]
 
 _MOST_REDUCED: Final = 2.0
-_LUMA_BLUR: Final = (0.2, 0.9)  # pixels of the sensor, standard deviation of a Gaussian
+_LUMA_BLUR: Final = (0.3, 0.9)  # pixels of the sensor, standard deviation of a Gaussian
 _CHROMA_BLUR: Final = (0.7, 4.5)
 _MARGIN: Final = 10  # pixels of the sensor around the picture that smoothing sees
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
@@ -159,5 +159,5 @@ def _weights(size: int, sites: Tensor, start: Tensor, factor: Tensor, blur: Tens
     """Of each pixel of the sensor in each of the picture along one axis, ``(N, size, sites)``."""
     edges = start + factor * torch.arange(size + 1, device=sites.device)
     distances = edges.transpose(1, 2) - (sites + 0.5)
-    integral = torch.erf(distances / (math.sqrt(2) * blur)) / (2 * factor)
-    return torch.diff(integral, dim=1)
+    weights = torch.diff(torch.erf(distances / (math.sqrt(2) * blur)), dim=1)
+    return weights / weights.sum(2, keepdim=True)

@@ -42,8 +42,8 @@ class Photo(Task):
     shot: Span = option(
         Span(0.0001, 0.015),
         Span.parse,
-        "Noise of the sensor: full scale per photo-electron, or a range, of whose logarithms all "
-        "are equally likely.",
+        "Noise of the sensor: full scale per photo-electron, or a range, drawn evenly in the "
+        "logarithm: 0.0003:0.001 is a large camera at ISO 1600 to 6400, 0.01 a telephone at night.",
     )
 
     def __post_init__(self) -> None:
