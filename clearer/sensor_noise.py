@@ -4,7 +4,7 @@ Demosaicing, the colour matrix, noise reduction by smoothing and a change of siz
 they make of a noisy mosaic is what they make of the clean one plus what they make of the noise. So
 the noise alone goes through them, and is added to the clean picture in linear light. The clean
 picture keeps its own resolution: the task is to remove noise, not to find detail that a mosaic
-never saw. The noise is made at the resolution of a sensor that is 1 to 2 times finer than the
+never saw. The noise is made at the resolution of a sensor that is up to twice as fine as the
 picture, so that a reduced picture has the noise of a reduced picture, at the size that it has.
 What this leaves out: noise passes the tone curve after the reduction, not before, and cameras
 smooth less where there is texture.
@@ -24,7 +24,6 @@ from clearer.draws import Draws, per_picture
 
 __all__ = ["luma", "read_variance", "sensor_noise"]
 
-_MOST_REDUCED: Final = 2.0
 _LUMA_BLUR: Final = (0.3, 0.9)  # pixels of the sensor, standard deviation of a Gaussian
 _CHROMA_BLUR: Final = (0.7, 4.5)
 _MARGIN: Final = 10  # pixels of the sensor around the picture that smoothing sees
@@ -58,7 +57,12 @@ def read_variance(shot: Tensor, draws: Draws) -> Tensor:
 
 
 def sensor_noise(
-    linear: Tensor, camera: Camera, shot: Tensor, read: Tensor, draws: Draws
+    linear: Tensor,
+    camera: Camera,
+    shot: Tensor,
+    read: Tensor,
+    draws: Draws,
+    most_reduced: float = 2.0,
 ) -> Tensor:
     """Noise to add to pictures in linear light.
 
@@ -71,11 +75,13 @@ def sensor_noise(
         shot: ``(N, 1, 1, 1)``.
         read: ``(N, 1, 1, 1)``.
         draws: Where the numbers come from.
+        most_reduced: Half of the pictures are reduced by a factor between 1 and this, at most 2;
+            the others have the resolution of the sensor.
 
     Returns:
         Of the shape of ``linear``.
     """
-    sampling = _draw_sampling(linear, draws)
+    sampling = _draw_sampling(linear, most_reduced, draws)
     deviation = (camera.to_sensor(linear) * shot + read).sqrt() * camera.gains[..., None, None]
     scale = _at_sites(deviation, sampling)
     to_rgb = camera.to_rgb
@@ -99,12 +105,11 @@ def luma(colors: Tensor) -> Tensor:
     return torch.add(red * _RED + green * _GREEN, blue, alpha=_BLUE)
 
 
-def _draw_sampling(like: Tensor, draws: Draws) -> _Sampling:
-    """Half of the pictures have the resolution of their sensor."""
+def _draw_sampling(like: Tensor, most_reduced: float, draws: Draws) -> _Sampling:
     height, width = like.shape[2:]
-    factor = per_picture(draws.uniform(2 - _MOST_REDUCED, _MOST_REDUCED), like).clamp_min(1)
+    factor = per_picture(draws.uniform(2 - most_reduced, most_reduced), like).clamp_min(1)
     top, left = (per_picture(draws.uniform(0, 2), like).floor() for _ in range(2))
-    rows, columns = (math.ceil(_MOST_REDUCED * side) + 2 + 2 * _MARGIN for side in (height, width))
+    rows, columns = (math.ceil(most_reduced * side) + 2 + 2 * _MARGIN for side in (height, width))
     return _Sampling(
         factor=factor[:, 0],
         starts=(top[:, 0] + _MARGIN, left[:, 0] + _MARGIN),

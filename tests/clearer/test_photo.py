@@ -31,7 +31,7 @@ WHOLE = 1e-4  # of 255 levels: the error of a float that stands for 8 bits
 
 def photograph(name: str = "chelsea.png", side: int = 96) -> NDArray[np.float32]:
     pixels = np.asarray(Image.open(PHOTOGRAPHS / name).convert("RGB"))
-    return pixels[100 : 100 + side, 100 : 100 + side].astype(np.float32) / 255
+    return pixels[100 : 100 + side, 100 : 100 + side].astype(np.float32) / np.float32(255)
 
 
 def to_batch(picture: NDArray[np.float32], n: int = 1) -> Tensor:
@@ -46,15 +46,23 @@ def cameras(n: int, seed: int = 0) -> Camera:
     return draw_camera(draws(seed, n), torch.empty(n, 3, 1, 1))
 
 
+def level(n: int, variance: float) -> Tensor:
+    return torch.full((n, 1, 1, 1), variance)
+
+
 def gray_noise(
-    monkeypatch: pytest.MonkeyPatch, n: int, side: int, shot: float, seed: int = 0, **ranges: Any
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    side: int,
+    shot: float,
+    most_reduced: float = 1.0,
+    **ranges: Any,
 ) -> Tensor:
     """Noise in linear light on a middle gray; ranges that are drawn may be fixed by their names."""
     for name, value in ranges.items():
         monkeypatch.setattr(sensor_noise, name, value)
     gray = torch.full((n, 3, side, side), 0.2)
-    levels = (torch.full((n, 1, 1, 1), level) for level in (shot, 1e-6))
-    return sensor_noise.sensor_noise(gray, cameras(n, seed), *levels, draws(seed + 1, n))
+    return sensor_noise.sensor_noise(gray, cameras(n), level(n, shot), level(n, 1e-6), draws(1, n))
 
 
 def correlation(planes: Tensor, distance: int) -> float:
@@ -157,7 +165,7 @@ def test_smoothing_and_reducing_keep_flat_planes_and_places(factor: float, blur:
     """Every pixel is a mean (weights of sum 1) around the place where it lies on the sensor."""
     size, margin = 20, sensor_noise._MARGIN
     like = torch.empty(1, 3, size, size)
-    sampling = sensor_noise._draw_sampling(like, draws(3, 1))
+    sampling = sensor_noise._draw_sampling(like, 2, draws(3, 1))
     sampling = sampling._replace(factor=torch.full((1, 1, 1), factor))
     sites = sampling.sites[1].float()
     planes = torch.stack([torch.ones_like(sites), sites]).view(1, 2, 1, -1)
@@ -173,15 +181,16 @@ def test_smoothing_and_reducing_keep_flat_planes_and_places(factor: float, blur:
 def test_noise_has_the_variance_of_the_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is interpolated: green pixels of a camera whose colours are those of sRGB."""
     n, side, shot = 32, 64, 0.004
-    ranges = {"_MOST_REDUCED": 1.0, "_LUMA_BLUR": (0.05, 0.05), "_CHROMA_BLUR": (0.05, 0.05)}
+    ranges = {"_LUMA_BLUR": (0.05, 0.05), "_CHROMA_BLUR": (0.05, 0.05)}
     for name, value in ranges.items():
         monkeypatch.setattr(sensor_noise, name, value)
     camera = cameras(n)._replace(
         from_rgb=torch.eye(3).expand(n, 3, 3), gains=torch.tensor([[2.0, 1.0, 1.5]]).expand(n, 3)
     )
     linear = torch.full((n, 3, side, side), 0.3)
-    levels = (torch.full((n, 1, 1, 1), level) for level in (shot, 0.0005))
-    noise = sensor_noise.sensor_noise(linear, camera, *levels, draws(0, n))
+    noise = sensor_noise.sensor_noise(
+        linear, camera, level(n, shot), level(n, 0.0005), draws(0, n), 1
+    )
     # Two of the four phases of each picture see green; bilinear or not, the others do not.
     green = noise[:, 1].reshape(n, side // 2, 2, side // 2, 2).var((1, 3)).flatten(1).sort(1)[0]
     assert green[:, 2:].mean() == pytest.approx(shot * 0.3 + 0.0005, rel=0.03)
@@ -215,8 +224,8 @@ def test_noise_of_colours_reaches_further_than_noise_of_brightness(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Even where nothing is smoothed on purpose, demosaicing correlates; white noise would not."""
-    still = {"_MOST_REDUCED": 1.0, "_LUMA_BLUR": (0.1, 0.1), "_CHROMA_BLUR": (0.1, 0.1)}
-    for ranges, least, most in ((still, 0.3, 0.7), ({"_MOST_REDUCED": 1.0}, 0.75, 1.0)):
+    still: dict[str, Any] = {"_LUMA_BLUR": (0.1, 0.1), "_CHROMA_BLUR": (0.1, 0.1)}
+    for ranges, least, most in ((still, 0.3, 0.7), ({}, 0.75, 1.0)):
         noise = gray_noise(monkeypatch, 32, 64, 0.002, **ranges)
         luma = sensor_noise.luma(noise)
         chroma = noise[:, ::2] - luma
@@ -227,7 +236,7 @@ def test_noise_of_colours_reaches_further_than_noise_of_brightness(
 
 
 def test_reduced_pictures_have_less_noise_and_whiter(monkeypatch: pytest.MonkeyPatch) -> None:
-    still = {"_LUMA_BLUR": (0.5, 0.5), "_CHROMA_BLUR": (1.0, 1.0)}
+    still: dict[str, Any] = {"_LUMA_BLUR": (0.5, 0.5), "_CHROMA_BLUR": (1.0, 1.0)}
     draw = sensor_noise._draw_sampling
     noises = []
     for factor in (1.0, 2.0):
@@ -235,7 +244,7 @@ def test_reduced_pictures_have_less_noise_and_whiter(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(
             sensor_noise,
             "_draw_sampling",
-            lambda like, d, fixed=fixed: draw(like, d)._replace(factor=fixed),
+            lambda like, most, d, fixed=fixed: draw(like, 2, d)._replace(factor=fixed),
         )
         noises.append(sensor_noise.luma(gray_noise(monkeypatch, 16, 48, 0.002, **still)))
     whole, half = noises
@@ -245,7 +254,7 @@ def test_reduced_pictures_have_less_noise_and_whiter(monkeypatch: pytest.MonkeyP
 
 def test_half_of_the_pictures_have_the_resolution_of_the_sensor() -> None:
     like = torch.empty(4000, 3, 8, 8)
-    factor = sensor_noise._draw_sampling(like, draws(0, 4000)).factor
+    factor = sensor_noise._draw_sampling(like, 2, draws(0, 4000)).factor
     assert (factor == 1).float().mean() == pytest.approx(0.5, abs=0.03)
     assert 1 <= factor.min() <= factor.max() <= 2
     assert factor.max() > 1.99
