@@ -85,11 +85,8 @@ class Camera(NamedTuple):
 
     def to_sensor(self, linear: Tensor) -> Tensor:
         """Linear sRGB, ``(N, 3, H, W)``, to what the sensor sees, in [0, 1]: 1 is full."""
-        return _mix(self.from_rgb / self.gains[:, :, None], linear).clamp(0, 1)
-
-    def from_sensor(self, sensor: Tensor) -> Tensor:
-        """The way back, linear: noise may take it alone."""
-        return _mix(self.to_rgb / self.gains[:, None, :], sensor)
+        matrix = self.from_rgb / self.gains[:, :, None]
+        return torch.matmul(matrix, linear.flatten(2)).view_as(linear).clamp(0, 1)
 
     @property
     def to_rgb(self) -> Tensor:
@@ -130,11 +127,6 @@ def draw_camera(draws: Draws, like: Tensor) -> Camera:
         from_rgb=from_rgb / from_rgb.sum(2, keepdim=True),
         gains=torch.cat([exposure * red, exposure, exposure * blue], dim=1).flatten(1),
     )
-
-
-def _mix(matrix: Tensor, colors: Tensor) -> Tensor:
-    """A matrix for each picture, ``(N, 3, 3)``, times its colours, ``(N, 3, H, W)``."""
-    return torch.matmul(matrix, colors.flatten(2)).view_as(colors)
 
 
 @cache
