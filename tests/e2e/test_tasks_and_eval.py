@@ -65,9 +65,10 @@ def test_derain_from_pairs_to_figures(rain: Path, tmp_path: Path) -> None:
         ["--sigma", "5:50"],
         ["--noise", "poisson-gaussian", "--shot", "0.01:0.05", "--sigma", "3"],
         ["--task", "dejpeg", "--quality", "10:40"],
+        ["--task", "photo", "--shot", "0.001:0.01"],
         ["--sigma", "30", "--protocol", "paper"],
     ],
-    ids=["blind", "camera", "jpeg", "paper"],
+    ids=["blind", "camera", "jpeg", "photo", "paper"],
 )
 def test_synthetic_tasks_from_search_to_figures(
     words: list[str], make_images: MakeImages, tmp_path: Path
