@@ -15,7 +15,7 @@ from clearer.cli import app
 from clearer.files import read_jsonl
 
 KILLS, MOST_KILLS = 10, 60
-WORDS = ["--budget-mb", "0.05", "--contenders", "3", "--search-iterations", "4"]
+WORDS = ["--budget-mb", "0.1", "--contenders", "3", "--search-iterations", "2"]
 WORDS += ["--iterations", "100", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 WORDS += ["--checkpoint-seconds", "0.05"]
 FILES = ("race.json", "architecture.json", "weights.safetensors", "last.safetensors")
