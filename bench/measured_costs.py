@@ -116,7 +116,7 @@ class MeasuredCosts(CostSource):
         if self._speed is None:
             self._listener("timing a few networks")
             known = probes(architecture.space)
-            self._speed = SpeedModel(known, self._times(known))
+            self._speed = SpeedModel(known, self._times(known, _QUICK_SECONDS))
         return self._speed.ms(architecture)
 
     def measure_quickly(
@@ -126,29 +126,34 @@ class MeasuredCosts(CostSource):
         if metric != "ms":
             return super().measure_quickly(architectures, metric)
         self._listener(f"timing {len(architectures)} networks")
-        return [*self._times(architectures)]
+        return [*self._times(architectures, _QUICK_SECONDS)]
 
-    def _times(self, architectures: Sequence[Architecture]) -> list[float]:
+    def _times(self, architectures: Sequence[Architecture], seconds: float) -> list[float]:
+        """Of networks that take turns, for so many seconds each."""
         with tempfile.TemporaryDirectory() as name:
             sessions = []
             for index, architecture in enumerate(architectures):
                 path = Path(name) / f"{index}.onnx"
                 path.write_bytes(untrained_file(architecture))
                 sessions.append(self._open_here(path, architecture.space))
-            return _time(sessions, _QUICK_SECONDS * len(sessions))
+            return _time(sessions, seconds * len(sessions))
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
         """Cost of the exported network; in ms, where its table was made on this device.
 
         A network whose time the table knows takes turns with it. It tells whether the machine is
         as fast as it was; while it is not, the measurement is repeated, and the try that comes
-        nearest counts.
+        nearest counts. Without a table, it is repeated too: other work only adds time, and the
+        shortest counts.
         """
         if metric != "ms":
             return super().measure(architecture, metric)
+        if self._given is None:
+            self._listener(f"measuring {architecture.label}")
+            return min(self._times([architecture], _CHECK_SECONDS / 3)[0] for _ in range(3))
         if not self._is_here():
             return None
-        table = self._table_made()
+        table = self._given
         reference = Architecture.uniform(architecture.space, "parallel")
         tries: list[tuple[float, float]] = []
         with tempfile.TemporaryDirectory() as folder:
@@ -181,13 +186,8 @@ class MeasuredCosts(CostSource):
         self._given = table
         return table
 
-    def _table_made(self) -> CostTable:
-        assert self._given is not None, "a network is measured after its table"
-        return self._given
-
     def _is_here(self) -> bool:
-        if self._given is None:
-            return True
+        assert self._given is not None
         measurement = _measurement(self._given)
         here = this_device(measurement.backend), version_here(measurement.backend)
         return here == (measurement.device, measurement.version)
@@ -197,7 +197,8 @@ class MeasuredCosts(CostSource):
         return open_session("onnxruntime", path, [shape], torch.get_num_threads(), "fp32")
 
     def _open(self, path: Path, architecture: Architecture) -> Session:
-        m = _measurement(self._table_made())
+        assert self._given is not None
+        m = _measurement(self._given)
         shape = [1, architecture.space.channels, m.height, m.width]
         if m.backend in ("torch", "torch-cuda"):
             entry = Entry(architecture=architecture)

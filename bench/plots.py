@@ -274,22 +274,21 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
     save_figure(figure, path)
 
 
-def plot_race(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
     """What a race was between: cost against the PSNR of its first round."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
     scored = [row for row in rows if row["psnr_db"] is not None]
     for index, row in enumerate(scored):
-        is_chosen = row["architecture"] == chosen
         axes.plot(
             row["cost"],
             row["psnr_db"],
             _MARKERS[index % len(_MARKERS)],
-            color=_OURS if is_chosen else _OTHERS,
+            color=_OURS if row["is_winner"] else _OTHERS,
             fillstyle="full" if row["on_front"] else "none",
             markersize=5 + 2 * row["rounds"],
             linestyle="none",
-            label=f"{row['shape']}{', chosen' if is_chosen else ''}",
+            label=f"{row['shape']}{', won' if row['is_winner'] else ''}",
         )
     axes.margins(0.1)
     axes.grid(True, alpha=0.25)

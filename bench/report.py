@@ -105,7 +105,7 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
         "budgets": [_budget(check) for check in about.get("budgets", [])],
         "drawing": draw_architecture(architecture, op_weights, report["timed_shape"][2:]),
         "race": rows,
-        "race_drawing": draw_race(rows, architecture.text),
+        "race_drawing": draw_race(rows),
         "tiles": op_weight_tiles(read_jsonl(run.search_log), run.settings(), architecture),
     }
 

@@ -43,12 +43,11 @@ class RaceDrawing:
     """y and text of the figures at the side."""
 
 
-def draw_race(rows: list[Standing], chosen: str) -> RaceDrawing | None:
+def draw_race(rows: list[Standing]) -> RaceDrawing | None:
     """Lay out a race; None where it has no figures.
 
     Args:
         rows: Best first.
-        chosen: Text of the architecture that won.
     """
     figures = [s["psnr_db"] for row in rows for s in row.scores if s["psnr_db"] is not None]
     if not figures:
@@ -67,10 +66,10 @@ def draw_race(rows: list[Standing], chosen: str) -> RaceDrawing | None:
                 for index, score in enumerate(row.scores)
                 if score["psnr_db"] is not None
             ],
-            is_winner=row.architecture.text == chosen,
+            is_winner=place == 0,
             title=_title(row),
         )
-        for row in rows
+        for place, row in enumerate(rows)
     ]
     return RaceDrawing(
         width=_LEFT + _STEP * (num_rounds - 1) + _LABEL,

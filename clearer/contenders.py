@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import Final
 
 from clearer.budget import Budget
+from clearer.cost import Metric
 from clearer.cost_source import CostSource
 from clearer.errors import InputError
 from clearer.race import iteration_work
@@ -21,6 +23,8 @@ _CORRECTIONS: Final = 2
 _USUAL_WORK: Final = 0.8
 _FULL: Final = 0.95
 """Of a budget: what uses less is left out, where others use more."""
+_DESCRIPTION_MB: Final = 0.002
+"""What a file says of its network, which estimates leave out."""
 
 
 def make_contenders(
@@ -47,19 +51,26 @@ def make_contenders(
     Raises:
         InputError: If no network meets the budgets, or a width or stem is given that none has.
     """
-    scale: dict[tuple[object, ...], float] = {}
+    smallest = [
+        smallest_network(space, width=width, stem=s) for s in ((1, 2) if stem is None else (stem,))
+    ]
+    # Without a budget, what a training can make good use of is the limit.
+    most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
+    errors: _Errors = {}
+
+    def cost(architecture: Architecture, metric: Metric) -> float:
+        estimate = costs.estimate(architecture, metric)
+        if metric == "mb":
+            return estimate + _DESCRIPTION_MB
+        return estimate * _error(errors, architecture) if metric == "ms" else estimate
 
     def use(architecture: Architecture) -> float:
         """Share of the budget that binds."""
-        error = scale.get(_kind(architecture), 1.0)
         shares = [
-            costs.estimate(architecture, budget.metric)
-            * (error if budget.metric == "ms" else 1.0)
-            / costs.usable(budget.metric, budget.limit)
+            cost(architecture, budget.metric) / costs.usable(budget.metric, budget.limit)
             for budget in budgets
         ]
-        # Without a budget, what a training can make good use of is the limit.
-        return max(shares, default=iteration_work(architecture) / _USUAL_WORK)
+        return max(shares, default=iteration_work(architecture) / most_work)
 
     def fits(architecture: Architecture) -> bool:
         return patch_size % architecture.space.multiple == 0 and use(architecture) <= 1
@@ -73,20 +84,35 @@ def make_contenders(
     found = make()
     for _ in range(_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
         # The model of the speed errs by kind of network: each is measured, and built anew.
-        measured = costs.measure_quickly(found, "ms")
-        for architecture, ms in zip(found, measured, strict=True):
+        timed = found or smallest
+        for architecture, ms in zip(timed, costs.measure_quickly(timed, "ms"), strict=True):
             if ms is not None:
-                scale[_kind(architecture)] = ms / costs.estimate(architecture, "ms")
+                known = errors.setdefault(_kind(architecture), {})
+                known[architecture.space.width] = ms / costs.estimate(architecture, "ms")
         found = make()
     if not found:
-        raise InputError(_nothing(space, budgets, costs, width, stem))
+        least = min(smallest, key=use)
+        has = [budget.text(cost(least, budget.metric)) for budget in budgets]
+        raise InputError(_nothing(budgets, least, has, width is not None or stem is not None))
     return found
+
+
+_Errors = dict[tuple[object, ...], dict[int, float]]
+"""Measured time to predicted, of kinds of networks and, within them, of widths."""
 
 
 def _kind(architecture: Architecture) -> tuple[object, ...]:
     """Networks whose speed a model errs by alike."""
     space = architecture.space
-    return space.stem, space.growth, space.num_scales, space.width
+    return space.stem, space.growth, space.num_scales
+
+
+def _error(errors: _Errors, architecture: Architecture) -> float:
+    """Of the nearest width of its kind; where the kind was not measured, what is usual."""
+    known = errors.get(_kind(architecture))
+    if known is None:
+        return median([e for kind in errors.values() for e in kind.values()] or [1.0])
+    return known[min(known, key=lambda width: abs(width - architecture.space.width))]
 
 
 def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architecture]:
@@ -97,18 +123,12 @@ def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architectu
 
 
 def _nothing(
-    space: SearchSpace,
-    budgets: Sequence[Budget],
-    costs: CostSource,
-    width: int | None,
-    stem: int | None,
+    budgets: Sequence[Budget], smallest: Architecture, has: Sequence[str], is_given: bool
 ) -> str:
     """What is wrong where no network meets the budgets."""
     wanted = " and ".join(f"{budget.option} {budget.limit:g}" for budget in budgets)
-    smallest = smallest_network(space, width=width, stem=stem)
-    has = ", ".join(budget.text(costs.estimate(smallest, budget.metric)) for budget in budgets)
-    given = " with this --width or --stem" * (width is not None or stem is not None)
+    given = " with this --width or --stem" * is_given
     return (
-        f"no network{given} fits {wanted}: the smallest (width {smallest.space.width}, stem "
-        f"{smallest.space.stem}, {smallest.text}) has about {has}; raise the budget"
+        f"no network{given} fits {wanted}: the smallest possible (width {smallest.space.width}, "
+        f"stem {smallest.space.stem}, {smallest.text}) has about {', '.join(has)}; raise the budget"
     )

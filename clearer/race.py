@@ -26,7 +26,7 @@ from clearer.checkpoint import (
 )
 from clearer.cost import network_convs
 from clearer.data import Splits
-from clearer.errors import ClearerError, Interrupted, PieceDone
+from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.files import read_record, write_json
 from clearer.interrupt import StopRequest
 from clearer.loop import Loop
@@ -139,7 +139,12 @@ def read_race(run: Run) -> list[tuple[Architecture, list[Score]]]:
     if not run.race.exists():
         return []
     record = read_record(run.race, RaceRecord)
-    known = [Architecture.from_dict(data) for data in record["contenders"]]
+    try:
+        known = [Architecture.from_dict(data) for data in record["contenders"]]
+    except InputError as error:
+        raise InputError(f"{run.race}: {error}") from error
+    if len(known) != len(record["scores"]):
+        raise InputError(f"{run.race}: it has scores of {len(record['scores'])} of {len(known)}")
     return list(zip(known, record["scores"], strict=True))
 
 
@@ -164,6 +169,7 @@ def race(
         The winner.
 
     Raises:
+        InputError: If the record is damaged or lost.
         ClearerError: If the loss of all that are left is not finite.
         Interrupted: On Ctrl-C; the checkpoint is saved.
         PieceDone: When the time of this piece is over; likewise.
@@ -173,6 +179,8 @@ def race(
         _Contender(place, Architecture.from_dict(data), scores)
         for place, (data, scores) in enumerate(begun)
     ]
+    if not entered:
+        raise InputError(f"{run.race} does not say who takes part: make a new run")
     rounds = race_rounds(len(entered))
     left, turns = entered, 0
     with StopRequest() as stop:
@@ -195,6 +203,8 @@ def race(
             for dropped in ranked[-(-number // 2) :]:
                 dropped.state = None
                 loop.engine.on_first(partial(_forget, run, dropped))
+        if loop.engine.any(stop.requested):  # what comes next does not begin
+            raise Interrupted("stopped at the end of the race")
     loop.engine.on_first(partial(_forget, run, left[0]))
     return left[0].architecture
 

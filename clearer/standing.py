@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clearer.cost import network_cost
 from clearer.space import Architecture
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the race itself needs torch
     from clearer.race import Score
 
 __all__ = ["Standing", "race_front", "ranked"]
@@ -56,6 +56,7 @@ def race_front(
     Returns:
         Plain data, from cheap to dear; ``on_front`` where no cheaper network is as good.
     """
+    winner = ranked(standing)[0].architecture if standing else None
     rows: list[dict[str, Any]] = [
         {
             "architecture": architecture.text,
@@ -63,6 +64,7 @@ def race_front(
             "cost": cost,
             "psnr_db": scores[0]["psnr_db"] if scores else None,
             "rounds": len(scores),
+            "is_winner": architecture == winner,
             "on_front": False,
         }
         for (architecture, scores), cost in zip(standing, costs, strict=True)

@@ -191,34 +191,32 @@ def _describe_quantization(row: dict[str, Any]) -> str:
     )
 
 
-def print_standing(rows: list[Standing], chosen: str) -> None:
+def print_standing(rows: list[Standing]) -> None:
     """How a race ended, best first; each round's figure stands below its iterations' share."""
     rounds = max((len(row.scores) for row in rows), default=0)
-    table = Table(
-        box=SIMPLE, caption="dB of validation patches at the end of each round; *: chosen"
-    )
+    table = Table(box=SIMPLE, caption="dB of validation patches at the end of each round; *: won")
     table.add_column("network", no_wrap=True)
     for header in ("MB", "kMACs/px", *(f"{i + 1}, dB" for i in range(rounds))):
         table.add_column(header, justify="right", no_wrap=True)
-    for row in rows:
+    for place, row in enumerate(rows):
         figures = ["-" if s["psnr_db"] is None else f"{s['psnr_db']:.2f}" for s in row.scores]
         figures += [""] * (rounds - len(figures))
-        mark = " *" if row.architecture.text == chosen else ""
+        mark = " *" if place == 0 else ""
         cells = [f"{row.mb:.2f}", f"{row.macs_per_pixel / 1e3:,.1f}", *figures]
         table.add_row(row.architecture.label + mark, *cells)
     _print(table)
 
 
-def print_race_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+def print_race_front(rows: list[dict[str, Any]], unit: str) -> None:
     """What a race was between, from cheap to dear."""
     table = Table(
-        box=SIMPLE, caption="dB of the first round, in which all did the same work; *: chosen"
+        box=SIMPLE, caption="dB of the first round, in which all did the same work; *: won"
     )
     table.add_column("network", no_wrap=True)
     for header in (unit, "dB", "rounds", "front"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
-        mark = " *" if row["architecture"] == chosen else ""
+        mark = " *" if row["is_winner"] else ""
         figure = "-" if row["psnr_db"] is None else f"{row['psnr_db']:.2f}"
         cells = [f"{row['cost']:,.4g}", figure, str(row["rounds"]), "yes" * row["on_front"]]
         table.add_row(row["shape"] + mark, *cells)

@@ -247,6 +247,13 @@ def search(
             }
             fixes = [cost, columns, entry, gates or None]
             strategy = _strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
+            of_gradient = {
+                "--seeds": seeds if seeds > 1 else None,
+                "--search-learning-rate": search_learning_rate,
+                "--lambda-arch": lambda_arch,
+                "--lambda-comp": lambda_comp,
+            }
+            _refuse_options_of_others(strategy, {"--contenders": contenders}, of_gradient)
             if table is not None and table.measurement is not None:
                 measured = table.measurement.space
                 given = {
@@ -386,6 +393,19 @@ def _strategy(
             "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
         )
     return asked or ("gradient" if is_fixed else PRESETS[preset].strategy)
+
+
+def _refuse_options_of_others(
+    strategy: str, of_race: dict[str, object], of_gradient: dict[str, object]
+) -> None:
+    """What would do nothing is refused."""
+    others, theirs = (of_gradient, "gradient") if strategy == "race" else (of_race, "race")
+    for name, value in others.items():
+        if value is not None:
+            raise InputError(
+                f"{name} does nothing with --strategy {strategy}: leave it out, or give "
+                f"--strategy {theirs}"
+            )
 
 
 def _image_size(context: typer.Context, size: str, table: CostTable | None) -> tuple[int, int]:

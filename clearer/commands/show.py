@@ -64,7 +64,7 @@ def show(
         else:
             console.print_architecture(architecture, run.read_decision())
             if run.race.exists():
-                tables.print_standing(ranked(read_race(run)), architecture.text)
+                tables.print_standing(ranked(read_race(run)))
         return
     if run.race.exists():
         if quality:
@@ -117,13 +117,12 @@ def _show_race(
     values = costs.measure_quickly([architecture for architecture, _ in standing], metric)
     rows = race_front(standing, values)
     picture = run.path / f"front-{metric}.png"
-    chosen = run.read_architecture().text
     unit = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}[metric]
-    plot_race(picture, rows, unit, chosen)
+    plot_race(picture, rows, unit)
     if as_json:
         print(to_json({"unit": unit, "front": rows}))
         return
-    tables.print_race_front(rows, unit, chosen)
+    tables.print_race_front(rows, unit)
     print(f"written: {picture}")
 
 
