@@ -272,7 +272,8 @@ def _measure(space: SearchSpace, metric: _Derived, precision: FilePrecision) -> 
         return _Measure("MACs per pixel", _macs_per_pixel)
     each = _FILE_BYTES[precision]
     rest = each.rest + each.stem * (space.stem > 1)
-    return _Measure("MB", partial(_convs_mb, each=each), rest / 1e6)
+    unit = "MB" if precision == "fp32" else f"MB, {precision}"
+    return _Measure(unit, partial(_convs_mb, each=each), rest / 1e6)
 
 
 def network_cost(
