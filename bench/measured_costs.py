@@ -15,10 +15,11 @@ from clearer.bench.plan import Entry
 from clearer.bench.profile import ProfileSettings, profile_space, this_device, version_here
 from clearer.bench.speed_model import SpeedModel, probes
 from clearer.bench.torch_session import open_torch
-from clearer.cost import CostTable, Measurement, Metric
+from clearer.cost import CostTable, FilePrecision, Measurement, Metric
 from clearer.cost_source import CostSource
-from clearer.errors import InputError
+from clearer.errors import ClearerError, InputError
 from clearer.export.graph import network_graph, write_weights
+from clearer.export.picture_io import first_line
 from clearer.export.to_onnx import file_mb, untrained_file
 from clearer.space import Architecture, SearchSpace
 
@@ -47,32 +48,54 @@ class MeasuredCosts(CostSource):
     """Adds milliseconds per image.
 
     With a table, that table counts, and what is chosen by it is measured if this is the device
-    that it was made on. Without one, this device is profiled with ONNX Runtime on the CPU.
+    that it was made on. Without one, this device is profiled with ONNX Runtime on the CPU. Files
+    in fp16 and int8 are timed by OpenVINO where it is installed: of such files ONNX Runtime
+    computes only some in what they hold.
 
     Args:
         image_size: (height, width) of the image.
         table: What was measured before, here or elsewhere.
         listener: Told what is being measured.
+        precision: Of the file that is timed.
     """
 
     def __init__(
-        self, image_size: tuple[int, int], table: CostTable | None, listener: Listener
+        self,
+        image_size: tuple[int, int],
+        table: CostTable | None,
+        listener: Listener,
+        precision: FilePrecision = "fp32",
     ) -> None:
-        super().__init__(image_size, file_mb)
+        super().__init__(image_size, file_mb, precision)
         self._given = table
         self._listener = listener
+        self._runtime = "onnxruntime"
+        if precision != "fp32" and version_here("openvino"):
+            self._runtime = "openvino"
         self._spans: dict[SearchSpace, tuple[float, float]] = {}
         self._speed: SpeedModel | None = None
+
+    def in_precision(self, precision: FilePrecision) -> MeasuredCosts:
+        """The same device, for files of another precision."""
+        return MeasuredCosts(self._image_size, self._given, self._listener, precision)
+
+    def backend(self, metric: Metric) -> str | None:
+        """The runtime that milliseconds are measured with."""
+        if metric != "ms":
+            return None
+        return self._runtime if self._given is None else _measurement(self._given).backend
 
     def table(self, space: SearchSpace, metric: Metric) -> CostTable:
         """Costs of all modules; in ms, the given table or a new measurement.
 
         Raises:
-            InputError: If the given table is for another space or image size.
+            InputError: If the given table is for another space or image size, or milliseconds
+                are asked for in another precision than fp32.
             ClearerError: If the measurement fails.
         """
         if metric != "ms":
             return super().table(space, metric)
+        self._check_modules()
         if self._given is None:
             return self._profile(space)
         measurement = _measurement(self._given)
@@ -92,6 +115,7 @@ class MeasuredCosts(CostSource):
         """Cost of the cheapest and dearest architecture; in ms, of two that are timed quickly."""
         if metric != "ms" or self._given is not None:
             return super().span(space, metric)
+        self._check_modules()
         if space not in self._spans:
             self._listener(f"timing width {space.width}, stem {space.stem}")
             with tempfile.TemporaryDirectory() as name:
@@ -114,7 +138,7 @@ class MeasuredCosts(CostSource):
         if metric != "ms":
             return super().estimate(architecture, metric)
         if self._speed is None:
-            self._listener("timing a few networks")
+            self._listener(f"timing a few networks: {self._files}")
             known = probes(architecture.space)
             self._speed = SpeedModel(known, self._times(known, _QUICK_SECONDS))
         return self._speed.ms(architecture)
@@ -125,7 +149,7 @@ class MeasuredCosts(CostSource):
         """Cost of several networks; in ms, of all of them by turns."""
         if metric != "ms":
             return super().measure_quickly(architectures, metric)
-        self._listener(f"timing {len(architectures)} networks")
+        self._listener(f"timing {len(architectures)} networks: {self._files}")
         return [*self._times(architectures, _QUICK_SECONDS)]
 
     def _times(self, architectures: Sequence[Architecture], seconds: float) -> list[float]:
@@ -134,7 +158,7 @@ class MeasuredCosts(CostSource):
             sessions = []
             for index, architecture in enumerate(architectures):
                 path = Path(name) / f"{index}.onnx"
-                path.write_bytes(untrained_file(architecture))
+                path.write_bytes(untrained_file(architecture, self._precision))
                 sessions.append(self._open_here(path, architecture.space))
             return _time(sessions, seconds * len(sessions))
 
@@ -149,7 +173,7 @@ class MeasuredCosts(CostSource):
         if metric != "ms":
             return super().measure(architecture, metric)
         if self._given is None:
-            self._listener(f"measuring {architecture.label}")
+            self._listener(f"measuring {architecture.label}: {self._files}")
             return min(self._times([architecture], _CHECK_SECONDS / 3)[0] for _ in range(3))
         if not self._is_here():
             return None
@@ -194,7 +218,25 @@ class MeasuredCosts(CostSource):
 
     def _open_here(self, path: Path, space: SearchSpace) -> Session:
         shape = [1, space.channels, *self._image_size]
-        return open_session("onnxruntime", path, [shape], torch.get_num_threads(), "fp32")
+        try:
+            # What is not int8 is computed in fp32.
+            return open_session(self._runtime, path, [shape], torch.get_num_threads(), "fp32")
+        except (ImportError, RuntimeError) as error:
+            raise ClearerError(
+                f"{self._runtime} cannot time {self._precision} files here: {first_line(error)}"
+            ) from error
+
+    @property
+    def _files(self) -> str:
+        """What is timed, and by what."""
+        return f"{self._precision} files, {self._runtime} {version_here(self._runtime)}"
+
+    def _check_modules(self) -> None:
+        if self._precision != "fp32":
+            raise InputError(
+                f"--budget-ms with --budget-precision {self._precision} is for --strategy race, "
+                "which times whole networks: the modules of one space are timed in fp32 alone"
+            )
 
     def _open(self, path: Path, architecture: Architecture) -> Session:
         assert self._given is not None

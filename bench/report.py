@@ -102,7 +102,9 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
         "architecture": architecture,
         "params": about.get("params"),
         "macs_per_pixel": about.get("macs_per_pixel"),
-        "budgets": [_budget(check) for check in about.get("budgets", [])],
+        "budgets": [
+            _budget(check, about.get("budget_precision")) for check in about.get("budgets", [])
+        ],
         "drawing": draw_architecture(architecture, op_weights, report["timed_shape"][2:]),
         "race": rows,
         "race_drawing": draw_race(rows),
@@ -110,10 +112,11 @@ def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | No
     }
 
 
-def _budget(check: BudgetRecord) -> str:
+def _budget(check: BudgetRecord, precision: str | None) -> str:
     """How the network meets a budget, in words."""
     budget = Budget(metric=check["metric"], limit=check["limit"])
-    text = f"Budget {budget.text(budget.limit)}: predicted {budget.text(check['predicted'])}"
+    file = f" ({precision} file)" if precision and budget.is_of_file else ""
+    text = f"Budget {budget.text(budget.limit)}{file}: predicted {budget.text(check['predicted'])}"
     if check["measured"] is None:
         return text
     return f"{text}, measured {budget.text(check['measured'])}"

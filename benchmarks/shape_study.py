@@ -83,7 +83,7 @@ def random_member(rng: random.Random, budgets: list[Budget]) -> Architecture:
     """
 
     def use(architecture: Architecture) -> float:
-        costs = CostSource((256, 256), lambda a: network_cost(a, "mb"))
+        costs = CostSource((256, 256), lambda a, precision: network_cost(a, "mb", precision))
         return max(costs.estimate(architecture, b.metric) / b.limit for b in budgets)
 
     kinds = shapes_within(SearchSpace(residual=True), lambda a: use(a) <= 1)

@@ -31,7 +31,7 @@ from torch import nn
 
 from clearer.budget import Budget, choose_architecture
 from clearer.checkpoint import load_checkpoint
-from clearer.cost import cost_table
+from clearer.cost import FilePrecision, cost_table
 from clearer.cost_source import CostSource
 from clearer.data import Splits, load_splits, partition
 from clearer.device import device_name
@@ -334,7 +334,7 @@ def _search(run: Run, settings: RunSettings, splits: Splits) -> NDArray[np.float
     )
 
 
-def _no_file(architecture: Architecture) -> float:
+def _no_file(architecture: Architecture, precision: FilePrecision) -> float:
     raise AssertionError("a budget in parameters needs no file")
 
 

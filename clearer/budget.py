@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from clearer.cost import CostTable, Metric
+from clearer.cost import FILE_PRECISIONS, CostTable, Metric
 from clearer.cost_source import CostSource
 from clearer.errors import InputError
 from clearer.space import CHOICES, Architecture, SearchSpace
@@ -49,7 +49,7 @@ class Budget:
     """
 
     metric: Metric
-    """``mb``: 10**6 bytes of the fp32 ONNX file; ``ms``: milliseconds per image on a device;
+    """``mb``: 10**6 bytes of the ONNX file; ``ms``: its milliseconds per image on a device;
     ``gmacs``: 10**9 multiply-accumulates per image; ``params``: trained parameters."""
     limit: float
 
@@ -63,6 +63,11 @@ class Budget:
     def option(self) -> str:
         """The option of the command line that sets it."""
         return f"--budget-{self.metric}"
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether it depends on the precision of the file."""
+        return self.metric in ("mb", "ms")
 
     def text(self, value: float) -> str:
         """A value in the unit of the budget, for people."""
@@ -156,9 +161,65 @@ def check_budgets(
                 f"no network fits {budget.option} {budget.limit:g}: the smallest possible "
                 f"(width {space.width}, stem {space.stem}, {_cheapest(space, table).text}) has "
                 f"{smallest}; {', or '.join([*helps, f'raise {budget.option}'])}"
+                f"{_precision_that_fits(space, budget, budgets, costs)}"
             )
         tables.append(table)
     return tables
+
+
+def _precision_that_fits(
+    space: SearchSpace, budget: Budget, budgets: Sequence[Budget], costs: CostSource
+) -> str:
+    """Advice where a file is too large; milliseconds of modules are known in fp32 alone."""
+    if budget.metric != "mb" or any(other.metric == "ms" for other in budgets):
+        return ""
+    return other_precision(
+        lambda source: [_cheapest(space, source.table(space, "mb"))], [budget], costs
+    )
+
+
+def other_precision(
+    smallest: Callable[[CostSource], Sequence[Architecture]],
+    budgets: Sequence[Budget],
+    costs: CostSource,
+) -> str:
+    """Which other precision of the file would let a network meet all budgets, for a message.
+
+    Args:
+        smallest: Networks worth a try, by a source of costs in the other precision.
+        budgets: What has to be met.
+        costs: Where costs come from, in the precision that was asked for.
+
+    Returns:
+        The end of a sentence; empty if there is none.
+    """
+    for precision in FILE_PRECISIONS:
+        if precision == costs.precision:
+            continue
+        source = costs.in_precision(precision)
+        for architecture in smallest(source):
+            found = _of_file(architecture, budgets, source)
+            if found is not None:
+                return f"; --budget-precision {precision} would fit: about {found}"
+    return ""
+
+
+def _of_file(
+    architecture: Architecture, budgets: Sequence[Budget], costs: CostSource
+) -> str | None:
+    """What the file of a network takes of budgets that it meets; None if it is over one."""
+    found = []
+    # What has to be timed comes last.
+    for budget in sorted(budgets, key=lambda budget: budget.metric == "ms"):
+        if budget.metric == "ms":
+            (value,) = costs.measure_quickly([architecture], "ms")
+        else:
+            value = costs.measure(architecture, budget.metric)
+        if value is None or value > budget.limit:
+            return None
+        if budget.is_of_file:
+            found.append(budget.text(value))
+    return ", ".join(found) or None
 
 
 def _cheapest(space: SearchSpace, table: CostTable) -> Architecture:

@@ -116,7 +116,10 @@ def describe_settings(settings: RunSettings) -> None:
         f"({PRESETS[settings.preset].time}): {searching} search and {train_.iterations} "
         f"training iterations; {settings.device}, {settings.precision}, seed {settings.seed}"
     )
-    limits = ", ".join(f"at most {b.text(b.limit)}" for b in settings.budgets)
+    limits = ", ".join(
+        f"at most {b.text(b.limit)}" + f" ({settings.budget_precision})" * b.is_of_file
+        for b in settings.budgets
+    )
     space = settings.space
     where = (
         f"race between U shapes, {settings.race.contenders} at most"
@@ -141,14 +144,20 @@ def describe_decision(decision: DecisionRecord) -> None:
     size = "" if params is None else f", {params:,.0f} parameters"
     say(f"architecture {decision['choices']}{size}")
     units = {"mb": "MB", "params": "parameters", "ms": "ms", "gmacs": "GMACs"}
+    precision = decision.get("budget_precision")
     for b in decision.get("budgets", []):
         measured = (
             "not measured here" if b["measured"] is None else f"measured {b['measured']:,.4g}"
         )
+        of_file = [precision, b.get("backend")] if b["metric"] in ("mb", "ms") else []
+        about = ", ".join(filter(None, of_file))
         say(
-            f"  {units[b['metric']]}: predicted {b['predicted']:,.4g}, {measured}, "
-            f"limit {b['limit']:,.4g}"
+            f"  {units[b['metric']]}{f' ({about})' if about else ''}: predicted "
+            f"{b['predicted']:,.4g}, {measured}, limit {b['limit']:,.4g}"
         )
+    if "sizes_mb" in decision:
+        sizes = ", ".join(f"{name} {mb:,.4g} MB" for name, mb in decision["sizes_mb"].items())
+        say(f"  files: {sizes}")
     seeds = decision.get("seeds", [])
     if len(seeds) > 1:
         say(f"  {len(seeds)} searches lean to {', '.join(seeds)}")

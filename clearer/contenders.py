@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
-from clearer.budget import Budget
+from clearer.budget import Budget, other_precision
 from clearer.cost import Metric
 from clearer.cost_source import CostSource
 from clearer.errors import InputError
@@ -23,8 +23,8 @@ _MAX_CORRECTIONS: Final = 4
 _USUAL_WORK: Final = 0.8
 _FULL: Final = 0.95
 """Of a budget: what uses less is left out, where others use more."""
-_DESCRIPTION_MB: Final = 0.002
-"""What a file says of its network, which estimates leave out."""
+_MB_ERROR: Final = 0.01
+"""Of the estimated size of a file, so that the real one is not over the limit."""
 
 
 def make_contenders(
@@ -61,7 +61,7 @@ def make_contenders(
     def cost(architecture: Architecture, metric: Metric) -> float:
         estimate = costs.estimate(architecture, metric)
         if metric == "mb":
-            return estimate + _DESCRIPTION_MB
+            return estimate * (1 + _MB_ERROR)
         return estimate * _error(errors, architecture) if metric == "ms" else estimate
 
     def use(architecture: Architecture) -> float:
@@ -95,7 +95,9 @@ def make_contenders(
     if not found:
         least = min(smallest, key=use)
         has = [budget.text(cost(least, budget.metric)) for budget in budgets]
-        raise InputError(_nothing(budgets, least, has, width is not None or stem is not None))
+        helps = other_precision(lambda _: smallest, budgets, costs)
+        is_given = width is not None or stem is not None
+        raise InputError(_nothing(budgets, least, has, is_given) + helps)
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from clearer.budget import Budget
-from clearer.cost import CostTable, cost_table
+from clearer.cost import CostTable, FilePrecision, cost_table
 from clearer.cost_source import CostSource
 from clearer.errors import InputError
 from clearer.shapes import without_a_block
@@ -30,6 +30,8 @@ class BudgetCheck:
     predicted: float
     measured: float | None
     """None where it cannot be measured here; then the table's largest error was left as room."""
+    backend: str | None = None
+    """The runtime that milliseconds are those of."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,10 @@ class Decision:
 
     architecture: Architecture
     budgets: list[BudgetCheck]
+    precision: FilePrecision
+    """Of the file that MB and milliseconds of the budgets are those of."""
+    sizes_mb: dict[FilePrecision, float]
+    """Of the files in all precisions, untrained; in int8 with all convolutions in int8."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; an :class:`Architecture` can be read from it."""
@@ -46,7 +52,9 @@ class Decision:
             "hash": self.architecture.hash,
             "params": cost_table(self.architecture.space, "params").cost(self.architecture),
             "macs_per_pixel": cost_table(self.architecture.space, "macs").cost(self.architecture),
+            "budget_precision": self.precision,
             "budgets": [asdict(check) for check in self.budgets],
+            "sizes_mb": self.sizes_mb,
         }
 
 
@@ -85,10 +93,11 @@ def decide(
                     limit=budget.limit,
                     predicted=predicted,
                     measured=measured,
+                    backend=costs.backend(budget.metric),
                 )
             )
         if all(row.measured is None or row.measured <= row.limit for row in rows):
-            return Decision(architecture=chosen, budgets=rows)
+            return _decision(chosen, rows, costs)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(
         f"no architecture meets {wanted} together at width {space.width}: raise one, or give a "
@@ -113,13 +122,23 @@ def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSo
                     limit=budget.limit,
                     predicted=costs.estimate(chosen, budget.metric),
                     measured=measured,
+                    backend=costs.backend(budget.metric),
                 )
             )
         if all(row.measured is None or row.measured <= row.limit for row in rows):
-            return Decision(architecture=chosen, budgets=rows)
+            return _decision(chosen, rows, costs)
         chosen = without_a_block(chosen)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(f"the winner of the race, {winner.text}, does not meet {wanted}: raise one")
+
+
+def _decision(chosen: Architecture, rows: list[BudgetCheck], costs: CostSource) -> Decision:
+    return Decision(
+        architecture=chosen,
+        budgets=rows,
+        precision=costs.precision,
+        sizes_mb=costs.sizes_mb(chosen),
+    )
 
 
 def _slow(architecture: Architecture, predicted: float, measured: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from clearer.cost import FilePrecision
 from clearer.schema import AtLeast0, Share, Text
 
 __all__ = ["BudgetRecord", "ConfigRecord", "DecisionRecord"]
@@ -26,6 +27,16 @@ class BudgetRecord(TypedDict):
     limit: AtLeast0
     predicted: AtLeast0
     measured: AtLeast0 | None
+    backend: NotRequired[Text | None]
+    """The runtime that milliseconds are those of."""
+
+
+class SizesRecord(TypedDict):
+    """Size in MB of the untrained file of each precision."""
+
+    fp32: AtLeast0
+    fp16: AtLeast0
+    int8: AtLeast0
 
 
 class DecisionRecord(TypedDict):
@@ -39,7 +50,9 @@ class DecisionRecord(TypedDict):
     hash: NotRequired[Text]
     params: NotRequired[AtLeast0]
     macs_per_pixel: NotRequired[AtLeast0]
+    budget_precision: NotRequired[FilePrecision]
     budgets: NotRequired[list[BudgetRecord]]
+    sizes_mb: NotRequired[SizesRecord]
     strategy: NotRequired[Literal["race", "gradient", "random", "given"]]
     searched_in: NotRequired[Text]
     op_weights: NotRequired[list[tuple[Share, ...]]]

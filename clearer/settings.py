@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from clearer.budget import Budget
 from clearer.compilation import Compile
+from clearer.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.images import Color
 from clearer.schema import Above0, AtLeast0, Count, Share, Side, check_known, checked
@@ -288,6 +289,8 @@ class RunSettings:
     budgets: tuple[Budget, ...]
     image_size: tuple[Side, Side]
     """(height, width) that budgets in milliseconds and GMACs are meant for."""
+    budget_precision: FilePrecision = "fp32"
+    """Of the file that budgets in MB and milliseconds are meant for."""
     strategy: Strategy
     num_seeds: Count
     """Searches, with one seed after the other, whose op weights are averaged."""

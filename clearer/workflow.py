@@ -13,7 +13,7 @@ from clearer.budget import (
 )
 from clearer.compilation import Compile
 from clearer.contenders import make_contenders
-from clearer.cost import CostTable
+from clearer.cost import CostTable, FilePrecision
 from clearer.cost_source import CostSource
 from clearer.data import Splits, partition
 from clearer.device import resolve_device
@@ -75,7 +75,7 @@ def make_settings(
         data: Folder of pictures, or None.
         budgets: Limits; where no width or stem is given, they are chosen by them.
         image_size: (height, width) that milliseconds and GMACs are meant for.
-        costs: Where costs come from.
+        costs: Where costs come from, and of files of which precision.
         strategy: How an architecture is found.
         num_seeds: Searches whose op weights are averaged.
         seed: Of all randomness.
@@ -93,6 +93,7 @@ def make_settings(
     """
     if tensorboard:
         require("tensorboard", extra="tensorboard")
+    _check_precision(costs.precision, budgets)
     base = _preset(preset)
     fields = _given(space)
     width, stem = fields.pop("width", None), fields.pop("stem", None)
@@ -110,6 +111,7 @@ def make_settings(
         space=chosen,
         budgets=budgets,
         image_size=image_size,
+        budget_precision=costs.precision,
         strategy=strategy,
         num_seeds=num_seeds,
         race=replace(base.race, **_given(race or {})),
@@ -167,6 +169,13 @@ def _check_loops(settings: RunSettings) -> None:
             raise InputError(f"{option} must be a finite number, at least 0; got {value:g}")
 
 
+def _check_precision(precision: FilePrecision, budgets: tuple[Budget, ...]) -> None:
+    if precision != "fp32" and not any(budget.is_of_file for budget in budgets):
+        raise InputError(
+            f"--budget-precision {precision} is for --budget-mb and --budget-ms: give one of them"
+        )
+
+
 def _preset(name: str) -> Preset:
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}: use one of {', '.join(PRESETS)}")
@@ -214,7 +223,10 @@ def find_contenders(
 
 
 def refreeze_settings(
-    source: Run, budgets: tuple[Budget, ...], image_size: tuple[int, int]
+    source: Run,
+    budgets: tuple[Budget, ...],
+    image_size: tuple[int, int],
+    budget_precision: FilePrecision,
 ) -> RunSettings:
     """Settings of a run that freezes what another one searched, under other budgets.
 
@@ -223,6 +235,7 @@ def refreeze_settings(
     """
     if not budgets:
         raise InputError("--from needs a budget that the new network has to meet, like --budget-mb")
+    _check_precision(budget_precision, budgets)
     source.log_op_weights()
     settings = source.settings()
     if settings.fine_tuned_from is not None:
@@ -230,7 +243,9 @@ def refreeze_settings(
             f"{source.path} was fine-tuned, and its settings are for that: give --from the run "
             f"that was searched"
         )
-    return replace(settings, budgets=budgets, image_size=image_size)
+    return replace(
+        settings, budgets=budgets, image_size=image_size, budget_precision=budget_precision
+    )
 
 
 def training_settings(

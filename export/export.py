@@ -16,6 +16,7 @@ from clearer.export.artefact import (
 )
 from clearer.export.artefacts import ExportSettings, Listener, make_artefacts
 from clearer.export.export_record import ExportRecord
+from clearer.export.file_budgets import check_first_file, file_budgets
 from clearer.export.parity import Check, check_artefact, make_reference
 from clearer.files import read_json, write_atomic, write_json
 from clearer.network import RestorationNet
@@ -60,11 +61,12 @@ def export_run(
     Raises:
         InputError: If the run has no weights, or its pictures cannot be used.
         ExportFailed: If a file differs from torch; those that do not are in place.
-        ClearerError: If the fp32 file is over a budget of the run: nothing is written then.
+        ClearerError: If the network is over a budget of the run: nothing is written then.
         Interrupted: On Ctrl-C; what was written is whole.
     """
     network, info, weights = _load(run, settings)
-    reference = make_reference(network, run.settings())
+    made_by = run.settings()
+    reference = make_reference(network, made_by)
     report: dict[str, Any] = {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,
@@ -83,7 +85,7 @@ def export_run(
         for artefact in make_artefacts(run, network, info, reference, settings, listener):
             listener(f"comparing {artefact.name} with torch")
             if artefact.name == run.onnx.name:
-                report["budgets"] = _check_budgets(run, network, artefact)
+                check_first_file(made_by, report["params"], artefact.num_bytes)
             check = check_artefact(artefact, reference)
             _write(run, artefact, check, settings, report)
     except KeyboardInterrupt as error:
@@ -121,22 +123,6 @@ def _params(network: RestorationNet) -> float:
     return cost_table(network.architecture.space, "params").cost(network.architecture)
 
 
-def _check_budgets(run: Run, network: RestorationNet, artefact: Artefact) -> list[dict[str, Any]]:
-    """What the fp32 file takes of each budget that a file has a part in.
-
-    What time and arithmetic the architecture takes was measured when it was chosen.
-    """
-    sizes = {"mb": artefact.num_bytes / 1e6, "params": _params(network)}
-    of_file = [budget for budget in run.settings().budgets if budget.metric in sizes]
-    for budget in of_file:
-        if sizes[budget.metric] > budget.limit:
-            raise ClearerError(
-                f"the file has {budget.text(sizes[budget.metric])}, over {budget.option} "
-                f"{budget.limit:g}: no file was written; search again with the same budget"
-            )
-    return [{"metric": b.metric, "limit": b.limit, "measured": sizes[b.metric]} for b in of_file]
-
-
 def _write(
     run: Run, artefact: Artefact, check: Check, settings: ExportSettings, report: dict[str, Any]
 ) -> None:
@@ -162,6 +148,7 @@ def _write(
     }
     others = [other for other in report["files"] if other["file"] != artefact.name]
     report["files"] = [*others, row]
+    report["budgets"] = file_budgets(run.settings(), report["params"], report["files"])
     write_json(run.export_report, report)
 
 

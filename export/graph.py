@@ -159,13 +159,13 @@ def write_weights(folder: Path, space: SearchSpace) -> None:
     write_atomic(folder / WEIGHTS_FILE, values.astype(np.float32).tobytes())
 
 
-def random_weights() -> Weights:
-    """Weights inside the file, of the same spread as those beside it."""
-    rng = np.random.default_rng(_SEED)
+def random_weights(*, half: bool = False) -> Weights:
+    """Weights inside the file, of the same spread as those beside it; in fp16 where ``half``."""
+    rng, kind = np.random.default_rng(_SEED), np.float16 if half else np.float32
 
     def make(name: str, shape: tuple[int, ...]) -> TensorProto:
         values = rng.standard_normal(shape, dtype=np.float32) * np.float32(_WEIGHT_SCALE)
-        return onnx.numpy_helper.from_array(values, name)
+        return onnx.numpy_helper.from_array(values.astype(kind), name)
 
     return make
 

@@ -9,10 +9,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from clearer.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.export.fold import fold_batch_norm
 from clearer.export.graph import OPSET, network_model, random_weights, to_bytes
 from clearer.export.metadata import model_metadata
+from clearer.export.untrained_int8 import in_int8
 from clearer.network import RestorationNet
 from clearer.space import Architecture
 
@@ -76,8 +78,11 @@ def _checked(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
 
 
 @functools.cache
-def untrained_file(architecture: Architecture) -> bytes:
-    """The file that a trained network of this architecture becomes, but for the weights' values."""
+def untrained_file(architecture: Architecture, precision: FilePrecision = "fp32") -> bytes:
+    """The file that a trained network of this architecture becomes, but for the weights' values.
+
+    In int8 it is that for CPUs, with all convolutions in int8.
+    """
     # Stands for the options, figures and names that a trained network adds to the metadata.
     info = {
         "task": {"name": "denoise", "options": "x" * 90},
@@ -87,10 +92,12 @@ def untrained_file(architecture: Architecture) -> bytes:
         "val_psnr_db": 10.0,
         "val_ssim": 0.0,
     }
-    model = network_model(architecture, random_weights())
-    return _checked(model, model_metadata(architecture, info))
+    half = precision == "fp16"
+    model = network_model(architecture, random_weights(half=half), half=half)
+    metadata = model_metadata(architecture, info, precision=precision)
+    return _checked(in_int8(model) if precision == "int8" else model, metadata)
 
 
-def file_mb(architecture: Architecture) -> float:
+def file_mb(architecture: Architecture, precision: FilePrecision = "fp32") -> float:
     """Size in MB (10**6 bytes) of :func:`untrained_file`."""
-    return len(untrained_file(architecture)) / 1e6
+    return len(untrained_file(architecture, precision)) / 1e6

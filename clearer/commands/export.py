@@ -96,6 +96,7 @@ def export(
     fixed = parse_shapes(shapes) if shapes is not None else ()
     from clearer.export.artefacts import ExportSettings
     from clearer.export.export import ExportFailed, export_run
+    from clearer.export.file_budgets import budget_notes
     from clearer.export.graph import OPSET
     from clearer.run import Run
     from clearer.zoo import find_in_zoo
@@ -135,6 +136,8 @@ def export(
     if report["outdated"]:
         names = ", ".join(report["outdated"])
         console.say(f"warning: of earlier weights, export them again or delete them: {names}")
+    for note in budget_notes(report):
+        console.say(note)
     if failure is not None:
         raise failure
     if unbuilt is not None:

@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_SIZE",
     "AsJson",
     "BatchSize",
+    "BudgetPrecision",
     "ChangedData",
     "CheckpointSeconds",
     "Columns",
@@ -42,6 +43,13 @@ CheckpointSeconds = Annotated[
     float, typer.Option(help="Seconds between checkpoints, from which --resume goes on.", min=0)
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", min=1, max=4096)]
+BudgetPrecision = Annotated[
+    Literal["fp32", "fp16", "int8"],
+    typer.Option(
+        help="Of the file that --budget-mb and --budget-ms are for. Files in fp16 and int8 are "
+        "timed by OpenVINO where it is installed."
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from clearer.commands.options import (
     DEFAULT_SIZE,
     AsJson,
     BatchSize,
+    BudgetPrecision,
     ChangedData,
     CheckpointSeconds,
     Columns,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 def search(
     context: typer.Context,
     budget_mb: Annotated[
-        float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes), fp32.")
+        float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes).")
     ] = None,
     budget_ms: Annotated[
         float | None,
@@ -65,6 +66,7 @@ def search(
         float | None, typer.Option(help="Most 10**9 multiply-accumulates per image of --size.")
     ] = None,
     budget_params: Annotated[float | None, typer.Option(help="Most trained parameters.")] = None,
+    budget_precision: BudgetPrecision = "fp32",
     cost: Annotated[
         Path | None,
         typer.Option(
@@ -219,7 +221,7 @@ def search(
         if train is None:
             train = settings.trains or minutes is not None
         table = read_cost_table(run.cost) if run.cost.exists() else None
-        costs = MeasuredCosts(settings.image_size, table, console.say)
+        costs = MeasuredCosts(settings.image_size, table, console.say, settings.budget_precision)
     else:
         train = train is not False
         if lambda_comp is not None and budgets:
@@ -229,10 +231,10 @@ def search(
                 raise InputError("--cost is for --budget-ms: give a limit in milliseconds")
             table = read_cost_table(cost)
         image_size = _image_size(context, size, table)
-        costs = MeasuredCosts(image_size, table, console.say)
+        costs = MeasuredCosts(image_size, table, console.say, budget_precision)
         if source is not None:
             old = Run.open(source)
-            settings = refreeze_settings(old, budgets, image_size)
+            settings = refreeze_settings(old, budgets, image_size, budget_precision)
         else:
             sizes = {"batch_size": batch_size, "patch_size": patch_size}
             given = {
@@ -345,7 +347,8 @@ _RESUMABLE = {
     *("devices", "nodes", "as_json", "debug"),
 }
 _REFREEZABLE = {
-    *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "cost", "size"),
+    *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "budget_precision"),
+    *("cost", "size"),
     *("out", "train", "minutes", "minutes_now", "checkpoint_seconds", "devices", "nodes"),
     *("as_json", "debug"),
 }

@@ -112,12 +112,14 @@ def _show_race(
     if cost is not None:
         raise InputError("--cost is for a search by gradient: networks of a race are timed here")
     settings = run.settings()
-    costs = MeasuredCosts(settings.image_size, None, console.say)
+    costs = MeasuredCosts(settings.image_size, None, console.say, settings.budget_precision)
     standing = read_race(run)
     values = costs.measure_quickly([architecture for architecture, _ in standing], metric)
     rows = race_front(standing, values)
     picture = run.path / f"front-{metric}.png"
     unit = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}[metric]
+    if metric in ("mb", "ms") and costs.precision != "fp32":
+        unit += f", {costs.precision}"
     plot_race(picture, rows, unit)
     if as_json:
         print(to_json({"unit": unit, "front": rows}))
@@ -154,7 +156,8 @@ def _table(
 
     settings = run.settings()
     if metric != "ms":
-        return MeasuredCosts(settings.image_size, None, console.say).table(settings.space, metric)
+        costs = MeasuredCosts(settings.image_size, None, console.say, settings.budget_precision)
+        return costs.table(settings.space, metric)
     path = cost or run.cost
     if not path.exists():
         raise InputError(f"{path} is not there: give --cost, a table of clearer profile")

@@ -15,7 +15,7 @@ from clearer.budget import (
     fit_space,
     random_architecture,
 )
-from clearer.cost import CostTable, Metric, cost_table, gmacs_table
+from clearer.cost import CostTable, FilePrecision, Metric, cost_table, gmacs_table, network_cost
 from clearer.cost_source import CostSource
 from clearer.decision import Choose, decide
 from clearer.errors import InputError
@@ -25,15 +25,15 @@ SPACE = SearchSpace(width=14, residual=True)
 ALL = np.array([[int(c == "fusion") for c in a.choices] for a in PAPER_SPACE.architectures()])
 
 
-def estimated_mb(architecture: Architecture) -> float:
-    return cost_table(architecture.space, "mb").cost(architecture)
+def estimated_mb(architecture: Architecture, precision: FilePrecision = "fp32") -> float:
+    return network_cost(architecture, "mb", precision)
 
 
 class Files(CostSource):
     """Costs whose files differ by a factor from the estimate, and whose times by another."""
 
     def __init__(self, mb: float = 1.0, ms: float | None = 1.0, margin: float = 0.0) -> None:
-        super().__init__((64, 64), lambda a: mb * estimated_mb(a))
+        super().__init__((64, 64), lambda a, precision: mb * estimated_mb(a, precision))
         self._ms, self._margin = ms, margin
 
     def table(self, space: SearchSpace, metric: Metric) -> CostTable:

@@ -38,7 +38,7 @@ from clearer.tasks import Denoise
 from clearer.train import train
 from clearer.workflow import make_settings
 
-COSTS = CostSource((64, 64), lambda architecture: 1.0)
+COSTS = CostSource((64, 64), lambda architecture, precision: 1.0)
 
 
 def tiny_settings(**changes: Any) -> RunSettings:

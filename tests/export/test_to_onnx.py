@@ -7,20 +7,25 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clearer.cost import cost_table
+from clearer.cost import FILE_PRECISIONS, FilePrecision, cost_table, network_cost
 from clearer.errors import InputError
+from clearer.export.calibration import observe
 from clearer.export.fixed_sizes import with_fixed_sizes
 from clearer.export.fold import fold_batch_norm
 from clearer.export.graph import OPSET
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.parity import to_pixels
-from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx
+from clearer.export.qdq import insert_qdq
+from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx, untrained_file
 from clearer.network import RestorationNet
 from clearer.space import Architecture, Entry, SearchSpace
 from tests.clearer.test_supernet import randomize
+from tests.spaces import architectures
 
 INFO = {
     "task": {"name": "denoise", "sigma": "25"},
@@ -235,17 +240,62 @@ def test_training_mode_is_refused() -> None:
         to_onnx(network().train(), {})
 
 
+@pytest.mark.parametrize("precision", FILE_PRECISIONS)
 @pytest.mark.parametrize("text", ["PPPP-PPPP-PPPP", "FFFF-FFFF-FFFF"])
-def test_the_estimate_of_the_size_is_near_the_file(text: str) -> None:
+def test_the_estimate_of_the_size_is_near_the_file(text: str, precision: FilePrecision) -> None:
     architecture = Architecture.from_text(text, SearchSpace(width=14, residual=True))
-    estimate = cost_table(architecture.space, "mb").cost(architecture)
-    assert file_mb(architecture) == pytest.approx(estimate, rel=0.02)
+    estimate = cost_table(architecture.space, "mb", precision).cost(architecture)
+    assert file_mb(architecture, precision) == pytest.approx(estimate, rel=0.03)
 
 
-def test_size_before_training_covers_the_file_after() -> None:
+@settings(max_examples=40, deadline=None)
+@given(architectures(), st.sampled_from(FILE_PRECISIONS))
+def test_the_size_of_the_smallest_files_is_known_too(
+    architecture: Architecture, precision: FilePrecision
+) -> None:
+    estimate = network_cost(architecture, "mb", precision)
+    assert file_mb(architecture, precision) == pytest.approx(estimate, rel=0.06)
+    table = cost_table(architecture.space, "mb", precision)
+    assert table.cost(architecture) == pytest.approx(estimate)
+
+
+@pytest.mark.parametrize("precision", FILE_PRECISIONS)
+def test_size_before_training_covers_the_file_after(precision: FilePrecision) -> None:
     net = network()
-    trained = to_onnx(net, model_metadata(net.architecture, INFO))
-    assert len(trained) / 1e6 <= file_mb(net.architecture)
+    metadata = model_metadata(net.architecture, INFO, precision=precision)
+    trained = to_onnx(net, metadata, half=precision == "fp16")
+    if precision == "int8":
+        seen = observe(trained, [np.random.default_rng(0).random((1, 1, 16, 16), np.float32)])
+        trained = insert_qdq(trained, "cpu", "percentile", seen).model()
+    assert len(trained) / 1e6 <= file_mb(net.architecture, precision)
+
+
+@settings(max_examples=6, deadline=None)
+@given(architectures(max_columns=1))
+def test_the_untrained_file_in_int8_is_built_as_a_calibrated_one(
+    architecture: Architecture,
+) -> None:
+    source = untrained_file(architecture)
+    picture = np.random.default_rng(0).random((1, architecture.space.channels, 16, 16), np.float32)
+    calibrated = insert_qdq(source, "cpu", "minmax", observe(source, [picture])).model()
+    made, real = (
+        onnx.load_from_string(model).graph
+        for model in (untrained_file(architecture, "int8"), calibrated)
+    )
+    assert list(made.node) == list(real.node)
+    assert [(t.name, t.dims, t.data_type) for t in made.initializer] == [
+        (t.name, t.dims, t.data_type) for t in real.initializer
+    ]
+
+
+@pytest.mark.parametrize("precision", FILE_PRECISIONS)
+def test_an_untrained_file_computes(precision: FilePrecision) -> None:
+    model = untrained_file(network().architecture, precision)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    picture = np.random.default_rng(0).random((2, 1, 17, 24), np.float32)
+    (restored,) = session.run(None, {"input": picture})
+    assert restored.shape == picture.shape
+    assert np.isfinite(restored).all()
 
 
 def test_output_is_not_clipped() -> None:

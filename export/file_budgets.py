@@ -1,0 +1,99 @@
+"""What exported files take of the budgets of their run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from clearer.budget import Budget
+from clearer.cost import FilePrecision
+from clearer.errors import ClearerError
+from clearer.settings import RunSettings
+
+__all__ = ["budget_notes", "check_first_file", "file_budgets"]
+
+_FILES: Final[dict[FilePrecision, str]] = {
+    "fp32": "model.onnx",
+    "fp16": "model.fp16.onnx",
+    "int8": "model.int8.onnx",
+}
+"""That ``--budget-mb`` is for, by its precision."""
+
+
+def check_first_file(settings: RunSettings, params: float, num_bytes: int) -> None:
+    """Refuse a network that is over a budget, as far as its fp32 file tells.
+
+    What time and arithmetic an architecture takes was measured when it was chosen.
+
+    Args:
+        settings: Of the run.
+        params: Trained parameters of the network.
+        num_bytes: Of the fp32 file.
+
+    Raises:
+        ClearerError: If a limit is not met.
+    """
+    sizes = {"params": params}
+    if settings.budget_precision == "fp32":
+        sizes["mb"] = num_bytes / 1e6
+    for budget in settings.budgets:
+        if sizes.get(budget.metric, 0) > budget.limit:
+            raise ClearerError(
+                f"the file has {budget.text(sizes[budget.metric])}, over {budget.option} "
+                f"{budget.limit:g}: no file was written; search again with the same budget"
+            )
+
+
+def file_budgets(
+    settings: RunSettings, params: float, files: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The budgets that a file has a part in, for ``export.json``.
+
+    Args:
+        settings: Of the run.
+        params: Trained parameters of the network.
+        files: Rows of ``export.json``.
+
+    Returns:
+        Rows with ``measured`` None where the file has not been made.
+    """
+    name = _FILES[settings.budget_precision]
+    mb = [row["bytes"] / 1e6 for row in files if row["file"] == name and row["check"]["passed"]]
+    found: dict[str, dict[str, Any]] = {
+        "mb": {"measured": mb[0] if mb else None, "file": name},
+        "params": {"measured": params},
+    }
+    return [
+        {"metric": budget.metric, "limit": budget.limit, **found[budget.metric]}
+        for budget in settings.budgets
+        if budget.metric in found
+    ]
+
+
+def budget_notes(report: Mapping[str, Any]) -> list[str]:
+    """What to know of the budgets in ``export.json``: a file over its limit, or not made yet.
+
+    A file in int8 may be larger than the search could know: what int8 hurts stays in floating
+    point.
+    """
+    notes = []
+    for row in report["budgets"]:
+        budget = Budget(metric=row["metric"], limit=row["limit"])
+        what = f"{budget.option} {budget.limit:g}"
+        if row["measured"] is None:
+            option = row["file"].split(".")[1]
+            notes.append(f"{what} is for {row['file']}: make it by clearer export --{option}")
+        elif row["measured"] > row["limit"]:
+            why = _floating_point(row["file"], report["files"])
+            size = budget.text(row["measured"])
+            notes.append(f"warning: {row['file']} has {size}, over {what}{why}")
+    return notes
+
+
+def _floating_point(name: str, files: Sequence[Mapping[str, Any]]) -> str:
+    for row in files:
+        if row["file"] == name and "quantization" in row:
+            about = row["quantization"]
+            number, total = len(about["float_layers"]), about["num_layers"]
+            return f": {number} of its {total} convolutions stay in floating point"
+    return ""

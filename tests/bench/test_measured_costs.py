@@ -1,0 +1,63 @@
+"""Milliseconds of files in other precisions than fp32."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from clearer.bench import device_timer, measured_costs
+from clearer.bench.measured_costs import MeasuredCosts
+from clearer.cost import FilePrecision
+from clearer.errors import InputError
+from clearer.space import Architecture, SearchSpace
+
+SPACE = SearchSpace(width=4, columns=(1,), entry="conv", first_scales=1, gates=True)
+NETWORK = Architecture.from_text("P", SPACE)
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_timer, "WARMUP_SECONDS", 0.0)
+    monkeypatch.setattr(measured_costs, "_QUICK_SECONDS", 0.01)
+    monkeypatch.setattr(measured_costs, "_CHECK_SECONDS", 0.01)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_the_untrained_file_is_timed_by_what_will_run_it(
+    precision: FilePrecision, runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if runtime == "openvino":
+        pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    else:
+        monkeypatch.setitem(sys.modules, "openvino", None)
+    said: list[str] = []
+    costs = MeasuredCosts((24, 24), None, said.append, precision)
+    (quickly,) = costs.measure_quickly([NETWORK], "ms")
+    measured = costs.measure(NETWORK, "ms")
+    assert quickly is not None
+    assert measured is not None
+    assert min(quickly, measured) > 0
+    assert costs.backend("ms") == runtime
+    assert costs.backend("mb") is None
+    assert len(said) == 2
+    assert all(f": {precision} files, {runtime} " in line for line in said)
+
+
+def test_another_precision_is_timed_anew() -> None:
+    costs = MeasuredCosts((24, 24), None, lambda _: None)
+    assert costs.backend("ms") == "onnxruntime"
+    assert costs.in_precision("int8").precision == "int8"
+    assert costs.precision == "fp32"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_modules_are_timed_in_fp32_alone(precision: FilePrecision) -> None:
+    costs = MeasuredCosts((24, 24), None, lambda _: None, precision)
+    for ask in (costs.span, costs.table):
+        with pytest.raises(
+            InputError, match=rf"--budget-precision {precision} is for --strategy r"
+        ):
+            ask(SPACE, "ms")
