@@ -276,7 +276,7 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
 
 def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
     """What a race was between: cost against the PSNR of its first round."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = new_figure(9, 4.5)
     axes = figure.add_subplot()
     scored = [row for row in rows if row["psnr_db"] is not None]
     for index, row in enumerate(scored):

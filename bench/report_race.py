@@ -70,6 +70,7 @@ def draw_race(rows: list[Standing]) -> RaceDrawing | None:
             title=_title(row),
         )
         for place, row in enumerate(rows)
+        if row.scores
     ]
     return RaceDrawing(
         width=_LEFT + _STEP * (num_rounds - 1) + _LABEL,

@@ -32,6 +32,7 @@ from clearer.files import read_json, write_json
 from clearer.images import ImageSet
 from clearer.muon import Muon, hidden_and_other
 from clearer.network import RestorationNet
+from clearer.norm_statistics import measure_statistics
 from clearer.patches import PatchSampler
 from clearer.precision import Precision, autocast
 from clearer.schedule import set_learning_rate
@@ -206,8 +207,12 @@ def train_network(
     task: Denoise,
     seconds: float,
     marks: Sequence[float] = (0.5, 1.0),
+    measured_batches: int = 0,
 ) -> dict[str, Any]:
-    """Train for a processor time and score the averaged weights at these shares of it."""
+    """Train for a processor time and score the averaged weights at these shares of it.
+
+    In a short training the statistics that are kept may be measured for the averaged weights.
+    """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
     sampler = PatchSampler(
@@ -229,6 +234,9 @@ def train_network(
             set_learning_rate(optimizer, rate)
         if share >= variant.settle and not settled:
             settled = True
+            if measured_batches:
+                seen = (sampler.batch(iteration - 1 - i).degraded for i in range(measured_batches))
+                measure_statistics(average.network, seen)
             average.copy_statistics(network)
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm2d):

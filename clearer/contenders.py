@@ -17,7 +17,7 @@ from clearer.space import Architecture, SearchSpace
 
 __all__ = ["make_contenders"]
 
-_CORRECTIONS: Final = 2
+_MAX_CORRECTIONS: Final = 4
 # Without a limit of time, what a training can make good use of: networks that compute far less do
 # not learn enough, and far larger ones do not see enough pictures.
 _USUAL_WORK: Final = 0.8
@@ -82,10 +82,12 @@ def make_contenders(
         return _nearest_to_usual(full or made, number)
 
     found = make()
-    for _ in range(_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
+    for _ in range(_MAX_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
         # The model of the speed errs by kind of network: each is measured, and built anew.
-        timed = found or smallest
-        for architecture, ms in zip(timed, costs.measure_quickly(timed, "ms"), strict=True):
+        new = [a for a in found or smallest if a.space.width not in errors.get(_kind(a), {})]
+        if not new:
+            break
+        for architecture, ms in zip(new, costs.measure_quickly(new, "ms"), strict=True):
             if ms is not None:
                 known = errors.setdefault(_kind(architecture), {})
                 known[architecture.space.width] = ms / costs.estimate(architecture, "ms")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["BatchDraws", "Draws", "PictureDraws"]
+__all__ = ["BatchDraws", "Draws", "PictureDraws", "chance", "per_picture"]
 
 
 class Draws(Protocol):
@@ -82,3 +82,23 @@ class BatchDraws:
     def poisson(self, mean: Tensor) -> Tensor:
         """Float32."""
         return torch.poisson(mean, generator=self._generator)
+
+
+def per_picture(drawn: Tensor | float, like: Tensor) -> Tensor:
+    """Numbers as :meth:`Draws.uniform` gives them, one for each picture of a batch.
+
+    Args:
+        drawn: A number, or one for each picture.
+        like: The batch, ``(N, C, H, W)``.
+
+    Returns:
+        ``(N, 1, 1, 1)``, float32.
+    """
+    if not isinstance(drawn, Tensor):  # filled there: a copy would wait for the device
+        drawn = torch.full((1, 1, 1, 1), drawn, dtype=torch.float32, device=like.device)
+    return drawn.expand(len(like), 1, 1, 1)
+
+
+def chance(draws: Draws, share: float, like: Tensor) -> Tensor:
+    """True for about this share of the pictures of a batch, ``(N, 1, 1, 1)``."""
+    return per_picture(draws.uniform(0, 1), like) < share

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from clearer.cost import cost_table
+from clearer.cost import cost_table, network_cost
 from clearer.files import read_jsonl
 from clearer.run import Run
-from clearer.settings import PRESETS, Preset
+from clearer.settings import PRESETS, SearchSettings, TrainSettings
+from clearer.space import SearchSpace
 
 __all__ = ["preset_hours"]
 
@@ -17,31 +18,38 @@ __all__ = ["preset_hours"]
 def preset_hours(run: Run, preset: str) -> float:
     """Hours of search and training, estimated by multiply-accumulates from the logs of a run.
 
-    Wide networks use a processor better than narrow ones, so the true time may well be less.
+    Wide networks use a processor better than narrow ones, so the true time may well be less. Where
+    the run was not searched by gradient, the speed of its training counts for the search, too.
     """
-    settings = run.settings()
-    done = replace(
-        PRESETS[preset], space=settings.space, search=settings.search, train=settings.train
+    settings, wanted = run.settings(), PRESETS[preset]
+    network = network_cost(run.read_architecture(), "macs")
+    training = _speed(run.train_log) * _training_macs(settings.train, network)
+    search = _speed(run.search_log) * _search_macs(settings.search, settings.space) or training
+    if not training:
+        return 0.0
+    table = cost_table(wanted.space, "macs")
+    middle = (table.cheapest + table.dearest) / 2
+    seconds = (
+        wanted.search.iterations * _search_macs(wanted.search, wanted.space) / search
+        + wanted.train.iterations * _training_macs(wanted.train, middle) / training
     )
-    hours = 0.0
-    for log, theirs, ours in zip(
-        (run.search_log, run.train_log), _work(PRESETS[preset]), _work(done), strict=True
-    ):
-        speeds = [r["iterations_per_s"] for r in read_jsonl(log) if "iterations_per_s" in r]
-        if speeds:
-            iterations = (settings.search if log == run.search_log else settings.train).iterations
-            hours += iterations / float(np.median(speeds)) * theirs / ours / 3600
-    return hours
+    return seconds / 3600
 
 
-def _work(preset: Preset) -> tuple[float, float]:
-    """Multiply-accumulates of the forward passes of (search, training)."""
-    table = cost_table(preset.space, "macs")
+def _speed(log: Path) -> float:
+    """Iterations per second; 0 where the log does not say."""
+    speeds = [r["iterations_per_s"] for r in read_jsonl(log) if "iterations_per_s" in r]
+    return float(np.median(speeds)) if speeds else 0.0
+
+
+def _search_macs(search: SearchSettings, space: SearchSpace) -> float:
+    """Multiply-accumulates of the forward passes of an iteration, which may have two."""
+    table = cost_table(space, "macs")
     supernet = table.fixed + sum(map(sum, table.choices))
-    network = (table.cheapest + table.dearest) / 2
-    search, train = preset.search, preset.train
-    passes = search.iterations + (search.iterations - search.warmup_iterations)
-    return (
-        passes * search.batch_size * search.patch_size**2 * supernet,
-        train.iterations * train.batch_size * train.patch_size**2 * network,
-    )
+    passes = 2 - search.warmup_iterations / search.iterations
+    return passes * search.batch_size * search.patch_size**2 * supernet
+
+
+def _training_macs(train: TrainSettings, network: float) -> float:
+    """Of the forward pass of an iteration."""
+    return train.batch_size * train.patch_size**2 * network

@@ -7,9 +7,10 @@ wherever it is run: an iteration of a network that computes twice as much counts
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -63,6 +64,8 @@ _REFERENCE_WORK: Final = 100_000.0
 # ReLU and sums are bound by memory), in multiply-accumulates.
 _OUTPUT_WORK: Final = 60.0
 _EMA_SHARE: Final = 0.2
+_WARMUP: Final = 4
+"""The learning rate rises over one part in so many of a first round, which may be short."""
 _TURN_PARTS: Final = 20
 """In which progress is told."""
 
@@ -267,7 +270,7 @@ class _Turn:
         sampler = training_sampler(self._settings, self._splits.train, _STREAM, engine)
         step = TrainingStep(self._settings, state, engine, self._loop.say)
         start, told, saved = contender.iteration, 0, time.monotonic()
-        warmup = max(1, train.warmup_iterations)
+        warmup = max(1, min(train.warmup_iterations, total // _WARMUP))
         for iteration in range(start, total):
             rate = train.learning_rate * min(1.0, (iteration + 1) / warmup)
             step(sampler.batch(iteration), rate, iteration)
@@ -329,12 +332,29 @@ class _Turn:
             seed=list(_SCORE_SEED),
             device=settings.device,
         )
-        errors = [_error(network, sampler.batch(index)) for index in range(_SCORE_BATCHES)]
+        with _batch_statistics(network):
+            errors = [_error(network, sampler.batch(index)) for index in range(_SCORE_BATCHES)]
         mean = float(torch.stack(errors).mean())
         return -10 * math.log10(mean) if 0 < mean < math.inf else None
 
 
-@torch.inference_mode()
+@contextlib.contextmanager
+def _batch_statistics(network: torch.nn.Module) -> Iterator[None]:
+    """Normalise by each batch: after some dozen iterations the running statistics lag behind."""
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 0.0  # so that the running statistics stay as they are
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, kept, strict=True):
+            norm.eval()
+            norm.momentum = momentum
+
+
+@torch.no_grad()
 def _error(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
     error: torch.Tensor = (network(batch.degraded) - batch.clean).square().mean()
     return error

@@ -23,6 +23,7 @@ from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.interrupt import StopRequest
 from clearer.loop import Loop
 from clearer.network import save_network
+from clearer.norm_statistics import float_buffers, measure_statistics
 from clearer.progress import LoopLog, Progress
 from clearer.run import Run
 from clearer.schedule import training_rate
@@ -41,6 +42,8 @@ from clearer.training_step import (
 __all__ = ["train"]
 
 _STREAM: Final = 3
+_MEASURED_BATCHES: Final = 16
+"""By which the statistics are measured that batch normalisation keeps."""
 
 
 def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[str, Any]:
@@ -101,6 +104,11 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
                 best = _validate(run, settings, splits, average.network, 0, best, log)
             rate = training_rate(s, iteration, settled)
             if iteration == settled:
+                if settled:  # else they are those of the weights that training starts from
+                    first = max(0, settled - _MEASURED_BATCHES)
+                    seen = (sampler.batch(index).degraded for index in range(first, settled))
+                    measure_statistics(average.network, seen)
+                    engine.average(float_buffers(average.network))
                 average.copy_statistics(network)
                 _keep_statistics(network)
                 step.reset()

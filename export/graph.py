@@ -240,7 +240,7 @@ def module_graph(
     height: int,
     width: int,
 ) -> bytes:
-    """A candidate on some scales of a column alone, for images of one size: its features in and out.
+    """A candidate on some scales of a column alone, for images of one size: features in and out.
 
     Args:
         space: Of the module.

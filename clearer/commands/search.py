@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,12 @@ from clearer.errors import InputError
 from clearer.tasks import TASKS, make_task
 
 if TYPE_CHECKING:
+    from clearer.budget import Budget
     from clearer.cost import CostTable
+    from clearer.cost_source import CostSource
+    from clearer.data import Splits
+    from clearer.run import Run
+    from clearer.settings import RunSettings
 
 
 @with_task_options
@@ -178,33 +184,24 @@ def search(
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
     from clearer.bench.measured_costs import MeasuredCosts
-    from clearer.budget import Budget
-    from clearer.cost_file import read_cost_table, write_cost_table
+    from clearer.cost_file import read_cost_table
     from clearer.data import load_splits
     from clearer.datasets import resolve_data
     from clearer.device import resolve_device
     from clearer.engine import launch
     from clearer.loop import Loop
-    from clearer.picture_list import write_pictures
-    from clearer.race import write_race
     from clearer.run import Run
     from clearer.search_run import freeze_again
     from clearer.search_run import search_run as run_search
-    from clearer.settings import PRESETS, RunSettings
-    from clearer.time_budget import fit_race_to_time
+    from clearer.settings import RunSettings
     from clearer.train import train as train_network
-    from clearer.workflow import check_inputs, find_contenders, make_settings, refreeze_settings
+    from clearer.workflow import make_settings, refreeze_settings
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
     if changed_data and not resume:
         raise InputError("--changed-data is for --resume: a new run takes the pictures as they are")
-    limits = {"mb": budget_mb, "ms": budget_ms, "gmacs": budget_gmacs, "params": budget_params}
-    budgets = tuple(
-        Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
-        for metric, limit in limits.items()
-        if limit is not None
-    )
+    budgets = _budgets(mb=budget_mb, ms=budget_ms, gmacs=budget_gmacs, params=budget_params)
     if resume:
         _refuse_other_options(context, _RESUMABLE, "--resume goes on with the settings of the run")
     elif source is not None:
@@ -307,34 +304,16 @@ def search(
     if run is None:
 
         def make_run() -> str:
-            nonlocal settings
             console.say("checking the images and the budgets")
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
-            tables = check_inputs(settings, splits, costs)
-            racing = settings.strategy == "race"
-            entered = find_contenders(settings, costs, width=width, stem=stem) if racing else []
-
-            share = PRESETS[settings.preset].race_share
-            if racing and settings.minutes is not None and share:
-                whole = settings.minutes
-                settings = fit_race_to_time(settings, entered, share * whole, splits)
-                settings = replace(settings, minutes=(1 - share) * whole)
-
-            def prepare(run: Run) -> None:
-                write_pictures(run, settings)
-                if racing:
-                    write_race(run, [(architecture, []) for architecture in entered])
-                for made in tables:
-                    if made.measurement is not None:
-                        console.describe_cost_table(made)
-                        write_cost_table(run.cost, made)
-
-            run = Run.create(out, settings, prepare)
+            fits = search_iterations is None
+            run = _make_run(out, settings, splits, costs, width, stem, fits_race=fits)
             hold(context, run)
             return str(run.path)
 
         run = Run(Path(engine.on_first(make_run)))
+        settings = run.settings()  # a race has had its share of a time that was given
         if not engine.is_first and run.cost.exists():
             costs = MeasuredCosts(settings.image_size, read_cost_table(run.cost), console.say)
     console.say(f"run folder: {run.path}")
@@ -354,7 +333,6 @@ def search(
             settings = run.settings()  # a race chooses the space
         console.describe_decision(run.read_decision())
         if train:
-            # Of a time that was given, a race may have had its share.
             left = minutes if resume else settings.minutes
             settings = fit_minutes(run, settings, left, splits, engine)
             train_network(run, settings, splits, loop)
@@ -374,6 +352,66 @@ _REFREEZABLE = {
     *("out", "train", "minutes", "minutes_now", "checkpoint_seconds", "devices", "nodes"),
     *("as_json", "debug"),
 }
+
+
+def _budgets(**limits: float | None) -> tuple[Budget, ...]:
+    """Those that are given, by what they limit."""
+    from clearer.budget import Budget
+
+    return tuple(
+        Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
+        for metric, limit in limits.items()
+        if limit is not None
+    )
+
+
+def _make_run(
+    out: Path | None,
+    settings: RunSettings,
+    splits: Splits,
+    costs: CostSource,
+    width: int | None,
+    stem: int | None,
+    *,
+    fits_race: bool,
+) -> Run:
+    """Check everything, then make the folder with all that belongs into it from the beginning.
+
+    Args:
+        out: The folder; None for one named by the time.
+        settings: Of the run.
+        splits: Its pictures.
+        costs: Where costs come from.
+        width: The user's choice.
+        stem: Likewise.
+        fits_race: Whether a race gets its share of a time that is given.
+    """
+    from clearer.cost_file import write_cost_table
+    from clearer.picture_list import write_pictures
+    from clearer.race import write_race
+    from clearer.run import Run
+    from clearer.settings import PRESETS
+    from clearer.time_budget import fit_race_to_time
+    from clearer.workflow import check_inputs, find_contenders
+
+    tables = check_inputs(settings, splits, costs)
+    is_race = settings.strategy == "race"
+    entered = find_contenders(settings, costs, width=width, stem=stem) if is_race else []
+    share, whole = PRESETS[settings.preset].race_share, settings.minutes
+    if is_race and whole is not None and share and fits_race:
+        settings = fit_race_to_time(settings, entered, share * whole, splits)
+        settings = replace(settings, minutes=(1 - share) * whole)
+
+    def prepare(run: Run) -> None:
+        write_pictures(run, settings)
+        if is_race:
+            write_race(run, [(architecture, []) for architecture in entered])
+        for made in tables:
+            if made.measurement is not None:
+                console.describe_cost_table(made)
+                write_cost_table(run.cost, made)
+
+    return Run.create(out, settings, prepare)
 
 
 def _refuse_other_options(context: typer.Context, allowed: set[str], reason: str) -> None:
@@ -399,7 +437,7 @@ def _strategy(
 
 
 def _refuse_options_of_others(
-    strategy: str, of_race: dict[str, object], of_gradient: dict[str, object]
+    strategy: str, of_race: Mapping[str, object], of_gradient: Mapping[str, object]
 ) -> None:
     """What would do nothing is refused."""
     others, theirs = (of_gradient, "gradient") if strategy == "race" else (of_race, "race")

@@ -51,8 +51,8 @@ def _options() -> dict[str, str]:
     options: dict[str, str] = {}
     for task in TASKS.values():
         for name, field in task_options(task).items():
-            note = f"{field.metadata['help']} Default: {field.default}. Task {task.name}."
-            options.setdefault(name, note)
+            note = options.get(name, field.metadata["help"])
+            options[name] = f"{note} Task {task.name}, default: {field.default}."
     return options
 
 

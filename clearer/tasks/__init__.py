@@ -11,6 +11,7 @@ from clearer.tasks.base import Picture, Span, Task
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.paired import Derain, Paired
+from clearer.tasks.photo import Photo
 
 __all__ = [
     "TASKS",
@@ -18,6 +19,7 @@ __all__ = [
     "Denoise",
     "Derain",
     "Paired",
+    "Photo",
     "Picture",
     "Span",
     "Task",
@@ -27,7 +29,9 @@ __all__ = [
     "task_to_dict",
 ]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Denoise, DeJpeg, Paired, Derain)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Denoise, DeJpeg, Photo, Paired, Derain)
+}
 
 
 def task_options(kind: type[Task]) -> dict[str, Field[Any]]:

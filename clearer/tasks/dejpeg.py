@@ -51,13 +51,11 @@ class DeJpeg(Task):
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Compress and decode by operations of torch, which come close to libjpeg."""
-        import torch
-
+        from clearer.draws import per_picture
         from clearer.jpeg import compress
 
-        drawn = self.quality.draw(draws)
-        quality = torch.as_tensor(drawn, device=clean.device).round().flatten()
-        return compress(clean, quality.expand(len(clean)))
+        quality = per_picture(self.quality.draw(draws), clean)
+        return compress(clean, quality.flatten().round())
 
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
         """Compress and decode by libjpeg: what figures are of."""

@@ -16,6 +16,7 @@ from clearer.bench.compare import compare, read_bench
 from clearer.bench.cost_fit import collect
 from clearer.bench.device_timer import PLAN_FILE, RESULT_FILE, run_plan
 from clearer.bench.plan import Plan, read_plan, write_plan
+from clearer.bench.report_race import draw_race
 from clearer.compilation import StepTimes
 from clearer.console import describe_decision, loop_bars
 from clearer.cost_file import read_cost_table, write_cost_table
@@ -26,9 +27,12 @@ from clearer.files import read_jsonl, write_json
 from clearer.machine_cache import read_measured, remember
 from clearer.picture_list import check_pictures, write_pictures
 from clearer.progress import LoopLog, Progress
+from clearer.race import read_race
 from clearer.run import Run
 from clearer.settings import PRESETS, RunSettings
+from clearer.shapes import smallest_network
 from clearer.space import Architecture, SearchSpace
+from clearer.standing import race_front, ranked
 from clearer.tables import print_zoo
 from clearer.tasks import Denoise
 from clearer.zoo import FOLDER, zoo_names, zoo_network
@@ -39,6 +43,7 @@ from tests.bounded_memory import bounded_memory
 SEED, PER_KIND = 20, 24
 SPACE = SearchSpace(width=2, columns=(1, 2), residual=True)
 ARCHITECTURE = Architecture.from_text("P-PF", SPACE)
+U_SHAPE = smallest_network(SPACE)
 ODD: list[Any] = [None, True, -1, 0, 1.5, 10**400, 1e308, "", "x", "\0", "é" * 300, [], {}, [[]]]
 ODD += [[None], {"a": 1}, -(2**63), 2**64, "../..", "NaN"]
 
@@ -144,6 +149,10 @@ def run_kinds(folder: Path) -> dict[str, Kind]:
             ],
         },
     )
+    scores = [[{"iterations": 3, "psnr_db": 20.5}, {"iterations": 6, "psnr_db": 21.0}]]
+    scores.append([{"iterations": 4, "psnr_db": None}])
+    contenders = [ARCHITECTURE.to_dict(), U_SHAPE.to_dict()]
+    write_json(run.race, {"schema_version": 1, "contenders": contenders, "scores": scores})
     log = {"iteration": 2, "loss_res": 0.1, "op_weights": [[0.5, 0.5]] * 3, "lambda_comp": [0.0]}
     log |= {"expected_cost": [2.0], "iterations_per_s": 2.0, "val_psnr_db": 20.0, "val_ssim": 0.5}
     run.train_log.write_text(json.dumps(log) + "\n")
@@ -156,6 +165,11 @@ def run_kinds(folder: Path) -> dict[str, Kind]:
         describe_decision(run.read_decision())
         run.log_op_weights()
 
+    def use_race() -> None:
+        standing = read_race(run)
+        race_front(standing, [1.0] * len(standing))
+        draw_race(ranked(standing))
+
     def use_log() -> None:
         read_jsonl(run.train_log)
         record = LoopLog(run.train_log, iteration=5).record
@@ -167,6 +181,7 @@ def run_kinds(folder: Path) -> dict[str, Kind]:
         "architecture": Kind(run.architecture, use_decision),
         "pictures": Kind(run.pictures, lambda: check_pictures(run, settings(), may_change=False)),
         "export": Kind(run.export_report, lambda: _earlier_files(run, "0")),
+        "race": Kind(run.race, use_race),
         "log": Kind(run.train_log, use_log, is_log=True),
     }
 

@@ -30,8 +30,8 @@ import sys
 for name in {MISSING}:
     sys.modules[name] = None
 """
-TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "4", "--batch-size", "2"]
-TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
+TINY = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "1"]
+TINY += ["--iterations", "4", "--batch-size", "2", "--patch-size", "16", "--precision", "fp32"]
 
 
 @pytest.fixture(scope="module")

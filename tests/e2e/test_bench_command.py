@@ -26,7 +26,8 @@ from tests.bench import tiny_onnx
 
 MakeImages = Callable[..., Path]
 QUICK = ["--size", "32x40", "--runs", "3", "--batch", "2", "--max-seconds", "2"]
-TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "12", "--batch-size", "2"]
+TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
+TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 
 

@@ -134,7 +134,7 @@ def test_emit_and_collect(photos: Path) -> None:
 
 def test_one_search_many_budgets(photos: Path) -> None:
     words: list[object] = ["--data", photos, "--width", 4, "--no-train", "--out", "run"]
-    searched = clearer("search", *FAST, *words, "--seeds", 2)
+    searched = clearer("search", "--strategy", "gradient", *FAST, *words, "--seeds", 2)
     assert searched.exit_code == 0, searched.output
     assert "2 searches lean to" in searched.stderr
     decision = read(Path("run/architecture.json"))
@@ -166,6 +166,54 @@ def test_one_search_many_budgets(photos: Path) -> None:
     assert small["choices"] == next(r["architecture"] for r in front if r["cost"] <= limit)
     assert small["searched_in"] == "run"
     assert (Path("small") / "weights.safetensors").exists()
+
+
+def test_a_race_under_measured_budgets_and_what_it_was_between(photos: Path) -> None:
+    """The milliseconds are many: tests do not time; the file is what binds."""
+    words = ["--data", photos, "--budget-mb", 0.2, "--budget-ms", 2000, "--contenders", 3]
+    result = clearer(
+        "search", *FAST, *words, "--search-iterations", 2, "--no-train", "--out", "run"
+    )
+    assert result.exit_code == 0, result.output
+    decision = read(Path("run/architecture.json"))
+    assert decision["strategy"] == "race"
+    budgets = {b["metric"]: b for b in decision["budgets"]}
+    assert 0.19 < budgets["mb"]["measured"] <= 0.2
+    assert 0 < budgets["ms"]["measured"] <= 2000
+    assert not Path("run/cost.json").exists()
+    race = read(Path("run/race.json"))
+    assert sorted(map(len, race["scores"])) == [1, 2, 2]
+
+    for metric in ("mb", "ms"):
+        shown = clearer("show", "run", "--front", "--metric", metric, "--json")
+        assert shown.exit_code == 0, shown.output
+        front = json.loads(shown.stdout)["front"]
+        costs = [row["cost"] for row in front]
+        assert costs == sorted(costs)
+        assert all(cost > 0 for cost in costs)
+        assert {row["architecture"] for row in front} == {a["choices"] for a in race["contenders"]}
+        (winner,) = [row for row in front if row["is_winner"]]
+        assert winner["architecture"] == decision["choices"]
+        assert winner["rounds"] == 2
+        best = max(front, key=lambda row: row["psnr_db"])
+        assert best["on_front"]
+        with Image.open(f"run/front-{metric}.png") as picture:
+            assert min(picture.size) > 300
+    for more, text in (([], "won"), (["--front"], "on_front|front")):
+        told = clearer("show", "run", *more)
+        assert told.exit_code == 0, told.output
+        assert any(part in told.output for part in text.split("|"))
+        assert "*" in told.output
+    for words, message in (
+        (["--front", "--quality"], "--quality is for a search by gradient"),
+        (["--front", "--cost", "x.json"], "--cost is for a search by gradient"),
+    ):
+        refused = clearer("show", "run", *words)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    again = clearer("search", "--from", "run", "--budget-mb", 0.1)
+    assert again.exit_code == 2
+    assert "was not searched by gradient" in again.stderr
 
 
 def test_a_random_architecture_is_under_the_budget(photos: Path) -> None:

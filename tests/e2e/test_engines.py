@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from clearer.cli import app
 from clearer.export.engine_record import read_engine
 
-TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "10", "--batch-size", "2"]
+TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
+TINY += ["--iterations", "10", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 
 

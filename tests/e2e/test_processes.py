@@ -12,10 +12,13 @@ import pytest
 
 from clearer.checkpoint import load_checkpoint
 from clearer.files import read_jsonl
+from clearer.race import read_race
+from clearer.run import Run
 
 COMMAND = Path(sys.executable).parent / "clearer"
-WORDS = ["--width", "4", "--search-iterations", "8", "--iterations", "10", "--batch-size", "4"]
-WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu", "--validate-every", "5"]
+WORDS = ["--iterations", "10", "--batch-size", "4", "--validate-every", "5"]
+WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu"]
+PAPER = ["--strategy", "gradient", "--width", "4", "--search-iterations", "8"]
 
 
 def search(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +29,7 @@ def search(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[st
 def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
     data = make_images("pictures", 6, size=(64, 64))
     for devices in ("1", "2"):
-        done = search(data, tmp_path / devices, "--devices", devices)
+        done = search(data, tmp_path / devices, "--devices", devices, *PAPER)
         assert done.returncode == 0, done.stderr
     for name, fields in (
         ("search.jsonl", ("loss_res", "loss_res_alpha")),
@@ -43,6 +46,23 @@ def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: 
         alphas.append(state["supernet"]["alpha"].numpy().ravel())
     # Adam divides by the gradient's size, so what is rounding in a column shows in its alpha.
     assert np.corrcoef(alphas)[0, 1] > 0.8
+
+
+def test_two_processes_race_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
+    data = make_images("pictures", 6, size=(64, 64))
+    words = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "1", "--no-train"]
+    for devices in ("1", "2"):
+        done = search(data, tmp_path / devices, "--devices", devices, *words)
+        assert done.returncode == 0, done.stderr
+    one, two = (read_race(Run(tmp_path / devices)) for devices in ("1", "2"))
+    assert [architecture for architecture, _ in one] == [architecture for architecture, _ in two]
+    for (_, (a,)), (_, (b,)) in zip(one, two, strict=True):
+        assert a["iterations"] == b["iterations"] > 1
+        assert b["psnr_db"] == pytest.approx(a["psnr_db"], rel=1e-3)
+    for devices in ("1", "2"):
+        run = Run(tmp_path / devices)
+        assert run.settings().space == run.read_architecture().space
+        assert not list((run.path / "checkpoint").iterdir())
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_once(

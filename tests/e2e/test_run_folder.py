@@ -19,9 +19,15 @@ from clearer.cli import app
 from clearer.files import read_json
 from clearer.run_lock import lock_run
 
-TINY = ["--width", "4", "--search-iterations", "4", "--iterations", "6", "--batch-size", "2"]
-TINY += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu"]
-LONG = [*TINY[:2], "--search-iterations", "100000", *TINY[4:]]
+SHORT = ["--iterations", "6", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
+SHORT += ["--device", "cpu"]
+PAPER = ["--strategy", "gradient", "--width", "4"]
+TINY = [*PAPER, "--search-iterations", "4", *SHORT]
+RACE = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "2", *SHORT]
+LONG = {
+    "search.json": [*PAPER, "--search-iterations", "100000", *SHORT],
+    "race-0.json": [*RACE[:4], "--search-iterations", "100000", *SHORT],
+}
 MakeImages = Callable[..., Path]
 
 
@@ -100,7 +106,8 @@ def test_a_kill_in_the_first_write_leaves_a_folder_for_the_same_command(
     run.mkdir()
     for name in (".lock", ".lock-holder", ".clearer-01234567.tmp", "pictures.json", "cost.json"):
         (run / name).write_text("")
-    words = ["search", *TINY, "--data", photos, "--out", run, "--no-train"]
+    (run / "race.json").write_text("")
+    words = ["search", *RACE, "--data", photos, "--out", run, "--no-train"]
     result = clearer(*words)
     assert result.exit_code == 0, result.output
     result = clearer(*words)
@@ -118,11 +125,14 @@ def test_files_of_others_are_not_taken_for_those_of_a_killed_process(
 
 
 @pytest.mark.parametrize("devices", ["1", "2"])
-def test_sigterm_ends_a_search_as_ctrl_c_does(photos: Path, tmp_path: Path, devices: str) -> None:
+@pytest.mark.parametrize("checkpoint", LONG)
+def test_sigterm_ends_a_search_as_ctrl_c_does(
+    photos: Path, tmp_path: Path, checkpoint: str, devices: str
+) -> None:
     run = tmp_path / "run"
-    words = ["--data", photos, "--out", run, "--devices", devices, "--checkpoint-seconds", "1e6"]
-    process = start("search", *LONG, *words)
-    wait_for(run / "search.jsonl", process)
+    words = ["--data", photos, "--out", run, "--devices", devices, "--checkpoint-seconds", "0"]
+    process = start("search", *LONG[checkpoint], *words)
+    wait_for(run / "checkpoint" / checkpoint, process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 143, errors

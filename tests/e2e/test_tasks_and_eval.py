@@ -17,7 +17,8 @@ from clearer.errors import Interrupted
 from clearer.files import read_jsonl
 from clearer.run import Run
 
-TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "12", "--batch-size", "2"]
+TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
+TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 MakeImages = Callable[..., Path]
 
@@ -64,9 +65,10 @@ def test_derain_from_pairs_to_figures(rain: Path, tmp_path: Path) -> None:
         ["--sigma", "5:50"],
         ["--noise", "poisson-gaussian", "--shot", "0.01:0.05", "--sigma", "3"],
         ["--task", "dejpeg", "--quality", "10:40"],
+        ["--task", "photo", "--shot", "0.001:0.01"],
         ["--sigma", "30", "--protocol", "paper"],
     ],
-    ids=["blind", "camera", "jpeg", "paper"],
+    ids=["blind", "camera", "jpeg", "photo", "paper"],
 )
 def test_synthetic_tasks_from_search_to_figures(
     words: list[str], make_images: MakeImages, tmp_path: Path

@@ -1,0 +1,124 @@
+"""How like that of cameras the noise of the task photo is.
+
+    python benchmarks/camera_noise.py polyu [--first 50] [--shot 0.0003:0.001] [--seed 0]
+
+The folder holds pairs of one name in ``noisy/`` and ``clean/``: one shot, and the mean of many.
+The task makes noise on the same clean pictures, at the resolution of the sensor; JPEG of quality 75
+with halved chroma follows, which is how the pictures of PolyU were saved. Noise is the difference
+to the clean picture, less its mean over 31x31 pixels, in levels of 255. Prints a table: the median
+over the pictures, and in brackets the 10th and 90th percentile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import uniform_filter
+
+from clearer.camera import draw_camera
+from clearer.draws import PictureDraws, per_picture
+from clearer.images import read_image
+from clearer.sensor_noise import read_variance, sensor_noise
+from clearer.tasks import Photo, Span
+
+QUALITY: Final = 75
+WINDOW: Final = 31
+BAND: Final = 32
+LEAST_PIXELS: Final = 2000
+TO_YCC: Final = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+
+Pixels = NDArray[np.uint8]
+Planes = NDArray[np.float64]
+
+
+def photograph(clean: Pixels, shot: Span, seed: list[int]) -> Pixels:
+    """The clean picture with the task's noise, saved as JPEG."""
+    draws = PictureDraws(np.random.default_rng(seed))
+    batch = torch.from_numpy(clean.astype(np.float32) / np.float32(255)).permute(2, 0, 1)[None]
+    camera = draw_camera(draws, batch)
+    variance = per_picture(draws.uniform(np.log(shot.low), np.log(shot.high)), batch).exp()
+    linear = camera.curve.invert(batch)
+    read = read_variance(variance, draws)
+    noise = sensor_noise(linear, camera, variance, read, draws, most_reduced=1)
+    pixels = (camera.curve.apply(linear + noise) * 255).round().byte()
+    packed = io.BytesIO()
+    image = Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
+    image.save(packed, "JPEG", quality=QUALITY, subsampling=2)
+    return np.asarray(Image.open(packed))
+
+
+def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:
+    """What a row of the table is about, for one picture."""
+    apart = noisy.astype(float) - clean
+    means: Planes = uniform_filter(apart, (WINDOW, WINDOW, 0), output=np.float64)
+    noise: Planes = apart - means
+    planes: Planes = noise @ TO_YCC.T
+    figures = {"PSNR, dB": 10 * np.log10(255**2 / np.square(apart).mean())}
+    deviations = [*noise.std((0, 1)), *planes.std((0, 1))]
+    for name, deviation in zip(("R", "G", "B", "Y", "Cb", "Cr"), deviations, strict=True):
+        figures[f"deviation, {name}"] = float(deviation)
+    between: Planes = np.asarray(np.corrcoef(noise.reshape(-1, 3).T))
+    figures |= {"correlation, R and G": between[0, 1], "correlation, G and B": between[1, 2]}
+    figures |= {"correlation, R and B": between[0, 2]}
+    for index, name in enumerate(("Y", "Cb", "Cr")):
+        for distance in (1, 2, 4, 8):
+            plane = planes[..., index] - planes[..., index].mean()
+            along = [self_correlation(turned, distance) for turned in (plane.T, plane)]
+            figures[f"{name}, {distance} to the right"], figures[f"{name}, {distance} down"] = along
+    brightness = clean @ TO_YCC[0]
+    for low in range(0, 256, BAND):
+        inside = (brightness >= low) & (brightness < low + BAND)
+        if inside.sum() >= LEAST_PIXELS:
+            luma, *chroma = planes[inside].std(0)
+            band = f"{low} to {low + BAND - 1}"
+            figures[f"deviation of Y at {band}"] = luma
+            figures[f"deviation of Cb, Cr at {band}"] = float(np.sqrt(np.square(chroma).mean()))
+    return figures
+
+
+def self_correlation(plane: Planes, distance: int) -> float:
+    """Of rows that lie this far apart."""
+    return float((plane[distance:] * plane[:-distance]).mean() / np.square(plane).mean())
+
+
+def summary(figures: list[dict[str, float]], row: str) -> str:
+    """Median, 10th and 90th percentile of a row over the pictures that have it."""
+    values = [picture[row] for picture in figures if row in picture]
+    low, middle, high = np.percentile(values, (10, 50, 90))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def main() -> None:
+    """Compare and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--first", type=int, help="of the pictures by name; default: all")
+    parser.add_argument("--shot", type=Span.parse, default=Photo().shot)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    paths = sorted((arguments.folder / "noisy").iterdir())[: arguments.first]
+    if not paths:
+        raise SystemExit(f"{arguments.folder} holds no pictures in noisy/")
+    camera, task = [], []
+    for index, path in enumerate(paths):
+        clean = read_image(arguments.folder / "clean" / path.name, "rgb")
+        camera.append(statistics(read_image(path, "rgb"), clean))
+        made = photograph(clean, arguments.shot, [arguments.seed, index])
+        task.append(statistics(made, clean))
+    print(f"| {len(paths)} pictures | cameras | task photo, shot {arguments.shot} |")
+    print("| --- | --- | --- |")
+    for row in dict.fromkeys(name for figures in camera for name in figures):
+        print(f"| {row} | {summary(camera, row)} | {summary(task, row)} |")
+
+
+if __name__ == "__main__":
+    main()

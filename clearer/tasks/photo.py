@@ -1,0 +1,97 @@
+"""Photographs as cameras and programs leave them: the noise of a sensor, then JPEG."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+
+from clearer.errors import InputError
+from clearer.tasks.base import Picture, Span, Task, option
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearer.draws import Draws
+
+__all__ = ["Photo"]
+
+_CLEAN_SHARE: Final = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Photo(Task):
+    """What a camera of a telephone or a larger one adds to a photograph.
+
+    A camera is drawn for each picture (:mod:`clearer.camera`), and its noise is made on the sensor
+    and brought into the picture (:mod:`clearer.sensor_noise`). Then the picture is saved: as JPEG,
+    as JPEG twice, or as it is, with 8 bits (:mod:`clearer.saving`). Of the patches of training, one
+    in twenty stays clean, so that a network leaves clean pictures as they are; figures have noise
+    always. A gray picture is the luma of such a photograph.
+
+    Raises:
+        InputError: If the noise is out of range.
+    """
+
+    name: ClassVar[str] = "photo"
+    summary: ClassVar[str] = "photographs: noise as cameras make it, and JPEG"
+    is_noise: ClassVar[bool] = True
+
+    shot: Span = option(
+        Span(0.0001, 0.015),
+        Span.parse,
+        "Noise of the sensor: full scale per photo-electron, or a range, drawn evenly in the "
+        "logarithm: 0.0003:0.001 is a large camera at ISO 1600 to 6400, 0.01 a telephone at night.",
+    )
+
+    def __post_init__(self) -> None:
+        if not (self.shot.low > 0 and self.shot.high <= 1):
+            raise InputError(f"--shot must lie in 0..1, above 0; got {self.shot}")
+
+    @property
+    def protocol(self) -> str:
+        """``photo``: saved with 8 bits, most as JPEG."""
+        return "photo"
+
+    @property
+    def text(self) -> str:
+        """For people, with the protocol."""
+        return f"photo, shot {self.shot}, protocol {self.protocol}"
+
+    def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
+        """Photograph pictures and save them; one in twenty stays as it is."""
+        import torch
+
+        from clearer.draws import chance
+
+        is_clean = chance(draws, _CLEAN_SHARE, clean)
+        return torch.where(is_clean, clean, self._photograph(clean, draws))
+
+    def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """Photograph and save one picture: never without noise."""
+        import torch
+
+        from clearer.draws import PictureDraws
+
+        batch = torch.from_numpy(np.ascontiguousarray(clean)).permute(2, 0, 1)[None]
+        photo = self._photograph(batch, PictureDraws(rng))
+        return photo[0].permute(1, 2, 0).contiguous().numpy()
+
+    def _photograph(self, clean: Tensor, draws: Draws) -> Tensor:
+        from clearer.camera import draw_camera
+        from clearer.draws import per_picture
+        from clearer.saving import save
+        from clearer.sensor_noise import luma, read_variance, sensor_noise
+
+        picture = clean.expand(-1, 3, -1, -1)
+        camera = draw_camera(draws, picture)
+        lowest, highest = math.log(self.shot.low), math.log(self.shot.high)
+        shot = per_picture(draws.uniform(lowest, highest), picture).exp()
+        linear = camera.curve.invert(picture)
+        noise = sensor_noise(linear, camera, shot, read_variance(shot, draws), draws)
+        saved = save(camera.curve.apply(linear + noise), draws)
+        if clean.shape[1] == 3:
+            return saved
+        return luma(saved)

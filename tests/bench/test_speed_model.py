@@ -1,0 +1,69 @@
+"""The model of a device's speed, on times that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from clearer.bench.speed_model import SpeedModel, probes
+from clearer.cost import network_convs, network_cost
+from clearer.network import RestorationNet
+from clearer.shapes import shapes_within
+from clearer.space import Architecture, SearchSpace
+
+SPACE = SearchSpace(channels=3, residual=True)
+
+
+def device_ms(architecture: Architecture) -> float:
+    """A device that computes eight channels at once."""
+    total = 0.3
+    for conv in network_convs(architecture):
+        vectors = -(-conv.inputs // 8) * -(-conv.outputs // 8) * 64
+        rate = {1: 2e-5, 3: 1e-5}[conv.kernel]
+        total += (rate * vectors * conv.kernel**2 + 4e-4 * conv.outputs) / 4**conv.octave + 0.02
+    return total
+
+
+def others() -> list[Architecture]:
+    """Networks that are no probes, small and large."""
+    return [
+        shape.architecture()
+        for limit in (20_000, 400_000)
+        for shape in shapes_within(SPACE, lambda a, n=limit: network_cost(a, "params") <= n)
+    ]
+
+
+def test_times_that_follow_the_model_are_predicted_exactly() -> None:
+    known = probes(SPACE)
+    model = SpeedModel(known, [device_ms(a) for a in known])
+    for architecture in others():
+        assert model.ms(architecture) == pytest.approx(device_ms(architecture), rel=1e-4)
+
+
+def test_times_with_noise_are_predicted_nearly() -> None:
+    known = probes(SPACE)
+    noise = np.random.default_rng(0).normal(1, 0.01, size=len(known))
+    model = SpeedModel(known, [device_ms(a) * n for a, n in zip(known, noise, strict=True)])
+    errors = [model.ms(a) / device_ms(a) - 1 for a in others()]
+    assert np.abs(errors).mean() < 0.05
+
+
+def test_no_time_is_negative() -> None:
+    known = probes(SPACE)
+    times = np.random.default_rng(1).uniform(1, 2, size=len(known))
+    model = SpeedModel(known, list(times))
+    assert all(model.ms(a) >= 0 for a in others())
+
+
+def test_probes_are_small_differ_and_can_be_built() -> None:
+    known = probes(SPACE)
+    assert len(set(known)) == len(known) > 5
+    assert {a.space.stem for a in known} == {1, 2}
+    for architecture in known:
+        assert architecture.space.channels == 3
+        assert architecture.space.residual
+        assert network_cost(architecture, "mb") < 4
+        image = torch.rand(1, 3, 16, 24)
+        with torch.inference_mode():
+            assert RestorationNet(architecture).eval()(image).shape == image.shape
