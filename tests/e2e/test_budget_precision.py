@@ -70,7 +70,7 @@ def test_a_budget_for_the_int8_file_from_search_to_export() -> None:
             "--budget-ms with --budget-precision int8 is for --strategy race",
         ),
         (
-            ["--width", "16", "--columns", "1,1", "--budget-mb", "0.12"],
+            ["--width", "16", "--columns", "1,1", "--budget-mb", "0.18"],
             "raise --budget-mb; --budget-precision int8 would fit: about 0.1",
         ),
     ],
