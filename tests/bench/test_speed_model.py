@@ -27,11 +27,14 @@ def device_ms(architecture: Architecture) -> float:
 
 def others() -> list[Architecture]:
     """Networks that are no probes, small and large."""
-    return [
-        shape.architecture()
-        for limit in (20_000, 400_000)
-        for shape in shapes_within(SPACE, lambda a, n=limit: network_cost(a, "params") <= n)
-    ]
+    found = []
+    for limit in (20_000, 400_000):
+
+        def fits(architecture: Architecture, most: int = limit) -> bool:
+            return network_cost(architecture, "params") <= most
+
+        found += [shape.architecture() for shape in shapes_within(SPACE, fits)]
+    return found
 
 
 def test_times_that_follow_the_model_are_predicted_exactly() -> None:

@@ -149,7 +149,9 @@ def run_kinds(folder: Path) -> dict[str, Kind]:
             ],
         },
     )
-    scores = [[{"iterations": 3, "psnr_db": 20.5}, {"iterations": 6, "psnr_db": 21.0}]]
+    scores: list[list[dict[str, Any]]] = [
+        [{"iterations": 3, "psnr_db": 20.5}, {"iterations": 6, "psnr_db": 21.0}]
+    ]
     scores.append([{"iterations": 4, "psnr_db": None}])
     contenders = [ARCHITECTURE.to_dict(), U_SHAPE.to_dict()]
     write_json(run.race, {"schema_version": 1, "contenders": contenders, "scores": scores})

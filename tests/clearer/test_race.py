@@ -22,6 +22,7 @@ from clearer.images import ImageSet
 from clearer.loop import Loop
 from clearer.progress import Progress
 from clearer.race import (
+    Score,
     iteration_work,
     race,
     race_rounds,
@@ -59,7 +60,7 @@ def make_settings() -> RunSettings:
 
 
 def begin(folder: Path, contenders: list[Architecture]) -> Run:
-    standing = [(architecture, []) for architecture in contenders]
+    standing: list[tuple[Architecture, list[Score]]] = [(a, []) for a in contenders]
     return Run.create(folder, make_settings(), lambda run: write_race(run, standing))
 
 
@@ -266,12 +267,13 @@ def test_if_none_is_finite_the_learning_rate_is_named(
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     run = begin(tmp_path / "run", FIVE[:2])
     whole = json.loads(run.race.read_text())
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"scores": [[]]},
         {"contenders": [{"schema_version": 1}] * 2},
         {"scores": [[], [{"iterations": 0, "psnr_db": 1.0}]]},
         {"contenders": [], "scores": []},
-    ):
+    )
+    for change in changes:
         run.race.write_text(json.dumps({**whole, **change}))
         with pytest.raises(InputError, match=r"race\.json"):
             go(run)

@@ -199,16 +199,17 @@ def test_a_race_under_measured_budgets_and_what_it_was_between(photos: Path) -> 
         assert best["on_front"]
         with Image.open(f"run/front-{metric}.png") as picture:
             assert min(picture.size) > 300
-    for more, text in (([], "won"), (["--front"], "on_front|front")):
+    pages: tuple[tuple[list[str], str], ...] = (([], "won"), (["--front"], "on_front|front"))
+    for more, text in pages:
         told = clearer("show", "run", *more)
         assert told.exit_code == 0, told.output
         assert any(part in told.output for part in text.split("|"))
         assert "*" in told.output
-    for words, message in (
+    for refused_words, message in (
         (["--front", "--quality"], "--quality is for a search by gradient"),
         (["--front", "--cost", "x.json"], "--cost is for a search by gradient"),
     ):
-        refused = clearer("show", "run", *words)
+        refused = clearer("show", "run", *refused_words)
         assert refused.exit_code == 2
         assert message in refused.stderr
     again = clearer("search", "--from", "run", "--budget-mb", 0.1)
