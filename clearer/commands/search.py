@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,21 +34,22 @@ from clearer.commands.options import (
     check_minutes,
     gate_fields,
     parse_columns,
-    parse_size,
     piece_deadline,
+)
+from clearer.commands.search_folder import make_search_run
+from clearer.commands.search_options import (
+    REFREEZABLE,
+    RESUMABLE,
+    choose_strategy,
+    given_budgets,
+    image_size_of,
+    refuse_options_of_others,
+    refuse_other_options,
 )
 from clearer.commands.task_options import with_task_options
 from clearer.commands.trained import fit_minutes, print_trained
 from clearer.errors import InputError
 from clearer.tasks import TASKS, make_task
-
-if TYPE_CHECKING:
-    from clearer.budget import Budget
-    from clearer.cost import CostTable
-    from clearer.cost_source import CostSource
-    from clearer.data import Splits
-    from clearer.run import Run
-    from clearer.settings import RunSettings
 
 
 @with_task_options
@@ -201,11 +201,11 @@ def search(
     check_minutes(minutes, iterations, validate_every)
     if changed_data and not resume:
         raise InputError("--changed-data is for --resume: a new run takes the pictures as they are")
-    budgets = _budgets(mb=budget_mb, ms=budget_ms, gmacs=budget_gmacs, params=budget_params)
+    budgets = given_budgets(mb=budget_mb, ms=budget_ms, gmacs=budget_gmacs, params=budget_params)
     if resume:
-        _refuse_other_options(context, _RESUMABLE, "--resume goes on with the settings of the run")
+        refuse_other_options(context, RESUMABLE, "--resume goes on with the settings of the run")
     elif source is not None:
-        _refuse_other_options(context, _REFREEZABLE, "--from keeps the search of that run")
+        refuse_other_options(context, REFREEZABLE, "--from keeps the search of that run")
     if resume or source is not None:  # the device is that of the run
         where = Run.open(out if resume else source).settings().device
     else:
@@ -230,7 +230,7 @@ def search(
             if budget_ms is None:
                 raise InputError("--cost is for --budget-ms: give a limit in milliseconds")
             table = read_cost_table(cost)
-        image_size = _image_size(context, size, table)
+        image_size = image_size_of(context, size, table)
         costs = MeasuredCosts(image_size, table, console.say, budget_precision)
         if source is not None:
             old = Run.open(source)
@@ -245,14 +245,14 @@ def search(
                 **gate_fields(gates, entry),
             }
             fixes = [cost, columns, entry, gates or None]
-            strategy = _strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
+            strategy = choose_strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
             of_gradient = {
                 "--seeds": seeds if seeds > 1 else None,
                 "--search-learning-rate": search_learning_rate,
                 "--lambda-arch": lambda_arch,
                 "--lambda-comp": lambda_comp,
             }
-            _refuse_options_of_others(strategy, {"--contenders": contenders}, of_gradient)
+            refuse_options_of_others(strategy, {"--contenders": contenders}, of_gradient)
             if table is not None and table.measurement is not None:
                 measured = table.measurement.space
                 given = {
@@ -308,7 +308,7 @@ def search(
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
             fits = search_iterations is None
-            run = _make_run(out, settings, splits, costs, width, stem, fits_race=fits)
+            run = make_search_run(out, settings, splits, costs, width, stem, fits_race=fits)
             hold(context, run)
             return str(run.path)
 
@@ -340,119 +340,3 @@ def search(
         print_trained(run, splits, as_json)
     elif as_json and engine.is_first:
         print(run.architecture.read_text(), end="")
-
-
-_RESUMABLE = {
-    *("out", "resume", "minutes", "minutes_now", "train", "changed_data", "checkpoint_seconds"),
-    *("devices", "nodes", "as_json", "debug"),
-}
-_REFREEZABLE = {
-    *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params", "budget_precision"),
-    *("cost", "size"),
-    *("out", "train", "minutes", "minutes_now", "checkpoint_seconds", "devices", "nodes"),
-    *("as_json", "debug"),
-}
-
-
-def _budgets(**limits: float | None) -> tuple[Budget, ...]:
-    """Those that are given, by what they limit."""
-    from clearer.budget import Budget
-
-    return tuple(
-        Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
-        for metric, limit in limits.items()
-        if limit is not None
-    )
-
-
-def _make_run(
-    out: Path | None,
-    settings: RunSettings,
-    splits: Splits,
-    costs: CostSource,
-    width: int | None,
-    stem: int | None,
-    *,
-    fits_race: bool,
-) -> Run:
-    """Check everything, then make the folder with all that belongs into it from the beginning.
-
-    Args:
-        out: The folder; None for one named by the time.
-        settings: Of the run.
-        splits: Its pictures.
-        costs: Where costs come from.
-        width: The user's choice.
-        stem: Likewise.
-        fits_race: Whether a race gets its share of a time that is given.
-    """
-    from clearer.cost_file import write_cost_table
-    from clearer.picture_list import write_pictures
-    from clearer.race import write_race
-    from clearer.run import Run
-    from clearer.settings import PRESETS
-    from clearer.time_budget import fit_race_to_time
-    from clearer.workflow import check_inputs, find_contenders
-
-    tables = check_inputs(settings, splits, costs)
-    is_race = settings.strategy == "race"
-    entered = find_contenders(settings, costs, width=width, stem=stem) if is_race else []
-    share, whole = PRESETS[settings.preset].race_share, settings.minutes
-    if is_race and whole is not None and share and fits_race:
-        settings = fit_race_to_time(settings, entered, share * whole, splits)
-        settings = replace(settings, minutes=(1 - share) * whole)
-
-    def prepare(run: Run) -> None:
-        write_pictures(run, settings)
-        if is_race:
-            write_race(run, [(architecture, []) for architecture in entered])
-        for made in tables:
-            if made.measurement is not None:
-                console.describe_cost_table(made)
-                write_cost_table(run.cost, made)
-
-    return Run.create(out, settings, prepare)
-
-
-def _refuse_other_options(context: typer.Context, allowed: set[str], reason: str) -> None:
-    """A run that goes on, or a search that is used again, keeps its settings."""
-    names = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE" and name not in allowed:
-            raise InputError(f"{reason}: leave out {names[name]}")
-
-
-def _strategy(
-    asked: Literal["race", "gradient", "random"] | None, preset: str, *, is_fixed: bool
-) -> Literal["race", "gradient", "random"]:
-    """What the user asks for, else what suits: a race needs more than one space."""
-    from clearer.settings import PRESETS
-
-    if asked == "race" and is_fixed:
-        raise InputError(
-            "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
-        )
-    return asked or ("gradient" if is_fixed else PRESETS[preset].strategy)
-
-
-def _refuse_options_of_others(
-    strategy: str, of_race: Mapping[str, object], of_gradient: Mapping[str, object]
-) -> None:
-    """What would do nothing is refused."""
-    others, theirs = (of_gradient, "gradient") if strategy == "race" else (of_race, "race")
-    for name, value in others.items():
-        if value is not None:
-            raise InputError(
-                f"{name} does nothing with --strategy {strategy}: leave it out, or give "
-                f"--strategy {theirs}"
-            )
-
-
-def _image_size(context: typer.Context, size: str, table: CostTable | None) -> tuple[int, int]:
-    """What the user gives; else what a cost table was measured with; else the default."""
-    source = context.get_parameter_source("size")
-    is_given = source is not None and source.name == "COMMANDLINE"
-    if is_given or table is None or table.measurement is None:
-        return parse_size(size)
-    return table.measurement.height, table.measurement.width

@@ -1,0 +1,69 @@
+"""The folder of a new search, with all that is known before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clearer import console
+
+if TYPE_CHECKING:
+    from clearer.cost_source import CostSource
+    from clearer.data import Splits
+    from clearer.run import Run
+    from clearer.settings import RunSettings
+
+__all__ = ["make_search_run"]
+
+
+def make_search_run(
+    out: Path | None,
+    settings: RunSettings,
+    splits: Splits,
+    costs: CostSource,
+    width: int | None,
+    stem: int | None,
+    *,
+    fits_race: bool,
+) -> Run:
+    """Check everything, then make the folder with all that belongs into it from the beginning.
+
+    Args:
+        out: The folder; None for one named by the time.
+        settings: Of the run.
+        splits: Its pictures.
+        costs: Where costs come from.
+        width: The user's choice.
+        stem: Likewise.
+        fits_race: Whether a race gets its share of a time that is given.
+
+    Raises:
+        InputError: If the pictures or budgets cannot be used, or the folder is in use.
+    """
+    from clearer.cost_file import write_cost_table
+    from clearer.picture_list import write_pictures
+    from clearer.race import write_race
+    from clearer.run import Run
+    from clearer.settings import PRESETS
+    from clearer.time_budget import fit_race_to_time
+    from clearer.workflow import check_inputs, find_contenders
+
+    tables = check_inputs(settings, splits, costs)
+    is_race = settings.strategy == "race"
+    entered = find_contenders(settings, costs, width=width, stem=stem) if is_race else []
+    share, whole = PRESETS[settings.preset].race_share, settings.minutes
+    if is_race and whole is not None and share and fits_race:
+        settings = fit_race_to_time(settings, entered, share * whole, splits)
+        settings = replace(settings, minutes=(1 - share) * whole)
+
+    def prepare(run: Run) -> None:
+        write_pictures(run, settings)
+        if is_race:
+            write_race(run, [(architecture, []) for architecture in entered])
+        for made in tables:
+            if made.measurement is not None:
+                console.describe_cost_table(made)
+                write_cost_table(run.cost, made)
+
+    return Run.create(out, settings, prepare)
