@@ -174,7 +174,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
     "quick": Preset(
         strategy="race",
         space=SearchSpace(residual=True),
-        race=RaceSettings(iterations=800, contenders=8),
+        race=RaceSettings(iterations=320, contenders=4),
         search=SearchSettings(
             iterations=440,
             warmup_iterations=320,
@@ -195,7 +195,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             dual_rate=2e-5,
         ),
         train=TrainSettings(
-            iterations=1800,
+            iterations=1200,
             batch_size=8,
             patch_size=48,
             loss="rmse",
@@ -205,7 +205,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
             mirrored_share=0.5,
             validate_every=300,
         ),
-        time="about six minutes on two CPU cores",
+        time="about eight minutes on two CPU cores",
     ),
     "long": Preset(
         strategy="race",
@@ -299,7 +299,7 @@ class RunSettings:
     seed: Seed
     device: Annotated[str, Meta(pattern="^(cpu|cuda)$")]
     precision: Literal["fp32", "bf16"]
-    race: RaceSettings = RaceSettings(iterations=800, contenders=8)
+    race: RaceSettings = RaceSettings(iterations=320, contenders=4)
     compile: Compile = "auto"
     """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
     tensorboard: bool = False
