@@ -175,8 +175,9 @@ def test_statistics_settle_also_after_an_interrupt(
     half = settings.train.iterations // 2
     for name in statistics:
         before, after = seen[half]["network"][name], seen[half + 1]["network"][name]
-        assert not torch.equal(before, after)  # the average replaced those of the last batches
-        torch.testing.assert_close(seen[half]["average"][name], after)
+        assert not torch.equal(before, after)  # those of the average replaced them,
+        torch.testing.assert_close(seen[half + 1]["average"][name], after)
+        assert not torch.equal(seen[half]["average"][name], after)  # measured for its weights
         assert torch.equal(after, seen[2 * half]["network"][name])
     unbroken = seen[2 * half]
 

@@ -217,8 +217,9 @@ def test_predicted_beside_measured(run: Path) -> None:
     """Only where the table is for this device, backend, precision, size and threads."""
     source = Run(run)
     architecture = source.read_architecture()
+    space = architecture.space
     measurement = Measurement(
-        space=architecture.space,
+        space=space,
         height=32,
         width=40,
         device=device_name("cpu"),
@@ -231,10 +232,10 @@ def test_predicted_beside_measured(run: Path) -> None:
         spread=0.01,
         error=0.01,
         max_error=0.02,
-        modules_alone_ms=((1.0, 1.0),) * architecture.space.num_columns,
+        modules_alone_ms=((1.0,) * len(space.candidates),) * space.num_choices,
     )
-    columns = ((0.5, 0.25),) * architecture.space.num_columns
-    made = CostTable(metric="ms", unit="ms", fixed=1.0, choices=columns, measurement=measurement)
+    rows = ((0.5, 0.25, 0.0)[: len(space.candidates)],) * space.num_choices
+    made = CostTable(metric="ms", unit="ms", fixed=1.0, choices=rows, measurement=measurement)
     write_cost_table(source.cost, made)
     words = ["--backend", "torch", "--backend", "onnxruntime", "--no-classical", "--json"]
     report = json.loads(clearer("bench", run, *QUICK, *words).stdout)

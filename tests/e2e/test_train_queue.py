@@ -97,7 +97,7 @@ def test_recipes(script: Any, sets: Path, tmp_path: Path) -> None:
 def test_the_list_that_is_there_can_be_read(script: Any) -> None:
     pieces = script("pieces")
     entries = pieces.read_queue()
-    assert [e.name for e in entries][:2] == ["rgb-photos", "gray-25-long"]
+    assert [e.name for e in entries][:2] == ["rgb-photos", "rgb-photo"]
     assert {e.kind for e in entries} == {"training", "search"}
     first = pieces.find("rgb-photos", "training", entries)
     assert first.options["sigma"] == "5:50"
