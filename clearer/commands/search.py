@@ -90,7 +90,7 @@ def search(
     preset: Annotated[
         Literal["quick", "long", "paper"],
         typer.Option(
-            help="quick: about eight minutes on two cores; long: what --minutes gives it, a "
+            help="quick: about nine minutes on two cores; long: what --minutes gives it, a "
             "quarter for the race; paper: days there."
         ),
     ] = "quick",
