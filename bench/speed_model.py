@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from scipy.optimize import nnls
 
 from clearer.cost import Conv, network_convs
-from clearer.shapes import Shape
+from clearer.shapes import Shape, u_space
 from clearer.space import Architecture, SearchSpace
 
 __all__ = ["SpeedModel", "probes"]
@@ -58,19 +59,7 @@ def probes(space: SearchSpace) -> list[Architecture]:
     ]
     return [
         Shape(
-            SearchSpace(
-                channels=space.channels,
-                residual=space.residual,
-                stem=stem,
-                width=width,
-                growth=growth,
-                entry="conv",
-                first_scales=1,
-                gates=True,
-            ),
-            down,
-            bottom,
-            up,
+            u_space(space, stem=stem, width=width, growth=growth), down, bottom, up
         ).architecture()
         for stem, width, growth, down, bottom, up in shapes
     ]
@@ -79,17 +68,17 @@ def probes(space: SearchSpace) -> list[Architecture]:
 def _features(architecture: Architecture) -> list[float]:
     convs = network_convs(architecture)
     return [
-        sum(_macs(conv) for conv in convs if conv.kernel == 3),
-        sum(_macs(conv) for conv in convs if conv.kernel == 1),
-        sum(conv.outputs / 4**conv.octave for conv in convs),
+        sum(_filled_macs(conv) for conv in convs if conv.kernel == 3),
+        sum(_filled_macs(conv) for conv in convs if conv.kernel == 1),
+        sum(conv.activations for conv in convs),
         float(len(convs)),
         1.0,
     ]
 
 
-def _macs(conv: Conv) -> float:
+def _filled_macs(conv: Conv) -> float:
     """Multiply-accumulates per pixel of the image, channels being filled up."""
     inputs, outputs = (
         -(-channels // _VECTOR) * _VECTOR for channels in (conv.inputs, conv.outputs)
     )
-    return float(inputs * outputs * conv.kernel**2 / 4**conv.octave)
+    return replace(conv, inputs=inputs, outputs=outputs).macs

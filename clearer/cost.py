@@ -88,6 +88,16 @@ class Conv:
         """Weights of the kernel."""
         return self.inputs * self.outputs * self.kernel**2
 
+    @property
+    def macs(self) -> float:
+        """Multiply-accumulates per pixel of the image."""
+        return self.num_weights / (1 << 2 * self.octave)
+
+    @property
+    def activations(self) -> float:
+        """Outputs per pixel of the image."""
+        return self.outputs / (1 << 2 * self.octave)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostTable:
@@ -223,7 +233,7 @@ def _num_params(convs: list[Conv]) -> float:
 
 
 def _macs_per_pixel(convs: list[Conv]) -> float:
-    return sum(conv.num_weights / (1 << 2 * conv.octave) for conv in convs)
+    return sum(conv.macs for conv in convs)
 
 
 class _FileBytes(NamedTuple):

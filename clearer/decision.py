@@ -87,16 +87,8 @@ def decide(
                 tables[index] = table.corrected(chosen, measured)
                 if budget.metric == "ms":
                     slow = _slow(chosen, predicted, measured)
-            rows.append(
-                BudgetCheck(
-                    metric=budget.metric,
-                    limit=budget.limit,
-                    predicted=predicted,
-                    measured=measured,
-                    backend=costs.backend(budget.metric),
-                )
-            )
-        if all(row.measured is None or row.measured <= row.limit for row in rows):
+            rows.append(_check(budget, predicted, measured, costs))
+        if _are_met(rows):
             return _decision(chosen, rows, costs)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(
@@ -116,20 +108,28 @@ def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSo
         rows = []
         for budget in budgets:
             measured = costs.measure(chosen, budget.metric)
-            rows.append(
-                BudgetCheck(
-                    metric=budget.metric,
-                    limit=budget.limit,
-                    predicted=costs.estimate(chosen, budget.metric),
-                    measured=measured,
-                    backend=costs.backend(budget.metric),
-                )
-            )
-        if all(row.measured is None or row.measured <= row.limit for row in rows):
+            rows.append(_check(budget, costs.estimate(chosen, budget.metric), measured, costs))
+        if _are_met(rows):
             return _decision(chosen, rows, costs)
         chosen = without_a_block(chosen)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(f"the winner of the race, {winner.text}, does not meet {wanted}: raise one")
+
+
+def _check(
+    budget: Budget, predicted: float, measured: float | None, costs: CostSource
+) -> BudgetCheck:
+    return BudgetCheck(
+        metric=budget.metric,
+        limit=budget.limit,
+        predicted=predicted,
+        measured=measured,
+        backend=costs.backend(budget.metric),
+    )
+
+
+def _are_met(rows: Sequence[BudgetCheck]) -> bool:
+    return all(row.measured is None or row.measured <= row.limit for row in rows)
 
 
 def _decision(chosen: Architecture, rows: list[BudgetCheck], costs: CostSource) -> Decision:

@@ -1,13 +1,14 @@
-"""Statistics of batch normalisation, measured anew for given weights."""
+"""Batch normalisation outside of training: by each batch, or by statistics measured anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["float_buffers", "measure_statistics"]
+__all__ = ["batch_statistics", "float_buffers", "measure_statistics"]
 
 
 def float_buffers(network: nn.Module) -> list[Tensor]:
@@ -26,16 +27,34 @@ def measure_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
         network: In evaluation mode, before and after.
         batches: Degraded patches ``(N, C, H, W)``.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
-    for norm in norms:
+    for norm in _norms(network):
         norm.reset_running_stats()
-        norm.momentum = None  # the mean over all that is seen
-        norm.train()
-    try:
+    with batch_statistics(network, momentum=None):  # the mean over all that is seen
         for batch in batches:
             network(batch)
+
+
+@contextlib.contextmanager
+def batch_statistics(network: nn.Module, momentum: float | None) -> Iterator[None]:
+    """Normalise by each batch meanwhile, in a network that is in evaluation mode.
+
+    Args:
+        network: Of any layers.
+        momentum: By which the running statistics follow: 0 leaves them as they are, None makes
+            them the mean over all batches since they were reset.
+    """
+    norms = _norms(network)
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = momentum
+    try:
+        yield
     finally:
-        for norm, momentum in zip(norms, kept, strict=True):
-            norm.momentum = momentum
+        for norm, value in zip(norms, kept, strict=True):
             norm.eval()
+            norm.momentum = value
+
+
+def _norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

@@ -7,10 +7,9 @@ wherever it is run: an iteration of a network that computes twice as much counts
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +20,6 @@ import torch
 from clearer.checkpoint import (
     checkpoint_errors,
     load_checkpoint,
-    load_optimizer,
-    optimizer_state,
     save_checkpoint,
 )
 from clearer.cost import network_convs
@@ -31,6 +28,7 @@ from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.files import read_record, write_json
 from clearer.interrupt import StopRequest
 from clearer.loop import Loop
+from clearer.norm_statistics import batch_statistics
 from clearer.patches import Batch, PatchSampler
 from clearer.progress import Progress
 from clearer.run import Run
@@ -40,7 +38,9 @@ from clearer.space import Architecture
 from clearer.training_step import (
     TrainingState,
     TrainingStep,
+    load_state,
     new_training_state,
+    saved_state,
     training_sampler,
 )
 
@@ -105,9 +105,8 @@ class _Contender:
 def iteration_work(architecture: Architecture) -> float:
     """What a training iteration takes, to that of a usual network of 100 thousand MACs a pixel."""
     convs = network_convs(architecture)
-    outputs = sum(conv.outputs / 4**conv.octave for conv in convs)
-    macs = sum(conv.num_weights / 4**conv.octave for conv in convs)
-    return float(macs + _OUTPUT_WORK * outputs) / (1.5 * _REFERENCE_WORK)
+    work = sum(conv.macs + _OUTPUT_WORK * conv.activations for conv in convs)
+    return work / (1.5 * _REFERENCE_WORK)
 
 
 def race_rounds(number: int) -> list[int]:
@@ -301,10 +300,7 @@ class _Turn:
             return state
         with checkpoint_errors(path, "delete it, and this network begins again"):
             saved = load_checkpoint(path)
-            state.network.load_state_dict(saved["network"])
-            state.average.network.load_state_dict(saved["average"])
-            for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
-                load_optimizer(optimizer, values)
+            load_state(state, saved)
             contender.iteration = saved["iteration"]
         return state
 
@@ -312,12 +308,7 @@ class _Turn:
         state = self._contender.state
         if state is None or not self._loop.engine.is_first:
             return
-        to_save = {
-            "iteration": self._contender.iteration,
-            "network": state.network.state_dict(),
-            "average": state.average.network.state_dict(),
-            "optimizers": [optimizer_state(optimizer) for optimizer in state.optimizers],
-        }
+        to_save = {"iteration": self._contender.iteration, **saved_state(state)}
         save_checkpoint(_checkpoint(self._run, self._contender), to_save)
 
     def _score(self) -> float | None:
@@ -332,26 +323,11 @@ class _Turn:
             seed=list(_SCORE_SEED),
             device=settings.device,
         )
-        with _batch_statistics(network):
+        # After some dozen iterations the running statistics lag behind; these stay as they are.
+        with batch_statistics(network, momentum=0.0):
             errors = [_error(network, sampler.batch(index)) for index in range(_SCORE_BATCHES)]
         mean = float(torch.stack(errors).mean())
         return -10 * math.log10(mean) if 0 < mean < math.inf else None
-
-
-@contextlib.contextmanager
-def _batch_statistics(network: torch.nn.Module) -> Iterator[None]:
-    """Normalise by each batch: after some dozen iterations the running statistics lag behind."""
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train()
-        norm.momentum = 0.0  # so that the running statistics stay as they are
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, kept, strict=True):
-            norm.eval()
-            norm.momentum = momentum
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ def losses_of_choices(
         random part of the choices is turned, the differences of these stand for all: they are
         larger by one over that part.
     """
-    space = supernet.space
+    allowed = supernet.space.allowed()
     columns = [column for column, rows in enumerate(supernet.rows()) for _ in rows]
     with torch.no_grad():
         read: list[list[Tensor]] = []
@@ -62,10 +62,9 @@ def losses_of_choices(
         loss = loss_of(supernet.forward_from(0, first, image, drawn, read))
         losses = loss.repeat(drawn.shape)
         for choice in turned:
-            column, allowed = columns[choice], space.allowed()[choice]
-            number = sum(allowed)
-            for step in range(1, number):
-                row = _next_candidate(drawn[choice], allowed, step)
+            column = columns[choice]
+            for step in range(1, sum(allowed[choice])):
+                row = _next_candidate(drawn[choice], allowed[choice], step)
                 architecture = drawn.clone()
                 architecture[choice] = row
                 restored = supernet.forward_from(column, read[column], image, architecture)

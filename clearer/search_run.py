@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -60,8 +61,7 @@ def search_run(
 
         return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
     found = []
-    go_on = f"clearer search --resume --out {run.path}"
-    try:
+    with _saying_how_to_go_on(run):
         for seed in range(settings.seed, settings.seed + settings.num_seeds):
             found.append(
                 search(
@@ -72,10 +72,6 @@ def search_run(
                     loop,
                 )
             )
-    except Interrupted as error:
-        raise Interrupted(f"{error}; go on with: {go_on}") from error
-    except PieceDone as error:
-        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
     most_probable = _most_probable(settings.space, mean)
@@ -86,15 +82,8 @@ def _race(
     run: Run, settings: RunSettings, splits: Splits, costs: CostSource, loop: Loop
 ) -> Architecture:
     """Race, measure the winner, and give the run the space of it."""
-    try:
+    with _saying_how_to_go_on(run):
         winner = race(run, settings, splits, loop)
-    except Interrupted as error:
-        raise Interrupted(
-            f"{error}; go on with: clearer search --resume --out {run.path}"
-        ) from error
-    except PieceDone as error:
-        go_on = f"clearer search --resume --out {run.path}"
-        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
 
     def freeze() -> None:
         decision = decide_winner(winner, settings.budgets, costs)
@@ -103,6 +92,17 @@ def _race(
 
     loop.engine.on_first(freeze)
     return run.read_architecture()
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(run: Run) -> Iterator[None]:
+    go_on = f"clearer search --resume --out {run.path}"
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(f"{error}; go on with: {go_on}") from error
+    except PieceDone as error:
+        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
 
 
 def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:

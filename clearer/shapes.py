@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from clearer.space import Architecture, SearchSpace
 
-__all__ = ["Shape", "shapes_within", "smallest_network", "without_a_block"]
+__all__ = ["Shape", "shapes_within", "smallest_network", "u_space", "without_a_block"]
 
 Fits = Callable[[Architecture], bool]
 """Whether an architecture meets all budgets, as far as estimates tell."""
@@ -23,7 +23,6 @@ _WIDTHS: Final = (4, 6, 8, 12, *range(16, 129, 8))
 # Of one scale on one side: beyond that another width is the better use of a budget.
 _MOST_BLOCKS: Final = 4
 _MOST_BOTTOM: Final = 8
-_U: Final[dict[str, Any]] = {"entry": "conv", "first_scales": 1, "gates": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,27 @@ class Shape:
                 yield replace(self, down=_one_more(self.down, scale))
 
 
+def u_space(space: SearchSpace, *, stem: int, width: int, growth: float) -> SearchSpace:
+    """A space that U shapes are members of.
+
+    Args:
+        space: Gives the image channels and whether the network is residual.
+        stem: Of the new space.
+        width: Likewise.
+        growth: Likewise.
+    """
+    return SearchSpace(
+        channels=space.channels,
+        residual=space.residual,
+        stem=stem,
+        width=width,
+        growth=growth,
+        entry="conv",
+        first_scales=1,
+        gates=True,
+    )
+
+
 def _one_more(blocks: tuple[int, ...], scale: int) -> tuple[int, ...]:
     return tuple(number + (place == scale) for place, number in enumerate(blocks))
 
@@ -93,13 +113,15 @@ def shapes_within(
     for s, growth, num_scales, blocks in product(
         (1, 2) if stem is None else (stem,), (2.0, 1.5), (2, 3, 4), (1, 2)
     ):
-        base = replace(space, stem=s, growth=growth, **_U)
         sides = (blocks,) * (num_scales - 1)
-        widths = _WIDTHS if width is None else (width,)
-        shapes = [Shape(replace(base, width=w), sides, blocks, sides) for w in widths]
-        met = [shape for shape in shapes if fits(shape.architecture())]
-        if met:
-            found.append(_filled(met[-1], fits))
+        widths = _WIDTHS[::-1] if width is None else (width,)
+        shapes = (
+            Shape(u_space(space, stem=s, width=w, growth=growth), sides, blocks, sides)
+            for w in widths
+        )
+        widest = next((shape for shape in shapes if fits(shape.architecture())), None)
+        if widest is not None:
+            found.append(_filled(widest, fits))
     return found
 
 
@@ -107,7 +129,7 @@ def smallest_network(
     space: SearchSpace, *, width: int | None = None, stem: int | None = None
 ) -> Architecture:
     """What a budget has to leave room for."""
-    base = replace(space, stem=stem or 2, width=width or _WIDTHS[0], growth=1.5, **_U)
+    base = u_space(space, stem=stem or 2, width=width or _WIDTHS[0], growth=1.5)
     return Shape(base, (1,), 1, (1,)).architecture()
 
 

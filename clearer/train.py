@@ -12,8 +12,6 @@ import torch
 from clearer.checkpoint import (
     checkpoint_errors,
     load_checkpoint,
-    load_optimizer,
-    optimizer_state,
     save_checkpoint,
 )
 from clearer.data import Splits
@@ -35,7 +33,9 @@ from clearer.training_step import (
     TrainingStep,
     compile_training,
     is_compiled,
+    load_state,
     new_training_state,
+    saved_state,
     training_sampler,
 )
 
@@ -81,9 +81,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
             return
         to_save = {
             "iteration": iteration,
-            "network": network.state_dict(),
-            "average": average.network.state_dict(),
-            "optimizers": [optimizer_state(optimizer) for optimizer in state.optimizers],
+            **saved_state(state),
             "best": best if math.isfinite(best["val_psnr_db"]) else None,
             "compiled": held.is_compiled,
             "pieces": step.num_pieces,
@@ -191,10 +189,7 @@ def _resume(
         f"train its architecture again by clearer train {run.path} --out NEW",
     ):
         saved = load_checkpoint(run.train_checkpoint)
-        state.network.load_state_dict(saved["network"])
-        state.average.network.load_state_dict(saved["average"])
-        for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
-            load_optimizer(optimizer, values)
+        load_state(state, saved)
         start, compiled = saved["iteration"], saved["compiled"]
         best = saved["best"] or {"val_psnr_db": -math.inf}
         pieces, sums = saved["pieces"], saved["sums"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from clearer.captured import CapturedWork
+from clearer.checkpoint import load_optimizer, optimizer_state
 from clearer.compilation import compile_network, compiling_pays
 from clearer.ema import MovingAverage
 from clearer.engine import Engine
@@ -30,8 +31,10 @@ __all__ = [
     "average_gradients",
     "compile_training",
     "is_compiled",
+    "load_state",
     "make_rate",
     "new_training_state",
+    "saved_state",
     "training_sampler",
 ]
 
@@ -65,6 +68,23 @@ def new_training_state(
     average = MovingAverage(network, s.ema_share * s.iterations)
     optimizers = _make_optimizers(settings, network)
     return TrainingState(network.train(), optimizers, average, list(network.parameters()))
+
+
+def saved_state(state: TrainingState) -> dict[str, Any]:
+    """What a training goes on from, for a checkpoint."""
+    return {
+        "network": state.network.state_dict(),
+        "average": state.average.network.state_dict(),
+        "optimizers": [optimizer_state(optimizer) for optimizer in state.optimizers],
+    }
+
+
+def load_state(state: TrainingState, saved: dict[str, Any]) -> None:
+    """Give a new training what :func:`saved_state` gave."""
+    state.network.load_state_dict(saved["network"])
+    state.average.network.load_state_dict(saved["average"])
+    for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
+        load_optimizer(optimizer, values)
 
 
 def make_rate(value: float, device: str) -> float | Tensor:
