@@ -19,7 +19,7 @@ from clearer.device import device_name
 from clearer.errors import ClearerError
 from clearer.export.engine_device import NoGpuError, find_gpus
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, open_library
-from clearer.export.graph import OPSET
+from clearer.export.graph_nodes import OPSET
 from clearer.export.openvino import open_core
 
 __all__ = ["Finding", "examine"]

@@ -46,7 +46,8 @@ class EngineRunner:
         if self._session.input_type != np.float32:
             self.close()
             raise InputError(f"{engine_path} takes {self._session.input_type} images, not float32")
-        self._restore = picture_restorer(self._session, PictureIo(), name)
+        io = PictureIo(has_level=self._session.has_level)
+        self._restore = picture_restorer(self._session, io, name)
         self.info = RunnerInfo(
             name=name,
             backend=library.title,

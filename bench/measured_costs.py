@@ -19,6 +19,7 @@ from clearer.cost import CostTable, FilePrecision, Measurement, Metric
 from clearer.cost_source import CostSource
 from clearer.errors import ClearerError, InputError
 from clearer.export.graph import network_graph, write_weights
+from clearer.export.network_io import network_inputs
 from clearer.export.picture_io import first_line
 from clearer.export.to_onnx import file_mb, untrained_file
 from clearer.space import Architecture, SearchSpace
@@ -31,6 +32,8 @@ _CHECK_SECONDS: Final = 8.0
 _QUICK_SECONDS: Final = 0.5
 _MAX_DRIFT: Final = 0.03
 _MAX_TRIES: Final = 5
+_BUSY: Final = 1.1
+"""How much slower than before a machine has to be for a time to be corrected by it."""
 Listener = Callable[[str], None]
 
 
@@ -74,6 +77,7 @@ class MeasuredCosts(CostSource):
             self._runtime = "openvino"
         self._spans: dict[SearchSpace, tuple[float, float]] = {}
         self._speed: SpeedModel | None = None
+        self._reference: tuple[Architecture, float] | None = None  # a network, and its time
 
     def in_precision(self, precision: FilePrecision) -> MeasuredCosts:
         """The same device, for files of another precision."""
@@ -140,7 +144,9 @@ class MeasuredCosts(CostSource):
         if self._speed is None:
             self._listener(f"timing a few networks: {self._files}")
             known = probes(architecture.space)
-            self._speed = SpeedModel(known, self._times(known, _QUICK_SECONDS))
+            times = self._times(known, _QUICK_SECONDS)
+            self._speed = SpeedModel(known, times)
+            self._reference = max(zip(known, times, strict=True), key=lambda pair: pair[1])
         return self._speed.ms(architecture)
 
     def measure_quickly(
@@ -165,16 +171,15 @@ class MeasuredCosts(CostSource):
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
         """Cost of the exported network; in ms, where its table was made on this device.
 
-        A network whose time the table knows takes turns with it. It tells whether the machine is
-        as fast as it was; while it is not, the measurement is repeated, and the try that comes
-        nearest counts. Without a table, it is repeated too: other work only adds time, and the
-        shortest counts.
+        A network whose time is known takes turns with it. It tells whether the machine is as fast
+        as it was; while it is not, the measurement is repeated, and the try that comes nearest
+        counts. Without a table, the known network is one of those that the model of the speed was
+        fitted to; where other work slows both down for good, the time is corrected by it.
         """
         if metric != "ms":
             return super().measure(architecture, metric)
         if self._given is None:
-            self._listener(f"measuring {architecture.label}: {self._files}")
-            return min(self._times([architecture], _CHECK_SECONDS / 3)[0] for _ in range(3))
+            return self._measure_beside_reference(architecture)
         if not self._is_here():
             return None
         table = self._given
@@ -193,6 +198,23 @@ class MeasuredCosts(CostSource):
                 if tries[-1][0] <= _MAX_DRIFT:
                     break
         return min(tries)[1]
+
+    def _measure_beside_reference(self, architecture: Architecture) -> float:
+        self.estimate(architecture, "ms")  # which times the reference, where that is to be done
+        assert self._reference is not None
+        reference, known = self._reference
+        self._listener(f"measuring {architecture.label}: {self._files}")
+        both = [architecture, reference]
+        tries = [self._times(both, _CHECK_SECONDS / 6) for _ in range(3)]
+        ms, reference_ms = min(tries, key=lambda times: times[1])
+        slower = reference_ms / known
+        if slower < _BUSY:
+            return ms
+        self._listener(
+            f"this machine is {slower:.1f} times as slow as at first, perhaps by other work: "
+            f"{ms:.1f} ms count as {ms / slower:.1f}"
+        )
+        return ms / slower
 
     def margin(self, metric: Metric) -> float:
         """The largest error of the table, where networks cannot be measured."""
@@ -217,10 +239,10 @@ class MeasuredCosts(CostSource):
         return here == (measurement.device, measurement.version)
 
     def _open_here(self, path: Path, space: SearchSpace) -> Session:
-        shape = [1, space.channels, *self._image_size]
+        shapes = network_inputs(space, *self._image_size)
         try:
             # What is not int8 is computed in fp32.
-            return open_session(self._runtime, path, [shape], torch.get_num_threads(), "fp32")
+            return open_session(self._runtime, path, shapes, torch.get_num_threads(), "fp32")
         except (ImportError, RuntimeError) as error:
             raise ClearerError(
                 f"{self._runtime} cannot time {self._precision} files here: {first_line(error)}"
@@ -241,12 +263,12 @@ class MeasuredCosts(CostSource):
     def _open(self, path: Path, architecture: Architecture) -> Session:
         assert self._given is not None
         m = _measurement(self._given)
-        shape = [1, architecture.space.channels, m.height, m.width]
+        shapes = network_inputs(architecture.space, m.height, m.width)
         if m.backend in ("torch", "torch-cuda"):
             entry = Entry(architecture=architecture)
             device = "cuda" if m.backend == "torch-cuda" else "cpu"
-            return open_torch(entry, [shape], device, m.precision, m.threads)
-        return open_session(m.backend, path, [shape], m.threads, m.precision)
+            return open_torch(entry, shapes, device, m.precision, m.threads)
+        return open_session(m.backend, path, shapes, m.threads, m.precision)
 
 
 def _measurement(table: CostTable) -> Measurement:

@@ -24,7 +24,7 @@ _HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 _NAMES: Final = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 _PRODUCTS: Final = frozenset({"Convolution", "Deconvolution", "FullyConnected", "MatMul"})
 _MOST_SIZES: Final = 8
-Call = Callable[[NDArray[Any]], NDArray[Any]]
+Call = Callable[..., NDArray[Any]]
 
 
 class OpenVinoRunner:
@@ -98,22 +98,23 @@ class OpenVinoRunner:
         """
         return self._restore(degraded)
 
-    def _run(self, given: NDArray[Any]) -> NDArray[Any]:
+    def _run(self, given: NDArray[Any], *levels: NDArray[Any]) -> NDArray[Any]:
         if given.shape not in self._calls:
             self._compile(given.shape)
-        return self._calls[given.shape](given)
+        return self._calls[given.shape](given, *levels)
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         try:
             model = self._core.read_model(self._path)
-            model.reshape({model.inputs[0]: list(shape)})
+            levels = {port: [shape[0]] for port in model.inputs[1:]}
+            model.reshape({model.inputs[0]: list(shape), **levels})
             compiled = self._core.compile_model(model, "CPU", self._settings)
         except Exception as error:  # OpenVINO raises plain RuntimeError and its own types
             raise InputError(f"OpenVINO cannot load {self._path}: {first_line(error)}") from error
         request = compiled.create_infer_request()
 
-        def call(given: NDArray[Any]) -> NDArray[Any]:
-            outputs = request.infer([given], share_inputs=True)
+        def call(*inputs: NDArray[Any]) -> NDArray[Any]:
+            outputs = request.infer(list(inputs), share_inputs=True)
             # The request writes into the same memory at its next call.
             return np.array(outputs[0])
 

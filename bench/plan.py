@@ -15,6 +15,7 @@ from clearer.bench.device_timer import PLAN_FILE, SCHEMA_VERSION
 from clearer.cost import Module, cost_table, modules
 from clearer.errors import InputError
 from clearer.export.graph import module_graph, module_shapes, network_graph, write_weights
+from clearer.export.network_io import network_inputs
 from clearer.files import read_json, write_json
 from clearer.schema import Side, checked
 from clearer.space import CHOICES, Architecture, Choice, SearchSpace
@@ -49,7 +50,7 @@ class Entry:
         """Shapes of the inputs for an image of one size."""
         space = self.architecture.space
         if self.module is None:
-            return [[1, space.channels, height, width]]
+            return network_inputs(space, height, width)
         return module_shapes(space, self.module.num_scales, height, width)
 
     def graph(self, height: int, width: int) -> bytes:

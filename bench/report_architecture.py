@@ -109,7 +109,8 @@ def draw_architecture(
     x = float(_LEFT + _BOX_W / 2)
     narrows = space.entry == "bottlenecks"
     kind = "Two bottlenecks of 1×1, 3×3 and 1×1 convolutions" if narrows else "3×3 convolution"
-    title = f"{kind}, to {space.entry_width} channels"
+    given = " of the image and the noise level" * space.level_map
+    title = f"{kind}{given}, to {space.entry_width} channels"
     drawing.boxes.append(Box(x, _row(0), "fixed", "in", title))
     weights = _weights(architecture, log_op_weights)
     scales = 1

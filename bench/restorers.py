@@ -51,6 +51,8 @@ class LoadedModel:
     """What it was made to undo, where it says."""
     is_shipped: bool = False
     """Whether it comes with the package."""
+    has_level: bool = False
+    """Whether it is given the level of the noise beside the picture."""
     multiple: int = 1
     """That the sides of tiles are mirrored to, outside of the network."""
     notes: tuple[str, ...] = ()
@@ -120,7 +122,10 @@ def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
 def _made_of(network: RestorationNet, info: Mapping[str, Any], name: str) -> LoadedModel:
     architecture = network.architecture
     runner = TorchRunner(f"{name} {architecture.label}", network)
-    return LoadedModel(runner, architecture.space.channels, architecture, _task_of(info))
+    space = architecture.space
+    return LoadedModel(
+        runner, space.channels, architecture, _task_of(info), has_level=space.level_map
+    )
 
 
 def _task_of(info: Mapping[str, Any]) -> Task | None:
@@ -145,7 +150,13 @@ def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> Loade
         runner = OnnxRunner(name, path, None, io=io)
     architecture, task = file.info.architecture, file.info.task
     return LoadedModel(
-        runner, file.channels, architecture, task, multiple=io.multiple, notes=file.notes
+        runner,
+        file.channels,
+        architecture,
+        task,
+        has_level=io.has_level,
+        multiple=io.multiple,
+        notes=file.notes,
     )
 
 

@@ -70,7 +70,10 @@ class RowSpec:
     threads: int
     num_params: int | None = None
     sigma_255: float | None = None
-    """For classical methods; None has it estimated from each picture."""
+    """For classical methods and networks with a level map; None has it estimated from each
+    picture."""
+    takes_level: bool = False
+    """Whether the network has a level map, and the level is not in the file."""
     io: PictureIo | None = None
     """How pictures go into an ONNX file; None for all else."""
 
@@ -110,7 +113,12 @@ def open_runner(spec: RowSpec) -> Runner:
     Raises:
         ClearerError: If it cannot run as asked for.
     """
-    return _OPENERS[spec.backend](spec)
+    runner = _OPENERS[spec.backend](spec)
+    if not spec.takes_level:
+        return runner
+    from clearer.bench.level_runner import LevelRunner
+
+    return LevelRunner(runner, spec.sigma_255)
 
 
 def _path(spec: RowSpec) -> Path:

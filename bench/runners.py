@@ -56,7 +56,10 @@ class RunnerInfo:
 
 
 class Runner(Protocol):
-    """Restores ``(N, C, H, W)`` float32 in [0, 1] to the same shape."""
+    """Restores ``(N, C, H, W)`` float32 in [0, 1] to the same shape.
+
+    A network with a level map is given one plane more, with the level of the noise.
+    """
 
     @property
     def info(self) -> RunnerInfo:
@@ -152,9 +155,9 @@ class OnnxRunner:
         start = time.perf_counter()
         session = _open_session(ort, path, threads, provider)
         load_ms = 1000 * (time.perf_counter() - start)
-        names = [session.get_inputs()[0].name], [session.get_outputs()[0].name]
+        inputs = [value.name for value in session.get_inputs()]
         self._restore = picture_restorer(
-            lambda given: session.run(names[1], {names[0][0]: given})[0], io, name
+            lambda *arrays: session.run(None, dict(zip(inputs, arrays, strict=True)))[0], io, name
         )
         self._about = RunnerInfo(
             name=name,

@@ -273,6 +273,7 @@ def make_rows(
     for path in targets.engines:
         if "tensorrt" in backends:
             rows.append(_row(path.stem, "other", "tensorrt", path, base))
+    rows = [replace(row, sigma_255=task.sigma_255) if row.takes_level else row for row in rows]
     if classical and task.is_noise:
         names = {"nlm": "non-local means"}
         if importlib.util.find_spec("bm3d") is not None:
@@ -312,9 +313,10 @@ def _run_rows(
     skipped: Skipped,
 ) -> list[RowSpec]:
     run = target.run
+    takes_level = target.architecture.space.level_map
     num_params = round(cost_table(target.architecture.space, "params").cost(target.architecture))
     rows = [
-        _row(name, "ours", backend, run.weights, base)
+        _row(name, "ours", backend, run.weights, base, takes_level=takes_level)
         for backend in backends
         if BACKENDS[backend].files == "weights"
     ]
@@ -330,7 +332,7 @@ def _run_rows(
         rows += _onnx_rows(model, name, backends, base)
     if "tensorrt" in backends:
         rows += [
-            _row(name, "ours", "tensorrt", path, base)
+            _row(name, "ours", "tensorrt", path, base, takes_level=takes_level)
             for path in sorted(run.path.glob("*.engine"))
             if "image" not in path.name.split(".")
         ]
@@ -354,18 +356,28 @@ def _onnx_rows(
             _row(name or model.name, kind, backend, model.path, base),
             num_params=model.num_params,
             io=model.io,
+            takes_level=model.io.has_level,
         )
         for backend in backends
         if BACKENDS[backend].files == "onnx" and precision in BACKENDS[backend].precisions
     ]
 
 
-def _row(name: str, kind: Any, backend: str, path: Path | None, base: dict[str, Any]) -> RowSpec:
+def _row(
+    name: str,
+    kind: Any,
+    backend: str,
+    path: Path | None,
+    base: dict[str, Any],
+    *,
+    takes_level: bool = False,
+) -> RowSpec:
     return RowSpec(
         name=name,
         kind=kind,
         backend=backend,
         path=None if path is None else str(path),
         source="" if path is None else path.name,
+        takes_level=takes_level,
         **base,
     )

@@ -46,10 +46,10 @@ def open_torch(
     def call(arrays: list[NDArray[np.float32]]) -> list[Tensor]:
         with torch.inference_mode(), autocast(device, arithmetic):
             inputs = [
-                torch.from_numpy(array).to(device, memory_format=torch.channels_last)
+                torch.from_numpy(array).to(device, memory_format=_memory_format(array))
                 for array in arrays
             ]
-            outputs = [module(inputs[0])] if is_network else module(inputs)
+            outputs = [module(_planes(inputs))] if is_network else module(inputs)
             return [output.float().cpu() for output in outputs]
 
     info = {
@@ -58,6 +58,17 @@ def open_torch(
         "precision": arithmetic,
     }
     return Session(call, [tuple(shape) for shape in shapes], info)
+
+
+def _memory_format(array: NDArray[np.float32]) -> torch.memory_format:
+    return torch.channels_last if array.ndim == 4 else torch.contiguous_format
+
+
+def _planes(inputs: list[Tensor]) -> Tensor:
+    """The image and, of a network with a level map, a plane with the level."""
+    image = inputs[0]
+    planes = [level.expand(len(image), 1, *image.shape[2:]) for level in inputs[1:]]
+    return torch.cat([image, *planes], dim=1) if planes else image
 
 
 def _module(entry: Entry) -> nn.Module:

@@ -208,10 +208,13 @@ def train_network(
     seconds: float,
     marks: Sequence[float] = (0.5, 1.0),
     measured_batches: int = 0,
+    iterations: int | None = None,
 ) -> dict[str, Any]:
     """Train for a processor time and score the averaged weights at these shares of it.
 
-    In a short training the statistics that are kept may be measured for the averaged weights.
+    With ``iterations`` their number ends the training, not the time, so that other work on the
+    machine changes nothing. In a short training the statistics that are kept may be measured for
+    the averaged weights.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
@@ -224,10 +227,10 @@ def train_network(
     )
     optimizers = make_optimizers(network, variant)
     average = MovingAverage(network, 1.0)
-    spent, iteration, settled = 0.0, 0, False
+    spent, share, iteration, settled = 0.0, 0.0, 0, False
     psnr_db: list[float] = []
-    while spent < seconds:
-        start, share = time.process_time(), spent / seconds
+    while share < 1:
+        start = time.process_time()
         rise = min(1.0, (share + 1e-3) / WARMUP)
         rate = variant.rate * rise * 0.5 * (1 + math.cos(math.pi * share))
         for optimizer in optimizers:
@@ -253,11 +256,12 @@ def train_network(
         average.update(average.rate(iteration))
         iteration += 1
         spent += time.process_time() - start
+        share = iteration / iterations if iterations else spent / seconds
         if iteration == PROBE_STEPS:
-            average.decay = 1 - 1 / max(1.0, EMA_SHARE * seconds / (spent / iteration))
+            average.decay = 1 - 1 / max(1.0, EMA_SHARE * iteration / share)
         if not math.isfinite(loss.item()):
             return {"iterations": iteration, "psnr_db": None}
-        if len(psnr_db) < len(marks) and spent >= seconds * marks[len(psnr_db)]:
+        if len(psnr_db) < len(marks) and share >= marks[len(psnr_db)]:
             restore = torch_restorer(average.network)
             by_level = score(restore, splits.val, task)
             psnr_db.append(sum(by_level.values()) / len(by_level))

@@ -1,8 +1,14 @@
 r"""Which shape of network restores best? Each trained for the same processor time.
 
     python benchmarks/zoo/recipes.py bsds500-fair .
-    OMP_NUM_THREADS=1 python benchmarks/shape_study.py train bsds500-fair shapes.json --seconds 500
+    export OMP_NUM_THREADS=1
+    python benchmarks/shape_study.py speed bsds500-fair speeds.json
+    python benchmarks/shape_study.py train bsds500-fair shapes.json --speeds speeds.json
     python benchmarks/shape_study.py table shapes.json
+
+``speed`` takes turns between the networks on a machine without other work; ``train`` turns a
+processor time into steps by it, so that other work does not change what it finds. Without
+``--speeds`` the time itself ends a training; with ``--iterations`` all get the same steps.
 
 Gray, sigma 50, protocol awgn, gray pictures of BSDS500; the middles of its 32 validation pictures
 are scored. All are trained with Muon, batches of 16 patches of 48x48, from one seed. Names after
@@ -19,9 +25,11 @@ the architectures that searches found.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any, Final
 
 import torch
@@ -33,6 +41,7 @@ from clearer.cost_source import CostSource
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.files import read_json, write_json
+from clearer.images import ImageSet
 from clearer.network import RestorationNet
 from clearer.precision import fastest_precision
 from clearer.run import Run
@@ -45,6 +54,8 @@ RECIPE: Final = Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_er
 MARKS: Final = (0.5, 1.0)
 _MEASURED: Final = 16
 """Batches that statistics are measured on, where they settle."""
+_SPEED_ROUNDS: Final = 3
+_SPEED_STEPS: Final = 8
 _U: Final = SearchSpace(residual=True, entry="conv", first_scales=1, gates=True)
 
 
@@ -112,12 +123,12 @@ def chosen_networks(arguments: argparse.Namespace) -> dict[str, Architecture]:
     budgets = [Budget(metric=m, limit=x) for m, x in limits.items() if x]  # type: ignore[arg-type]
     found = {name: NETWORKS[name] for name in arguments.names}
     found |= {path.name: Run.open(path).read_architecture() for path in arguments.run}
-    rng = random.Random(arguments.seed)
+    rng = random.Random(arguments.draw)
     return found | {f"random {i + 1}": random_member(rng, budgets) for i in range(arguments.random)}
 
 
-def train(arguments: argparse.Namespace) -> None:
-    """Train what the file lacks; several processes may write to one file."""
+def start(arguments: argparse.Namespace) -> tuple[Variant, Splits, dict[str, Any]]:
+    """The recipe, the pictures, and what the file says of them."""
     torch.set_num_threads(1)
     recipe = replace(RECIPE, precision=fastest_precision(_U, "cpu"), seed=arguments.seed)
     splits = load_splits(arguments.data, "gray", 0, TASK)
@@ -125,12 +136,46 @@ def train(arguments: argparse.Namespace) -> None:
     about = {
         "task": TASK.text,
         "data": f"{len(splits.train)} to train on, middles of {len(splits.val)} to validate",
-        "seconds": arguments.seconds,
         "seed": arguments.seed,
         "device": device_name("cpu"),
         "precision": recipe.precision,
         "torch": torch.__version__,
     }
+    return recipe, splits, about
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Milliseconds of processor time per training step, each network in its turn."""
+    recipe, splits, about = start(arguments)
+    one = ImageSet(splits.val.names[:1], splits.val.images[:1])
+    splits = Splits(splits.train, one, splits.test, splits.source)
+    networks = chosen_networks(arguments)
+    found: dict[str, float] = {}
+    for _ in range(_SPEED_ROUNDS):
+        for name, architecture in networks.items():
+            network = RestorationNet(architecture)
+            row = train_network(network, recipe, splits, TASK, 0, MARKS, 0, _SPEED_STEPS)
+            found[name] = min(row["ms_per_step"], found.get(name, math.inf))
+    write_json(arguments.out, {"about": about, "ms_per_step": found})
+
+
+def length(arguments: argparse.Namespace, name: str) -> int | None:
+    """Steps of a network, or None where processor time ends its training."""
+    steps: int | None = arguments.iterations
+    if arguments.speeds:
+        steps = round(1000 * arguments.seconds / read_json(arguments.speeds)["ms_per_step"][name])
+    return steps
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train what the file lacks; several processes may write to one file."""
+    recipe, splits, about = start(arguments)
+    if arguments.iterations:
+        about["iterations"] = arguments.iterations
+    else:
+        about["seconds"] = arguments.seconds
+    if arguments.speeds:
+        about["ms_per_step"] = read_json(arguments.speeds)["ms_per_step"]
     out: Path = arguments.out
     for name, architecture in chosen_networks(arguments).items():
         result = read_json(out) if out.exists() else {"about": about, "networks": {}}
@@ -140,7 +185,16 @@ def train(arguments: argparse.Namespace) -> None:
             continue
         torch.manual_seed(arguments.seed)
         network = RestorationNet(architecture)
-        found = train_network(network, recipe, splits, TASK, arguments.seconds, MARKS, _MEASURED)
+        found = train_network(
+            network,
+            recipe,
+            splits,
+            TASK,
+            arguments.seconds,
+            MARKS,
+            _MEASURED,
+            length(arguments, name),
+        )
         space = architecture.space
         found["macs_per_pixel"] = cost_table(space, "macs").cost(architecture)
         found["mb"] = cost_table(space, "mb").cost(architecture)
@@ -152,14 +206,21 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Markdown, best first."""
-    rows = read_json(arguments.out)["networks"]
-    print("| network | MB | MACs per pixel | steps | PSNR, dB | at half time |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, row in sorted(rows.items(), key=lambda item: -item[1]["psnr_db"]):
+    """Markdown, best first: means over the files, with each of them where there are several."""
+    files = [read_json(path)["networks"] for path in arguments.files]
+    found = {
+        name: [rows[name] for rows in files if name in rows] for rows in files for name in rows
+    }
+    means = {name: mean(row["psnr_db"] for row in rows) for name, rows in found.items()}
+    print("| network | MB | MACs per pixel | steps | PSNR, dB | at half | each |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name in sorted(found, key=lambda name: -means[name]):
+        rows, row = found[name], found[name][0]
+        each = ", ".join(f"{row['psnr_db']:.3f}" for row in rows) if len(rows) > 1 else ""
         print(
             f"| {name} | {row['mb']:.2f} | {row['macs_per_pixel'] / 1e3:.1f}k "
-            f"| {row['iterations']:,} | {row['psnr_db']:.3f} | {row['psnr_db_half']:.3f} |"
+            f"| {row['iterations']:,} | {means[name]:.3f} "
+            f"| {mean(row['psnr_db_half'] for row in rows):.3f} | {each} |"
         )
 
 
@@ -169,19 +230,23 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     jobs = parser.add_subparsers(required=True)
-    job = jobs.add_parser("train")
-    job.add_argument("data", type=Path, help="folder with train/ and val/")
-    job.add_argument("out", type=Path)
-    job.add_argument("names", nargs="*", choices=[*NETWORKS, []])
+    for do in (speed, train):
+        job = jobs.add_parser(do.__name__)
+        job.add_argument("data", type=Path, help="folder with train/ and val/")
+        job.add_argument("out", type=Path)
+        job.add_argument("names", nargs="*", choices=[*NETWORKS, []])
+        job.add_argument("--seed", type=int, default=0)
+        job.add_argument("--random", type=int, default=0, help="members drawn under the budgets")
+        job.add_argument("--draw", type=int, default=0, help="seed of the members drawn")
+        job.add_argument("--run", type=Path, action="append", default=[], help="a finished search")
+        job.add_argument("--budget-mb", type=float)
+        job.add_argument("--budget-gmacs", type=float, help="of 256x256")
+        job.set_defaults(do=do)
     job.add_argument("--seconds", type=float, default=500.0, help="of each training")
-    job.add_argument("--seed", type=int, default=0)
-    job.add_argument("--random", type=int, default=0, help="members drawn under the budgets")
-    job.add_argument("--run", type=Path, action="append", default=[], help="of a finished search")
-    job.add_argument("--budget-mb", type=float)
-    job.add_argument("--budget-gmacs", type=float, help="of 256x256")
-    job.set_defaults(do=train)
+    job.add_argument("--speeds", type=Path, help="what speed wrote: seconds are turned into steps")
+    job.add_argument("--iterations", type=int, help="steps of each training, not seconds")
     job = jobs.add_parser("table")
-    job.add_argument("out", type=Path)
+    job.add_argument("files", type=Path, nargs="+", help="one, or one of each seed")
     job.set_defaults(do=table)
     arguments = parser.parse_args()
     arguments.do(arguments)

@@ -190,13 +190,15 @@ def grow(
 class InputStage(nn.Module):
     """Space-to-depth (where the stem is 2), then two bottlenecks or a 3x3 convolution.
 
-    Maps an image ``(N, channels, H, W)`` to ``(N, entry_width, H / stem, W / stem)``.
+    Maps an image ``(N, input_planes, H, W)`` to ``(N, entry_width, H / stem, W / stem)``. Of the
+    noise level, one plane is left at any stem.
     """
 
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
+        self.space = space
         self.unshuffle = nn.PixelUnshuffle(space.stem) if space.stem > 1 else nn.Identity()
-        inputs, width = space.channels * space.stem**2, space.width
+        inputs, width = space.first_planes, space.width
         self.blocks = (
             nn.Sequential(Bottleneck(inputs, width), Bottleneck(4 * width, width))
             if space.entry == "bottlenecks"
@@ -205,7 +207,11 @@ class InputStage(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the features before the first transition."""
-        features: Tensor = self.blocks(self.unshuffle(image))
+        stem, channels = self.space.stem, self.space.channels
+        planes = self.unshuffle(image[:, :channels])
+        if self.space.level_map:
+            planes = torch.cat([planes, image[:, channels:, ::stem, ::stem]], dim=1)
+        features: Tensor = self.blocks(planes)
         return features
 
 

@@ -127,7 +127,8 @@ def describe_settings(settings: RunSettings) -> None:
         else f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
         f"{len(space.candidates)}^{space.num_choices} architectures"
     )
-    say(f"{where}; {limits or 'no budget'}")
+    level = "; networks are told the noise level" * space.level_map
+    say(f"{where}; {limits or 'no budget'}{level}")
 
 
 def describe_images(splits: Splits, color: str) -> None:
@@ -318,6 +319,8 @@ def print_architecture(architecture: Architecture, decision: DecisionRecord) -> 
             cells.append("".join(marks[c[scale]] if scale < len(c) else " " * 5 for c in columns))
         print(f"1/{space.stem * 2**scale:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
     print("[ ] a residual block   (+) the sum of all scales   --- passed on")
+    if space.level_map:
+        print("the noise level comes in as a plane beside the image")
 
 
 def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:

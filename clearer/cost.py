@@ -205,12 +205,12 @@ def _convs(space: SearchSpace, choice: Choice, num_scales: int, scale: int) -> l
 def fixed_convs(space: SearchSpace) -> list[Conv]:
     """Convolutions outside the columns: first modules, transitions, last fusion and head."""
     base, width = space.stem - 1, space.width
-    image = space.channels * space.stem**2
+    given, image = space.first_planes, space.channels * space.stem**2
     if space.entry == "bottlenecks":
-        convs = _bottleneck(image, width, base) + _bottleneck(4 * width, width, base)
+        convs = _bottleneck(given, width, base) + _bottleneck(4 * width, width, base)
         convs.append(Conv(4 * width, width, 3, base))
     else:
-        convs = [Conv(image, width, 3, base)]
+        convs = [Conv(given, width, 3, base)]
     above = space.entry_width
     for scale in range(1, space.num_scales):
         convs.append(Conv(above, space.scale_width(scale), 3, base + scale))

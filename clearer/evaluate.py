@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from clearer.draws import PictureDraws
 from clearer.errors import InputError
 from clearer.images import ImageSet
+from clearer.level_map import with_level
 from clearer.metrics import SSIM_WINDOW, psnr_db, ssim
 from clearer.patches import to_unit
 from clearer.tasks import Task
@@ -30,7 +32,8 @@ __all__ = [
 VALIDATION_SEED: Final = 0
 """Noise of the validation images, the same for every run, so that runs can be compared."""
 Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Maps ``(1, C, H, W)`` float32 to the same shape."""
+"""Maps ``(1, C, H, W)`` float32 to the same shape; of a network with a level map,
+``(1, C + 1, H, W)`` to ``(1, C, H, W)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,12 @@ def check_evaluation_size(images: ImageSet, task: Task) -> None:
 
 
 def evaluation_pairs(
-    images: ImageSet, task: Task, seed: int
+    images: ImageSet, task: Task, seed: int, *, level_map: bool = False
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """(degraded, clean) of each image, ``(1, C, H, W)``; noise depends on (seed, place) alone."""
+    """(degraded, clean) of each image, ``(1, C, H, W)``; noise depends on (seed, place) alone.
+
+    With ``level_map`` the degraded one has a plane more, with the true level of its noise.
+    """
     for index, image in enumerate(images.images):
         height, width = (side - side % task.crop_multiple for side in image.shape[:2])
         clean = to_unit(image[:height, :width])
@@ -68,7 +74,11 @@ def evaluation_pairs(
             degraded = to_unit(images.degraded[index][:height, :width])
         else:
             degraded = task.degrade_picture(clean, np.random.default_rng([seed, index]))
-        yield _planes(degraded), _planes(clean)
+        planes = _planes(degraded)
+        if level_map:  # the task draws its level first
+            draws = PictureDraws(np.random.default_rng([seed, index]))
+            planes = with_level(planes, float(task.draw_level(draws)))
+        yield planes, _planes(clean)
 
 
 def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -76,10 +86,12 @@ def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
 
 
-def evaluate(restore: Restorer, images: ImageSet, task: Task, seed: int) -> Quality:
+def evaluate(
+    restore: Restorer, images: ImageSet, task: Task, seed: int, *, level_map: bool = False
+) -> Quality:
     """Restore every image of a set, clip to [0, 1], and average PSNR and SSIM."""
     figures = []
-    for degraded, clean in evaluation_pairs(images, task, seed):
+    for degraded, clean in evaluation_pairs(images, task, seed, level_map=level_map):
         restored = restore(degraded).clip(0, 1)
         figures.append((psnr_db(restored, clean), ssim(restored[0], clean[0])))
     means = np.mean(figures, axis=0)

@@ -85,6 +85,7 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
         patch_size=settings.search.patch_size,
         batch_size=_BATCH_SIZE,
         seed=list(_PATCH_SEED),
+        level_map=settings.space.level_map,
     )
     batches = [sampler.batch(index) for index in range(_BATCHES)]
     figures = []

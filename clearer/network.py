@@ -78,7 +78,9 @@ def _scales(column: Column, choice: Choice) -> list[int]:
 class RestorationNet(nn.Module):
     """Restores images of any size: ``(N, channels, H, W)`` in [0, 1] to the same shape.
 
-    The output is not clipped. Sides that are no multiple of ``space.multiple`` are padded inside.
+    A network with a level map is given one plane more: the standard deviation of the noise, on the
+    scale of the image. The output is not clipped. Sides that are no multiple of ``space.multiple``
+    are padded inside.
 
     Args:
         architecture: Cell i is built from the architecture's cell i.
@@ -107,7 +109,7 @@ class RestorationNet(nn.Module):
                 features = column(features)
         restored: Tensor = self.output(features)
         if space.residual:
-            restored = padded - restored
+            restored = padded[:, : space.channels] - restored
         return restored.narrow(2, 0, image.shape[2]).narrow(3, 0, image.shape[3])
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clearer.device import send
-from clearer.draws import BatchDraws
+from clearer.draws import BatchDraws, per_picture
 from clearer.errors import InputError
 from clearer.images import ImageSet
 from clearer.tasks import Task
@@ -22,9 +22,9 @@ class Batch(NamedTuple):
     """Patches to train on, channels last in memory."""
 
     degraded: Tensor
-    """``(N, C, patch, patch)``, float32."""
+    """``(N, C, patch, patch)``, float32; with a level map ``(N, C + 1, patch, patch)``."""
     clean: Tensor
-    """Of the same shape, range [0, 1]."""
+    """``(N, C, patch, patch)``, range [0, 1]."""
     mask: Tensor | None
     """``(N, 1, patch, patch)``: 1 where the loss counts; None where it counts everywhere."""
 
@@ -70,9 +70,10 @@ class PatchSampler:
         reduce: Half of the patches are cut from their picture reduced by a factor from 1 to this,
             by the mean over areas, as far as the picture is large enough.
         share: The patches of each batch that this process makes; default: all.
+        level_map: Degraded patches have one plane more, with the level of their noise.
 
     Raises:
-        InputError: If a picture is smaller than a patch.
+        InputError: If a picture is smaller than a patch, or the task has no level.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class PatchSampler:
         mirrored_share: float = 0.0,
         reduce: float = 1.0,
         share: slice | None = None,
+        level_map: bool = False,
     ) -> None:
         check_patch_size(images, patch_size)
+        self._level_map = level_map
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
         self._seed, self._share = seed, share or slice(None)
         self._multiple, self._mirrored_share = multiple, mirrored_share
@@ -125,11 +128,21 @@ class PatchSampler:
         else:
             clean = patches.permute(0, 3, 1, 2)
             degraded = self._task.degrade(clean, BatchDraws(self._generator, self._batch_size))
+        if self._level_map:
+            self._generator.manual_seed(int(seed[0]))  # the task draws its level first
+            degraded = self._with_level(degraded)
         mask = None
         if self._mirrored_share:
             degraded, mask = self._end(degraded, rng)
             mask = mask[self._share]
         return Batch(degraded[self._share], clean[self._share], mask)
+
+    def _with_level(self, degraded: Tensor) -> Tensor:
+        """A plane with the level of each patch, ``(N, C + 1, patch, patch)``, channels last."""
+        level = self._task.draw_level(BatchDraws(self._generator, self._batch_size))
+        plane = per_picture(level, degraded).expand(-1, -1, *degraded.shape[2:])
+        planes = torch.cat([degraded, plane], dim=1)
+        return planes.contiguous(memory_format=torch.channels_last)
 
     def _cut(self, rng: np.random.Generator) -> Tensor:
         """Patches of the pictures, ``(N, patch, patch, channels)``, float32 in [0, 1]."""

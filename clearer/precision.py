@@ -53,7 +53,8 @@ def _step_seconds(space: SearchSpace) -> dict[Precision, float]:
     """Best time of a few training steps of the super-network, the precisions taking turns."""
     supernet = SuperNet(space).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = 4 * space.multiple
-    batch = torch.rand(8, space.channels, side, side).contiguous(memory_format=torch.channels_last)
+    batch = torch.rand(8, space.input_planes, side, side)
+    batch = batch.contiguous(memory_format=torch.channels_last)
     op_weights = supernet.op_weights().detach()
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     best: dict[Precision, float] = dict.fromkeys(precisions, float("inf"))

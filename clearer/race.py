@@ -322,6 +322,7 @@ class _Turn:
             batch_size=_SCORE_BATCH_SIZE,
             seed=list(_SCORE_SEED),
             device=settings.device,
+            level_map=settings.space.level_map,
         )
         # After some dozen iterations the running statistics lag behind; these stay as they are.
         with batch_statistics(network, momentum=0.0):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from clearer.evaluate import Restorer
 from clearer.images import LUMA
+from clearer.level_map import at_level
 from clearer.receptive_field import Reach, receptive_field
 from clearer.space import Architecture
 from clearer.stored_picture import StoredPicture
@@ -96,23 +97,45 @@ def restore_picture(
     channels: int,
     color: ColorMode = "per-channel",
     plan: TilePlan,
+    level: float | None = None,
+    strength: float = 1.0,
     listener: Callable[[int, int], None] = lambda done, total: None,
 ) -> StoredPicture:
     """Restore the pixels of a picture; its transparency and all else stay as they are.
 
     Args:
-        restore: Maps ``(1, channels, h, w)``, range [0, 1], to the same shape.
+        restore: Maps ``(1, channels, h, w)``, range [0, 1], to the same shape; with a level map,
+            ``(1, channels + 1, h, w)``.
         picture: Gray or RGB, 8 or 16 bits.
         channels: 1 or 3: those of the network.
         color: For a gray network and an RGB picture.
         plan: How the picture is cut into tiles.
+        level: Of the noise, range [0, 1], for a network with a level map; None for all others.
+        strength: How much is removed, 1 being all that the network would: it scales the level, or
+            the change where there is none. With 0 the pixels stay exactly as they are.
         listener: Called with (done, total) tiles.
 
     Raises:
         ClearerError: If the network gives values that are no numbers.
     """
+    if strength == 0:
+        return picture
+    if level is not None:
+        restore = at_level(restore, level * strength)
+    elif strength != 1:
+        restore = _blended(restore, strength)
     fitted = fit_channels(restore, channels, picture.pixels.shape[2], color)
     return replace(picture, pixels=restore_tiles(fitted, picture.pixels, plan, listener))
+
+
+def _blended(restore: Restorer, strength: float) -> Restorer:
+    """The picture, with this share of what the network changes."""
+
+    def blend(planes: Array) -> Array:
+        mixed: Array = planes + np.float32(strength) * (restore(planes) - planes)
+        return mixed
+
+    return blend
 
 
 def fit_channels(restore: Restorer, channels: int, num_planes: int, color: ColorMode) -> Restorer:

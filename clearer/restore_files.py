@@ -10,13 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import Restorer
 from clearer.files import write_atomic
+from clearer.images import LUMA
+from clearer.noise_level import estimate_level
 from clearer.picture_encoding import encode_picture
 from clearer.picture_files import read_picture
 from clearer.restore import ColorMode, restore_picture
 from clearer.restore_plan import Job
+from clearer.stored_picture import StoredPicture
 from clearer.tiling import TilePlan
 
 __all__ = ["Method", "restore_files"]
@@ -33,6 +38,12 @@ class Method:
     channels: int
     color: ColorMode
     plan: TilePlan
+    has_level: bool = False
+    """Whether the network has a level map."""
+    sigma: float | None = None
+    """Level of the noise for it, scale 0 to 255; None has it estimated from each picture."""
+    strength: float = 1.0
+    """See :func:`clearer.restore.restore_picture`."""
 
 
 def restore_files(
@@ -107,12 +118,15 @@ def _restored_file(
             "by another --model"
         )
     method = methods[channels]
+    level = _level(method, picture) if method.has_level else None
     restored = restore_picture(
         method.restore,
         picture,
         channels=method.channels,
         color=method.color,
         plan=method.plan,
+        level=level,
+        strength=method.strength,
         listener=listener,
     )
     data, notes = encode_picture(restored, job.kind)
@@ -122,8 +136,20 @@ def _restored_file(
         "channels": channels,
         "bits": picture.bits,
         "tiles": method.plan.count(height, width),
+        "sigma": None if level is None else round(255 * level, 2),
         "notes": [*picture.notes, *notes],
     }
+
+
+def _level(method: Method, picture: StoredPicture) -> float:
+    """Of the noise in a picture, in what the network is given of it; range [0, 1]."""
+    if method.sigma is not None:
+        return method.sigma / 255
+    pixels = picture.pixels
+    if pixels.shape[2] == 3 and method.channels == 1 and method.color == "luma":
+        luma = pixels @ LUMA.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+        return estimate_level(luma[..., None])
+    return estimate_level(pixels)
 
 
 def _reason(error: Exception) -> str:

@@ -43,7 +43,7 @@ def losses_of_choices(
 
     Args:
         supernet: The weights.
-        image: Batch of shape ``(N, channels, H, W)``.
+        image: Batch of shape ``(N, input_planes, H, W)``.
         loss_of: Loss, a scalar, of a restored batch.
         drawn: What :func:`draw` gave.
         turned: Which choices are turned to each of their other candidates, in rising order.

@@ -72,6 +72,7 @@ def search(
             seed=[settings.seed, stream],
             device=settings.device,
             share=engine.share(s.batch_size),
+            level_map=settings.space.level_map,
         )
         for half, stream in zip(
             partition(images, settings.seed), (_WEIGHT_STREAM, _ALPHA_STREAM), strict=True

@@ -90,7 +90,7 @@ class SearchStep:
 
     def _compile(self, say: Callable[[str], None]) -> None:
         s, space = self._settings.search, self._settings.space
-        shape = (s.batch_size, space.channels, s.patch_size, s.patch_size)
+        shape = (s.batch_size, space.input_planes, s.patch_size, s.patch_size)
         example = torch.rand(shape, device=self._settings.device)
         example = example.contiguous(memory_format=torch.channels_last)
 

@@ -204,7 +204,7 @@ _QUICK: Final = Preset(
         mirrored_share=0.5,
         validate_every=300,
     ),
-    time="about nine minutes on two CPU cores",
+    time="about ten minutes on two CPU cores",
 )
 
 PRESETS: Final[Mapping[str, Preset]] = {

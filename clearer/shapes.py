@@ -72,7 +72,7 @@ def u_space(space: SearchSpace, *, stem: int, width: int, growth: float) -> Sear
     """A space that U shapes are members of.
 
     Args:
-        space: Gives the image channels and whether the network is residual.
+        space: Gives what goes in and out: channels, level map, and whether it is residual.
         stem: Of the new space.
         width: Likewise.
         growth: Likewise.
@@ -80,6 +80,7 @@ def u_space(space: SearchSpace, *, stem: int, width: int, growth: float) -> Sear
     return SearchSpace(
         channels=space.channels,
         residual=space.residual,
+        level_map=space.level_map,
         stem=stem,
         width=width,
         growth=growth,

@@ -11,12 +11,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, Literal, get_args
 
+from clearer.choices import CHOICES, Choice, Column, cell_text, read_cells
 from clearer.errors import InputError
 from clearer.json_text import parse_json
 from clearer.schema import checked
@@ -32,23 +32,16 @@ __all__ = [
     "SearchSpace",
 ]
 
-Choice = Literal["parallel", "fusion", "identity"]
 Entry = Literal["bottlenecks", "conv"]
-CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
-"""Order of the candidates wherever an array has one entry per candidate; the last needs gates."""
-
 ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
 """What may come before the first cell."""
 
-_LETTERS: Final[dict[Choice, str]] = {"parallel": "P", "fusion": "F", "identity": "."}
-_NAMES: Final[dict[str, Choice]] = {letter: choice for choice, letter in _LETTERS.items()}
-_COLUMN: Final = re.compile(r"[PF.]|\[[PF.]+\]")
 _SCHEMA_VERSION: Final = 1
 # Descriptions also come from files of unknown origin: these bounds keep a network buildable.
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
 _MAX_COLUMNS: Final = 32
-_LATER_FIELDS: Final = ("growth", "first_scales", "gates")
+_LATER_FIELDS: Final = ("growth", "first_scales", "gates", "level_map")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +74,9 @@ class SearchSpace:
     the first strided convolution, as in a U."""
     gates: bool = False
     """Whether each scale of a column has a choice of its own, and may be passed on."""
+    level_map: bool = False
+    """Whether a plane with the noise level comes in beside the image, as in FFDNet (Zhang et al.,
+    2018): one network then serves all levels."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -105,6 +101,16 @@ class SearchSpace:
             raise InputError(f"there must be 1..{most} cells, got {len(self.columns)}")
         if any(not 1 <= count <= _MAX_COLUMNS for count in self.columns):
             raise InputError(f"each cell needs 1..{_MAX_COLUMNS} columns, got {self.columns}")
+
+    @property
+    def input_planes(self) -> int:
+        """Planes that a network is given: the channels, and that of the noise level."""
+        return self.channels + self.level_map
+
+    @property
+    def first_planes(self) -> int:
+        """Planes that the first convolution reads, after the stem."""
+        return self.channels * self.stem**2 + self.level_map
 
     @property
     def num_scales(self) -> int:
@@ -207,10 +213,6 @@ class SearchSpace:
         return checked(data, cls, "a search space")
 
 
-Column = tuple[Choice, ...]
-"""What each scale of a column does, finest first."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
     """A search space and what is chosen in it.
@@ -267,7 +269,7 @@ class Architecture:
     @property
     def text(self) -> str:
         """Short form such as ``PFPP-FFPF-PFFP``."""
-        return "-".join("".join(map(_column_text, cell)) for cell in self.cells)
+        return "-".join(map(cell_text, self.cells))
 
     @property
     def label(self) -> str:
@@ -308,13 +310,9 @@ class Architecture:
             InputError: If the text does not fit the space.
         """
         try:
-            choices = [
-                choice
-                for place, cell in enumerate(_cells_of(text, len(space.columns)))
-                for column in _columns_of(cell, space.columns[place])
-                for choice in _choices_of(column, space.first_scales + place, space.gates)
-            ]
-            return cls(space=space, choices=tuple(choices))
+            scales = [space.first_scales + cell for cell in range(len(space.columns))]
+            choices = read_cells(text, space.columns, scales, gates=space.gates)
+            return cls(space=space, choices=choices)
         except (ValueError, InputError) as error:
             example = "-".join("P" * count for count in space.columns)
             raise InputError(
@@ -358,35 +356,6 @@ class Architecture:
         except ValueError as error:
             raise InputError(f"architecture is not valid JSON: {error}") from error
         return cls.from_dict(data)
-
-
-def _column_text(column: Column) -> str:
-    letters = "".join(_LETTERS[choice] for choice in column)
-    return letters[0] if len(set(letters)) == 1 else f"[{letters}]"
-
-
-def _cells_of(text: str, number: int) -> list[str]:
-    cells = text.strip().upper().split("-")
-    if len(cells) != number:
-        raise ValueError("another number of cells")
-    return cells
-
-
-def _columns_of(cell: str, number: int) -> list[str]:
-    columns = _COLUMN.findall(cell)
-    if "".join(columns) != cell or len(columns) != number:
-        raise ValueError("another number of columns, or unknown letters")
-    return columns
-
-
-def _choices_of(column: str, scales: int, gates: bool) -> list[Choice]:
-    """The choices that the text of a column stands for."""
-    letters = column.strip("[]")
-    if len(column) == 1:
-        letters *= scales if gates else 1
-    if len(letters) != (scales if gates else 1):
-        raise ValueError("another number of scales")
-    return [_NAMES[letter] for letter in letters]
 
 
 PAPER_SPACE: Final = SearchSpace()

@@ -109,11 +109,11 @@ class SuperNet(nn.Module):
         """Restore a batch.
 
         Args:
-            image: ``(N, channels, H, W)`` with sides that are multiples of ``space.multiple``.
+            image: ``(N, input_planes, H, W)``, its sides multiples of ``space.multiple``.
             op_weights: Weight of each candidate, of the shape of ``alpha``.
 
         Returns:
-            The restored batch, of the same shape.
+            The restored batch, ``(N, channels, H, W)``.
         """
         return self.forward_from(0, self.first_features(image), image, op_weights)
 
@@ -153,4 +153,6 @@ class SuperNet(nn.Module):
                     features = module(features, op_weights[own.start : own.stop])
                 index += 1
         restored: Tensor = self.output(features)
-        return image - restored if self.space.residual else restored
+        if self.space.residual:
+            restored = image[:, : self.space.channels] - restored
+        return restored

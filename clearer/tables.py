@@ -269,6 +269,8 @@ def _takes(pictures: dict[str, Any] | None) -> str:
     ]
     if pictures["needs_multiple"] > 1:
         words.append(f"sides of multiples of {pictures['needs_multiple']}, by mirroring")
+    if pictures["takes_level"]:
+        words.append("and the noise level of each, 0..255, as the input sigma")
     return ", ".join(words)
 
 

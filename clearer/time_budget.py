@@ -99,7 +99,8 @@ def _seconds(
     network = new_training_state(settings, architecture, engine).average.network
     start = time.perf_counter()
     restore = torch_restorer(network, settings.device)
-    evaluate(restore, splits.val, settings.task, VALIDATION_SEED)
+    level_map = settings.space.level_map
+    evaluate(restore, splits.val, settings.task, VALIDATION_SEED, level_map=level_map)
     return step_s, time.perf_counter() - start
 
 

@@ -237,7 +237,8 @@ def _validate(
 ) -> dict[str, Any]:
     """Evaluate the averaged network, save it, and return the best validation so far."""
     restore = torch_restorer(network, settings.device)
-    quality = evaluate(restore, splits.val, settings.task, VALIDATION_SEED)
+    level_map = settings.space.level_map
+    quality = evaluate(restore, splits.val, settings.task, VALIDATION_SEED, level_map=level_map)
     figures = {"val_psnr_db": quality.psnr_db, "val_ssim": quality.ssim}
     log.write(iteration, **figures)
     info = {

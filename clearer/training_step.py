@@ -124,6 +124,7 @@ def training_sampler(
         mirrored_share=s.mirrored_share,
         reduce=s.reduce,
         share=engine.share(s.batch_size),
+        level_map=settings.space.level_map,
     )
 
 

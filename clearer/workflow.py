@@ -124,6 +124,7 @@ def make_settings(
         tensorboard=tensorboard,
     )
     _check_loops(settings)
+    _check_level(settings)
     if precision == "auto":
         precision = fastest_precision(chosen, resolved)
     return replace(settings, precision=precision)
@@ -146,6 +147,14 @@ def _rescaled(settings: _Loop, base: _Loop) -> _Loop:
     """A shorter or longer loop than the preset's keeps the preset's share of warm-up."""
     share = settings.iterations / base.iterations
     return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
+
+
+def _check_level(settings: RunSettings) -> None:
+    if settings.space.level_map and not settings.task.has_level:
+        raise InputError(
+            "--level-map needs white noise, whose level is known: give --task denoise without "
+            "--noise"
+        )
 
 
 def _check_loops(settings: RunSettings) -> None:

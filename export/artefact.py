@@ -16,6 +16,7 @@ from clearer.export.fixed_sizes import with_fixed_sizes
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import Io, Precision
 from clearer.export.openvino import OpenVinoFiles, OpenVinoSession, to_openvino
+from clearer.level_map import file_inputs
 
 __all__ = [
     "Artefact",
@@ -27,6 +28,7 @@ __all__ = [
     "onnx_restorer",
     "openvino_artefact",
     "program_restorer",
+    "session_restorer",
 ]
 
 Kind = Precision | Literal["fp32, fp16 weights"]
@@ -34,7 +36,7 @@ Kind = Precision | Literal["fp32, fp16 weights"]
 Shape = tuple[int, int, int]
 """(batch, height, width)."""
 Restore = Callable[[NDArray[Any]], NDArray[Any]]
-"""Takes and gives what the artefact does: see :data:`Io`."""
+"""Takes and gives what the artefact does: see :data:`Io`; a level comes in as the last channel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,8 +115,19 @@ def onnx_restorer(files: Mapping[str, bytes]) -> Restore:
     options.intra_op_num_threads = torch.get_num_threads()
     model = next(iter(files.values()))
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: batch})[0]
+    return session_restorer(session)
+
+
+def session_restorer(session: Any) -> Restore:
+    """A session of ONNX Runtime: where the file takes a level, it comes in as the last channel."""
+    names = [value.name for value in session.get_inputs()]
+
+    def restore(given: NDArray[Any]) -> NDArray[Any]:
+        arrays = file_inputs(given, has_level=len(names) > 1)
+        restored: NDArray[Any] = session.run(None, dict(zip(names, arrays, strict=True)))[0]
+        return restored
+
+    return restore
 
 
 def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:
@@ -128,9 +141,9 @@ def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:
 
     def load(files: Mapping[str, bytes]) -> Restore:
         xml, weights = (files[name] for name in names)
-        return OpenVinoSession(
-            OpenVinoFiles(xml=xml, weights=weights), "f32", torch.get_num_threads()
-        )
+        made = OpenVinoFiles(xml=xml, weights=weights)
+        session = OpenVinoSession(made, "f32", torch.get_num_threads())
+        return lambda given: session(*file_inputs(given, has_level=session.has_level))
 
     files = dict(zip(names, (made.xml, made.weights), strict=True))
     return Artefact(files=files, precision=precision, load=load)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
+from clearer.errors import InputError
 from clearer.export.artefact import (
     Artefact,
     Shape,
@@ -15,7 +17,7 @@ from clearer.export.artefact import (
     openvino_artefact,
     program_restorer,
 )
-from clearer.export.graph import OPSET
+from clearer.export.graph_nodes import OPSET
 from clearer.export.int8 import Int8Result, quantize
 from clearer.export.metadata import Io, model_metadata, with_precision
 from clearer.export.parity import Reference
@@ -37,7 +39,7 @@ class ExportSettings:
     """What is made of a run, beside the fp32 ONNX file.
 
     Raises:
-        InputError: If the operator set cannot be written.
+        InputError: If the operator set cannot be written, or the level is out of range.
     """
 
     fp16: bool = False
@@ -53,6 +55,8 @@ class ExportSettings:
     torch_program: bool = False
     """A ``torch.export`` program."""
     opset: int = OPSET
+    sigma: float | None = None
+    """The noise level that is put into all files of a network with a level map."""
     is_untrained: bool = False
     """Export the weights that a training would start from."""
     keeps_failed: bool = False
@@ -60,6 +64,8 @@ class ExportSettings:
 
     def __post_init__(self) -> None:
         check_opset(self.opset)
+        if self.sigma is not None and not 0 <= self.sigma <= 255:
+            raise InputError(f"--sigma must lie in 0..255; got {self.sigma:g}")
 
     @property
     def ios(self) -> tuple[Io, ...]:
@@ -89,36 +95,43 @@ def make_artefacts(
         ClearerError: If a package is missing, or int8 loses too much.
     """
     ios, shapes = settings.ios, settings.shapes
-    metadata = model_metadata(network.architecture, info, is_trained=not settings.is_untrained)
+    metadata = model_metadata(
+        network.architecture, info, is_trained=not settings.is_untrained, sigma=settings.sigma
+    )
     listener("writing ONNX")
-    model = to_onnx(network, metadata, opset=settings.opset)
-    yield from onnx_artefacts(model, "", "fp32", ios, shapes)
+    write = partial(to_onnx, network, opset=settings.opset, sigma=settings.sigma)
+    model = write(metadata)
+    level = "" if settings.sigma is None else f"sigma{settings.sigma:g}"
+    yield from onnx_artefacts(model, level, "fp32", ios, shapes)
     if settings.fp16:
         in_halves = {**metadata, "precision": "fp16"}
-        half = to_onnx(network, in_halves, opset=settings.opset, half=True)
-        yield from onnx_artefacts(half, "fp16", "fp16", ios, shapes)
+        half = write(in_halves, half=True)
+        yield from onnx_artefacts(half, _label(level, "fp16"), "fp16", ios, shapes)
     if settings.openvino:
-        yield openvino_artefact(model, "", "fp32, fp16 weights")
+        yield openvino_artefact(model, level, "fp32, fp16 weights")
     if settings.int8:
         for flavour, result in _quantized(run, model, reference, listener):
             about = {"quantization": _describe(result)}
             quantized = with_precision(result.model, "int8")
-            label = _INT8_LABELS[flavour]
+            label = _label(level, _INT8_LABELS[flavour])
             yield from onnx_artefacts(quantized, label, "int8", ios, shapes, about)
             if settings.openvino and flavour == "cpu":
                 yield openvino_artefact(quantized, label, "int8")
     if settings.torch_program:
-        program = to_torch_program(network, metadata)
-        yield Artefact(
-            files={file_name(ending="pt2"): program}, precision="fp32", load=program_restorer
-        )
+        program = to_torch_program(network, metadata, sigma=settings.sigma)
+        name = file_name(level, ending="pt2")
+        yield Artefact(files={name: program}, precision="fp32", load=program_restorer)
+
+
+def _label(*labels: str) -> str:
+    return ".".join(filter(None, labels))
 
 
 def _quantized(
     run: Run, model: bytes, reference: Reference, listener: Listener
 ) -> Iterator[tuple[Flavour, Int8Result]]:
     """The file in int8, for each kind of runtime."""
-    calibration = calibration_pictures(run.settings())
+    calibration = calibration_pictures(run.settings(), level_map=reference.takes_level)
 
     def validate(candidate: bytes) -> float:
         return reference.mean_psnr_db("tensor", None, onnx_restorer({"": candidate}))

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from clearer.errors import require
-from clearer.export.graph import INPUT_NAME
+from clearer.export.network_io import network_feed
 
 __all__ = ["METHODS", "Activation", "Array", "Method", "observe"]
 
@@ -63,7 +63,8 @@ def observe(model: bytes, images: Sequence[Array]) -> dict[str, Activation]:
 
     Args:
         model: Bytes of an fp32 file of :func:`clearer.export.to_onnx.to_onnx`.
-        images: Degraded images ``(1, C, H, W)``, of any sizes.
+        images: Degraded images ``(1, C, H, W)``, of any sizes; for a network with a level map
+            with a plane more.
 
     Returns:
         By name of the tensor.
@@ -80,14 +81,16 @@ def observe(model: bytes, images: Sequence[Array]) -> dict[str, Activation]:
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-    for image in images:
-        values = session.run(names, {INPUT_NAME: image})
+    has_level = len(session.get_inputs()) > 1
+    given = [network_feed(image, has_level=has_level) for image in images]
+    for feed in given:
+        values = session.run(names, feed)
         low = np.minimum(low, [v.min() for v in values])
         high = np.maximum(high, [v.max() for v in values])
     largest = np.maximum(np.maximum(-low, high), np.finfo(np.float32).tiny)
     counts = np.zeros((len(names), _NUM_BINS), dtype=np.int64)
-    for image in images:
-        for index, value in enumerate(session.run(names, {INPUT_NAME: image})):
+    for feed in given:
+        for index, value in enumerate(session.run(names, feed)):
             bins = (np.abs(value).ravel() * (_NUM_BINS / largest[index])).astype(np.int64)
             counts[index] += np.bincount(bins.clip(max=_NUM_BINS - 1), minlength=_NUM_BINS)
     return {

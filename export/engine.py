@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from clearer import __version__
 from clearer.errors import ClearerError, InputError, require
+from clearer.export.artefact import session_restorer
 from clearer.export.engine_build import MadeForCpusError, graph_precision, serialize_engine
 from clearer.export.engine_device import Gpu, require_gpu
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, Flavour, open_library
@@ -29,6 +30,7 @@ from clearer.export.engine_record import (
 )
 from clearer.export.engine_session import EngineSession, require_torch_cuda
 from clearer.files import write_atomic, write_json
+from clearer.level_map import file_inputs
 from clearer.user_cache import user_cache
 
 __all__ = ["ENGINE_LIMITS", "EngineSettings", "build_engine", "build_engines", "onnx_reference"]
@@ -152,13 +154,7 @@ def onnx_reference(path: Path) -> Reference:
     """The ONNX file itself, in ONNX Runtime on the CPU."""
     ort = require("onnxruntime", extra="cpu")
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-
-    def run(batch: Array) -> Array:
-        restored: Array = session.run(None, {given.name: batch})[0]
-        return restored
-
-    return run
+    return session_restorer(session)
 
 
 def _require_gpu(library: EngineLibrary) -> Gpu | None:
@@ -224,7 +220,8 @@ def _compare(
     session: EngineSession, reference: Reference, size: tuple[int, int, int], limit: float
 ) -> dict[str, Any]:
     batch = _random_batch(session, size)
-    restored, expected = session(batch), reference(batch)
+    restored = session(*file_inputs(batch, has_level=session.has_level))
+    expected = reference(batch)
     if restored.shape != expected.shape:
         raise ClearerError(f"the engine gives shape {restored.shape} for {expected.shape}")
     difference = np.abs(restored.astype(np.float32) - expected.astype(np.float32))
@@ -245,7 +242,9 @@ def _compare(
 
 def _random_batch(session: EngineSession, size: tuple[int, int, int]) -> Array:
     rng = np.random.default_rng(list(size))
-    shape = session.input_shape(size)
+    shape = list(session.input_shape(size))
     if session.input_type == np.uint8:
+        shape[-1] += session.has_level  # a level comes in as the last channel
         return rng.integers(256, size=shape, dtype=np.uint8)
+    shape[1] += session.has_level
     return rng.random(shape, dtype=np.float32)

@@ -121,7 +121,7 @@ def _add_profile(
 
 def _shape(given: Any, size: tuple[int, int, int]) -> tuple[int, ...]:
     """Shape of an input for a (batch, height, width): its own numbers, and n, h, w put in."""
-    free = dict(zip("nhw", size, strict=True))
+    free = {**dict(zip("nhw", size, strict=True)), "levels": size[0]}
     shape = []
     for axis, extent in enumerate(given.shape):
         name = given.get_dimension_name(axis)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from clearer.errors import ClearerError, InputError
 from clearer.export.engine_library import make_logger
+from clearer.export.network_io import LEVEL_NAME
 
 __all__ = ["EngineSession", "require_torch_cuda"]
 
@@ -49,8 +50,10 @@ class EngineSession:
                 f"the engine cannot be loaded here ({self._last_error()}); build it again on this "
                 "machine with clearer export"
             )
-        self._input = self._only_tensor(trt.TensorIOMode.INPUT)
-        self._output = self._only_tensor(trt.TensorIOMode.OUTPUT)
+        self._input, *self._levels = self._tensors(trt.TensorIOMode.INPUT)
+        (self._output,) = self._tensors(trt.TensorIOMode.OUTPUT)
+        self.has_level = bool(self._levels)
+        """Whether the level of the noise is a second input."""
         self.input_type, self.output_type = (
             np.dtype(trt.nptype(self._engine.get_tensor_dtype(name)))
             for name in (self._input, self._output)
@@ -61,11 +64,15 @@ class EngineSession:
         self._context = self._make_context(trt)
         self._stream = torch.cuda.Stream()
         self._shape: tuple[int, ...] = ()
-        self._buffers: list[torch.Tensor] = []
+        self._buffers: list[torch.Tensor] = []  # of the inputs, and the output last
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, batch: NDArray[Any]) -> NDArray[Any]:
+    def __call__(self, batch: NDArray[Any], *levels: NDArray[Any]) -> NDArray[Any]:
         """Run the network on a batch in memory of the CPU, and copy the result back.
+
+        Args:
+            batch: The images.
+            levels: Of the noise in each of them, ``(N,)``, where the engine takes them.
 
         Raises:
             InputError: If the batch lies outside the profile of the engine, or is of another type.
@@ -74,12 +81,13 @@ class EngineSession:
         if batch.dtype != self.input_type:
             raise InputError(f"the engine takes {self.input_type}, the images are {batch.dtype}")
         # torch takes no flipped views, and an engine none that lie otherwise in memory.
-        batch = np.ascontiguousarray(batch)
+        arrays = [np.ascontiguousarray(array) for array in (batch, *levels)]
         with torch.cuda.stream(self._stream):
             if batch.shape != self._shape:
-                self._prepare(batch)
-            given, result = self._buffers
-            given.copy_(torch.from_numpy(batch))
+                self._prepare(arrays)
+            *given, result = self._buffers
+            for buffer, array in zip(given, arrays, strict=True):
+                buffer.copy_(torch.from_numpy(array))
             if self._graph is not None:
                 self._graph.replay()
             else:
@@ -113,22 +121,24 @@ class EngineSession:
             )
         return context
 
-    def _prepare(self, batch: NDArray[Any]) -> None:
-        """Bind memory for a shape, and record its graph."""
+    def _prepare(self, arrays: list[NDArray[Any]]) -> None:
+        """Bind memory for the shapes of the inputs, and record a graph."""
         self._graph, self._shape = None, ()
-        if not self._context.set_input_shape(self._input, batch.shape):
-            sizes = self._engine.get_tensor_profile_shape(self._input, 0)
-            low, _, high = ("x".join(map(str, tuple(size))) for size in sizes)
-            raise InputError(
-                f"the engine takes {low} to {high}, not {'x'.join(map(str, batch.shape))}: build "
-                "it with a wider --profile"
-            )
+        names = [self._input, *self._levels]
+        for name, array in zip(names, arrays, strict=True):
+            if not self._context.set_input_shape(name, array.shape):
+                sizes = self._engine.get_tensor_profile_shape(name, 0)
+                low, _, high = ("x".join(map(str, tuple(size))) for size in sizes)
+                raise InputError(
+                    f"the engine takes {low} to {high}, not {'x'.join(map(str, array.shape))}: "
+                    "build it with a wider --profile"
+                )
         if self._context.infer_shapes():
             raise ClearerError(f"the engine cannot infer its shapes: {self._last_error()}")
         shape = tuple(self._context.get_tensor_shape(self._output))
-        given = torch.from_numpy(batch).cuda()
-        result = torch.from_numpy(np.empty(shape, dtype=self.output_type)).cuda()
-        for name, tensor in ((self._input, given), (self._output, result)):
+        buffers = [torch.from_numpy(array).cuda() for array in arrays]
+        buffers.append(torch.from_numpy(np.empty(shape, dtype=self.output_type)).cuda())
+        for name, tensor in zip((*names, self._output), buffers, strict=True):
             self._context.set_tensor_address(name, tensor.data_ptr())
         if self._with_graph:
             # What a first run allocates or loads cannot be recorded.
@@ -138,19 +148,21 @@ class EngineSession:
             with torch.cuda.graph(graph, stream=self._stream):
                 self._launch()
             self._graph = graph
-        self._shape, self._buffers = batch.shape, [given, result]
+        self._shape, self._buffers = arrays[0].shape, buffers
 
     def _launch(self) -> None:
         if not self._context.execute_async_v3(self._stream.cuda_stream):
             raise ClearerError(f"the engine fails to run: {self._last_error()}")
 
-    def _only_tensor(self, mode: Any) -> str:
+    def _tensors(self, mode: Any) -> list[str]:
+        """Names of the inputs, the image first, or of the output."""
         engine = self._engine
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        names = [str(engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
         found = [name for name in names if engine.get_tensor_mode(name) == mode]
-        if len(found) != 1:
+        found.sort(key=lambda name: name == LEVEL_NAME)
+        if [name for name in found if name != LEVEL_NAME] != found[:1]:
             raise InputError("the engine is not image to image: it needs one input and one output")
-        return str(found[0])
+        return found
 
     def _last_error(self) -> str:
         return self._logger.errors[-1] if self._logger.errors else "TensorRT gives no reason"

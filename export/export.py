@@ -66,7 +66,11 @@ def export_run(
     """
     network, info, weights = _load(run, settings)
     made_by = run.settings()
-    reference = make_reference(network, made_by)
+    if settings.sigma is not None and not network.architecture.space.level_map:
+        raise InputError(
+            "--sigma is for a network with a level map, and this one has none: leave it out"
+        )
+    reference = make_reference(network, made_by, settings.sigma)
     report: dict[str, Any] = {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,

@@ -29,9 +29,12 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
     optimizer = require("onnxscript.optimizer", extra="shapes")
     fixed = ir.from_proto(onnx.load_model_from_string(model))
     batch, height, width = shape
-    for value in (*fixed.graph.inputs, *fixed.graph.outputs):
+    image, *levels = fixed.graph.inputs
+    for value in (image, *fixed.graph.outputs):
         assert value.shape is not None
         value.shape = ir.Shape([batch, value.shape[1], height, width])
+    for value in levels:
+        value.shape = ir.Shape([batch])
     optimizer.optimize(fixed, onnx_shape_inference=True)
     proto = ir.to_proto(fixed)
     del proto.graph.value_info[:]

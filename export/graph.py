@@ -8,36 +8,29 @@ of many scales: it traces the arithmetic on free sizes through every layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from clearer import __version__
+from clearer.export.graph_nodes import OPSET, Graph, Weights, to_bytes
+from clearer.export.network_io import INPUT_NAME, LEVEL_NAME, OUTPUT_NAME
 from clearer.files import write_atomic
 from clearer.space import Architecture, Choice, SearchSpace
 
 __all__ = [
-    "INPUT_NAME",
-    "OPSET",
-    "OUTPUT_NAME",
     "WEIGHTS_FILE",
-    "Weights",
     "module_graph",
     "module_shapes",
     "network_graph",
     "network_model",
     "random_weights",
-    "to_bytes",
     "write_weights",
 ]
 
-INPUT_NAME: Final = "input"
-OUTPUT_NAME: Final = "output"
-OPSET: Final = 20
 WEIGHTS_FILE: Final = "weights.bin"
 """Weights of all graphs in a folder are views of this one file: so the graphs are small."""
 
@@ -45,110 +38,6 @@ _SEED: Final = 0
 # Small enough that a network of any width and depth keeps its activations finite, and large enough
 # that none becomes denormal, which would be slow.
 _WEIGHT_SCALE: Final = 0.02
-_IR_VERSION: Final = 10
-
-Weights = Callable[[str, tuple[int, ...]], TensorProto]
-"""Makes the tensor of a name and shape. Names are those of the torch network whose batch
-normalisation is folded, such as ``cells.0.1.blocks.0.body.3.weight``."""
-
-
-class _Graph:
-    """Nodes in the order of computation; convolutions have the names of their torch modules.
-
-    Names of values are numbers.
-    """
-
-    def __init__(self, weights: Weights) -> None:
-        self._weights = weights
-        self._nodes: list[onnx.NodeProto] = []
-        self._initializers: list[TensorProto] = []
-        self._constants: dict[tuple[str, tuple[float, ...]], str] = {}
-        self._count = 0
-
-    def node(self, op: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Append a node and return the name of its output."""
-        name = output or self._name()
-        self._nodes.append(helper.make_node(op, inputs, [name], **attributes))
-        return name
-
-    def constant(self, values: Sequence[float], kind: str = "int64") -> str:
-        key = (kind, tuple(values))
-        if key not in self._constants:
-            name = self._constants[key] = self._name()
-            array = np.array(values, dtype=kind)
-            self._initializers.append(onnx.numpy_helper.from_array(array, name))
-        return self._constants[key]
-
-    def scalar(self, value: int) -> str:
-        key = ("scalar", (value,))
-        if key not in self._constants:
-            name = self._constants[key] = self._name()
-            self._initializers.append(onnx.numpy_helper.from_array(np.array(value), name))
-        return self._constants[key]
-
-    def conv(
-        self,
-        x: str,
-        layer: str,
-        inputs: int,
-        outputs: int,
-        kernel: int,
-        *,
-        stride: int = 1,
-        bias: bool = True,
-    ) -> str:
-        shapes: dict[str, tuple[int, ...]] = {f"{layer}.weight": (outputs, inputs, kernel, kernel)}
-        if bias:
-            shapes[f"{layer}.bias"] = (outputs,)
-        self._initializers.extend(self._weights(name, shape) for name, shape in shapes.items())
-        return self.node(
-            "Conv",
-            x,
-            *shapes,
-            name=layer,
-            kernel_shape=[kernel, kernel],
-            strides=[stride, stride],
-            pads=[kernel // 2] * 4,
-            dilations=[1, 1],
-            group=1,
-        )
-
-    def conv_relu(
-        self, x: str, layer: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1
-    ) -> str:
-        return self.node("Relu", self.conv(x, layer, inputs, outputs, kernel, stride=stride))
-
-    def upsample(self, x: str) -> str:
-        return self.node(
-            "Resize",
-            x,
-            "",
-            self.constant((1.0, 1.0, 2.0, 2.0), "float32"),
-            mode="nearest",
-            nearest_mode="floor",
-            coordinate_transformation_mode="asymmetric",
-        )
-
-    def model(
-        self,
-        inputs: list[onnx.ValueInfoProto],
-        outputs: list[onnx.ValueInfoProto],
-        opset: int = OPSET,
-    ) -> onnx.ModelProto:
-        graph = helper.make_graph(self._nodes, "network", inputs, outputs, self._initializers)
-        opsets = [helper.make_opsetid("", opset)]
-        model: onnx.ModelProto = helper.make_model(
-            graph,
-            opset_imports=opsets,
-            ir_version=max(_IR_VERSION, helper.find_min_ir_version_for(opsets)),
-            producer_name="clearer",
-            producer_version=__version__,
-        )
-        return model
-
-    def _name(self) -> str:
-        self._count += 1
-        return f"v{self._count}"
 
 
 def write_weights(folder: Path, space: SearchSpace) -> None:
@@ -180,21 +69,22 @@ def _beside(name: str, shape: tuple[int, ...]) -> TensorProto:
     return tensor
 
 
-def to_bytes(model: onnx.ModelProto) -> bytes:
-    """The same bytes for the same model."""
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
-
-
 def network_graph(architecture: Architecture) -> bytes:
     """A whole network to be timed, with :data:`WEIGHTS_FILE` beside it."""
     return to_bytes(network_model(architecture, _beside))
 
 
 def network_model(
-    architecture: Architecture, weights: Weights, *, opset: int = OPSET, half: bool = False
+    architecture: Architecture,
+    weights: Weights,
+    *,
+    opset: int = OPSET,
+    half: bool = False,
+    sigma: float | None = None,
 ) -> onnx.ModelProto:
     """A whole network: ``(n, channels, h, w)`` to the same shape, all but the channels free.
+
+    A network with a level map has a second input, :data:`LEVEL_NAME`: ``(n,)`` levels, or ``(1,)``.
 
     Args:
         architecture: Of the network.
@@ -202,15 +92,27 @@ def network_model(
         opset: Version of the operators, from 15 on.
         half: Compute in fp16 between an fp32 input and output. Padding and the last subtraction
             stay fp32, so that the image itself is not rounded to 11 bits.
+        sigma: The level that a network with a level map takes for all pictures: no second input.
     """
-    space, g = architecture.space, _Graph(weights)
+    space, g = architecture.space, Graph(weights)
     shape: list[str | int | None] = ["n", space.channels, "h", "w"]
     image = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, shape)
     height = g.node("Shape", INPUT_NAME, start=2, end=3)
     width = g.node("Shape", INPUT_NAME, start=3, end=4)
     padded = _pad(g, INPUT_NAME, (height, width), space.multiple)
+    inputs, level = [image], None
+    if space.level_map:
+        levels = helper.make_tensor_value_info(LEVEL_NAME, TensorProto.FLOAT, ["levels"])
+        inputs += [levels] if sigma is None else []
+        level = (
+            g.node("Div", LEVEL_NAME, g.constant([255.0], "float32"))
+            if sigma is None
+            else g.constant([sigma / 255], "float32")
+        )
     given = g.node("Cast", padded, to=TensorProto.FLOAT16) if half else padded
-    features = [_input_stage(g, given, space)]
+    if level is not None and half:
+        level = g.node("Cast", level, to=TensorProto.FLOAT16)
+    features = [_input_stage(g, given, level, space)]
     for cell, columns in enumerate(architecture.cells):
         if len(features) < space.first_scales + cell:
             features = _transition(g, features, f"transitions.{len(features) - 1}", space)
@@ -229,7 +131,7 @@ def network_model(
     restored = g.node("Slice", restored, zero, height, g.constant([2]), one)
     g.node("Slice", restored, zero, width, g.constant([3]), one, output=OUTPUT_NAME)
     result = helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, shape)
-    return g.model([image], [result], opset)
+    return g.model(inputs, [result], opset)
 
 
 def module_graph(
@@ -250,7 +152,7 @@ def module_graph(
         height: Of the image.
         width: Likewise.
     """
-    g = _Graph(_beside)
+    g = Graph(_beside)
     shapes = module_shapes(space, num_scales, height, width)
     inputs = [
         helper.make_tensor_value_info(f"input{scale}", TensorProto.FLOAT, shape)
@@ -275,7 +177,7 @@ def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) 
     ]
 
 
-def _pad(g: _Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
+def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
     """Mirror the last rows and columns up to a multiple; the sums are done inside the graph."""
     zero, one, step = g.scalar(0), g.scalar(1), g.scalar(multiple)
     for axis, side in enumerate(sides, start=2):
@@ -288,7 +190,7 @@ def _pad(g: _Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
     return image
 
 
-def _space_to_depth(g: _Graph, image: str, space: SearchSpace) -> str:
+def _space_to_depth(g: Graph, image: str, space: SearchSpace) -> str:
     """``PixelUnshuffle`` by the stem: ONNX's own SpaceToDepth orders the channels otherwise."""
     block, any_ = g.constant([space.stem]), g.constant([-1])
     rows = g.node("Div", g.node("Shape", image, start=2, end=3), block)
@@ -300,7 +202,7 @@ def _space_to_depth(g: _Graph, image: str, space: SearchSpace) -> str:
     return g.node("Reshape", blocks, g.node("Concat", any_, merged, rows, columns, axis=0))
 
 
-def _bottleneck(g: _Graph, x: str, layer: str, inputs: int, width: int) -> str:
+def _bottleneck(g: Graph, x: str, layer: str, inputs: int, width: int) -> str:
     outputs = 4 * width
     body = g.conv_relu(x, f"{layer}.body.0", inputs, width, 1)
     body = g.conv_relu(body, f"{layer}.body.3", width, width, 3)
@@ -309,17 +211,27 @@ def _bottleneck(g: _Graph, x: str, layer: str, inputs: int, width: int) -> str:
     return g.node("Relu", g.node("Add", body, shortcut))
 
 
-def _input_stage(g: _Graph, image: str, space: SearchSpace) -> str:
+def _with_level(g: Graph, planes: str, level: str) -> str:
+    """Planes ``(n, c, h, w)``, and one more with the level of each picture."""
+    any_batch = g.node("Reshape", level, g.constant([-1, 1, 1, 1]))
+    ends = g.node("Shape", planes, start=0, end=1), g.node("Shape", planes, start=2, end=4)
+    shape = g.node("Concat", ends[0], g.constant([1]), ends[1], axis=0)
+    return g.node("Concat", planes, g.node("Expand", any_batch, shape), axis=1)
+
+
+def _input_stage(g: Graph, image: str, level: str | None, space: SearchSpace) -> str:
     if space.stem > 1:
         image = _space_to_depth(g, image, space)
-    inputs = space.channels * space.stem**2
+    if level is not None:
+        image = _with_level(g, image, level)
+    inputs = space.first_planes
     if space.entry == "conv":
         return g.conv_relu(image, "input.blocks.0", inputs, space.width, 3)
     x = _bottleneck(g, image, "input.blocks.0", inputs, space.width)
     return _bottleneck(g, x, "input.blocks.1", 4 * space.width, space.width)
 
 
-def _transition(g: _Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
+def _transition(g: Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
     num_scales, lowest = len(features), features[-1]
     kept = space.scale_width(num_scales - 1)
     inputs = space.entry_width if num_scales == 1 else kept
@@ -330,14 +242,14 @@ def _transition(g: _Graph, features: list[str], layer: str, space: SearchSpace) 
     return [*features, down]
 
 
-def _parallel(g: _Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
+def _parallel(g: Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
     x, width, block = features[scale], space.scale_width(scale), f"{layer}.blocks.{scale}.body"
     body = g.conv_relu(x, f"{block}.0", width, width, 3)
     body = g.conv(body, f"{block}.3", width, width, 3)
     return g.node("Relu", g.node("Add", body, x))
 
 
-def _fusion(g: _Graph, features: list[str], target: int, layer: str, space: SearchSpace) -> str:
+def _fusion(g: Graph, features: list[str], target: int, layer: str, space: SearchSpace) -> str:
     total, width = features[target], space.scale_width(target)
     for source in range(target):
         descent = f"{layer}.down.{target}.{source}"
@@ -351,25 +263,25 @@ def _fusion(g: _Graph, features: list[str], target: int, layer: str, space: Sear
     return g.node("Relu", total)
 
 
-def _identity(g: _Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
+def _identity(g: Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
     return features[scale]
 
 
-def _descent(g: _Graph, x: str, layer: str, space: SearchSpace, source: int, target: int) -> str:
+def _descent(g: Graph, x: str, layer: str, space: SearchSpace, source: int, target: int) -> str:
     start, end, last = space.scale_width(source), space.scale_width(target), target - source - 1
     for step in range(last):
         x = g.conv_relu(x, f"{layer}.{step}.0", start, start, 3, stride=2)
     return g.conv(x, f"{layer}.{last}.0", start, end, 3, stride=2)
 
 
-def _upsampled_sum(g: _Graph, lower: list[str]) -> str:
+def _upsampled_sum(g: Graph, lower: list[str]) -> str:
     total = lower[-1]
     for x in reversed(lower[:-1]):
         total = g.node("Add", x, g.upsample(total))
     return g.upsample(total)
 
 
-def _output_stage(g: _Graph, features: list[str], space: SearchSpace) -> str:
+def _output_stage(g: Graph, features: list[str], space: SearchSpace) -> str:
     x = _fusion(g, features, 0, "output.fusion", space)
     x = g.conv(x, "output.head", space.width, space.channels * space.stem**2, 1, bias=False)
     if space.stem > 1:

@@ -23,7 +23,7 @@ def with_image_io(model: bytes) -> bytes:
     """
     proto = onnx.load_model_from_string(model)
     graph = proto.graph
-    (given,), (result,) = graph.input, graph.output
+    given, (result,) = graph.input[0], graph.output
     names = given.name, result.name
     for node in graph.node:
         node.input[:] = ["image_planes" if n == names[0] else n for n in node.input]

@@ -15,10 +15,11 @@ from clearer import __version__
 from clearer.datasets import DATA_SETS
 from clearer.errors import InputError
 from clearer.export.external_data import external_files
+from clearer.export.network_io import LEVEL_NAME
 from clearer.export.picture_io import first_line
 from clearer.images import Color
 from clearer.space import Architecture
-from clearer.tasks import TASKS, Task, make_task, task_to_dict
+from clearer.tasks import TASKS, Span, Task, make_task, task_to_dict
 
 __all__ = [
     "Io",
@@ -42,6 +43,7 @@ Io = Literal["tensor", "image"]
 
 _GENERATOR: Final = "clearer "
 _FIGURES: Final = ("val_psnr_db", "val_ssim")
+_USUAL_SIGMA: Final = 25.0
 _UNTRAINED: Final = "as initialised, never trained"
 # Files come from anywhere. A network of the widest space has 0.3 GB; ours have some 20 entries.
 _MAX_FILE_BYTES: Final = 2**30
@@ -55,6 +57,7 @@ def model_metadata(
     *,
     precision: Precision = "fp32",
     is_trained: bool = True,
+    sigma: float | None = None,
 ) -> dict[str, str]:
     """Key and value strings for a file that takes and gives tensors.
 
@@ -64,6 +67,8 @@ def model_metadata(
             protocol, data and figures. What is missing is ``none`` in the file.
         precision: Of the body.
         is_trained: Whether the weights have been trained.
+        sigma: The level that is put into the file of a network with a level map; None: it has an
+            input for it, and the file says what to give where nothing is known.
     """
     space = architecture.space
     options = dict(info.get("task", {}))
@@ -86,9 +91,20 @@ def model_metadata(
         "selection": str(info.get("selection", "none")),
         "val_psnr_db": f"{info['val_psnr_db']:.3f}" if "val_psnr_db" in info else "none",
         "val_ssim": f"{info['val_ssim']:.4f}" if "val_ssim" in info else "none",
+        **(_level(options, sigma) if space.level_map else {}),
         "generator": f"{_GENERATOR}{__version__}",
         "licence": f"code MIT; weights under the terms of the training data: {_terms(data)}",
     }
+
+
+def _level(options: Mapping[str, Any], sigma: float | None) -> dict[str, str]:
+    """Of a network with a level map."""
+    if sigma is not None:
+        return {"sigma": f"{sigma:g}"}
+    trained = Span.parse(str(options.get("sigma", _USUAL_SIGMA)))
+    default = min(max(_USUAL_SIGMA, trained.low), trained.high)
+    about = "input: standard deviation of the noise of each picture, or of all, scale 0..255"
+    return {"sigma": about, "sigma_default": f"{default:g}"}
 
 
 def _terms(data: str) -> str:
@@ -285,7 +301,8 @@ def info_of(model: onnx.ModelProto, path: Path) -> ModelInfo:
     """
     inputs = graph_inputs(model)
     tensor = inputs[0].type.tensor_type
-    sides = [d.dim_value or d.dim_param for d in tensor.shape.dim] if len(inputs) == 1 else []
+    is_for_pictures = len(inputs) == 1 or inputs[1].name == LEVEL_NAME
+    sides = [d.dim_value or d.dim_param for d in tensor.shape.dim] if is_for_pictures else []
     kind = _TYPES.get(tensor.elem_type, "")
     try:
         return model_info(metadata_of(model), input_type=kind, input_shape=sides)

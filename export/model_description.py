@@ -14,6 +14,7 @@ from onnx import TensorProto
 from clearer.errors import InputError
 from clearer.export.external_data import model_bytes
 from clearer.export.metadata import ModelInfo, graph_inputs, info_of, metadata_of, read_onnx
+from clearer.export.network_io import LEVEL_NAME
 from clearer.export.picture_io import Element, Layout, PictureIo
 from clearer.export.statements import said_layout, said_order, said_scale
 from clearer.export.trial import find_io, find_scale, open_trial
@@ -102,6 +103,7 @@ class ModelDescription:
             "range": f"0..{io.scale:g}",
             "color_order": "gray" if io.channels == 1 else "BGR" if io.is_bgr else "RGB",
             "needs_multiple": io.multiple,
+            "takes_level": io.has_level,
             "height": io.height,
             "width": io.width,
             "num_params": self.num_params,
@@ -166,7 +168,8 @@ def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
         InputError: If there is none.
     """
     inputs, outputs = graph_inputs(model), list(model.graph.output)
-    if len(inputs) != 1 or len(outputs) != 1:
+    has_level = len(inputs) == 2 and _is_level(inputs[1])
+    if len(inputs) != 1 + has_level or len(outputs) != 1:
         which = ("inputs", inputs) if len(inputs) != 1 else ("outputs", outputs)
         names = ", ".join(value.name for value in which[1])
         raise InputError(
@@ -194,7 +197,15 @@ def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
         raise InputError(f"{path} takes batches of {sides[0]} only: export it for any batch")
     if math.prod(side or 1 for side in sides) > _MAX_FIXED:
         raise InputError(f"{path} takes pictures of one size only, and of a huge one: {sides}")
-    return _fitting(sides, element, said_layout(metadata_of(model)), path)
+    found = _fitting(sides, element, said_layout(metadata_of(model)), path)
+    return [replace(io, has_level=has_level) for io in found]
+
+
+def _is_level(value: onnx.ValueInfoProto) -> bool:
+    """Whether an input takes the noise level of each picture, as in our files."""
+    kind = value.type.tensor_type
+    is_list = kind.HasField("shape") and len(kind.shape.dim) == 1
+    return value.name == LEVEL_NAME and kind.elem_type == TensorProto.FLOAT and is_list
 
 
 def _fitting(

@@ -110,8 +110,10 @@ class OpenVinoSession:
                 network = core.read_model(source.xml, source.weights)
         except Exception as error:  # it raises plain RuntimeError and its own types
             raise _load_error(source, error) from error
-        if len(network.inputs) != 1 or len(network.outputs) != 1:
+        if len(network.inputs) not in (1, 2) or len(network.outputs) != 1:
             raise InputError(f"{source} is not image to image: it needs one input and one output")
+        self.has_level = len(network.inputs) == 2
+        """Whether the level of the noise is a second input."""
         self.metadata = metadata_of(network)
         config = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -134,9 +136,9 @@ class OpenVinoSession:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
 
-    def __call__(self, degraded: NDArray[Any]) -> NDArray[Any]:
-        """Restore a batch."""
-        restored: NDArray[Any] = self._request.infer([degraded])[0].copy()
+    def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any]:
+        """Restore a batch: the images and, where there is an input for it, the level of each."""
+        restored: NDArray[Any] = self._request.infer(list(inputs))[0].copy()
         return restored
 
     @property

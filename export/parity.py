@@ -22,6 +22,7 @@ from clearer.export.artefact import Artefact, Kind, Restore, Shape
 from clearer.export.metadata import Io
 from clearer.export.pictures import available_pictures
 from clearer.images import ImageSet
+from clearer.level_map import at_level
 from clearer.metrics import psnr_db
 from clearer.network import RestorationNet
 from clearer.settings import RunSettings
@@ -107,11 +108,23 @@ class Reference:
         images: At least one.
         task: What degrades them; the noise is that of every validation.
         source: What the pictures are, for reports.
+        sigma: The level that the files have for all pictures, of a network with a level map.
     """
 
-    def __init__(self, network: RestorationNet, images: ImageSet, task: Task, source: str) -> None:
+    def __init__(
+        self,
+        network: RestorationNet,
+        images: ImageSet,
+        task: Task,
+        source: str,
+        sigma: float | None = None,
+    ) -> None:
         self.source = source
         self._restore = torch_restorer(network)
+        self.takes_level = network.architecture.space.level_map and sigma is None
+        """Whether the files take the level of the noise."""
+        if sigma is not None:
+            self._restore = at_level(self._restore, sigma / 255)
         self._images = images
         self._task = task
         self._psnrs: dict[tuple[Io, Shape | None], float] = {}
@@ -121,7 +134,9 @@ class Reference:
 
     def pairs(self, shape: Shape | None) -> Iterator[tuple[Planes, Planes]]:
         """(degraded, clean) batches: the pictures as they are, or brought to a shape."""
-        pairs = evaluation_pairs(self._images, self._task, VALIDATION_SEED)
+        pairs = evaluation_pairs(
+            self._images, self._task, VALIDATION_SEED, level_map=self.takes_level
+        )
         if shape is None:
             yield from pairs
             return
@@ -181,8 +196,15 @@ def to_planes(restored: NDArray[Any], io: Io) -> Planes:
     return restored.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
 
 
-def make_reference(network: RestorationNet, settings: RunSettings) -> Reference:
+def make_reference(
+    network: RestorationNet, settings: RunSettings, sigma: float | None = None
+) -> Reference:
     """The validation pictures of a run; built-in ones, where its folder is no longer there.
+
+    Args:
+        network: Of the run.
+        settings: Likewise.
+        sigma: As for :class:`Reference`.
 
     Raises:
         InputError: If a picture cannot be used.
@@ -191,9 +213,9 @@ def make_reference(network: RestorationNet, settings: RunSettings) -> Reference:
     images, source = load_validation(folder, settings.color, settings.seed, task)
     check_evaluation_size(images, task)
     if folder == settings.data:
-        return Reference(network, images, task, f"{source}, validation")
+        return Reference(network, images, task, f"{source}, validation", sigma)
     gone = f"{source}, {task.text} (the run's own are not at {settings.data})"
-    return Reference(network, images, task, gone)
+    return Reference(network, images, task, gone, sigma)
 
 
 def check_artefact(artefact: Artefact, reference: Reference) -> Check:

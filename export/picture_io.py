@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.errors import ClearerError, InputError
+from clearer.level_map import file_inputs
 
 __all__ = ["Element", "Layout", "PictureIo", "first_line", "picture_restorer"]
 
@@ -42,6 +43,8 @@ class PictureIo:
     """The only one that it takes; None: any."""
     width: int | None = None
     """Likewise."""
+    has_level: bool = False
+    """Whether it has a second input, the level of the noise on the scale 0 to 255."""
 
     @property
     def has_any_size(self) -> bool:
@@ -84,12 +87,14 @@ class PictureIo:
 
 
 def picture_restorer(
-    run: Callable[[NDArray[Any]], NDArray[Any]], io: PictureIo, name: str
+    run: Callable[..., NDArray[Any]], io: PictureIo, name: str
 ) -> Callable[[Array], Array]:
     """A network in any runtime as one from ``(N, C, H, W)`` float32 in [0, 1] to the same shape.
 
+    Where the network takes a level, it is the last plane of ``(N, C + 1, H, W)``.
+
     Args:
-        run: Maps what the network takes to its result.
+        run: Maps what the network takes, one argument for each input, to its result.
         io: What that is.
         name: Of the network, for errors.
 
@@ -105,9 +110,10 @@ def picture_restorer(
             raise InputError(
                 f"{name} takes pictures of {wanted} (height x width) only, not of {height}x{width}"
             )
-        given = io.encode(batch)
+        image, *levels = file_inputs(batch, has_level=io.has_level)
+        given = io.encode(image)
         try:
-            result = run(given)
+            result = run(given, *levels)
         except (ClearerError, MemoryError):
             raise
         except Exception as error:  # each runtime has its own types
@@ -120,7 +126,7 @@ def picture_restorer(
                 "it is not image to image"
             )
         restored = io.decode(result)
-        if restored.shape == batch.shape:
+        if restored.shape == image.shape:
             return restored
         return np.ascontiguousarray(restored[..., :height, :width])
 

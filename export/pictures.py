@@ -30,8 +30,12 @@ def available_pictures(settings: RunSettings) -> tuple[Path | None, Task]:
     return None, Denoise() if task.pairs is not None else task
 
 
-def calibration_pictures(settings: RunSettings) -> list[NDArray[np.float32]]:
+def calibration_pictures(settings: RunSettings, *, level_map: bool) -> list[NDArray[np.float32]]:
     """Middles of training pictures, degraded: ``(1, C, H, W)``, sides of at most 128.
+
+    Args:
+        settings: Of the run.
+        level_map: Whether a plane with the level of the noise is added.
 
     Raises:
         InputError: If a picture cannot be used.
@@ -43,7 +47,8 @@ def calibration_pictures(settings: RunSettings) -> list[NDArray[np.float32]]:
         tuple(_middle(image) for image in images.images),
         tuple(_middle(image) for image in images.degraded),
     )
-    return [degraded for degraded, _ in evaluation_pairs(middles, task, _SEED)]
+    pairs = evaluation_pairs(middles, task, _SEED, level_map=level_map)
+    return [degraded for degraded, _ in pairs]
 
 
 def _middle(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,7 +24,7 @@ import onnx
 
 from clearer.errors import require
 from clearer.export.calibration import Activation, Array, Method
-from clearer.export.graph import INPUT_NAME
+from clearer.export.network_io import network_feed
 
 __all__ = ["Flavour", "QdqGraph", "insert_qdq"]
 
@@ -133,7 +133,7 @@ def insert_qdq(
         quantization.quantize_static(
             path / "source.onnx",
             path / "int8.onnx",
-            _Reader(source.graph.input[0]),
+            _Reader(source.graph.input),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=_OPERATORS,
             per_channel=True,
@@ -154,9 +154,11 @@ def insert_qdq(
 class _Reader:
     """One tiny image: ONNX Runtime wants to measure ranges itself, even where all are given."""
 
-    def __init__(self, value: onnx.ValueInfoProto) -> None:
-        channels = value.type.tensor_type.shape.dim[1].dim_value
-        self._left = [{INPUT_NAME: np.zeros((1, channels, 8, 8), dtype=np.float32)}]
+    def __init__(self, inputs: Sequence[onnx.ValueInfoProto]) -> None:
+        has_level = len(inputs) > 1
+        planes = inputs[0].type.tensor_type.shape.dim[1].dim_value + has_level
+        image = np.zeros((1, planes, 8, 8), dtype=np.float32)
+        self._left = [network_feed(image, has_level=has_level)]
 
     def get_next(self) -> dict[str, Array] | None:
         return self._left.pop() if self._left else None

@@ -12,7 +12,8 @@ from onnx import TensorProto, numpy_helper
 from clearer.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.export.fold import fold_batch_norm
-from clearer.export.graph import OPSET, network_model, random_weights, to_bytes
+from clearer.export.graph import network_model, random_weights
+from clearer.export.graph_nodes import OPSET, to_bytes
 from clearer.export.metadata import model_metadata
 from clearer.export.untrained_int8 import in_int8
 from clearer.network import RestorationNet
@@ -38,11 +39,17 @@ def check_opset(opset: int) -> None:
 
 
 def to_onnx(
-    network: RestorationNet, metadata: dict[str, str], *, opset: int = OPSET, half: bool = False
+    network: RestorationNet,
+    metadata: dict[str, str],
+    *,
+    opset: int = OPSET,
+    half: bool = False,
+    sigma: float | None = None,
 ) -> bytes:
     """Export with batch normalisation folded and padding inside.
 
-    The input and output are float32, ``(n, channels, h, w)``, all but the channels free.
+    The input and output are float32, ``(n, channels, h, w)``, all but the channels free. A network
+    with a level map has a second input (:data:`clearer.export.graph.LEVEL_NAME`).
 
     Args:
         network: In evaluation mode.
@@ -50,6 +57,7 @@ def to_onnx(
         opset: Version of the operators, in :data:`OPSETS`.
         half: Compute in fp16 inside. Batch normalisation is folded before, in fp32: its variances
             may be too small for fp16.
+        sigma: The level that a network with a level map takes for all pictures: no second input.
 
     Returns:
         The bytes of a checked ONNX file.
@@ -66,7 +74,7 @@ def to_onnx(
         assert array.shape == shape, (name, array.shape, shape)
         return numpy_helper.from_array(array, name)
 
-    model = network_model(network.architecture, take, opset=opset, half=half)
+    model = network_model(network.architecture, take, opset=opset, half=half, sigma=sigma)
     assert not arrays, f"weights that no layer took: {', '.join(arrays)}"
     return _checked(model, metadata)
 

@@ -8,6 +8,8 @@ from typing import Final
 
 import torch
 import torch.fx.experimental._config as fx_config
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.export import Dim
 
 from clearer.export.fold import fold_batch_norm
@@ -24,14 +26,30 @@ that nothing of it can be taken for a constant."""
 _ORIGINS: Final = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node")
 
 
-def to_torch_program(network: RestorationNet, metadata: dict[str, str]) -> bytes:
+class _AtLevel(nn.Module):
+    """A network with a level map, for one level."""
+
+    def __init__(self, network: nn.Module, sigma: float) -> None:
+        super().__init__()
+        self.network, self.level = network, sigma / 255
+
+    def forward(self, image: Tensor) -> Tensor:
+        restored: Tensor = self.network(F.pad(image, (0, 0, 0, 0, 0, 1), value=self.level))
+        return restored
+
+
+def to_torch_program(
+    network: RestorationNet, metadata: dict[str, str], *, sigma: float | None = None
+) -> bytes:
     """Export in fp32 with batch normalisation folded and padding inside, for any batch and size.
 
-    ``torch.export.load(file).module()`` is the network; clearer need not be installed.
+    ``torch.export.load(file).module()`` is the network; clearer need not be installed. Where it has
+    a level map, its last plane is the level of the noise, on the scale of the image.
 
     Args:
         network: In evaluation mode, on the CPU.
         metadata: Key and value strings that the file carries.
+        sigma: The level that a network with a level map takes for all pictures, scale 0 to 255.
 
     Returns:
         The bytes of a .pt2 archive.
@@ -39,9 +57,13 @@ def to_torch_program(network: RestorationNet, metadata: dict[str, str]) -> bytes
     Raises:
         ValueError: If the network is in training mode.
     """
-    folded = fold_batch_norm(network).requires_grad_(False)
+    folded: nn.Module = fold_batch_norm(network).requires_grad_(False)
+    space = network.architecture.space
+    planes = space.input_planes if sigma is None else space.channels
+    if sigma is not None:
+        folded = _AtLevel(folded, sigma).eval()
     batch, height, width = _EXAMPLE_SHAPE
-    example = torch.zeros(batch, network.architecture.space.channels, height, width)
+    example = torch.zeros(batch, planes, height, width)
     sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     # Else the program is guarded against all that the example is not: a batch of 1, a side that
     # needs no padding, a picture of one block.

@@ -17,12 +17,13 @@ from clearer.data import PHOTOGRAPHS
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.openvino import open_core
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
+from clearer.level_map import with_level
 from clearer.metrics import psnr_db
 
 __all__ = ["Run", "find_io", "find_scale", "open_trial"]
 
 Array = NDArray[np.float32]
-Run = Callable[[NDArray[Any]], NDArray[Any]]
+Run = Callable[..., NDArray[Any]]
 
 _ELEMENTS: Final = ("float32", "float16", "uint8")
 # Halvings make powers of two; windows of attention have 7, and other sides are rare.
@@ -57,8 +58,8 @@ def open_trial(path: Path) -> Run:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has its own, unexported exception types
         raise InputError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from error
-    name = session.get_inputs()[0].name
-    return lambda given: session.run(None, {name: given})[0]
+    names = [value.name for value in session.get_inputs()]
+    return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))[0]
 
 
 def _open_openvino(path: Path) -> Run:
@@ -66,7 +67,7 @@ def _open_openvino(path: Path) -> Run:
         request = open_core().compile_model(path, "CPU").create_infer_request()
     except Exception as error:  # OpenVINO raises plain RuntimeError and its own types
         raise InputError(f"{path} cannot be loaded by OpenVINO: {first_line(error)}") from error
-    return lambda given: np.array(request.infer([given])[0])
+    return lambda *arrays: np.array(request.infer(list(arrays))[0])
 
 
 def find_io(run: Run, candidates: Sequence[PictureIo], name: str) -> PictureIo:
@@ -122,15 +123,15 @@ def _failure(run: Run, io: PictureIo, size: tuple[int, int], name: str) -> Clear
     """Why a network does not restore a picture of a size; None where it does."""
     restore = picture_restorer(_of_its_element(run, io, name), io, name)
     try:
-        restore(np.full((1, io.channels or 1, *size), 0.5, np.float32))
+        restore(np.full((1, (io.channels or 1) + io.has_level, *size), 0.5, np.float32))
     except ClearerError as error:
         return error
     return None
 
 
 def _of_its_element(run: Run, io: PictureIo, name: str) -> Run:
-    def checked(given: NDArray[Any]) -> NDArray[Any]:
-        result = run(given)
+    def checked(given: NDArray[Any], *levels: NDArray[Any]) -> NDArray[Any]:
+        result = run(given, *levels)
         kinds = (str(given.dtype), str(getattr(result, "dtype", type(result).__name__)))
         if kinds[1] not in _ELEMENTS or kinds.count("uint8") == 1:
             raise InputError(f"{name} takes {kinds[0]} and gives {kinds[1]}: give one that agrees")
@@ -161,7 +162,8 @@ def _quality(run: Run, io: PictureIo, name: str, clean: Array) -> float:
     """PSNR in dB; 0 where the network gives no picture."""
     try:
         with np.errstate(all="ignore"):
-            restored = picture_restorer(run, io, name)(clean)
+            given = with_level(clean, 0) if io.has_level else clean
+            restored = picture_restorer(run, io, name)(given)
     except ClearerError:
         return 0.0
     return psnr_db(restored.clip(0, 1), clean) if np.isfinite(restored).all() else 0.0

@@ -75,6 +75,13 @@ def export(
     opset: Annotated[
         int | None, typer.Option(help="ONNX operator set; default: 20, which most runtimes know.")
     ] = None,
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="Put this noise level into the files of a network with a level map, which then "
+            "take the picture alone; scale 0 to 255."
+        ),
+    ] = None,
     untrained: Annotated[
         bool, typer.Option("--untrained", help="Export a network that was never trained.")
     ] = False,
@@ -97,7 +104,7 @@ def export(
     from clearer.export.artefacts import ExportSettings
     from clearer.export.export import ExportFailed, export_run
     from clearer.export.file_budgets import budget_notes
-    from clearer.export.graph import OPSET
+    from clearer.export.graph_nodes import OPSET
     from clearer.run import Run
     from clearer.zoo import find_in_zoo
 
@@ -109,6 +116,7 @@ def export(
         shapes=fixed,
         torch_program=torch_program,
         opset=OPSET if opset is None else opset,
+        sigma=sigma,
         is_untrained=untrained,
         keeps_failed=force,
     )

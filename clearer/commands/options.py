@@ -23,6 +23,7 @@ __all__ = [
     "Devices",
     "EntryOption",
     "Gates",
+    "LevelMap",
     "Minutes",
     "MinutesNow",
     "Nodes",
@@ -68,6 +69,14 @@ EntryOption = Annotated[
 Gates = Annotated[
     bool,
     typer.Option("--gates", help="Each scale of a column may compute, fuse or be passed on."),
+]
+LevelMap = Annotated[
+    bool,
+    typer.Option(
+        "--level-map",
+        help="Give the network the noise level beside the image: one network for all levels, such "
+        "as --sigma 0:75.",
+    ),
 ]
 PatchSize = Annotated[
     int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")

@@ -16,6 +16,7 @@ from clearer.commands.options import (
     Debug,
     EntryOption,
     Gates,
+    LevelMap,
     Size,
     gate_fields,
     parse_columns,
@@ -47,6 +48,7 @@ def profile(
     columns: Columns = None,
     entry: EntryOption = None,
     gates: Gates = False,
+    level_map: LevelMap = False,
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What is restored.")] = "gray",
     threads: Annotated[
         int | None, typer.Option(help="Of the CPU; default: all cores.", min=1)
@@ -93,6 +95,7 @@ def profile(
             width=width,
             stem=stem,
             columns=parse_columns(columns),
+            level_map=level_map or None,
             **{"entry": entry, **gate_fields(gates, entry)},
         )
         architectures = _to_check(space, check)

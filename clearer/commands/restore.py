@@ -9,7 +9,7 @@ import typer
 
 from clearer import console
 from clearer.commands.options import AsJson, Debug
-from clearer.errors import ClearerError, Interrupted
+from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.json_text import to_json
 
 if TYPE_CHECKING:
@@ -45,6 +45,19 @@ def restore(
         Literal["per-channel", "luma"],
         typer.Option(help="What a gray network restores of a colour picture."),
     ] = "per-channel",
+    sigma: Annotated[
+        float | None,
+        typer.Option(
+            help="Noise level of the pictures, scale 0 to 255, for a network with a level map; "
+            "default: estimated for each picture.",
+            min=0,
+            max=255,
+        ),
+    ] = None,
+    strength: Annotated[
+        float,
+        typer.Option(help="How much is removed: 1 is all, 0.5 half, 0 nothing.", min=0, max=2),
+    ] = 1.0,
     tile: Annotated[
         int | None,
         typer.Option(
@@ -87,9 +100,22 @@ def restore(
         for n, loaded in found.items()
     }
     methods = {
-        n: Method(restore=loaded.runner, channels=loaded.channels, color=color, plan=plans[n])
+        n: Method(
+            restore=loaded.runner,
+            channels=loaded.channels,
+            color=color,
+            plan=plans[n],
+            has_level=loaded.has_level,
+            sigma=sigma,
+            strength=strength,
+        )
         for n, loaded in found.items()
     }
+    if sigma is not None and not any(loaded.has_level for loaded in found.values()):
+        raise InputError(
+            "--sigma is for a network with a level map, and this one finds the level itself: leave "
+            "it out, and see --strength"
+        )
     for line in dict.fromkeys(_about(loaded, plans[n].text) for n, loaded in found.items()):
         console.say(line)
     for note in dict.fromkeys(note for loaded in found.values() for note in loaded.notes):
@@ -168,9 +194,12 @@ def _restore_all(
 def _line(record: dict[str, Any]) -> str:
     if record["status"] == "skipped":
         return f"{record['output']}: exists, left as it is (--overwrite makes it anew)"
+    given = record["sigma"]
+    sigma = "" if given is None else f", noise level {given:.1f}"
     tiles = "" if record["tiles"] == 1 else f", {record['tiles']} tiles"
     notes = "".join(f"; {note}" for note in record["notes"])
     return (
-        f"{record['output']}: {record['width']}x{record['height']}, {record['bits']} bits{tiles}, "
+        f"{record['output']}: {record['width']}x{record['height']}, {record['bits']} bits"
+        f"{sigma}{tiles}, "
         f"{record['seconds']:.1f} s{notes}"
     )

@@ -24,6 +24,7 @@ from clearer.commands.options import (
     Devices,
     EntryOption,
     Gates,
+    LevelMap,
     Minutes,
     MinutesNow,
     Nodes,
@@ -90,7 +91,7 @@ def search(
     preset: Annotated[
         Literal["quick", "long", "paper"],
         typer.Option(
-            help="quick: about nine minutes on two cores; long: what --minutes gives it, a "
+            help="quick: about ten minutes on two cores; long: what --minutes gives it, a "
             "quarter for the race; paper: days there."
         ),
     ] = "quick",
@@ -111,6 +112,7 @@ def search(
         ),
     ] = None,
     gates: Gates = False,
+    level_map: LevelMap = False,
     contenders: Annotated[
         int | None, typer.Option(help="Networks in the race; default: the preset's.", min=2, max=64)
     ] = None,
@@ -243,6 +245,7 @@ def search(
                 "columns": parse_columns(columns),
                 "entry": entry,
                 **gate_fields(gates, entry),
+                "level_map": level_map or None,
             }
             fixes = [cost, columns, entry, gates or None]
             strategy = choose_strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))

@@ -125,6 +125,24 @@ class Task(ABC):
         """Standard deviation of additive white noise on the scale 0 to 255, where it is known."""
         return None
 
+    @property
+    def has_level(self) -> bool:
+        """Whether one number, the level of white noise, says all about the degradation."""
+        return False
+
+    def draw_level(self, draws: Draws) -> Tensor | float:
+        """The level that :meth:`degrade` adds, given the same draws: it draws that first.
+
+        Returns:
+            Standard deviation on the scale 0 to 1, ``(N, 1, 1, 1)`` or one for all pictures.
+
+        Raises:
+            InputError: If this task has no level.
+        """
+        raise InputError(
+            f"a level map needs white noise, whose level is known: {self.text} has none"
+        )
+
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Degraded copies of a batch of pictures, on their device.
 

@@ -57,8 +57,8 @@ class Denoise(Task):
     )
 
     def __post_init__(self) -> None:
-        if not (self.sigma.low > 0 and self.sigma.high <= 255):
-            raise InputError(f"sigma must lie in 0..255, above 0; got {self.sigma}")
+        if not (self.sigma.low >= 0 and 0 < self.sigma.high <= 255):
+            raise InputError(f"sigma must lie in 0..255, above 0 somewhere; got {self.sigma}")
         if not (self.shot.low > 0 and self.shot.high <= 1):
             raise InputError(f"--shot must lie in 0..1, above 0; got {self.shot}")
         if self.noise != "gaussian" and self.protocol_name == "paper":
@@ -84,6 +84,17 @@ class Denoise(Task):
     def sigma_255(self) -> float | None:
         """The noise level, where it is one and white."""
         return self.sigma.low if self.sigma.is_fixed and self.noise == "gaussian" else None
+
+    @property
+    def has_level(self) -> bool:
+        """Gaussian noise has one."""
+        return self.noise == "gaussian"
+
+    def draw_level(self, draws: Draws) -> Tensor | float:
+        """The level, where it is a range one for each picture."""
+        if not self.has_level:
+            return Task.draw_level(self, draws)
+        return self.sigma.draw(draws) / 255
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Add noise; a level, where there is a range, is drawn first."""

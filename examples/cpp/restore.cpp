@@ -63,9 +63,12 @@ void write_picture(const std::string& path, const Picture& picture) {
   if (!file.flush()) throw std::runtime_error(path + " cannot be written");
 }
 
-void restore(Ort::Session& session, Picture& picture) {
+// A network with a level map takes the noise level, too: of each picture, or one for all, 0 to 255.
+void restore(Ort::Session& session, Picture& picture, float sigma) {
   Ort::AllocatorWithDefaultOptions allocator;
+  const size_t input_count = session.GetInputCount();
   const auto input_name = session.GetInputNameAllocated(0, allocator);
+  const auto level_name = session.GetInputNameAllocated(input_count - 1, allocator);
   const auto output_name = session.GetOutputNameAllocated(0, allocator);
   const auto type = session.GetInputTypeInfo(0);
   const int64_t channels = type.GetTensorTypeAndShapeInfo().GetShape().at(1);
@@ -80,11 +83,15 @@ void restore(Ort::Session& session, Picture& picture) {
   const int64_t batch = static_cast<int64_t>(planes.size()) / (channels * size);
   const std::vector<int64_t> shape{batch, channels, picture.height, picture.width};
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-  const auto input = Ort::Value::CreateTensor<float>(memory, planes.data(), planes.size(),
-                                                     shape.data(), shape.size());
-  const char* inputs[] = {input_name.get()};
+  const int64_t one = 1;
+  const Ort::Value given[] = {
+      Ort::Value::CreateTensor<float>(memory, planes.data(), planes.size(), shape.data(),
+                                      shape.size()),
+      Ort::Value::CreateTensor<float>(memory, &sigma, 1, &one, 1)};
+  const char* inputs[] = {input_name.get(), level_name.get()};
   const char* outputs[] = {output_name.get()};
-  const auto results = session.Run(Ort::RunOptions{nullptr}, inputs, &input, 1, outputs, 1);
+  const auto results =
+      session.Run(Ort::RunOptions{nullptr}, inputs, given, input_count, outputs, 1);
   if (results[0].GetTensorTypeAndShapeInfo().GetShape() != shape)
     throw std::runtime_error("the model is not image to image");
 
@@ -100,8 +107,8 @@ void restore(Ort::Session& session, Picture& picture) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: restore model.onnx noisy.ppm restored.ppm\n";
+  if (argc != 4 && argc != 5) {
+    std::cerr << "usage: restore model.onnx noisy.ppm restored.ppm [sigma]\n";
     return 2;
   }
   try {
@@ -109,7 +116,7 @@ int main(int argc, char** argv) {
     // On Windows the path of the model is a wide string.
     Ort::Session session(env, argv[1], Ort::SessionOptions{});
     Picture picture = read_picture(argv[2]);
-    restore(session, picture);
+    restore(session, picture, argc == 5 ? std::stof(argv[4]) : 25.0f);
     write_picture(argv[3], picture);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';

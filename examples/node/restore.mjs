@@ -1,14 +1,16 @@
-// Restore an 8-bit PNG: node restore.mjs model.onnx noisy.png restored.png
+// Restore an 8-bit PNG: node restore.mjs model.onnx noisy.png restored.png [sigma]
 import { readFileSync, writeFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { PNG } from "pngjs";
 
-const [modelPath, source, target] = process.argv.slice(2);
+const [modelPath, source, target, sigma = "25"] = process.argv.slice(2);
 const session = await InferenceSession.create(modelPath);
 // float32, N x C x H x W in [0, 1]; of "export --io image" uint8, N x H x W x C
 const { type, shape } = session.inputMetadata[0];
 const takesBytes = type === "uint8";
 const channels = shape[takesBytes ? 3 : 1];
+// A network with a level map takes the noise level, too: of each picture, or one for all, 0 to 255.
+const level = new Tensor("float32", [Number(sigma)], [1]);
 
 const { width, height, data: pixels } = PNG.sync.read(readFileSync(source)); // RGBA
 const size = width * height;
@@ -25,7 +27,9 @@ async function restore(batch, count) {
   }));
   const n = batch.length / count;
   const dims = takesBytes ? [n, height, width, count] : [n, count, height, width];
-  const results = await session.run({ [session.inputNames[0]]: new Tensor(type, data, dims) });
+  const given = [new Tensor(type, data, dims), level];
+  const feeds = Object.fromEntries(session.inputNames.map((name, index) => [name, given[index]]));
+  const results = await session.run(feeds);
   const output = results[session.outputNames[0]].data;
   return batch.map((_, index) =>
     Float32Array.from({ length: size }, (_, i) => output[place(index, i)] * (takesBytes ? 1 : 255)));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,30 @@ def test_the_untrained_file_is_timed_by_what_will_run_it(
     assert min(quickly, measured) > 0
     assert costs.backend("ms") == runtime
     assert costs.backend("mb") is None
-    assert len(said) == 2
+    said = [line for line in said if line.startswith(("timing", "measuring"))]
+    assert len(said) == 3  # quickly, the model of the speed, the measurement
     assert all(f": {precision} files, {runtime} " in line for line in said)
+
+
+@pytest.mark.parametrize(("slower", "expected"), [(1.05, 21.0), (2.0, 20.0)])
+def test_a_machine_that_has_become_busy_does_not_change_what_fits(
+    slower: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    costs = MeasuredCosts((24, 24), None, said.append)
+    speed = 1.0
+
+    def times(architectures: Sequence[Architecture], seconds: float) -> list[float]:
+        return [speed * (20.0 if a == NETWORK else 10.0 + i) for i, a in enumerate(architectures)]
+
+    monkeypatch.setattr(costs, "_times", times)
+    costs.estimate(NETWORK, "ms")
+    reference, _ = costs._reference or (None, 0)
+    known = {NETWORK: 20.0, reference: 10.0 + 8}
+    speed = slower
+    monkeypatch.setattr(costs, "_times", lambda both, seconds: [speed * known[a] for a in both])
+    assert costs.measure(NETWORK, "ms") == pytest.approx(expected)
+    assert any("times as slow" in line for line in said) == (slower > 1.1)
 
 
 def test_another_precision_is_timed_anew() -> None:

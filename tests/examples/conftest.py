@@ -35,11 +35,13 @@ _LEARNING_RATE = 1e-2
 _INFO = {"task": {"name": "denoise", "sigma": f"{SIGMA_255}"}, "data": "built in"}
 
 
-def train(color: Color) -> RestorationNet:
+def train(color: Color, *, level_map: bool) -> RestorationNet:
     """A network that gains several dB; about a second of one core."""
     torch.manual_seed(0)
     channels = 1 if color == "gray" else 3
-    space = SearchSpace(channels=channels, width=8, columns=(1,), residual=True)
+    space = SearchSpace(
+        channels=channels, width=8, columns=(1,), residual=True, level_map=level_map
+    )
     network = RestorationNet(Architecture.from_text("F", space))
     names = ("astronaut.png", "motorcycle_left.png")
     clean = [
@@ -57,7 +59,10 @@ def train(color: Color) -> RestorationNet:
         batch = torch.stack([photo[:, y : y + _PATCH, x : x + _PATCH] for y, x in corners])
         noisy = batch + torch.randn_like(batch) * SIGMA_255 / 255
         optimizer.zero_grad()
-        F.mse_loss(network(noisy.clip(0, 1)), batch).backward()
+        given = noisy.clip(0, 1)
+        if level_map:
+            given = F.pad(given, (0, 0, 0, 0, 0, 1), value=SIGMA_255 / 255)
+        F.mse_loss(network(given), batch).backward()
         optimizer.step()
         schedule.step()
     return network.eval()
@@ -78,6 +83,12 @@ class Denoiser:
 
     path: Path
     channels: int
+    has_level: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What an example is told after the pictures."""
+        return [f"{SIGMA_255}"] if self.has_level else []
 
     @property
     def of_pictures(self) -> Path:
@@ -92,14 +103,16 @@ class Denoiser:
         The file for 8-bit pictures clips each of three equal channels, before their mean is taken.
         """
         session = onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"])
+        level = {"sigma": np.array([SIGMA_255], np.float32)} if self.has_level else {}
         stack = np.atleast_3d(noisy).transpose(2, 0, 1).astype(np.float32) / 255
         if self.channels == 1:
-            planes = [session.run(None, {"input": plane[None, None]})[0][0, 0] for plane in stack]
+            planes = [
+                session.run(None, {"input": plane[None, None], **level})[0][0, 0] for plane in stack
+            ]
             restored = np.stack(planes)
         else:
-            restored = session.run(None, {"input": np.resize(stack, (1, 3, *stack.shape[1:]))})[0][
-                0
-            ]
+            copies = np.resize(stack, (1, 3, *stack.shape[1:]))
+            restored = session.run(None, {"input": copies, **level})[0][0]
             restored = restored.clip(0, 1) if is_clipped else restored
             if len(stack) == 1:
                 restored = restored.mean(0, keepdims=True)
@@ -108,23 +121,29 @@ class Denoiser:
 
 
 @pytest.fixture(scope="session")
-def denoisers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Color], Denoiser]:
+def denoisers(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Denoiser]:
     """Make a network for gray or colour pictures; each is made once."""
     folder = tmp_path_factory.mktemp("models")
 
     @functools.cache
-    def make(color: Color) -> Denoiser:
-        network = train(color)
-        path = folder / f"{color}.onnx"
+    def make(color: Color, has_level: bool = False) -> Denoiser:
+        network = train(color, level_map=has_level)
+        path = folder / f"{color}{'-level' * has_level}.onnx"
         path.write_bytes(to_onnx(network, model_metadata(network.architecture, _INFO)))
-        return Denoiser(path, network.architecture.space.channels)
+        return Denoiser(path, network.architecture.space.channels, has_level)
 
     return make
 
 
 @pytest.fixture(params=["gray", "rgb"])
-def denoiser(request: pytest.FixtureRequest, denoisers: Callable[[Color], Denoiser]) -> Denoiser:
+def denoiser(request: pytest.FixtureRequest, denoisers: Callable[..., Denoiser]) -> Denoiser:
     return denoisers(request.param)
+
+
+@pytest.fixture
+def levelled(denoisers: Callable[..., Denoiser]) -> Denoiser:
+    """A colour network that is told the noise level."""
+    return denoisers("rgb", has_level=True)
 
 
 @dataclass(frozen=True)

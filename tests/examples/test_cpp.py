@@ -51,6 +51,18 @@ def test_a_picture_is_restored(
     pair.check(read(target), denoiser)
 
 
+def test_a_network_is_told_the_noise_level(
+    program: Path, levelled: Denoiser, pair: Pair, tmp_path: Path
+) -> None:
+    suffix = "pgm" if pair.noisy.ndim == 2 else "ppm"
+    source, target = tmp_path / f"noisy.{suffix}", tmp_path / f"restored.{suffix}"
+    Image.fromarray(pair.noisy).save(source)
+    command: list[str | Path] = [program, levelled.path, source, target, *levelled.words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pair.check(read(target), levelled)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

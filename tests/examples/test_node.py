@@ -33,3 +33,20 @@ def test_a_picture_is_restored(
     done = subprocess.run(words, cwd=example, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pair.check(read(target), denoiser, is_clipped=takes_bytes)
+
+
+def test_a_network_is_told_the_noise_level(
+    example: Path, levelled: Denoiser, pair: Pair, tmp_path: Path
+) -> None:
+    target = tmp_path / "restored.png"
+    words: list[str | Path] = [
+        "node",
+        "restore.mjs",
+        levelled.path,
+        pair.path,
+        target,
+        *levelled.words,
+    ]
+    done = subprocess.run(words, cwd=example, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pair.check(read(target), levelled)

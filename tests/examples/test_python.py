@@ -34,3 +34,16 @@ def test_a_picture_is_restored_without_clearer_or_torch(
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pair.check(read(target), denoiser, is_clipped=takes_bytes)
+
+
+@pytest.mark.parametrize("takes_bytes", [False, True])
+def test_a_network_is_told_the_noise_level(
+    levelled: Denoiser, pair: Pair, tmp_path: Path, takes_bytes: bool
+) -> None:
+    target = tmp_path / "restored.png"
+    model = levelled.of_pictures if takes_bytes else levelled.path
+    for words in (levelled.words, []):  # the file knows what to take where nothing is said
+        command: list[str | Path] = [sys.executable, EXAMPLE, model, pair.path, target, *words]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        pair.check(read(target), levelled, is_clipped=takes_bytes)

@@ -14,14 +14,8 @@ import onnxruntime
 import pytest
 import torch
 
-from clearer.export.graph import (
-    INPUT_NAME,
-    OUTPUT_NAME,
-    WEIGHTS_FILE,
-    module_graph,
-    network_graph,
-    write_weights,
-)
+from clearer.export.graph import WEIGHTS_FILE, module_graph, network_graph, write_weights
+from clearer.export.network_io import INPUT_NAME, OUTPUT_NAME
 from clearer.network import RestorationNet
 from clearer.space import Architecture, SearchSpace
 from tests.clearer.test_supernet import randomize

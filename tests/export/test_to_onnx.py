@@ -16,7 +16,7 @@ from clearer.errors import InputError
 from clearer.export.calibration import observe
 from clearer.export.fixed_sizes import with_fixed_sizes
 from clearer.export.fold import fold_batch_norm
-from clearer.export.graph import OPSET
+from clearer.export.graph_nodes import OPSET
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.parity import to_pixels

@@ -1,0 +1,43 @@
+"""A network with a level map among the runners, which are all given a picture and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clearer.bench.runners import Array, Runner, RunnerInfo
+from clearer.level_map import with_level
+from clearer.noise_level import estimate_level
+
+__all__ = ["LevelRunner"]
+
+
+class LevelRunner:
+    """Adds the level of the noise to each picture.
+
+    Args:
+        runner: A network with a level map.
+        sigma_255: The true level; None has it estimated from each picture.
+    """
+
+    def __init__(self, runner: Runner, sigma_255: float | None) -> None:
+        self._runner = runner
+        self._level = None if sigma_255 is None else sigma_255 / 255
+
+    @property
+    def info(self) -> RunnerInfo:
+        """What computes, and how."""
+        return self._runner.info
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch ``(N, C, H, W)``."""
+        levels = [self._level_of(picture) for picture in degraded]
+        given = [
+            with_level(picture[None], level)
+            for picture, level in zip(degraded, levels, strict=True)
+        ]
+        return self._runner(np.concatenate(given))
+
+    def _level_of(self, picture: Array) -> float:
+        if self._level is not None:
+            return self._level
+        return estimate_level(picture.transpose(1, 2, 0))

@@ -1,0 +1,54 @@
+"""The noise level as a plane beside the image, for networks whose space has a level map.
+
+In torch, and wherever this package passes pictures on, the level is the last plane of what a
+network is given. A file has an input of its own for it: one number a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["at_level", "file_inputs", "with_level"]
+
+Array = NDArray[np.float32]
+
+
+def with_level(planes: Array, level: float) -> Array:
+    """Planes ``(N, C, H, W)`` and one more, filled with the level: ``(N, C + 1, H, W)``.
+
+    Args:
+        planes: Range [0, 1].
+        level: Standard deviation of the noise, on the same scale.
+    """
+    n, _, height, width = planes.shape
+    plane = np.full((n, 1, height, width), level, dtype=np.float32)
+    return np.concatenate([planes, plane], axis=1)
+
+
+def file_inputs(given: NDArray[Any], *, has_level: bool) -> list[NDArray[Any]]:
+    """What a file is given, input by input.
+
+    Args:
+        given: ``(N, C, H, W)`` float32 in [0, 1], or ``(N, H, W, C)`` uint8; with a level one
+            channel more, the last.
+        has_level: Whether the file has an input for the level.
+
+    Returns:
+        The image and, where there is one, the level of each picture on the scale 0 to 255,
+        ``(N,)`` float32.
+    """
+    if not has_level:
+        return [given]
+    if given.dtype == np.uint8:
+        return [np.ascontiguousarray(given[..., :-1]), given[:, 0, 0, -1].astype(np.float32)]
+    image, level = given[:, :-1], given[:, -1, 0, 0].astype(np.float32)
+    return [np.ascontiguousarray(image), level * np.float32(255)]
+
+
+def at_level(restore: Callable[[Array], Array], level: float) -> Callable[[Array], Array]:
+    """A network with a level map as one for pictures of this level, ``(N, C, H, W)``."""
+    return lambda planes: restore(with_level(planes, level))

@@ -1,0 +1,36 @@
+"""What an exported network is given and gives: names, shapes, arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.level_map import file_inputs
+from clearer.space import SearchSpace
+
+__all__ = ["INPUT_NAME", "LEVEL_NAME", "OUTPUT_NAME", "network_feed", "network_inputs"]
+
+INPUT_NAME: Final = "input"
+LEVEL_NAME: Final = "sigma"
+"""Of networks with a level map: the noise level of each picture, or one for all, on the scale 0 to
+255."""
+OUTPUT_NAME: Final = "output"
+
+
+def network_inputs(space: SearchSpace, height: int, width: int) -> list[list[int]]:
+    """Shapes of what a network is given for one image: the image and, where it has one, the level.
+
+    Args:
+        space: Of the network.
+        height: Of the image.
+        width: Likewise.
+    """
+    return [[1, space.channels, height, width], *([[1]] if space.level_map else [])]
+
+
+def network_feed(given: NDArray[np.float32], *, has_level: bool) -> dict[str, NDArray[Any]]:
+    """Inputs of a network by name, of an image ``(N, C, H, W)``, perhaps with a plane of levels."""
+    arrays = file_inputs(given, has_level=has_level)
+    return dict(zip((INPUT_NAME, LEVEL_NAME), arrays, strict=False))
