@@ -27,7 +27,7 @@ from clearer.blocks import Bottleneck, ResidualBlock
 from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.ema import MovingAverage
-from clearer.evaluate import VALIDATION_SEED, Restorer, evaluate, torch_restorer
+from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import read_json, write_json
 from clearer.images import ImageSet
 from clearer.muon import Muon, hidden_and_other
@@ -224,6 +224,7 @@ def train_network(
         patch_size=variant.patch,
         batch_size=variant.batch,
         seed=[variant.seed, 7],
+        level_map=_has_level_map(network),
     )
     optimizers = make_optimizers(network, variant)
     average = MovingAverage(network, 1.0)
@@ -262,10 +263,9 @@ def train_network(
         if not math.isfinite(loss.item()):
             return {"iterations": iteration, "psnr_db": None}
         if len(psnr_db) < len(marks) and share >= marks[len(psnr_db)]:
-            restore = torch_restorer(average.network)
-            by_level = score(restore, splits.val, task)
+            by_level = score(average.network, splits.val, task)
             psnr_db.append(sum(by_level.values()) / len(by_level))
-    raw = score(torch_restorer(network.eval()), splits.val, task)
+    raw = score(network.eval(), splits.val, task)
     return {
         "iterations": iteration,
         "ms_per_step": 1000 * spent / iteration,
@@ -278,11 +278,18 @@ def train_network(
     }
 
 
-def score(restore: Restorer, images: ImageSet, task: Denoise) -> dict[str, float]:
+def _has_level_map(network: nn.Module) -> bool:
+    return isinstance(network, RestorationNet) and network.architecture.space.level_map
+
+
+def score(network: nn.Module, images: ImageSet, task: Denoise) -> dict[str, float]:
     """PSNR in dB at each of the levels that the task includes."""
+    restore, level_map = torch_restorer(network), _has_level_map(network)
     tasks = [Denoise(sigma=Span(x, x)) for x in LEVELS if task.sigma.low <= x <= task.sigma.high]
     return {
-        str(level.sigma): evaluate(restore, images, level, VALIDATION_SEED).psnr_db
+        str(level.sigma): evaluate(
+            restore, images, level, VALIDATION_SEED, level_map=level_map
+        ).psnr_db
         for level in tasks
     }
 

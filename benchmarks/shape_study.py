@@ -52,7 +52,7 @@ from clearer.tasks import Denoise, Span
 TASK: Final = Denoise(sigma=Span(50, 50))
 RECIPE: Final = Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error)
 MARKS: Final = (0.5, 1.0)
-_MEASURED: Final = 16
+MEASURED: Final = 16
 """Batches that statistics are measured on, where they settle."""
 _SPEED_ROUNDS: Final = 3
 _SPEED_STEPS: Final = 8
@@ -192,7 +192,7 @@ def train(arguments: argparse.Namespace) -> None:
             TASK,
             arguments.seconds,
             MARKS,
-            _MEASURED,
+            MEASURED,
             length(arguments, name),
         )
         space = architecture.space
