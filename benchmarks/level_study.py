@@ -1,0 +1,106 @@
+r"""Does one network that is told the noise level restore as well as one for each level?
+
+    python benchmarks/zoo/recipes.py bsds500-fair .
+    OMP_NUM_THREADS=1 python benchmarks/level_study.py train bsds500-fair level.json
+    python benchmarks/level_study.py table level.json
+
+Gray, protocol awgn: a U of width 20 with a level map, the same one without (blind), and one for
+sigma 25 and for sigma 50 alone. All take the same number of steps of 16 patches of 48x48 with Muon,
+from one seed; the middles of the validation pictures are scored at each level, of which the one
+with a level map is told. The file is written after each; what it holds is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from learning_study import middles, train_network
+from shape_study import MARKS, MEASURED, NETWORKS, RECIPE
+
+from clearer.data import Splits, load_splits
+from clearer.device import device_name
+from clearer.files import read_json, write_json
+from clearer.network import RestorationNet
+from clearer.tasks import Denoise, Span
+
+SHAPE: Final = "U, width 20"
+LEVELS: Final = Span(5, 75)
+WAYS: Final = {
+    "level map": (LEVELS, True),
+    "blind": (LEVELS, False),
+    "sigma 25": (Span(25, 25), False),
+    "sigma 50": (Span(50, 50), False),
+}
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train what the file lacks."""
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    about = {
+        "shape": SHAPE,
+        "iterations": arguments.iterations,
+        "seed": arguments.seed,
+        "device": device_name("cpu"),
+        "precision": "fp32",
+        "torch": torch.__version__,
+    }
+    recipe = replace(RECIPE, precision="fp32", seed=arguments.seed)
+    for name, (levels, level_map) in WAYS.items():
+        result = read_json(out) if out.exists() else {"about": about, "networks": {}}
+        if result["about"] != about:
+            raise SystemExit(f"{out} was made with other settings: {result['about']}")
+        if name in result["networks"]:
+            continue
+        task = Denoise(sigma=levels)
+        splits = load_splits(arguments.data, "gray", 0, task)
+        splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+        architecture = NETWORKS[SHAPE]
+        space = replace(architecture.space, level_map=level_map)
+        torch.manual_seed(arguments.seed)
+        network = RestorationNet(replace(architecture, space=space))
+        found = train_network(
+            network, recipe, splits, task, 0, MARKS, MEASURED, arguments.iterations
+        )
+        result["networks"][name] = found
+        write_json(out, result)
+        print(name, found["psnr_db_by_level"], flush=True)
+
+
+def table(arguments: argparse.Namespace) -> None:
+    """Markdown."""
+    rows = read_json(arguments.out)["networks"]
+    levels = list(rows["level map"]["psnr_db_by_level"])
+    print("| network | " + " | ".join(f"sigma {level}" for level in levels) + " |")
+    print("| --- |" + " --- |" * len(levels))
+    for name, row in rows.items():
+        found = row["psnr_db_by_level"]
+        cells = [f"{found[level]:.3f}" if level in found else "–" for level in levels]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def main() -> None:
+    """One of two jobs on one file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    jobs = parser.add_subparsers(required=True)
+    job = jobs.add_parser("train")
+    job.add_argument("data", type=Path, help="folder with train/ and val/")
+    job.add_argument("out", type=Path)
+    job.add_argument("--iterations", type=int, default=1_000, help="of each training")
+    job.add_argument("--seed", type=int, default=0)
+    job.set_defaults(do=train)
+    job = jobs.add_parser("table")
+    job.add_argument("out", type=Path)
+    job.set_defaults(do=table)
+    arguments = parser.parse_args()
+    arguments.do(arguments)
+
+
+if __name__ == "__main__":
+    main()
