@@ -23,6 +23,10 @@ _MAX_CORRECTIONS: Final = 4
 _USUAL_WORK: Final = 0.8
 _FULL: Final = 0.95
 """Of a budget: what uses less is left out, where others use more."""
+_HOPELESS: Final = 1.5
+"""Times a limit in milliseconds, which no noise of a short measurement explains."""
+_MOST_GAIN: Final = 8
+"""Times that files of another precision may be faster."""
 _MB_ERROR: Final = 0.01
 """Of the estimated size of a file, so that the real one is not over the limit."""
 
@@ -54,6 +58,7 @@ def make_contenders(
     smallest = [
         smallest_network(space, width=width, stem=s) for s in ((1, 2) if stem is None else (stem,))
     ]
+    _refuse_hopeless(smallest, budgets, costs, is_given=width is not None or stem is not None)
     # Without a budget, what a training can make good use of is the limit.
     most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
     errors: _Errors = {}
@@ -99,6 +104,30 @@ def make_contenders(
         is_given = width is not None or stem is not None
         raise InputError(_nothing(budgets, least, has, is_given) + helps)
     return found
+
+
+def _refuse_hopeless(
+    smallest: Sequence[Architecture],
+    budgets: Sequence[Budget],
+    costs: CostSource,
+    *,
+    is_given: bool,
+) -> None:
+    """Time the smallest networks alone, where milliseconds are asked for, before any others.
+
+    Raises:
+        InputError: If a limit is far below what they take.
+    """
+    budget = next((budget for budget in budgets if budget.metric == "ms"), None)
+    if budget is None:
+        return
+    times = costs.measure_quickly(smallest, "ms")
+    known = [(ms, a) for ms, a in zip(times, smallest, strict=True) if ms is not None]
+    ms, least = min(known, key=lambda pair: pair[0], default=(0.0, smallest[0]))
+    if ms > _HOPELESS * budget.limit:
+        may_help = ms <= _MOST_GAIN * budget.limit
+        helps = other_precision(lambda _: [least], budgets, costs) if may_help else ""
+        raise InputError(_nothing(budgets, least, [budget.text(ms)], is_given) + helps)
 
 
 _Errors = dict[tuple[object, ...], dict[int, float]]

@@ -130,6 +130,13 @@ def test_a_hopeless_budget_is_refused_in_a_line(
     assert time.process_time() - start < 3
 
 
+def test_a_hopeless_time_is_refused_after_the_smallest_networks_alone() -> None:
+    device = Device()
+    with pytest.raises(InputError, match="has about .* ms"):
+        contenders(device, ms=1e-4)
+    assert device.num_measured == 2  # one for each stem
+
+
 def test_the_smallest_network_of_the_message_is_not_over_what_it_says() -> None:
     with pytest.raises(InputError, match="stem 1"):  # whose file is the smaller
         contenders(mb=0.001)
