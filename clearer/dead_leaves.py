@@ -56,18 +56,21 @@ def _paint_leaf(
     rng: np.random.Generator,
 ) -> None:
     side = canvas.shape[0]
-    (cy, cx), reach = rng.uniform(0, side, 2), int(radius * 1.5) + 1
+    cy, cx = rng.uniform(0, side, 2)
+    angle, aspect = rng.uniform(0, np.pi), rng.uniform(0.5, 1.0)
+    is_ellipse = rng.random() < 0.5
+    # As far as its corners lie, and rounding.
+    reach = int(radius * (1 if is_ellipse else np.hypot(1, aspect))) + 2
     top, left = max(int(cy) - reach, 0), max(int(cx) - reach, 0)
     bottom, right = min(int(cy) + reach, side), min(int(cx) + reach, side)
     y = np.arange(top, bottom, dtype=np.float32)[:, None] - cy
     x = np.arange(left, right, dtype=np.float32)[None, :] - cx
-    angle, aspect = rng.uniform(0, np.pi), rng.uniform(0.5, 1.0)
     u = (np.cos(angle) * x + np.sin(angle) * y) / radius
     v = (np.cos(angle) * y - np.sin(angle) * x) / (radius * aspect)
-    inside = u * u + v * v < 1 if rng.random() < 0.5 else np.maximum(abs(u), abs(v)) < 1
+    inside = u * u + v * v < 1 if is_ellipse else np.maximum(abs(u), abs(v)) < 1
+    u, v = u[inside], v[inside]  # where nothing is painted, nothing need be computed
     shade = rng.normal(0, 20) * u + rng.normal(0, 20) * v
     if rng.random() < 0.5:
         frequency = rng.uniform(0.2, 1.5) * radius / _OVERSAMPLING
         shade = shade + rng.uniform(0, 25) * np.sin(frequency * u + rng.uniform(0, 6.3))
-    patch = canvas[top:bottom, left:right]
-    patch[inside] = (color.astype(np.float32) + shade[..., None])[inside]
+    canvas[top:bottom, left:right][inside] = color.astype(np.float32) + shade[:, None]

@@ -21,7 +21,7 @@ from clearer.run import Run
 from clearer.run_records import DecisionRecord
 from clearer.settings import RunSettings, StartWeights
 from clearer.tasks import change_task
-from clearer.workflow import training_settings
+from clearer.workflow import check_level, training_settings
 from clearer.zoo import find_in_zoo
 
 __all__ = ["Origin", "find_origin", "make_training_run", "plan_training", "read_start_weights"]
@@ -135,6 +135,7 @@ def plan_training(
             f"{run.path} is trained already, or partly: go on by --resume, train its architecture "
             "anew in another folder by --out, or train it on by --fine-tune"
         )
+    check_level(settings)
     if run is None:
         precision = fastest_precision(settings.space, settings.device)
         settings = replace(settings, precision=precision)

@@ -37,6 +37,7 @@ from clearer.tasks import Task
 
 __all__ = [
     "check_inputs",
+    "check_level",
     "find_contenders",
     "make_settings",
     "preset_space",
@@ -124,7 +125,7 @@ def make_settings(
         tensorboard=tensorboard,
     )
     _check_loops(settings)
-    _check_level(settings)
+    check_level(settings)
     if precision == "auto":
         precision = fastest_precision(chosen, resolved)
     return replace(settings, precision=precision)
@@ -149,11 +150,16 @@ def _rescaled(settings: _Loop, base: _Loop) -> _Loop:
     return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
 
 
-def _check_level(settings: RunSettings) -> None:
+def check_level(settings: RunSettings) -> None:
+    """Whether the task has what a network with a level map is told.
+
+    Raises:
+        InputError: If it has not.
+    """
     if settings.space.level_map and not settings.task.has_level:
         raise InputError(
-            "--level-map needs white noise, whose level is known: give --task denoise without "
-            "--noise"
+            "a level map needs white noise, whose level is known: give --task denoise without "
+            "--noise, or leave out --level-map"
         )
 
 

@@ -210,6 +210,11 @@ def test_contradictions_are_refused(run: Run, photos: Path, tmp_path: Path) -> N
     result = clearer("search", *RACE, "--level-map", "--task", "photo", "--color", "rgb", *out)
     assert result.exit_code == 2
     assert "white noise" in result.stderr
+    words = ["--fine-tune", "--noise", "poisson-gaussian", "--out", tmp_path / "tuned"]
+    result = clearer("train", run.path, *words)
+    assert result.exit_code == 2
+    assert "white noise" in result.stderr
+    assert not (tmp_path / "tuned").exists()
     result = clearer("export", "gray-25", "--sigma", "25", "--out", tmp_path / "zoo")
     assert result.exit_code == 2
     assert "level map" in result.stderr
