@@ -6,25 +6,23 @@
 
 import { onFiles } from "./intake.js";
 import { makeRow } from "./list.js";
+import * as networks from "./networks.js";
 import { render, say } from "./panel.js";
 import { decode, pack, paint } from "./pixels.js";
 import * as restorer from "./restorer.js";
-import { download, toFile, toZip } from "./saving.js";
+import { download, isReady, toFile, toZip } from "./saving.js";
 import * as view from "./view.js";
 
 const NOISE_DELAY_MS = 200; // after the last move of the slider
 
 const $ = (id) => document.getElementById(id);
 
-let networks; // what networks.json says
-const models = {}; // by their file
-let running; // {network, backend}: values of the choices that the worker has
 let items = [];
 let shown = null; // pictures in memory: {item, width, height, input, restored, isDone}
 let working = null;
 let urgent = null; // the item that is restored next
-let round = null; // while pictures are restored: {finished, failed, tiles}
-let isPaused = false;
+let round = null; // while pictures are restored: {finished, failed, tiles, isStopped}
+let isPaused = false; // what waits goes on waiting
 let isFollowing = true; // the view goes from picture to picture with the network
 let isLoading = true;
 let isSaving = false;
@@ -32,7 +30,7 @@ let wanted = null; // the item that was asked for last
 let noiseTimer = null;
 
 let ready; // resolves once the worker has the network
-loadBy(start);
+loadBy(networks.begin);
 
 // One after the other. Who needs the network awaits ready, too, and says what it says.
 function loadBy(step) {
@@ -48,54 +46,12 @@ function loadBy(step) {
     });
 }
 
-async function start() {
-  say("Loading the network …");
-  networks = await fetched("networks.json").then((answer) => answer.json());
-  networks.forEach(({ name }, index) => $("network").add(new Option(name, index)));
-  $("network").parentElement.hidden = networks.length === 1;
-  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  if (adapter) $("backend").add(new Option("GPU (WebGPU)", "webgpu"));
-  await startNetwork();
-}
-
-async function startNetwork() {
-  const [network, backend] = [$("network").value, $("backend").value];
-  const { file, ...about } = networks[network];
-  models[file] ??= await fetched(file).then((answer) => answer.arrayBuffer());
-  $("about").textContent = [
-    about.name,
-    about.task,
-    about.channels === 1 ? "gray: a colour picture channel by channel" : "colour",
-    `${(models[file].byteLength / 1e6).toFixed(2)}\u00a0MB`,
-  ].filter(Boolean).join(" · ");
-  say("Starting the runtime …");
-  const threads = await restorer.load(about, models[file], backend);
-  running = { network, backend };
-  say(`Ready: ${backend === "webgpu" ? "GPU" : `CPU, ${threads} ${threads === 1 ? "thread" : "threads"}`}.`);
-}
-
-async function fetched(path) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path}: the server answers ${answer.status}`);
-  return answer;
-}
-
-// Another network or backend was chosen. If it does not start, the one before goes on.
-async function change(before) {
+async function changeNetwork(before) {
   await before.catch(() => {});
   const item = shown?.item;
-  try {
-    await startNetwork();
-  } catch (error) {
-    if (!running) throw error;
-    const changed = $("network").value === running.network ? "backend" : "network";
-    const [{ text }] = $(changed).selectedOptions;
-    $("network").value = running.network;
-    $("backend").value = running.backend;
-    await startNetwork();
-    return say(`${text}: ${error.message}`, true);
-  }
-  if (item && item === shown?.item) again(item);
+  const problem = await networks.change();
+  if (problem) say(problem, true);
+  else if (item && item === shown?.item) again(item);
 }
 
 // The queue
@@ -114,7 +70,6 @@ function add(files, noise = 0) {
 // Restore an item once more, before all others: other noise, another network.
 function again(item) {
   urgent = item;
-  isPaused = false;
   if (item.state === "working") restorer.stop();
   else setState(item, "waiting", { reason: undefined });
   work();
@@ -126,24 +81,29 @@ function setState(item, state, more = {}) {
 }
 
 async function work() {
-  if (round) return refresh();
-  round = { finished: new Set(), failed: new Map(), tiles: 0 };
+  if (round) {
+    round.isStopped = false;
+    return refresh();
+  }
+  round = { finished: new Set(), failed: new Map(), tiles: 0, isStopped: false };
   refresh();
   try {
     for (let item; (item = next()); ) await restore(item);
     sayHowItEnded();
   } catch (error) {
     say(error.message, true); // no network: the pictures go on waiting
+    urgent = null;
   }
   round = null;
   refresh();
 }
 
 function next() {
-  if (isPaused) return null;
-  const item = urgent?.state === "waiting" ? urgent : items.find(({ state }) => state === "waiting");
+  if (round.isStopped) return null;
+  const first = urgent;
   urgent = null;
-  return item;
+  if (first && items.includes(first)) return first;
+  return isPaused ? null : items.find(({ state }) => state === "waiting");
 }
 
 async function restore(item) {
@@ -156,7 +116,8 @@ async function restore(item) {
   } catch (error) {
     return fail(item, error);
   }
-  if (!items.includes(item)) return;
+  const isWanted = () => !round.isStopped && urgent !== item && items.includes(item);
+  if (!isWanted()) return setState(item, "waiting");
   working = { item, ...picture, restored: picture.input.slice(), isDone: false };
   if (isFollowing || !shown || shown.item === item) show(working);
   let end = null; // stays null where it is stopped
@@ -169,13 +130,13 @@ async function restore(item) {
   }
   sayProgress(0, 1);
   try {
-    if (!isPaused && urgent !== item) end = await restorer.restore(working, noise, hear);
+    if (isWanted()) end = await restorer.restore(working, noise, hear);
   } catch (error) {
     working = null;
-    loadBy((before) => before.then(startNetwork)); // after an error nothing is sure of a runtime
+    loadBy((before) => before.then(networks.start)); // after an error nothing is sure of a runtime
     return fail(item, error);
   }
-  finish(urgent === item ? null : end);
+  finish(urgent === item ? null : end && { ...end, by: networks.chosen().name });
 }
 
 function finish(end) {
@@ -212,7 +173,7 @@ function hear(data) {
 
 function sayProgress(done, total) {
   const past = round.finished.size + round.failed.size;
-  const count = past + items.filter(({ state }) => ["waiting", "working"].includes(state)).length;
+  const count = past + 1 + (isPaused ? 0 : items.filter(({ state }) => state === "waiting").length);
   $("progress").value = (past + done / total) / count;
   const tiles = total > 1 ? `, tile ${done} of ${total}` : "";
   say(count > 1 ? `Restoring, ${past + 1} of ${count}${tiles} …` : `Restoring${tiles} …`);
@@ -222,7 +183,7 @@ function sayHowItEnded() {
   const { finished, failed, tiles } = round;
   const count = finished.size + failed.size;
   const words = [];
-  if (isPaused) words.push("Stopped.");
+  if (round.isStopped) words.push("Stopped.");
   if (count > 1) words.push(`Restored ${finished.size} of ${count}.`);
   else if (finished.size) words.push(tiles > 1 ? `Restored in ${tiles} tiles.` : "Restored.");
   for (const [{ name }, message] of [...failed].slice(0, 1)) words.push(`${name}: ${message}.`);
@@ -290,8 +251,8 @@ onFiles(add);
 $("sample").addEventListener("click", async () => {
   try {
     await ready;
-    const blob = await fetched("sample.png").then((answer) => answer.blob());
-    const { noise } = networks[running.network];
+    const blob = await networks.fetched("sample.png").then((answer) => answer.blob());
+    const { noise } = networks.chosen();
     $("trial").open = noise > 0;
     add([new File([blob], "sample.png")], noise);
   } catch (error) {
@@ -303,7 +264,7 @@ $("sample").addEventListener("click", async () => {
 
 // Do it once at a time.
 async function saving(save) {
-  if (!$("quality").reportValidity()) return;
+  if (!isReady()) return;
   isSaving = true;
   refresh();
   try {
@@ -341,7 +302,8 @@ $("save").addEventListener("click", () => saving(async () => {
 $("save-all").addEventListener("click", () => saving(saveAll));
 $("clear").addEventListener("click", () => {
   restorer.stop();
-  [items, shown, wanted] = [[], null, null];
+  for (const ended of [round?.finished, round?.failed]) ended?.clear();
+  [items, shown, wanted, urgent] = [[], null, null, null];
   $("pictures").replaceChildren();
   view.show(null);
   say("Ready.");
@@ -380,10 +342,10 @@ $("noise").addEventListener("input", () => {
   refresh();
 });
 
-for (const id of ["network", "backend"]) $(id).addEventListener("change", () => loadBy(change));
+for (const id of ["network", "backend"]) $(id).addEventListener("change", () => loadBy(changeNetwork));
 
 $("stop").addEventListener("click", () => {
-  isPaused = true;
+  isPaused = round.isStopped = true;
   restorer.stop();
 });
 $("go-on").addEventListener("click", () => {

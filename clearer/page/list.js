@@ -1,6 +1,6 @@
 // The list of pictures: a row for each, with its name and what became of it.
 
-const WORDS = { waiting: "waiting", working: "restoring …", done: "restored" };
+const WORDS = { waiting: "waiting", working: "restoring …" };
 
 export function makeRow(item, look) {
   const [row, button, name, state] = ["li", "button", "span", "small"].map((tag) => document.createElement(tag));
@@ -14,7 +14,7 @@ export function makeRow(item, look) {
 }
 
 export function updateRow({ row: { row, button, state }, state: word, reason, facts }, isShown) {
-  const text = reason ?? WORDS[word];
+  const text = reason ?? WORDS[word] ?? `restored by ${facts.by}`;
   if (state.textContent !== text) state.textContent = text;
   state.classList.toggle("bad", word === "failed");
   button.disabled = word === "failed";

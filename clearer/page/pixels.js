@@ -29,16 +29,14 @@ export async function decode(file) {
 
 // input + strength * (restored - input), rounded and clipped: 0 is the input, 1 what was restored.
 export function blend({ width, input, restored }, strength, x, y, columns, rows) {
-  const change = Int16Array.from({ length: 511 }, (_, index) => Math.round(strength * (index - 255)));
+  const factor = Math.round(strength * 65536); // in whole numbers it is twice as fast
   const image = new ImageData(columns, rows);
   const { data } = image;
   for (let row = 0, to = 0; row < rows; row++) {
-    for (let from = 4 * ((y + row) * width + x), end = from + 4 * columns; from < end; from += 4, to += 4) {
-      for (let channel = 0; channel < 3; channel++) {
-        const value = input[from + channel];
-        data[to + channel] = value + change[restored[from + channel] - value + 255];
-      }
-      data[to + 3] = input[from + 3];
+    const begin = 4 * ((y + row) * width + x);
+    // The alpha of both is the same: it stays.
+    for (let from = begin; from < begin + 4 * columns; from++, to++) {
+      data[to] = input[from] + ((factor * (restored[from] - input[from]) + 32768) >> 16);
     }
   }
   return image;

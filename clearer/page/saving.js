@@ -10,6 +10,11 @@ $("format").addEventListener("change", () => {
   $("quality").parentElement.hidden = $("format").value !== "image/jpeg";
 });
 
+// Whether a quality is there where one is needed; the browser says what is wrong.
+export function isReady() {
+  return $("format").value !== "image/jpeg" || $("quality").reportValidity();
+}
+
 // In the format that is chosen: {name, blob}.
 export async function toFile(picture, strength) {
   const type = $("format").value;

@@ -22,11 +22,11 @@ function drawBefore({ input, width }) {
   before.getContext("2d").putImageData(new ImageData(input, width), 0, 0);
 }
 
-// What can be seen of the picture, in its pixels.
+// What can be seen of the picture after, in its pixels.
 export function visible() {
   const [frame, scroll] = [$("frame"), $("scroll")].map((box) => box.getBoundingClientRect());
   const scale = size.width / frame.width;
-  const x = Math.max(0, Math.floor((scroll.left - frame.left) * scale));
+  const x = Math.floor(Math.max((size.width * split) / 100, (scroll.left - frame.left) * scale));
   const y = Math.max(0, Math.floor((scroll.top - frame.top) * scale));
   const right = Math.min(size.width, Math.ceil((scroll.right - frame.left) * scale));
   const bottom = Math.min(size.height, Math.ceil((scroll.bottom - frame.top) * scale));

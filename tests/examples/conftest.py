@@ -221,22 +221,32 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
 
 
 @pytest.fixture
-def open_page(
-    visit: Callable[[str], Visitor],
-    denoisers: Callable[[Color], Denoiser],
-    ort_web: dict[str, Path],
-) -> Iterator[Callable[..., Visitor]]:
-    """Visit a page with networks for gray or colour pictures, the first chosen."""
+def serve(ort_web: dict[str, Path]) -> Iterator[Callable[..., str]]:
+    """Serve a page with networks; gives its address."""
     with ExitStack() as servers:
 
-        def open_page(*colors: Color) -> Visitor:
-            networks = []
-            for path in (denoisers(color).path for color in colors):
-                network = read_page_model(path)
-                networks.append(PageNetwork(path.name, network.data, network.about))
+        def serve(*networks: PageNetwork) -> str:
             server = servers.enter_context(make_server(make_site(networks, ort_web), 0))
             servers.callback(server.shutdown)
             threading.Thread(target=server.serve_forever, daemon=True).start()
-            return visit(f"http://127.0.0.1:{server.server_address[1]}/")
+            return f"http://127.0.0.1:{server.server_address[1]}/"
 
-        yield open_page
+        yield serve
+
+
+@pytest.fixture
+def open_page(
+    visit: Callable[[str], Visitor],
+    denoisers: Callable[[Color], Denoiser],
+    serve: Callable[..., str],
+) -> Callable[..., Visitor]:
+    """Visit a page with networks for gray or colour pictures, the first chosen."""
+
+    def open_page(*colors: Color) -> Visitor:
+        networks = []
+        for path in (denoisers(color).path for color in colors):
+            network = read_page_model(path)
+            networks.append(PageNetwork(path.name, network.data, network.about))
+        return visit(serve(*networks))
+
+    return open_page

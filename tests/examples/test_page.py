@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from clearer.demo_site import PageNetwork
+from clearer.export.page_model import read_page_model
 from clearer.images import Color
 from tests.examples.conftest import SIGMA_255, Denoiser, Pixels, make_pair, psnr, read
 from tests.examples.visitor import Visitor
@@ -111,6 +114,28 @@ def test_another_network_is_chosen(
     by_gray = read(visitor.save(tmp_path))[..., :3]
     pair.check(by_gray, denoisers("gray"))
     assert np.abs(by_gray.astype(int) - by_rgb).max() > 2
+
+
+def test_a_network_that_does_not_start(
+    visit: Callable[[str], Visitor],
+    serve: Callable[..., str],
+    denoisers: Callable[[Color], Denoiser],
+    tmp_path: Path,
+) -> None:
+    """The one before goes on."""
+    pair = make_pair(tmp_path, is_gray=True, size=(151, 203))
+    network = read_page_model(denoisers("gray").path)
+    good = PageNetwork("good", network.data, network.about)
+    visitor = visit(serve(good, replace(good, name="bad", model=network.data[:-1000])))
+    visitor.drop(pair.path)
+    visitor.page.select_option("#network", label="bad")
+    visitor.wait()
+    assert visitor.status.startswith("bad: the runtime does not start")
+    assert visitor.text("#about").startswith("good ·")
+    assert visitor.page.locator("#network option:checked").text_content() == "good"
+    pair.check(read(visitor.save(tmp_path))[..., 0], denoisers("gray"))
+    visitor.drop(pair.path)
+    assert visitor.status == "Restored."
 
 
 def test_strength_blends_at_once(open_page: Open, tmp_path: Path) -> None:
