@@ -171,9 +171,13 @@ function hear(data) {
   sayProgress(data.done, data.total);
 }
 
+function numWaiting() {
+  return items.filter(({ state }) => state === "waiting").length;
+}
+
 function sayProgress(done, total) {
   const past = round.finished.size + round.failed.size;
-  const count = past + 1 + (isPaused ? 0 : items.filter(({ state }) => state === "waiting").length);
+  const count = past + 1 + (isPaused && !round.isStopped ? 0 : numWaiting());
   $("progress").value = (past + done / total) / count;
   const tiles = total > 1 ? `, tile ${done} of ${total}` : "";
   say(count > 1 ? `Restoring, ${past + 1} of ${count}${tiles} …` : `Restoring${tiles} …`);
@@ -181,7 +185,7 @@ function sayProgress(done, total) {
 
 function sayHowItEnded() {
   const { finished, failed, tiles } = round;
-  const count = finished.size + failed.size;
+  const count = finished.size + failed.size + (round.isStopped ? numWaiting() : 0);
   const words = [];
   if (round.isStopped) words.push("Stopped.");
   if (count > 1) words.push(`Restored ${finished.size} of ${count}.`);

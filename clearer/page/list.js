@@ -14,11 +14,17 @@ export function makeRow(item, look) {
 }
 
 export function updateRow({ row: { row, button, state }, state: word, reason, facts }, isShown) {
-  const text = reason ?? WORDS[word] ?? `restored by ${facts.by}`;
-  if (state.textContent !== text) state.textContent = text;
+  const text = reason ?? WORDS[word] ?? (facts.by ? `restored by ${facts.by}` : "restored");
+  const wasShown = button.getAttribute("aria-current") === "true";
+  if (state.textContent === text && wasShown === isShown) return;
+  state.textContent = text;
   state.classList.toggle("bad", word === "failed");
   button.disabled = word === "failed";
-  if (isShown === (button.getAttribute("aria-current") === "true")) return;
   button.setAttribute("aria-current", isShown);
-  if (isShown) row.scrollIntoView({ block: "nearest" });
+  if (isShown) bringIntoSight(row);
+}
+
+// Within the list: the page itself stays where it is.
+function bringIntoSight({ parentElement: list, offsetTop: top, offsetHeight: height }) {
+  list.scrollTop = Math.min(top, Math.max(list.scrollTop, top + height - list.clientHeight));
 }

@@ -9,9 +9,10 @@ let networks; // what networks.json says
 const models = {}; // by their file
 let loaded = null; // values of the two choices
 
-// The network that restores: its name, and the noise that its sample gets.
+// The network that restores: the noise that its sample gets; its name, where there are several.
 export function chosen() {
-  return networks[loaded.network];
+  const { name, noise } = networks[loaded.network];
+  return { noise, name: networks.length > 1 ? name : null };
 }
 
 export async function begin() {

@@ -111,6 +111,7 @@ def test_another_network_is_chosen(
     visitor.page.select_option("#network", label="gray.onnx")
     visitor.wait()
     assert visitor.text("#about").startswith("gray.onnx · denoise")
+    assert visitor.rows == ["restored by gray.onnx"]
     by_gray = read(visitor.save(tmp_path))[..., :3]
     pair.check(by_gray, denoisers("gray"))
     assert np.abs(by_gray.astype(int) - by_rgb).max() > 2
