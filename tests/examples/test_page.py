@@ -153,12 +153,28 @@ def test_strength_blends_at_once(open_page: Open, tmp_path: Path) -> None:
         if percent == 0:
             assert (blended == pair.noisy).all()
     assert visitor.text("#percent") == "150\u00a0%"
-    # Zoomed in, what can be seen follows each move, and all of it once the slider is released.
-    visitor.click("text=4:1")
     visitor.page.focus("#strength")
     visitor.page.keyboard.press("Home")
     assert visitor.text("#percent") == "0\u00a0%"
     assert (read(visitor.save(tmp_path))[..., :3] == pair.noisy).all()
+
+
+def test_what_can_be_seen_follows_the_slider(open_page: Open, tmp_path: Path) -> None:
+    """Right of the line, while the slider is held; the rest once it is released."""
+    pair = make_pair(tmp_path, is_gray=False, size=(151, 203))
+    visitor = open_page("rgb")
+    visitor.choose(pair.path)
+    restored = visitor.blend(100)
+    held = visitor.hold(0)
+    assert (held[:, 102:, :3] == pair.noisy[:, 102:]).all()
+    assert (held[:, :101] == restored[:, :101]).all()
+    visitor.page.set_viewport_size({"width": 900, "height": 500})
+    visitor.click("text=4:1")
+    restored = visitor.blend(100)
+    held = visitor.hold(0)
+    assert (held[76:80, 102:110, :3] == pair.noisy[76:80, 102:110]).all()
+    assert (held[0] == restored[0]).all()  # out of sight
+    assert (visitor.blend(0)[..., :3] == pair.noisy).all()
 
 
 def test_noise_is_added_and_removed_and_the_view_is_moved(open_page: Open, tmp_path: Path) -> None:

@@ -89,20 +89,29 @@ def test_one_strength_for_all(
 
 
 def test_stop_and_go_on(open_page: Open, tmp_path: Path) -> None:
-    large, small = tmp_path / "large.png", tmp_path / "small.png"
     pixels = np.random.default_rng(0).integers(256, size=(1200, 1200, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(large, compress_level=0)
-    Image.fromarray(pixels[:50, :50]).save(small)
+    files = {"first": pixels[:50, :50], "large": pixels, "last": pixels[:60, :60]}
+    for name, content in files.items():
+        Image.fromarray(content).save(tmp_path / f"{name}.png", compress_level=0)
     visitor = open_page("rgb")
-    visitor.page.set_input_files("#file", [str(large), str(small)])
+    visitor.page.set_input_files("#file", [str(tmp_path / f"{name}.png") for name in files])
     visitor.page.wait_for_function("() => /tile [2-9]/.test(window.said.at(-1)?.[0])")
     visitor.click("#stop")
-    assert visitor.status == "Stopped. Restored 0 of 2."
-    assert visitor.rows == ["waiting", "waiting"]
+    assert visitor.status == "Stopped. Restored 1 of 3."
+    assert visitor.rows == ["restored", "waiting", "waiting"]
+    assert visitor.text("#size") == "1200\u202f×\u202f1200"
     assert not visitor.page.is_enabled("#save")
     assert not visitor.page.is_visible("#after-name")
+    # What is asked of one picture is done; the others go on waiting.
+    visitor.click("#pictures button >> nth=0")
+    visitor.page.wait_for_selector("#pictures li:first-child [aria-current=true]")
+    visitor.click("text=Try it on a clean picture")
+    visitor.set("#noise", 20)
+    assert (visitor.status, visitor.text("#before-name")) == ("Restored.", "noise added")
+    assert visitor.rows == ["restored", "waiting", "waiting"]
     visitor.click("#go-on")
     assert visitor.status == "Restored 2 of 2."
+    assert visitor.rows == ["restored"] * 3
     visitor.click("#clear")
     assert visitor.page.is_visible("#empty")
     assert visitor.rows == []

@@ -30,12 +30,14 @@ _LISTEN = """() => {
   const note = () => window.said.push([status.textContent, !badge.hidden]);
   new MutationObserver(note).observe(status, { childList: true });
 }"""
-# Moves the slider, and looks at the picture before anything else can happen on the page.
-_BLEND = """(percent) => {
+# Moves the slider, and looks at the picture before anything else can happen on the page, or, where
+# the slider is held, once a frame was drawn.
+_BLEND = """async ([percent, isHeld]) => {
   const slider = document.getElementById("strength");
   slider.value = percent;
   slider.dispatchEvent(new Event("input"));
-  slider.dispatchEvent(new Event("change"));
+  if (isHeld) await new Promise((drawn) => requestAnimationFrame(drawn));
+  else slider.dispatchEvent(new Event("change"));
   const canvas = document.getElementById("after");
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return btoa(Array.from(data, (value) => String.fromCharCode(value)).join(""));
@@ -112,8 +114,15 @@ class Visitor:
 
     def blend(self, percent: int) -> NDArray[np.uint8]:
         """What the picture is at a strength, at once."""
+        return self._blend(percent, is_held=False)
+
+    def hold(self, percent: int) -> NDArray[np.uint8]:
+        """The same while the slider is not released."""
+        return self._blend(percent, is_held=True)
+
+    def _blend(self, percent: int, *, is_held: bool) -> NDArray[np.uint8]:
         width, height = (int(side) for side in self.text("#size").split("\u202f×\u202f"))
-        pixels = base64.b64decode(self.page.evaluate(_BLEND, percent))
+        pixels = base64.b64decode(self.page.evaluate(_BLEND, [percent, is_held]))
         return np.frombuffer(pixels, np.uint8).reshape(height, width, 4)
 
     def save(self, folder: Path, button: str = "#save") -> Path:
