@@ -24,7 +24,8 @@ let urgent = null; // the item that is restored next
 let round = null; // while pictures are restored: {finished, failed, tiles, isStopped}
 let isPaused = false; // what waits goes on waiting
 let isFollowing = true; // the view goes from picture to picture with the network
-let isLoading = true;
+let isLoading = true; // a network
+let numReads = 0; // pictures that are on their way to be looked at
 let isSaving = false;
 let wanted = null; // the item that was asked for last
 let noiseTimer = null;
@@ -203,14 +204,24 @@ async function look(item) {
   isFollowing = item.state === "working";
   if (isFollowing) return working && show(working);
   const { version } = item;
-  try {
+  await reading(async () => {
     const picture = await load(item);
     if (wanted !== item) return;
     if (item.version === version) show(picture);
     else await look(item); // it went on meanwhile
+  });
+}
+
+async function reading(step) {
+  numReads += 1;
+  refresh();
+  try {
+    await step();
   } catch (error) {
-    say(`${item.name}: ${error.message}.`, true);
+    say(error.message, true);
   }
+  numReads -= 1;
+  refresh();
 }
 
 function show(picture) {
@@ -224,10 +235,14 @@ function show(picture) {
 
 async function load(item) {
   if (shown?.item === item) return shown;
-  const { input, width, height } = await decode((await item.noisy) ?? item.file);
-  const result = await item.result;
-  const restored = result ? (await decode(result)).input : input;
-  return { item, width, height, input, restored, isDone: Boolean(result) };
+  const { file, name, noisy, result } = item;
+  try {
+    const { input, width, height } = await decode((await noisy) ?? file);
+    const restored = result ? (await decode(await result)).input : input;
+    return { item, width, height, input, restored, isDone: Boolean(result) };
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}.`);
+  }
 }
 
 function putAside({ item, isDone, input, restored, width }) {
@@ -245,24 +260,20 @@ function strength() {
 }
 
 function refresh() {
-  render({ items, shown, isWorking: round !== null, isBusy: Boolean(isLoading || noiseTimer), isSaving });
+  render({ items, shown, isWorking: round !== null, isBusy: Boolean(isLoading || numReads || noiseTimer), isSaving });
 }
 
 // Pictures in
 
 onFiles(add);
 
-$("sample").addEventListener("click", async () => {
-  try {
-    await ready;
-    const blob = await networks.fetched("sample.png").then((answer) => answer.blob());
-    const { noise } = networks.chosen();
-    $("trial").open = noise > 0;
-    add([new File([blob], "sample.png")], noise);
-  } catch (error) {
-    say(error.message, true);
-  }
-});
+$("sample").addEventListener("click", () => reading(async () => {
+  await ready;
+  const blob = await networks.fetched("sample.png").then((answer) => answer.blob());
+  const { noise } = networks.chosen();
+  $("trial").open = noise > 0;
+  add([new File([blob], "sample.png")], noise);
+}));
 
 // Pictures out
 
@@ -290,7 +301,7 @@ async function saveAll() {
       const picture = await load(item);
       if (picture.isDone) files.push({ item, ...(await toFile(picture, level)) });
     } catch (error) {
-      failed.push(`${item.name}: ${error.message}.`);
+      failed.push(error.message);
     }
   }
   if (files.length > 0) download(await toZip(files));

@@ -49,7 +49,6 @@ def test_one_that_is_broken_stops_no_other(
     # The last one is shown; the first can be looked at and saved.
     third.check(read(visitor.save(tmp_path))[..., :3], denoisers("rgb"))
     visitor.click("#pictures button >> nth=0")
-    visitor.page.wait_for_selector("#pictures li:first-child [aria-current=true]")
     first.check(read(visitor.save(tmp_path))[..., 0], denoisers("rgb"))
     # All in one file, by one click; of two with one name the second has a number.
     saved = visitor.save(tmp_path, "#save-all")
@@ -81,7 +80,6 @@ def test_one_strength_for_all(
     assert (read(tmp_path / "noisy-restored (2).tif") == third.noisy).all()
     assert np.abs(noisier[..., 0].astype(int) - first.noisy).mean() > 10
     visitor.click("#pictures button >> nth=0")
-    visitor.page.wait_for_selector("#pictures li:first-child [aria-current=true]")
     assert (visitor.page.input_value("#noise"), visitor.text("#before-name")) == (
         "30",
         "noise added",
@@ -104,7 +102,6 @@ def test_stop_and_go_on(open_page: Open, tmp_path: Path) -> None:
     assert not visitor.page.is_visible("#after-name")
     # What is asked of one picture is done; the others go on waiting.
     visitor.click("#pictures button >> nth=0")
-    visitor.page.wait_for_selector("#pictures li:first-child [aria-current=true]")
     visitor.click("text=Try it on a clean picture")
     visitor.set("#noise", 20)
     assert (visitor.status, visitor.text("#before-name")) == ("Restored.", "noise added")
