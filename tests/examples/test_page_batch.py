@@ -136,3 +136,8 @@ def test_while_others_are_restored_one_can_be_looked_at(
     visitor.wait()
     assert visitor.rows == ["restored"] * 3
     assert visitor.text("#size") == "203\u202f×\u202f151"  # the view has stayed
+    # Two results are nowhere but here: the browser asks before it leaves.
+    with visitor.page.expect_event("dialog") as dialog:
+        visitor.page.close(run_before_unload=True)
+    assert dialog.value.type == "beforeunload"
+    dialog.value.accept()
