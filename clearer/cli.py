@@ -164,7 +164,7 @@ _add(
 _add(
     demo.demo,
     "clearer demo --open",
-    "clearer demo model.onnx --port 8000",
+    "clearer demo rgb-blind gray-blind model.onnx --port 8000",
     "clearer demo --save site    # the same page as static files",
 )
 _data = typer.Typer(

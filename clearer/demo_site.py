@@ -1,9 +1,9 @@
-"""The demonstration page with a network: all its files by their path on the server."""
+"""The demonstration page with its networks: all its files by their path on the server."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from clearer.data import PHOTOGRAPHS
 from clearer.errors import InputError
 from clearer.files import write_atomic
 
-__all__ = ["SiteFile", "make_site", "save_site"]
+__all__ = ["PageNetwork", "SiteFile", "make_site", "save_site"]
 
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -26,7 +26,11 @@ _TYPES: Final = {
     ".wasm": "application/wasm",
     ".onnx": "application/octet-stream",
 }
-_PAGE: Final = ("index.html", "style.css", "app.js", "worker.js", "icon.svg")
+_PAGE: Final = (
+    *("index.html", "style.css", "icon.svg"),
+    *("app.js", "intake.js", "list.js", "networks.js", "panel.js", "pixels.js", "restorer.js"),
+    *("saving.js", "tiff.js", "view.js", "worker.js", "zip.js"),
+)
 _SAMPLE: Final = "coffee.png"
 """A photograph in the public domain (CC0), one of those that validate: no network learns it."""
 
@@ -39,22 +43,34 @@ class SiteFile:
     media_type: str
 
 
-def make_site(
-    model: bytes, about: Mapping[str, Any], name: str, runtime: Mapping[str, Path]
-) -> dict[str, SiteFile]:
+@dataclass(frozen=True, slots=True)
+class PageNetwork:
+    """A network that can be chosen on the page."""
+
+    name: str
+    """To be shown."""
+    model: bytes
+    """ONNX file."""
+    about: Mapping[str, Any]
+    """What the page has to know of it: see :mod:`clearer.export.page_model`."""
+
+
+def make_site(networks: Sequence[PageNetwork], runtime: Mapping[str, Path]) -> dict[str, SiteFile]:
     """All files of the page by relative path; ``index.html`` is where it begins.
 
     Args:
-        model: ONNX file.
-        about: What the page has to know of it: see :mod:`clearer.export.page_model`.
-        name: Of the model, to be shown.
+        networks: At least one; the page begins with the first.
         runtime: Files of onnxruntime-web by name.
     """
     folder = resources.files("clearer") / "page"
     content = {path: (folder / path).read_bytes() for path in _PAGE}
     content["sample.png"] = (PHOTOGRAPHS / _SAMPLE).read_bytes()
-    content["model.onnx"] = model
-    content["model.json"] = (json.dumps({"name": name, **about}, indent=2) + "\n").encode()
+    listed = []
+    for number, network in enumerate(networks, start=1):
+        file = f"networks/{number}.onnx"
+        content[file] = network.model
+        listed.append({"name": network.name, "file": file, **network.about})
+    content["networks.json"] = (json.dumps(listed, indent=2) + "\n").encode()
     content |= {f"ort/{file}": path.read_bytes() for file, path in runtime.items()}
     return {
         path: SiteFile(data, _TYPES[Path(path).suffix]) for path, data in sorted(content.items())

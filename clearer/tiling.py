@@ -130,19 +130,20 @@ def restore_tiles(
 
     Args:
         restore: Takes and gives ``(1, C, h, w)``, range [0, 1].
-        pixels: ``(H, W, C)``, uint8 or uint16.
+        pixels: ``(H, W, C)``, uint8 or uint16, or float32 in [0, 1].
         plan: How to cut it.
         listener: Called with (done, total) tiles.
 
     Returns:
-        A new array of the same shape and type, clipped and rounded to nearest.
+        A new array of the same shape and type, clipped and, of whole numbers, rounded to nearest.
 
     Raises:
         ClearerError: If a value of the result is no number.
     """
     height, width = pixels.shape[:2]
     restored = np.empty_like(pixels)
-    top = np.float32(np.iinfo(pixels.dtype).max)
+    is_whole = pixels.dtype.kind == "u"
+    top = np.float32(np.iinfo(pixels.dtype).max if is_whole else 1)
     total = plan.count(height, width)
     listener(0, total)
     for done, tile in enumerate(plan.tiles(height, width), start=1):
@@ -158,6 +159,7 @@ def restore_tiles(
         if not np.isfinite(kept).all():
             raise ClearerError("the network gives values that are no numbers")
         target = restored[rows.keep_start : rows.keep_stop, columns.keep_start : columns.keep_stop]
-        target[...] = np.rint(kept.clip(0, 1) * top).transpose(1, 2, 0)
+        values = kept.clip(0, 1) * top
+        target[...] = (np.rint(values) if is_whole else values).transpose(1, 2, 0)
         listener(done, total)
     return restored

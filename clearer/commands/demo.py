@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +13,19 @@ from clearer import console
 from clearer.commands.options import AsJson, Debug
 from clearer.interrupt import exit_code
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clearer.demo_site import PageNetwork
+
 
 def demo(
-    model: Annotated[
-        Path | None,
+    models: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="[MODEL]",
-            help="ONNX file, run folder or name of clearer zoo; default: the newest run in runs/.",
+            metavar="RUN|MODEL|NAME",
+            help="Run folders, ONNX files and names of clearer zoo, to choose from on the page; "
+            "default: the newest in runs/, else what clearer restore takes for colour.",
         ),
     ] = None,
     port: Annotated[
@@ -43,12 +49,8 @@ def demo(
     from clearer.demo_runtime import VERSION, fetch_runtime, find_runtime, given_runtime
     from clearer.demo_server import make_server
     from clearer.demo_site import make_site, save_site
-    from clearer.export.page_model import read_page_model
 
-    path, name = _model(model)
-    network = read_page_model(path)
-    for note in network.notes:
-        console.say(note)
+    networks = _networks(models)
     if ort_web is not None:
         runtime = given_runtime(ort_web)
     elif (cached := find_runtime()) is not None:
@@ -56,7 +58,7 @@ def demo(
     else:
         with console.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
             runtime = fetch_runtime()
-    site = make_site(network.data, network.about, name, runtime)
+    site = make_site(networks, runtime)
     if save is not None:
         save_site(site, save)
         report = {"folder": str(save), "files": sorted(site)}
@@ -69,8 +71,9 @@ def demo(
         return
     with make_server(site, port) as server:
         url = f"http://127.0.0.1:{server.server_address[1]}/"
-        print(json.dumps({"url": url, "model": str(path)}) if as_json else url, flush=True)
-        console.say(f"{path} in the browser; Ctrl-C ends it")
+        names = [network.name for network in networks]
+        print(json.dumps({"url": url, "networks": names}) if as_json else url, flush=True)
+        console.say(f"{', '.join(names)} in the browser; Ctrl-C ends it")
         if open_browser and not webbrowser.open(url):
             console.say(f"no browser can be opened here: open {url} yourself")
         try:
@@ -81,6 +84,26 @@ def demo(
             console.say("ended")
 
 
+def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
+    """What the page gets, as the files are; what a user is to know of them is said.
+
+    Raises:
+        InputError: If one is no network for the page, has not been exported, or there is none.
+    """
+    from clearer.demo_site import PageNetwork
+    from clearer.export.page_model import read_page_model
+
+    found = [_model(path) for path in dict.fromkeys(given or [])] or [_model(None)]
+    networks = []
+    for path, name in found:
+        network = read_page_model(path)
+        for note in network.notes:
+            console.say(note)
+        is_only = [other for _, other in found].count(name) == 1
+        networks.append(PageNetwork(name if is_only else str(path), network.data, network.about))
+    return networks
+
+
 def _model(given: Path | None) -> tuple[Path, str]:
     """The file, and what to call it.
 
@@ -89,9 +112,11 @@ def _model(given: Path | None) -> tuple[Path, str]:
     """
     from clearer.errors import InputError
     from clearer.run import Run
-    from clearer.zoo import find_in_zoo
+    from clearer.zoo import default_network, find_in_zoo
 
     shipped = find_in_zoo(given)
+    if given is None and Run.newest() is None:
+        shipped = default_network(3)
     if shipped is not None:
         from clearer.export.zoo import exported_network
 

@@ -1,297 +1,369 @@
-// The page: pictures in and out, the view before and after. worker.js does the arithmetic.
+// The page: what people do, and which picture is restored next.
+//
+// An item is a file: {file, name, noise, state, reason, facts, version, result, noisy, row, isSaved}.
+// Its state is waiting, working, done or failed. Of a batch, two pictures at most are in memory:
+// the one that is shown and the one that is restored. Results of others are put aside as PNG.
 
-const MAX_PIXELS = 4096 * 4096; // the largest canvas that phones draw
+import { onFiles } from "./intake.js";
+import { makeRow } from "./list.js";
+import * as networks from "./networks.js";
+import { render, say } from "./panel.js";
+import { decode, pack, paint } from "./pixels.js";
+import * as restorer from "./restorer.js";
+import { download, isReady, toFile, toZip } from "./saving.js";
+import * as view from "./view.js";
+
 const NOISE_DELAY_MS = 200; // after the last move of the slider
 
 const $ = (id) => document.getElementById(id);
-const [before, after] = [$("before"), $("after")];
 
-let model; // what model.json says, and the bytes of the network
-let worker;
+let items = [];
+let shown = null; // pictures in memory: {item, width, height, input, restored, isDone}
+let working = null;
+let urgent = null; // the item that is restored next
+let round = null; // while pictures are restored: {finished, failed, tiles, isStopped}
+let isPaused = false; // what waits goes on waiting
+let isFollowing = true; // the view goes from picture to picture with the network
+let isLoading = true; // a network
+let numReads = 0; // pictures that are on their way to be looked at
+let isSaving = false;
+let wanted = null; // the item that was asked for last
+let noiseTimer = null;
+
 let ready; // resolves once the worker has the network
-let picture; // {name, width, height, pixels}
-let request = 0;
-let split = 50; // share of the view that shows the picture before, in percent
+loadBy(networks.begin);
 
-const started = start();
-started.catch((error) => say(error.message, true));
-
-async function start() {
-  say("Loading the network …");
-  const about = await fetched("model.json").then((answer) => answer.json());
-  const bytes = await fetched("model.onnx").then((answer) => answer.arrayBuffer());
-  model = { ...about, bytes };
-  $("model").textContent = [
-    about.name,
-    about.task,
-    about.channels === 1 ? "gray: a colour picture channel by channel" : "colour",
-    `${(bytes.byteLength / 1e6).toFixed(2)}\u00a0MB`,
-  ].filter(Boolean).join(" · ");
-  await offerWebGpu();
-  await startWorker();
-  setBusy(false);
+// One after the other. Who needs the network awaits ready, too, and says what it says.
+function loadBy(step) {
+  const before = ready;
+  isLoading = true;
+  refresh();
+  const mine = (ready = step(before));
+  mine
+    .catch((error) => say(error.message, true))
+    .finally(() => {
+      if (mine === ready) isLoading = false;
+      refresh();
+    });
 }
 
-async function fetched(path) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path}: the server answers ${answer.status}`);
-  return answer;
+async function changeNetwork(before) {
+  await before.catch(() => {});
+  const item = shown?.item;
+  const problem = await networks.change();
+  if (problem) say(problem, true);
+  else if (item && item === shown?.item) again(item);
 }
 
-async function offerWebGpu() {
-  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  if (adapter) $("backend").add(new Option("GPU (WebGPU)", "webgpu"));
+// The queue
+
+function add(files, noise = 0) {
+  if (files.length === 0) return;
+  for (const file of files) {
+    const item = { file, name: file.name || "picture.png", noise, state: "waiting", version: 0 };
+    item.row = makeRow(item, () => look(item));
+    items.push(item);
+  }
+  [isPaused, isFollowing, wanted] = [false, true, null];
+  work();
 }
 
-function startWorker() {
-  worker?.terminate();
-  worker = new Worker("worker.js", { type: "module" });
-  const backend = $("backend").value;
-  say("Starting the runtime …");
-  ready = new Promise((resolve, reject) => {
-    worker.onerror = (event) => reject(new Error(`the runtime does not start: ${event.message || "worker.js"}`));
-    worker.onmessage = ({ data }) => {
-      if (data.type === "ready") {
-        say(`Ready: ${backend === "webgpu" ? "GPU" : `CPU, ${data.threads} ${data.threads === 1 ? "thread" : "threads"}`}.`);
-        resolve();
-      } else if (data.type === "failed" && data.id === undefined) {
-        reject(new Error(`the runtime does not start: ${data.text}`));
-      } else {
-        hear(data);
-      }
-    };
-  });
-  const { bytes, ...about } = model;
-  worker.postMessage({ type: "load", backend, about, model: bytes });
-  return ready;
+// Restore an item once more, before all others: other noise, another network.
+function again(item) {
+  urgent = item;
+  if (item.state === "working") restorer.stop();
+  else setState(item, "waiting", { reason: undefined });
+  work();
 }
 
-async function open(file, name, noise) {
-  setBusy(true);
-  let image;
+function setState(item, state, more = {}) {
+  Object.assign(item, { state, version: item.version + 1, ...more });
+  refresh();
+}
+
+async function work() {
+  if (round) {
+    round.isStopped = false;
+    return refresh();
+  }
+  round = { finished: new Set(), failed: new Map(), tiles: 0, isStopped: false };
+  refresh();
   try {
-    image = await createImageBitmap(file);
-  } catch {
-    return say(`${name} is not a picture that this browser can read.`, true);
+    for (let item; (item = next()); ) await restore(item);
+    sayHowItEnded();
+  } catch (error) {
+    say(error.message, true); // no network: the pictures go on waiting
+    urgent = null;
   }
-  const { width, height } = image;
-  if (width * height > MAX_PIXELS) {
-    image.close();
-    const megapixels = (pixels) => (pixels / 1e6).toFixed(1);
-    return say(`${name} has ${megapixels(width * height)} megapixels; the limit here is ${megapixels(MAX_PIXELS)}.`, true);
-  }
-  for (const canvas of [before, after]) Object.assign(canvas, { width, height });
-  const context = before.getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  image.close();
-  picture = { name, width, height, pixels: context.getImageData(0, 0, width, height).data };
-  $("size").textContent = `${width}\u202f×\u202f${height}`;
-  $("empty").hidden = true;
-  $("viewer").hidden = false;
-  $("stage").style.setProperty("--ratio", width / height); // narrow screens make it as high as the picture
-  $("noise").value = noise;
-  layOut();
-  await restore();
+  round = null;
+  refresh();
 }
 
-async function restore() {
-  if (!picture) return setBusy(false);
-  setBusy(true);
-  const id = ++request;
-  const sigma = Number($("noise").value);
-  showNoise();
-  $("before-name").textContent = sigma > 0 ? "noise added" : "before";
-  for (const fact of ["time", "psnr-before", "psnr-after"]) $(fact).textContent = "–";
-  $("download").disabled = true;
-  after.getContext("2d").clearRect(0, 0, after.width, after.height);
-  await started;
-  await ready;
-  if (id !== request) return;
-  setBusy(true);
-  showProgress(true);
-  const { width, height, pixels } = picture;
-  worker.postMessage({ type: "restore", id, width, height, pixels, sigma });
+function next() {
+  if (round.isStopped) return null;
+  const first = urgent;
+  urgent = null;
+  if (first && items.includes(first)) return first;
+  return isPaused ? null : items.find(({ state }) => state === "waiting");
 }
 
-function showNoise() {
-  const sigma = Number($("noise").value);
-  $("sigma").value = sigma > 0 ? `σ = ${sigma}` : "off";
+async function restore(item) {
+  const { noise } = item;
+  for (const ended of [round.finished, round.failed]) ended.delete(item);
+  setState(item, "working", { result: null, noisy: null, facts: null, isSaved: false });
+  let picture;
+  try {
+    picture = await decode(item.file);
+  } catch (error) {
+    return fail(item, error);
+  }
+  const isWanted = () => !round.isStopped && urgent !== item && items.includes(item);
+  if (!isWanted()) return setState(item, "waiting");
+  working = { item, ...picture, restored: picture.input.slice(), isDone: false };
+  if (isFollowing || !shown || shown.item === item) show(working);
+  let end = null; // stays null where it is stopped
+  try {
+    await ready;
+  } catch (error) {
+    working = null;
+    setState(item, "waiting");
+    throw error;
+  }
+  sayProgress(0, 1);
+  try {
+    if (isWanted()) end = await restorer.restore(working, noise, hear);
+  } catch (error) {
+    working = null;
+    loadBy((before) => before.then(networks.start)); // after an error nothing is sure of a runtime
+    return fail(item, error);
+  }
+  finish(urgent === item ? null : end && { ...end, by: networks.chosen().name });
+}
+
+function finish(end) {
+  const picture = working;
+  working = null;
+  picture.isDone = end !== null;
+  if (end) {
+    round.finished.add(picture.item);
+    round.tiles = end.total;
+  }
+  setState(picture.item, end ? "done" : "waiting", { facts: end });
+  if (shown !== picture) putAside(picture);
+}
+
+function fail(item, { message }) {
+  round.failed.set(item, message);
+  setState(item, "failed", { reason: message });
 }
 
 function hear(data) {
-  if (data.id !== request) return;
+  const { width } = working;
   if (data.type === "noisy") {
-    draw(before, data.pixels, picture.width, 0, 0);
-  } else if (data.type === "tile") {
-    draw(after, data.pixels, data.width, data.x, data.y);
-    $("progress").value = data.done / data.total;
-    say(data.total > 1 ? `Restoring: tile ${data.done} of ${data.total} …` : "Restoring …");
-  } else if (data.type === "done") {
-    setBusy(false);
-    $("time").textContent = data.ms < 1e4 ? `${Math.round(data.ms)} ms` : `${(data.ms / 1e3).toFixed(1)} s`;
-    if (data.quality) {
-      $("psnr-before").textContent = `${data.quality.before.toFixed(2)} dB`;
-      $("psnr-after").textContent = `${data.quality.after.toFixed(2)} dB`;
-    }
-    $("download").disabled = false;
-    say(data.total > 1 ? `Restored in ${data.total} tiles.` : "Restored.");
-  } else if (data.type === "stopped") {
-    setBusy(false);
-    say("Stopped.");
-  } else if (data.type === "failed") {
-    setBusy(false);
-    say(`The network failed: ${data.text}`, true);
+    Object.assign(working, { input: data.pixels, restored: data.pixels.slice() });
+    if (shown === working) show(working);
+    return;
   }
+  for (let row = 0; row < data.height; row++) {
+    const line = data.pixels.subarray(4 * row * data.width, 4 * (row + 1) * data.width);
+    working.restored.set(line, 4 * ((data.y + row) * width + data.x));
+  }
+  if (shown === working) paint($("after"), working, strength(), data);
+  sayProgress(data.done, data.total);
 }
 
-function draw(canvas, pixels, width, x, y) {
-  canvas.getContext("2d").putImageData(new ImageData(pixels, width), x, y);
+function numWaiting() {
+  return items.filter(({ state }) => state === "waiting").length;
 }
 
-// From what a person does until it shows; the bar appears once the network works.
-function setBusy(isBusy) {
-  $("stage").setAttribute("aria-busy", isBusy);
-  if (!isBusy) showProgress(false);
+function sayProgress(done, total) {
+  const past = round.finished.size + round.failed.size;
+  const count = past + 1 + (isPaused && !round.isStopped ? 0 : numWaiting());
+  $("progress").value = (past + done / total) / count;
+  const tiles = total > 1 ? `, tile ${done} of ${total}` : "";
+  say(count > 1 ? `Restoring, ${past + 1} of ${count}${tiles} …` : `Restoring${tiles} …`);
 }
 
-// While the network works there is something to stop, and nothing to download.
-function showProgress(isShown) {
-  $("progress").value = 0;
-  $("progress").hidden = $("stop").hidden = !isShown;
-  $("download").hidden = isShown;
+function sayHowItEnded() {
+  const { finished, failed, tiles } = round;
+  const count = finished.size + failed.size + (round.isStopped ? numWaiting() : 0);
+  const words = [];
+  if (round.isStopped) words.push("Stopped.");
+  if (count > 1) words.push(`Restored ${finished.size} of ${count}.`);
+  else if (finished.size) words.push(tiles > 1 ? `Restored in ${tiles} tiles.` : "Restored.");
+  for (const [{ name }, message] of [...failed].slice(0, 1)) words.push(`${name}: ${message}.`);
+  if (failed.size > 1) words.push(`${failed.size - 1} more failed: see the list.`);
+  say(words.join(" ") || "Ready.", failed.size > 0);
 }
 
-function say(text, isBad = false) {
-  $("status").textContent = text;
-  $("status").classList.toggle("bad", isBad);
-  if (isBad) setBusy(false);
-}
+// Pictures in memory
 
-// The view
-
-function layOut() {
-  if (!picture) return;
-  const zoom = document.querySelector("input[name=zoom]:checked").value;
-  const scroll = $("scroll");
-  scroll.classList.toggle("fit", zoom === "fit");
-  const scale = zoom === "fit"
-    ? Math.min(scroll.clientWidth / picture.width, scroll.clientHeight / picture.height)
-    : Number(zoom) / devicePixelRatio;
-  $("frame").style.width = `${picture.width * scale}px`;
-  $("frame").style.height = `${picture.height * scale}px`;
-  $("frame").classList.toggle("pixels", scale * devicePixelRatio >= 2);
-  moveSplit(split);
-}
-
-function moveSplit(percent) {
-  split = Math.min(100, Math.max(0, percent));
-  after.style.clipPath = `inset(0 0 0 ${split}%)`;
-  $("divider").style.left = `${split}%`;
-  $("knob").setAttribute("aria-valuenow", Math.round(split));
-}
-
-function followPointer(event) {
-  const box = $("frame").getBoundingClientRect();
-  moveSplit((100 * (event.clientX - box.left)) / box.width);
-}
-
-$("frame").addEventListener("pointerdown", (event) => {
-  // A finger scrolls a large picture, unless it takes the knob.
-  if (event.pointerType === "touch" && !$("knob").contains(event.target)) return;
-  $("frame").setPointerCapture(event.pointerId);
-  followPointer(event);
-});
-$("frame").addEventListener("pointermove", (event) => {
-  if ($("frame").hasPointerCapture(event.pointerId)) followPointer(event);
-});
-$("knob").addEventListener("keydown", (event) => {
-  const steps = { ArrowLeft: -2, ArrowDown: -2, ArrowRight: 2, ArrowUp: 2, Home: -100, End: 100 };
-  if (!(event.key in steps)) return;
-  event.preventDefault();
-  moveSplit(split + steps[event.key]);
-});
-new ResizeObserver(layOut).observe($("stage"));
-
-for (const input of document.querySelectorAll("input[name=zoom]")) {
-  input.addEventListener("change", () => {
-    layOut();
-    const [scroll, frame] = [$("scroll"), $("frame")];
-    scroll.scrollLeft = (frame.offsetWidth * split) / 100 - scroll.clientWidth / 2;
-    scroll.scrollTop = (frame.offsetHeight - scroll.clientHeight) / 2;
+// A person wants to see this one.
+async function look(item) {
+  wanted = item;
+  isFollowing = item.state === "working";
+  if (isFollowing) return working && show(working);
+  const { version } = item;
+  await reading(async () => {
+    const picture = await load(item);
+    if (wanted !== item) return;
+    if (item.version === version) show(picture);
+    else await look(item); // it went on meanwhile
   });
 }
 
-// Pictures in and out
-
-function openFile(file) {
-  if (file) open(file, file.name || "picture.png", 0).catch((error) => say(error.message, true));
-}
-
-for (const button of document.querySelectorAll("[data-open]")) {
-  button.addEventListener("click", () => $("file").click());
-}
-$("file").addEventListener("change", () => {
-  openFile($("file").files[0]);
-  $("file").value = ""; // so that the same file can be chosen again
-});
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  $("stage").classList.add("dropping");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) $("stage").classList.remove("dropping");
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  $("stage").classList.remove("dropping");
-  openFile(event.dataTransfer.files[0]);
-});
-addEventListener("paste", (event) => openFile(event.clipboardData.files[0]));
-
-$("sample").addEventListener("click", async () => {
-  setBusy(true);
+async function reading(step) {
+  numReads += 1;
+  refresh();
   try {
-    await started;
-    const answer = await fetched("sample.png");
-    await open(await answer.blob(), "sample.png", model.noise);
+    await step();
   } catch (error) {
     say(error.message, true);
   }
-});
+  numReads -= 1;
+  refresh();
+}
 
-$("download").addEventListener("click", () => {
-  after.toBlob((blob) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = `${picture.name.replace(/\.[^.]*$/, "")}-restored.png`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-  }, "image/png");
-});
+function show(picture) {
+  const left = shown;
+  shown = picture;
+  if (left && left.item !== picture.item && left !== working) putAside(left);
+  view.show(picture);
+  paint($("after"), picture, strength(), all(picture));
+  refresh();
+}
 
-let noiseTimer;
-$("noise").addEventListener("input", () => {
-  showNoise();
-  if (!picture) return;
-  request += 1; // what is under way is void
-  setBusy(true);
-  clearTimeout(noiseTimer);
-  noiseTimer = setTimeout(() => restore().catch((error) => say(error.message, true)), NOISE_DELAY_MS);
-});
-
-$("backend").addEventListener("change", async () => {
-  request += 1; // what the old worker did is void
-  setBusy(true);
+async function load(item) {
+  if (shown?.item === item) return shown;
+  const { file, name, noisy, result } = item;
   try {
-    await startWorker();
+    const { input, width, height } = await decode((await noisy) ?? file);
+    const restored = result ? (await decode(await result)).input : input;
+    return { item, width, height, input, restored, isDone: Boolean(result) };
   } catch (error) {
-    if ($("backend").value === "wasm") return say(error.message, true);
-    const [option] = $("backend").selectedOptions;
-    Object.assign(option, { disabled: true, text: "GPU: cannot run this network", title: error.message });
-    $("backend").value = "wasm";
-    await startWorker();
+    throw new Error(`${name}: ${error.message}.`);
   }
-  await restore();
+}
+
+function putAside({ item, isDone, input, restored, width }) {
+  if (!isDone || item.state !== "done" || item.result) return;
+  item.result = pack(restored, width);
+  if (item.noise > 0) item.noisy = pack(input, width);
+}
+
+function all({ width, height }) {
+  return { x: 0, y: 0, width, height };
+}
+
+function strength() {
+  return Number($("strength").value) / 100;
+}
+
+function refresh() {
+  render({ items, shown, isWorking: round !== null, isBusy: Boolean(isLoading || numReads || noiseTimer), isSaving });
+}
+
+// Pictures in
+
+onFiles(add);
+
+$("sample").addEventListener("click", () => reading(async () => {
+  await ready;
+  const blob = await networks.fetched("sample.png").then((answer) => answer.blob());
+  const { noise } = networks.chosen();
+  $("trial").open = noise > 0;
+  add([new File([blob], "sample.png")], noise);
+}));
+
+// Pictures out
+
+// Do it once at a time.
+async function saving(save) {
+  if (!isReady()) return;
+  isSaving = true;
+  refresh();
+  try {
+    await save();
+  } catch (error) {
+    say(error.message, true);
+  }
+  isSaving = false;
+  refresh();
+}
+
+async function saveAll() {
+  const [files, failed] = [[], []];
+  const wanted = items.filter(({ state }) => state === "done");
+  const level = strength();
+  for (const item of wanted) {
+    say(`Saving, ${files.length + failed.length + 1} of ${wanted.length} …`);
+    try {
+      const picture = await load(item);
+      if (picture.isDone) files.push({ item, ...(await toFile(picture, level)) });
+    } catch (error) {
+      failed.push(error.message);
+    }
+  }
+  if (files.length > 0) download(await toZip(files));
+  for (const { item } of files) item.isSaved = true;
+  say([`Saved ${files.length} of ${wanted.length} in one file.`, ...failed].join(" "), failed.length > 0);
+}
+
+$("save").addEventListener("click", () => saving(async () => {
+  const { item } = shown;
+  download(await toFile(shown, strength()));
+  item.isSaved = true;
+}));
+$("save-all").addEventListener("click", () => saving(saveAll));
+$("clear").addEventListener("click", () => {
+  restorer.stop();
+  for (const ended of [round?.finished, round?.failed]) ended?.clear();
+  [items, shown, wanted, urgent] = [[], null, null, null];
+  $("pictures").replaceChildren();
+  view.show(null);
+  say("Ready.");
+  refresh();
+});
+addEventListener("beforeunload", (event) => {
+  const numUnsaved = items.filter(({ state, isSaved }) => state === "done" && !isSaved).length;
+  if (numUnsaved > 1) event.preventDefault(); // the browser asks
 });
 
-$("stop").addEventListener("click", () => worker.postMessage({ type: "stop" }));
+// How it is restored
+
+let frame = null;
+$("strength").addEventListener("input", () => {
+  $("percent").value = `${$("strength").value}\u00a0%`;
+  $("strength").setAttribute("aria-valuetext", `${$("strength").value} %`);
+  // What can be seen at once, and all of it once the slider rests.
+  frame ??= requestAnimationFrame(() => {
+    frame = null;
+    if (shown) paint($("after"), shown, strength(), view.visible());
+  });
+});
+$("strength").addEventListener("change", () => {
+  if (shown) paint($("after"), shown, strength(), all(shown));
+});
+
+$("noise").addEventListener("input", () => {
+  const { item } = shown;
+  item.noise = Number($("noise").value);
+  clearTimeout(noiseTimer);
+  noiseTimer = setTimeout(() => {
+    noiseTimer = null;
+    if (items.includes(item)) again(item);
+    else refresh();
+  }, NOISE_DELAY_MS);
+  refresh();
+});
+
+for (const id of ["network", "backend"]) $(id).addEventListener("change", () => loadBy(changeNetwork));
+
+$("stop").addEventListener("click", () => {
+  isPaused = round.isStopped = true;
+  restorer.stop();
+});
+$("go-on").addEventListener("click", () => {
+  isPaused = false;
+  work();
+});

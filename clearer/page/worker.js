@@ -2,7 +2,7 @@
 //
 // In:  {type: "load", backend, about, model}  then  {type: "restore", id, width, height, pixels, sigma}
 //      and {type: "stop"}
-// Out: ready, noisy, tile (one after the other), done, stopped, failed
+// Out: ready, noisy (where sigma is not 0), tile (one after the other), done, stopped, failed
 
 const TILE = 512; // about the largest side of what the network sees at once: bounds its memory
 const MARGIN = 64; // of each tile, thrown away where another tile goes on
@@ -45,9 +45,10 @@ async function load({ backend, about, model }) {
 
 async function restore({ id, width, height, pixels, sigma }) {
   current = id;
-  const clean = toPlanes(pixels);
-  const noisy = sigma > 0 ? clean.map((plane, index) => addNoise(plane, sigma / 255, index)) : clean;
-  postMessage({ type: "noisy", id, pixels: toPixels(noisy, pixels) });
+  const isGray = hasOnlyGray(pixels);
+  const clean = sigma > 0 ? toPlanes(pixels, isGray) : null;
+  const noisy = clean?.map((plane, index) => addNoise(plane, sigma / 255, index));
+  if (noisy) postMessage({ type: "noisy", id, pixels: toPixels(noisy, pixels) });
   const columns = spans(width);
   const rows = spans(height);
   const total = columns.length * rows.length;
@@ -58,25 +59,27 @@ async function restore({ id, width, height, pixels, sigma }) {
     for (const x of columns) {
       await new Promise((resume) => setTimeout(resume)); // lets a newer request arrive
       if (current !== id) return postMessage({ type: "stopped", id });
-      const seen = noisy.map((plane) => cut(plane, width, x.from, y.from, x.to, y.to));
+      const [across, down] = [x.to - x.from, y.to - y.from];
+      const seen = noisy
+        ? noisy.map((plane) => cut(plane, width, x.from, y.from, x.to, y.to))
+        : toPlanes(cut(pixels, width, x.from, y.from, x.to, y.to, 4), isGray);
       const start = performance.now();
-      const restored = await run(seen, x.to - x.from, y.to - y.from);
+      const restored = await run(seen, across, down);
       ms += performance.now() - start;
       const kept = restored.map((plane) =>
-        cut(plane, x.to - x.from, x.start - x.from, y.start - y.from, x.end - x.from, y.end - y.from),
+        cut(plane, across, x.start - x.from, y.start - y.from, x.end - x.from, y.end - y.from),
       );
-      const truth = clean.map((plane) => cut(plane, width, x.start, y.start, x.end, y.end));
-      error += squaredError(kept, truth);
-      const alpha = cut(pixels, width, x.start, y.start, x.end, y.end, 4);
+      if (clean) error += squaredError(kept, clean.map((plane) => cut(plane, width, x.start, y.start, x.end, y.end)));
+      const made = toPixels(kept, cut(pixels, width, x.start, y.start, x.end, y.end, 4));
       done += 1;
-      postMessage({
-        type: "tile", id, done, total, x: x.start, y: y.start, width: x.end - x.start,
-        pixels: toPixels(kept, alpha),
-      });
+      const place = { x: x.start, y: y.start, width: x.end - x.start, height: y.end - y.start };
+      postMessage({ type: "tile", id, done, total, ...place, pixels: made }, [made.buffer]);
     }
   }
-  const count = width * height * clean.length;
-  const quality = sigma > 0 ? { before: psnr(squaredError(noisy, clean, false) / count), after: psnr(error / count) } : null;
+  const quality = clean && {
+    before: psnr(squaredError(noisy, clean, false) / (width * height * clean.length)),
+    after: psnr(error / (width * height * clean.length)),
+  };
   postMessage({ type: "done", id, ms, total, quality });
 }
 
@@ -152,13 +155,16 @@ function multipleOf(length, multiple) {
   return Math.ceil(length / multiple) * multiple;
 }
 
-// RGBA, 8 bit, to one plane (where all pixels are gray) or three, in [0, 1].
-function toPlanes(pixels) {
-  const count = pixels.length / 4;
-  let isGray = true;
-  for (let i = 0; i < count && isGray; i++) {
-    isGray = pixels[4 * i] === pixels[4 * i + 1] && pixels[4 * i] === pixels[4 * i + 2];
+function hasOnlyGray(pixels) {
+  for (let i = 0; i < pixels.length; i += 4) {
+    if (pixels[i] !== pixels[i + 1] || pixels[i] !== pixels[i + 2]) return false;
   }
+  return true;
+}
+
+// RGBA, 8 bit, to one plane or three, in [0, 1].
+function toPlanes(pixels, isGray) {
+  const count = pixels.length / 4;
   return (isGray ? [0] : [0, 1, 2]).map((channel) => {
     const plane = new Float32Array(count);
     for (let i = 0; i < count; i++) plane[i] = pixels[4 * i + channel] / 255;

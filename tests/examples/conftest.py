@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import shutil
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -19,13 +22,21 @@ from torch.nn import functional as F
 
 from clearer.data import PHOTOGRAPHS
 from clearer.demo_runtime import fetch_runtime
+from clearer.demo_server import make_server
+from clearer.demo_site import PageNetwork, make_site
 from clearer.errors import ClearerError
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
+from clearer.export.page_model import read_page_model
 from clearer.export.to_onnx import to_onnx
 from clearer.images import Color, read_image
 from clearer.network import RestorationNet
 from clearer.space import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.examples.visitor import Visitor
 
 Pixels = NDArray[np.uint8]
 
@@ -206,3 +217,55 @@ def ort_web(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             if "wrong SHA-256" in str(error):
                 raise
             pytest.skip(str(error))
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
+    """Open pages as a person does; in the end none may have complained or asked another server."""
+    from tests.examples.visitor import Visitor  # with playwright, which few tests need
+
+    visitors = []
+    with ExitStack() as open_pages:
+
+        def visit(url: str) -> Visitor:
+            context = open_pages.enter_context(
+                browser.new_context(viewport={"width": 1280, "height": 800})
+            )
+            visitors.append(Visitor(context.new_page(), url))
+            return visitors[-1]
+
+        yield visit
+        for visitor in visitors:
+            visitor.check()
+
+
+@pytest.fixture
+def serve(ort_web: dict[str, Path]) -> Iterator[Callable[..., str]]:
+    """Serve a page with networks; gives its address."""
+    with ExitStack() as servers:
+
+        def serve(*networks: PageNetwork) -> str:
+            server = servers.enter_context(make_server(make_site(networks, ort_web), 0))
+            servers.callback(server.shutdown)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            return f"http://127.0.0.1:{server.server_address[1]}/"
+
+        yield serve
+
+
+@pytest.fixture
+def open_page(
+    visit: Callable[[str], Visitor],
+    denoisers: Callable[[Color], Denoiser],
+    serve: Callable[..., str],
+) -> Callable[..., Visitor]:
+    """Visit a page with networks for gray or colour pictures, the first chosen."""
+
+    def open_page(*colors: Color) -> Visitor:
+        networks = []
+        for path in (denoisers(color).path for color in colors):
+            network = read_page_model(path)
+            networks.append(PageNetwork(path.name, network.data, network.about))
+        return visit(serve(*networks))
+
+    return open_page

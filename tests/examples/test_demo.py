@@ -23,6 +23,7 @@ from clearer.demo_site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
+from clearer.zoo import default_network
 from tests.bench import tiny_onnx
 
 
@@ -205,17 +206,42 @@ def test_saved_as_a_site_of_its_own(ort_web: dict[str, Path], tmp_path: Path) ->
     assert result.exit_code == 0, result.output
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert files == set(json.loads(result.stdout)["files"])
-    assert {"index.html", "worker.js", "model.onnx", "sample.png", "ort/ort.wasm.min.mjs"} <= files
-    assert (folder / "model.onnx").read_bytes() == model()
+    assert {"index.html", "worker.js", "sample.png", "ort/ort.wasm.min.mjs"} <= files
+    assert (folder / "networks" / "1.onnx").read_bytes() == model()
     again = clearer(*words)
     assert again.exit_code == 2
     assert "give --save a new folder" in again.stderr
-    words[1], words[-1] = "gray-blind-small", tmp_path / "shipped"
-    shipped = clearer(*words)
-    assert shipped.exit_code == 0, shipped.output
-    info = read_model_info(tmp_path / "shipped" / "model.onnx")
+
+
+def test_a_page_with_several_networks(
+    ort_web: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, under a name of its own."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("one", "two"):
+        Path(folder).mkdir()
+        Path(folder, "model.onnx").write_bytes(model(("n", 3 if folder == "two" else 1, "h", "w")))
+    models = ["one/model.onnx", "gray-blind-small", "two/model.onnx", "one/model.onnx"]
+    runtime = ["--ort-web", next(iter(ort_web.values())).parent]
+    result = clearer("demo", *models, *runtime, "--save", "site")
+    assert result.exit_code == 0, result.output
+    listed = json.loads(Path("site/networks.json").read_text())
+    assert [network["name"] for network in listed] == models[:3]
+    assert [network["channels"] for network in listed] == [1, 1, 3]
+    info = read_model_info(Path("site", listed[1]["file"]))
     assert info.task is not None
     assert info.task.text.startswith("denoise, sigma 5:50")
+
+
+def test_in_an_empty_folder_the_page_has_what_restores_colour(
+    ort_web: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runtime = ["--ort-web", next(iter(ort_web.values())).parent]
+    result = clearer("demo", *runtime, "--save", "site")
+    assert result.exit_code == 0, result.output
+    (network,) = json.loads(Path("site/networks.json").read_text())
+    assert (network["name"], network["channels"]) == (default_network(3).name, 3)
 
 
 def test_the_runtime_is_checked_wherever_it_comes_from(
@@ -269,9 +295,6 @@ def test_npm_that_gives_something_else(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_run_without_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    nothing = clearer("demo")
-    assert nothing.exit_code == 2
-    assert "no run under runs/" in nothing.stderr
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "config.json").write_text("{}")
     unfinished = clearer("demo")
