@@ -29,7 +29,7 @@ _TYPES: Final = {
 _PAGE: Final = (
     *("index.html", "style.css", "icon.svg"),
     *("app.js", "intake.js", "list.js", "networks.js", "panel.js", "pixels.js", "restorer.js"),
-    *("saving.js", "tiff.js", "view.js", "worker.js", "zip.js"),
+    *("level.js", "saving.js", "tiff.js", "view.js", "worker.js", "zip.js"),
 )
 _SAMPLE: Final = "coffee.png"
 """A photograph in the public domain (CC0), one of those that validate: no network learns it."""

@@ -152,4 +152,5 @@ def _clipped_variance(mean: Values, level: float) -> Values:
     second = (
         (mean**2 + level**2) * inside + level * (mean * at_0 - (mean + 1) * at_1) + ndtr(-above)
     )
-    return second - first**2
+    variance: Values = second - first**2
+    return variance

@@ -27,7 +27,7 @@ class PageModel:
     about: dict[str, Any]
     """``channels``; ``task`` in words, empty where the file does not say; ``noise``, the level on
     the scale 0 to 255 that the sample picture gets; ``element``, ``layout``, ``scale``, ``isBgr``
-    and ``multiple``: how pictures go into it."""
+    and ``multiple``: how pictures go into it; ``takesLevel``: whether the noise level does, too."""
     notes: tuple[str, ...]
     """What a user is to know."""
 
@@ -58,6 +58,7 @@ def read_page_model(path: Path) -> PageModel:
         "scale": file.io.scale,
         "isBgr": file.io.is_bgr,
         "multiple": file.io.multiple,
+        "takesLevel": file.io.has_level,
     }
     return PageModel(data, about, file.notes)
 

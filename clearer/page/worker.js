@@ -13,7 +13,9 @@ const LEAST_ALIGNMENT = 32;
 const MAX_THREADS = 8;
 
 let session, ort;
-let io; // how pictures go into the network: channels, element, layout, scale, isBgr, multiple
+let io; // how pictures go into the network: channels, element, layout, scale, isBgr, multiple, takesLevel
+let estimateLevel; // loaded where the network takes a noise level
+let level = 0; // of the noise in the present picture, 0 to 255
 let alignment;
 let current = 0;
 
@@ -40,6 +42,7 @@ async function load({ backend, about, model }) {
   session = await ort.InferenceSession.create(model, options);
   io = about;
   alignment = multipleOf(LEAST_ALIGNMENT, io.multiple);
+  if (io.takesLevel) ({ estimateLevel } = await import("./level.js"));
   postMessage({ type: "ready", backend, threads });
 }
 
@@ -49,6 +52,12 @@ async function restore({ id, width, height, pixels, sigma }) {
   const clean = sigma > 0 ? toPlanes(pixels, isGray) : null;
   const noisy = clean?.map((plane, index) => addNoise(plane, sigma / 255, index));
   if (noisy) postMessage({ type: "noisy", id, pixels: toPixels(noisy, pixels) });
+  if (io.takesLevel) {
+    const value = noisy
+      ? (x, y, channel) => noisy[channel][y * width + x]
+      : (x, y, channel) => pixels[4 * (y * width + x) + channel] / 255;
+    level = estimateLevel(width, height, isGray ? 1 : 3, value);
+  }
   const columns = spans(width);
   const rows = spans(height);
   const total = columns.length * rows.length;
@@ -123,8 +132,9 @@ async function infer(planes, width, height) {
     }
   }
   const dims = io.layout === "NHWC" ? [1, rows, columns, count] : [1, count, rows, columns];
-  const input = new ort.Tensor(io.element, isBytes ? new Uint8Array(data.buffer) : data, dims);
-  const results = await session.run({ [session.inputNames[0]]: input });
+  const given = { [session.inputNames[0]]: new ort.Tensor(io.element, isBytes ? new Uint8Array(data.buffer) : data, dims) };
+  if (io.takesLevel) given.sigma = new ort.Tensor("float32", [level], [1]);
+  const results = await session.run(given);
   const output = results[session.outputNames[0]];
   if (String(output.dims) !== String(dims)) {
     throw new Error(`the model gives ${output.dims} for ${dims}: it is not image to image`);

@@ -39,7 +39,8 @@ def stripes(period: float, height: int = 200, width: int = 240) -> Picture:
     """Slanted stripes and a slow shade, everywhere."""
     y, x = np.mgrid[:height, :width]
     wave = 0.15 * np.sin(2 * np.pi * (x + 0.6 * y) / period) + 0.2 * np.sin(y / 50)
-    return (0.5 + wave).astype(np.float32)[..., None]
+    picture: Picture = (0.5 + wave).astype(np.float32)[..., None]
+    return picture
 
 
 def drawing() -> Picture:

@@ -100,6 +100,23 @@ def test_a_colour_picture(
     pair.check(read(visitor.save(tmp_path))[..., :3], denoisers(color))
 
 
+def test_a_network_is_told_the_noise_level(
+    visit: Callable[[str], Visitor],
+    serve: Callable[..., str],
+    levelled: Denoiser,
+    tmp_path: Path,
+) -> None:
+    """That which the page finds in the picture."""
+    pair = make_pair(tmp_path, is_gray=False, size=(151, 203))
+    network = read_page_model(levelled.path)
+    visitor = visit(serve(PageNetwork("levelled", network.data, network.about)))
+    visitor.drop(pair.path)
+    restored = read(visitor.save(tmp_path))[..., :3]
+    expected = levelled.restore(pair.noisy, is_clipped=False)
+    assert np.abs(restored.astype(int) - expected).mean() < 2
+    assert psnr(restored, pair.clean) > psnr(pair.noisy, pair.clean) + 4
+
+
 def test_another_network_is_chosen(
     open_page: Open, denoisers: Callable[[Color], Denoiser], tmp_path: Path
 ) -> None:

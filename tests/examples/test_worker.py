@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,12 @@ import pytest
 
 from clearer import demo_site
 from clearer.bench.runners import OnnxRunner
+from clearer.data import PHOTOGRAPHS
 from clearer.export.image_io import with_image_io
 from clearer.export.page_model import read_page_model
+from clearer.images import read_image
+from clearer.level_map import with_level
+from clearer.noise_level import estimate_level
 from tests.bench import tiny_onnx
 from tests.examples.conftest import Denoiser
 
@@ -64,6 +69,42 @@ def test_8_bit_pictures_go_in(
     check(path, packages, tolerance=1.01 / 255)
 
 
+def test_a_network_is_told_the_noise_level(
+    levelled: Denoiser, packages: Path, tmp_path: Path
+) -> None:
+    check(levelled.path, packages, tolerance=1e-5)
+
+
+LEVEL = WORKER.with_name("level.js")
+ESTIMATE = f"""
+import {{ estimateLevel }} from "{LEVEL.as_uri()}";
+import {{ readFileSync }} from "node:fs";
+const {{ width, height, planes }} = JSON.parse(readFileSync(0));
+console.log(estimateLevel(width, height, planes.length, (x, y, c) => planes[c][y * width + x]));
+"""
+
+
+@pytest.mark.parametrize("sigma", [5, 25, 50])
+@pytest.mark.parametrize("name", ["camera", "astronaut"])
+def test_the_page_finds_the_noise_level_as_restore_does(
+    name: str, sigma: float, tmp_path: Path
+) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    clean = read_image(PHOTOGRAPHS / f"{name}.png", "rgb" if name == "astronaut" else "gray")
+    noise = np.random.default_rng(0).normal(scale=sigma, size=clean.shape)
+    pixels = (clean + noise).round().clip(0, 255).astype(np.uint8)
+    height, width, channels = pixels.shape
+    planes = (pixels.astype(np.float32) / 255).transpose(2, 0, 1).reshape(channels, -1)
+    script = tmp_path / "estimate.mjs"
+    script.write_text(ESTIMATE)
+    given = json.dumps({"width": width, "height": height, "planes": planes.tolist()})
+    done = subprocess.run(["node", script], input=given, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(sigma, rel=0.1)
+    assert float(done.stdout) == pytest.approx(255 * estimate_level(pixels), rel=0.06)
+
+
 def check(path: Path, packages: Path, tolerance: float) -> None:
     about = read_page_model(path).about
     channels, height, width = about["channels"], 21, 13
@@ -74,10 +115,12 @@ def check(path: Path, packages: Path, tolerance: float) -> None:
         "planes": planes.reshape(channels, -1).tolist(),
         "width": width,
         "height": height,
+        "level": 30,
     }
     words: list[str | Path] = ["node", DRIVER, packages, WORKER, path]
     done = subprocess.run(words, input=json.dumps(given), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     restored = np.array(json.loads(done.stdout)).reshape(planes.shape)
-    expected = OnnxRunner("m", path, channels)(planes[None])[0]
+    batch = with_level(planes[None], 30 / 255) if about["takesLevel"] else planes[None]
+    expected = OnnxRunner("m", path, channels)(batch)[0]
     np.testing.assert_allclose(restored, expected, atol=tolerance)
