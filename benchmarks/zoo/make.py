@@ -35,7 +35,7 @@ from clearer.bench.rows import open_runner
 from clearer.bench.runners import TorchRunner
 from clearer.bench.targets import choose_backends, make_rows, open_targets
 from clearer.cost import cost_table
-from clearer.datasets import DATA_SETS
+from clearer.datasets import data_terms
 from clearer.device import device_name
 from clearer.errors import ClearerError, InputError
 from clearer.export.artefacts import ExportSettings
@@ -135,7 +135,7 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
     architecture = network.architecture
     training = describe_training(run, info)
     sets = {origin.split()[0] for origin in training["train"]}
-    data = sets.pop() if len(sets) == 1 else settings.data.name if settings.data else "built-in"
+    data = min(sets) if len(sets) == 1 else settings.data.name if settings.data else "built-in"
     info = {**info, "data": data}
     config = read_json(run.config)
     config["settings"]["data"] = data
@@ -144,7 +144,6 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
     write_json(staged.config, config)
     write_json(staged.architecture, decision)
     space = architecture.space
-    terms = DATA_SETS[data].terms if data in DATA_SETS else data
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -158,7 +157,7 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
         "macs_per_pixel": decision["macs_per_pixel"],
         "weights_sha256": hashlib.sha256(staged.weights.read_bytes()).hexdigest(),
         "weights_bytes": staged.weights.stat().st_size,
-        "licence": f"code MIT; weights trained on {data}: {terms}",
+        "licence": f"code MIT; weights trained on {'; '.join(map(data_terms, sorted(sets)))}",
         "training": training,
         "run": {"config": config, "architecture": decision},
     }
