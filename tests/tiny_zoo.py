@@ -12,7 +12,7 @@ import torch
 from clearer.files import read_json, write_json
 from clearer.network import RestorationNet, save_network
 from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Derain, Span, task_to_dict
+from clearer.tasks import Derain, Photo, Span, task_to_dict
 from clearer.zoo import FOLDER
 
 CARD: dict[str, Any] = read_json(FOLDER / "gray-blind.json")
@@ -53,6 +53,21 @@ def add_derainer(folder: Path, name: str) -> Path:
     purpose = "RGB pictures with rain"
     changes = {"purpose": purpose, "figures": figures, "training": training, "probes": probes}
     return _add(folder, name, 3, task_to_dict(Derain()), changes)
+
+
+def add_photo_network(folder: Path, name: str) -> Path:
+    """The same for photographs of cameras."""
+    figures, training = dict(CARD["figures"]), dict(CARD["training"])
+    del figures["noise_seed"], training["num_in_bsd68"]
+    row = {**figures["rows"][0], "data": "polyu", "num_images": 50, "sigma_255": None}
+    clean = {"data": "kodak24", "num_images": 24, "psnr_db": 46.5, "least_psnr_db": 41.25}
+    figures |= {"protocol": "pairs", "rows": [row], "num_tuned": 50, "num_ssim_lost": 3}
+    figures |= {"clean": {**clean, "ssim": 0.995}}
+    training |= {"num_in_test": 0}
+    probes = {**CARD["probes"], "sigma_255": None, "noise_seed": None}
+    purpose = "photographs, RGB: the noise of cameras, and JPEG"
+    changes = {"purpose": purpose, "figures": figures, "training": training, "probes": probes}
+    return _add(folder, name, 3, task_to_dict(Photo()), changes)
 
 
 def _add(
