@@ -19,7 +19,13 @@ CARD: dict[str, Any] = read_json(FOLDER / "gray-blind.json")
 
 
 def add_network(
-    folder: Path, name: str, channels: int, sigma: str = "5:50", gain_db: float = 0.0
+    folder: Path,
+    name: str,
+    channels: int,
+    sigma: str = "5:50",
+    gain_db: float = 0.0,
+    *,
+    level_map: bool = False,
 ) -> Path:
     """A network of random weights that changes every pixel, and a card as those of the package.
 
@@ -29,6 +35,7 @@ def add_network(
         channels: 1 or 3.
         sigma: Noise that it is said to remove.
         gain_db: Added to the PSNR of the card.
+        level_map: Whether it is told the level.
     """
     span = Span.parse(sigma)
     task = {**CARD["task"], "sigma": sigma}
@@ -37,7 +44,8 @@ def add_network(
     for row in figures["rows"]:
         row["psnr_db"] += gain_db
     purpose = f"pictures with white Gaussian noise, sigma {sigma}"
-    return _add(folder, name, channels, task, {"purpose": purpose, "figures": figures})
+    changes = {"purpose": purpose, "figures": figures}
+    return _add(folder, name, channels, task, changes, level_map=level_map)
 
 
 def add_derainer(folder: Path, name: str) -> Path:
@@ -71,10 +79,18 @@ def add_photo_network(folder: Path, name: str) -> Path:
 
 
 def _add(
-    folder: Path, name: str, channels: int, task: dict[str, str], changes: dict[str, Any]
+    folder: Path,
+    name: str,
+    channels: int,
+    task: dict[str, str],
+    changes: dict[str, Any],
+    *,
+    level_map: bool = False,
 ) -> Path:
     torch.manual_seed(channels)
-    space = SearchSpace(channels=channels, width=2, columns=(1, 1), stem=2, residual=True)
+    space = SearchSpace(
+        channels=channels, width=2, columns=(1, 1), stem=2, residual=True, level_map=level_map
+    )
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight, std=0.03)
     path = folder / f"{name}.safetensors"

@@ -18,7 +18,7 @@ from clearer.export.fold import fold_batch_norm
 from clearer.images import Color, ImageSet, read_image
 from clearer.run import Run
 from clearer.tasks import Denoise, Photo, Span, task_to_dict
-from clearer.zoo import default_network, find_in_zoo, zoo_names, zoo_network
+from clearer.zoo import default_network, find_in_zoo, photo_network, zoo_names, zoo_network
 from clearer.zoo.card import card_markdown, comparison_table, main_time
 from tests.tiny_zoo import add_derainer, add_network, add_photo_network
 
@@ -138,6 +138,17 @@ def test_the_default_is_the_best_blind_denoiser(tiny: Path) -> None:
     assert defaults() == ["best", "best"]
     add_network(tiny, "color", 3, "5:50", gain_db=-1)
     assert defaults() == ["best", "color"]
+
+
+def test_photographs_have_a_network_of_their_own(tiny: Path) -> None:
+    add_network(tiny, "color", 3)
+    assert photo_network() is None
+    add_photo_network(tiny, "photo")
+    found = photo_network()
+    assert found is not None
+    assert found.name == "photo"
+    assert found.architecture == found.load()[0].architecture
+    assert default_network(3).name == "color"
 
 
 def test_cards_and_tables_tell_noise_from_rain(tiny: Path) -> None:
