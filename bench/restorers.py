@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,14 +20,16 @@ from clearer.export.openvino import OpenVinoSession
 from clearer.export.picture_io import PictureIo, picture_restorer
 from clearer.export.zoo import exported_network
 from clearer.network import RestorationNet, load_network
+from clearer.restore_files import PictureKind
 from clearer.run import Run
 from clearer.space import Architecture
 from clearer.tasks import Task, make_task
-from clearer.zoo import ZooNetwork, default_network, find_in_zoo
+from clearer.zoo import ZooNetwork, default_network, find_in_zoo, photo_network
 
 __all__ = [
     "BACKENDS",
     "Backend",
+    "LateRunner",
     "LoadedModel",
     "OpenVinoRunner",
     "find_restorer",
@@ -42,6 +45,7 @@ BACKENDS: Final[tuple[Backend, ...]] = ("torch", "onnxruntime", "openvino")
 class LoadedModel:
     """A network that is ready to restore pictures."""
 
+    name: str
     runner: Runner
     channels: int
     """1 (gray) or 3 (RGB)."""
@@ -51,6 +55,8 @@ class LoadedModel:
     """What it was made to undo, where it says."""
     is_shipped: bool = False
     """Whether it comes with the package."""
+    is_late: bool = False
+    """Whether it is loaded when it first restores, or is asked what computes."""
     has_level: bool = False
     """Whether it is given the level of the noise beside the picture."""
     multiple: int = 1
@@ -59,10 +65,11 @@ class LoadedModel:
     """What a user is to know, such as what was taken where a file does not say."""
 
 
-def find_restorers(model: Path | None, backend: Backend | None) -> dict[int, LoadedModel]:
-    """What restores pictures of 1 and of 3 channels.
+def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureKind, LoadedModel]:
+    """What restores pictures of each kind.
 
-    Without a model it is the newest run; without a run, what comes with the package for each. Gray
+    Without a model it is the newest run; without a run, what comes with the package for each kind,
+    which is loaded when the first such picture comes. Photographs are apart there alone. Gray
     pictures are for no RGB network of pairs: what it learned from colour pictures, such as rain, no
     one has measured on gray ones.
 
@@ -72,10 +79,16 @@ def find_restorers(model: Path | None, backend: Backend | None) -> dict[int, Loa
     if model is not None or Run.newest() is not None:
         found = find_restorer(model, backend)
         is_for_rgb = found.channels == 3 and found.task is not None and found.task.pairs is not None
-        return {3: found} if is_for_rgb else {1: found, 3: found}
-    networks = {channels: default_network(channels) for channels in (1, 3)}
-    loaded = {n.name: _from_zoo(n, backend) for n in networks.values()}
-    return {channels: loaded[network.name] for channels, network in networks.items()}
+        return {"rgb": found} if is_for_rgb else {"gray": found, "rgb": found}
+    networks: dict[PictureKind, ZooNetwork] = {
+        "gray": default_network(1),
+        "rgb": default_network(3),
+    }
+    photo = photo_network()
+    if photo is not None:
+        networks["photo"] = photo
+    loaded = {network.name: _later(network, backend) for network in networks.values()}
+    return {kind: loaded[network.name] for kind, network in networks.items()}
 
 
 def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
@@ -119,12 +132,55 @@ def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
     return replace(loaded, is_shipped=True)
 
 
+def _later(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
+    """The same, known by its card until it is needed."""
+    architecture = network.architecture
+    return LoadedModel(
+        network.name,
+        LateRunner(network, backend),
+        network.channels,
+        architecture,
+        network.task,
+        is_shipped=True,
+        is_late=True,
+        has_level=architecture.space.level_map,
+    )
+
+
+class LateRunner:
+    """A network of the package that is loaded when it first restores, or is asked what computes.
+
+    Args:
+        network: Which.
+        backend: As for :func:`find_restorer`.
+
+    Raises:
+        InputError, ClearerError: As :func:`find_restorer`, when it is loaded.
+    """
+
+    def __init__(self, network: ZooNetwork, backend: Backend | None) -> None:
+        self._network, self._backend = network, backend
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return _from_zoo(self._network, self._backend).runner
+
+    @property
+    def info(self) -> RunnerInfo:
+        """What computes, and how."""
+        return self._runner.info
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch."""
+        return self._runner(degraded)
+
+
 def _made_of(network: RestorationNet, info: Mapping[str, Any], name: str) -> LoadedModel:
     architecture = network.architecture
     runner = TorchRunner(f"{name} {architecture.label}", network)
     space = architecture.space
     return LoadedModel(
-        runner, space.channels, architecture, _task_of(info), has_level=space.level_map
+        name, runner, space.channels, architecture, _task_of(info), has_level=space.level_map
     )
 
 
@@ -150,6 +206,7 @@ def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> Loade
         runner = OnnxRunner(name, path, None, io=io)
     architecture, task = file.info.architecture, file.info.task
     return LoadedModel(
+        name,
         runner,
         file.channels,
         architecture,

@@ -18,6 +18,7 @@ __all__ = [
     "cache_folder",
     "data_collection",
     "data_set",
+    "data_terms",
     "find_data_set",
     "resolve_data",
 ]
@@ -32,7 +33,7 @@ _NONE_STATED: Final = "the source states none; a standard research test set"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSet:
-    """Pictures in a public repository at one commit, each with its SHA-256 and its size."""
+    """Pictures of a public repository at one commit, each with its SHA-256 and its size."""
 
     name: str
     what: str
@@ -41,7 +42,11 @@ class DataSet:
     repository: str
     commit: str
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Folder in the repository by folder here; ``""`` is the set itself."""
+    """Folder in the repository by folder here; ``""`` is the set itself. Where names differ, the
+    pattern of a path there, in which ``*`` is the name here without its ending."""
+    changed: str | None = None
+    """How the pictures were made from those of the repository, where they are not the same files:
+    then they cannot be fetched."""
 
     def files(self) -> dict[str, tuple[str, int]]:
         """SHA-256 and size in bytes, by relative path."""
@@ -66,7 +71,19 @@ class DataSet:
     def remote_path(self, path: str) -> str:
         """Where a file lies under :attr:`url`."""
         folder, _, name = path.rpartition("/")
-        return f"{self.folders[folder]}/{name}"
+        there = self.folders[folder]
+        stem = name.rpartition(".")[0]
+        return there.replace("*", stem) if "*" in there else f"{there}/{name}"
+
+    @property
+    def how_to_get(self) -> str:
+        """What a user can do to have it, in a few words."""
+        if self.changed is None:
+            return f"clearer data get {self.name}"
+        return (
+            f"its files were {self.changed} from {self.repository}, and lie nowhere to be fetched: "
+            f"let CLEARER_DATA name a folder that holds {self.name}/"
+        )
 
 
 _FFDNET: Final = ("cszn/FFDNet", "e787f46df2f374ff3591186706229cb9a0591fea")
@@ -135,8 +152,38 @@ DATA_SETS: dict[str, DataSet] = {
             commit=_RAIN800[1],
             folders={"train": "dataset/rain/training", "test": "dataset/rain/test_syn"},
         ),
+        DataSet(
+            name="polyu",
+            what="100 pairs of photographs: noise of cameras, and the mean of many shots",
+            mb=4.7,
+            terms="(c) 2018 The Hong Kong Polytechnic University: non-commercial use, keep the "
+            "notice; cite Xu, Li, Liang, Zhang, Zhang, arXiv:1804.02603",
+            repository="csjunxu/PolyU-Real-World-Noisy-Images-Dataset",
+            commit="3af0f2646b267a00446fe4b7113a15e67bc80b4e",
+            folders={
+                "noisy": "CroppedImages/*_real.JPG",
+                "clean": "CroppedImages/*_mean.JPG",
+            },
+        ),
+        DataSet(
+            name="photos149",
+            what="149 photographs with colour at full resolution, to train on; not to be fetched",
+            mb=58.0,
+            terms="Tecnick TESTIMAGES: CC BY-NC-SA 3.0, (c) Tecnick.com, N. Asuni; Wikimedia "
+            "Commons: Creative Commons or public domain, each its own; treat weights as for "
+            "non-commercial research",
+            repository="bdaehlie/web_image_formats",
+            commit="238c17979dfe3a4a54c4c28a27f4844e8593a7bd",
+            changed="reduced",
+        ),
     )
 }
+
+_MIXTURES: Final = {
+    "photos-fair": ("bsds500", "photos149"),
+    "photos-small": ("bsds500", "photos149"),
+}
+"""Sets whose pictures train together, by the name of the mixture (benchmarks/zoo/recipes.py)."""
 
 
 def data_set(name: str) -> DataSet:
@@ -148,6 +195,17 @@ def data_set(name: str) -> DataSet:
     if name not in DATA_SETS:
         raise InputError(f"unknown data set {name!r}: use one of {', '.join(DATA_SETS)}")
     return DATA_SETS[name]
+
+
+def data_terms(data: str) -> str:
+    """The terms of a set, or of each set of a mixture, by its name.
+
+    Other pictures are named and no more: their owner alone knows the terms.
+    """
+    names = _MIXTURES.get(data, (data,))
+    return "; ".join(
+        f"{name}, {DATA_SETS[name].terms}" if name in DATA_SETS else name for name in names
+    )
 
 
 def cache_folder() -> Path:
@@ -190,5 +248,5 @@ def resolve_data(data: Path | None) -> Path | None:
         return data
     folder = find_data_set(str(data))
     if folder is None:
-        raise InputError(f"the set {data} is not here: clearer data get {data}")
+        raise InputError(f"the set {data} is not here: {data_set(str(data)).how_to_get}")
     return folder

@@ -21,9 +21,9 @@ from scipy.fft import dct
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-__all__ = ["estimate_level"]
+__all__ = ["SIDE", "cosine_patterns", "draw_patches", "estimate_level"]
 
-_SIDE: Final = 8
+SIDE: Final = 8
 """Of a patch, in pixels."""
 _FIRST_HIGH: Final = 9
 """Coefficient (u, v) counts as high from this u + v on: 21 of 64 do."""
@@ -64,11 +64,11 @@ def estimate_level(picture: NDArray[Any]) -> float:
     """
     if picture.ndim != 3 or picture.shape[2] < 1:
         raise ValueError(f"picture has shape {picture.shape}; expected (H, W, C)")
-    if min(picture.shape[:2]) < _SIDE:
+    if min(picture.shape[:2]) < SIDE:
         return 0.0
-    patches = _draw_patches(picture)
+    patches = draw_patches(picture)
     low, high = _basis()
-    energy = np.square(patches.reshape(-1, _SIDE**2) @ low).reshape(len(patches), -1).sum(axis=1)
+    energy = np.square(patches.reshape(-1, SIDE**2) @ low).reshape(len(patches), -1).sum(axis=1)
     order = np.argsort(energy)
     patches, energy = patches[order], energy[order]
     means = patches.mean(axis=2)
@@ -89,18 +89,23 @@ def estimate_level(picture: NDArray[Any]) -> float:
     return level
 
 
-def _draw_patches(picture: NDArray[Any]) -> Patches:
-    """``(N, C, 64)``: all patches of a small picture, the same ones of a large one each time."""
-    windows = np.lib.stride_tricks.sliding_window_view(picture, (_SIDE, _SIDE), axis=(0, 1))
+def draw_patches(picture: NDArray[Any], most: int = _MAX_PATCHES) -> Patches:
+    """``(N, C, 64)``: all patches of a small picture, the same ones of a large one each time.
+
+    Args:
+        picture: As for :func:`estimate_level`, of at least 8 rows and columns.
+        most: How many are drawn.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE), axis=(0, 1))
     rows, columns = windows.shape[:2]
     total = rows * columns
-    if total > _MAX_PATCHES:
-        places = np.sort(np.random.default_rng(0).choice(total, _MAX_PATCHES, replace=False))
+    if total > most:
+        places = np.sort(np.random.default_rng(0).choice(total, most, replace=False))
     else:
         places = np.arange(total)
     drawn = windows[places // columns, places % columns]
     full = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1
-    patches: Patches = drawn.reshape(len(drawn), -1, _SIDE**2).astype(np.float32) / np.float32(full)
+    patches: Patches = drawn.reshape(len(drawn), -1, SIDE**2).astype(np.float32) / np.float32(full)
     return patches
 
 
@@ -124,11 +129,16 @@ def _measure(high: Patches) -> float:
     return float(np.sqrt(np.median(variances) / (1 - 2 / (9 * len(high))) ** 3))
 
 
+def cosine_patterns() -> tuple[Patches, NDArray[np.intp]]:
+    """The patterns of the cosine transform, ``(64, 64)``, a column each, and u + v of each."""
+    waves = dct(np.eye(SIDE), axis=0, norm="ortho")
+    patterns: Patches = np.kron(waves, waves).astype(np.float32).T
+    return patterns, np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
+
+
 def _basis() -> tuple[Patches, Patches]:
-    """The low and the high patterns of the cosine transform, a column each; the mean is neither."""
-    waves = dct(np.eye(_SIDE), axis=0, norm="ortho")
-    patterns = np.kron(waves, waves).astype(np.float32).T
-    order = np.add.outer(np.arange(_SIDE), np.arange(_SIDE)).ravel()
+    """The low and the high patterns; the mean is neither."""
+    patterns, order = cosine_patterns()
     return patterns[:, (order > 0) & (order < _FIRST_HIGH)], patterns[:, order >= _FIRST_HIGH]
 
 

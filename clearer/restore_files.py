@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from clearer.errors import ClearerError, InputError
 from clearer.evaluate import Restorer
 from clearer.files import write_atomic
 from clearer.images import LUMA
+from clearer.noise_kind import is_noise_of_camera
 from clearer.noise_level import estimate_level
 from clearer.picture_encoding import encode_picture
 from clearer.picture_files import read_picture
@@ -24,7 +25,10 @@ from clearer.restore_plan import Job
 from clearer.stored_picture import StoredPicture
 from clearer.tiling import TilePlan
 
-__all__ = ["Method", "restore_files"]
+__all__ = ["Method", "PictureKind", "restore_files"]
+
+PictureKind = Literal["gray", "rgb", "photo"]
+"""``photo``: in colour, with noise as cameras make it (:mod:`clearer.noise_kind`)."""
 
 # Where these stop one result, they stop all.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -34,6 +38,8 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 class Method:
     """How pictures of one kind are restored."""
 
+    name: str
+    """Of the network."""
     restore: Restorer
     channels: int
     color: ColorMode
@@ -48,7 +54,7 @@ class Method:
 
 def restore_files(
     jobs: Iterable[Job],
-    methods: Mapping[int, Method],
+    methods: Mapping[PictureKind, Method],
     *,
     overwrite: bool,
     listener: Callable[[int, int], None] = lambda done, total: None,
@@ -57,14 +63,15 @@ def restore_files(
 
     Args:
         jobs: What to do.
-        methods: How, by the channels of a picture without its transparency, 1 and 3; without 1,
-            gray pictures fail.
+        methods: How, by the kind of a picture without its transparency; without ``gray``, gray
+            pictures fail; without ``photo``, photographs are as other colour pictures.
         overwrite: Whether results that exist are made again, rather than left.
         listener: Called with (done, total) tiles of the present picture.
 
     Yields:
         A record for each job: input, output, status (restored, skipped or failed), and size, bits,
-        tiles, seconds and notes, or the reason.
+        tiles, seconds, notes, the network and why it was taken (None where nothing was to be
+        chosen), or the reason.
 
     Raises:
         ClearerError: If no more can be written, as where a disk is full.
@@ -107,17 +114,18 @@ def _is_there(job: Job) -> bool:
 
 
 def _restored_file(
-    job: Job, methods: Mapping[int, Method], listener: Callable[[int, int], None]
+    job: Job, methods: Mapping[PictureKind, Method], listener: Callable[[int, int], None]
 ) -> tuple[bytes, dict[str, Any]]:
     """The bytes of a result, and what to tell about it."""
     picture = read_picture(job.source)
     height, width, channels = picture.pixels.shape
-    if channels not in methods:
+    kind, why = _kind(picture, methods)
+    if kind not in methods:
         raise InputError(
             f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
             "by another --model"
         )
-    method = methods[channels]
+    method = methods[kind]
     level = _level(method, picture) if method.has_level else None
     restored = restore_picture(
         method.restore,
@@ -137,8 +145,23 @@ def _restored_file(
         "bits": picture.bits,
         "tiles": method.plan.count(height, width),
         "sigma": None if level is None else round(255 * level, 2),
+        "network": method.name,
+        "why": why,
         "notes": [*picture.notes, *notes],
     }
+
+
+def _kind(
+    picture: StoredPicture, methods: Mapping[PictureKind, Method]
+) -> tuple[PictureKind, str | None]:
+    """Of a picture, and why it counts as that where there is a choice."""
+    if picture.pixels.shape[2] == 1:
+        return "gray", None
+    if "photo" not in methods:
+        return "rgb", None
+    if is_noise_of_camera(picture.pixels):
+        return "photo", "noise as of a camera"
+    return "rgb", "white noise"
 
 
 def _level(method: Method, picture: StoredPicture) -> float:

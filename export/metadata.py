@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args
 import onnx
 
 from clearer import __version__
-from clearer.datasets import DATA_SETS
+from clearer.datasets import data_terms
 from clearer.errors import InputError
 from clearer.export.external_data import external_files
 from clearer.export.network_io import LEVEL_NAME
@@ -93,7 +93,7 @@ def model_metadata(
         "val_ssim": f"{info['val_ssim']:.4f}" if "val_ssim" in info else "none",
         **(_level(options, sigma) if space.level_map else {}),
         "generator": f"{_GENERATOR}{__version__}",
-        "licence": f"code MIT; weights under the terms of the training data: {_terms(data)}",
+        "licence": f"code MIT; weights under the terms of the training data: {data_terms(data)}",
     }
 
 
@@ -105,12 +105,6 @@ def _level(options: Mapping[str, Any], sigma: float | None) -> dict[str, str]:
     default = min(max(_USUAL_SIGMA, trained.low), trained.high)
     about = "input: standard deviation of the noise of each picture, or of all, scale 0..255"
     return {"sigma": about, "sigma_default": f"{default:g}"}
-
-
-def _terms(data: str) -> str:
-    """Those of a set that is known by name; of other pictures, only their owner knows them."""
-    known = DATA_SETS.get(data)
-    return data if known is None else f"{data}, {known.terms}"
 
 
 def update_metadata(model: onnx.ModelProto, changes: Mapping[str, str]) -> None:

@@ -12,14 +12,20 @@ import torch
 from clearer.files import read_json, write_json
 from clearer.network import RestorationNet, save_network
 from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Derain, Span, task_to_dict
+from clearer.tasks import Derain, Photo, Span, task_to_dict
 from clearer.zoo import FOLDER
 
 CARD: dict[str, Any] = read_json(FOLDER / "gray-blind.json")
 
 
 def add_network(
-    folder: Path, name: str, channels: int, sigma: str = "5:50", gain_db: float = 0.0
+    folder: Path,
+    name: str,
+    channels: int,
+    sigma: str = "5:50",
+    gain_db: float = 0.0,
+    *,
+    level_map: bool = False,
 ) -> Path:
     """A network of random weights that changes every pixel, and a card as those of the package.
 
@@ -29,6 +35,7 @@ def add_network(
         channels: 1 or 3.
         sigma: Noise that it is said to remove.
         gain_db: Added to the PSNR of the card.
+        level_map: Whether it is told the level.
     """
     span = Span.parse(sigma)
     task = {**CARD["task"], "sigma": sigma}
@@ -37,7 +44,8 @@ def add_network(
     for row in figures["rows"]:
         row["psnr_db"] += gain_db
     purpose = f"pictures with white Gaussian noise, sigma {sigma}"
-    return _add(folder, name, channels, task, {"purpose": purpose, "figures": figures})
+    changes = {"purpose": purpose, "figures": figures}
+    return _add(folder, name, channels, task, changes, level_map=level_map)
 
 
 def add_derainer(folder: Path, name: str) -> Path:
@@ -55,11 +63,34 @@ def add_derainer(folder: Path, name: str) -> Path:
     return _add(folder, name, 3, task_to_dict(Derain()), changes)
 
 
+def add_photo_network(folder: Path, name: str) -> Path:
+    """The same for photographs of cameras."""
+    figures, training = dict(CARD["figures"]), dict(CARD["training"])
+    del figures["noise_seed"], training["num_in_bsd68"]
+    row = {**figures["rows"][0], "data": "polyu", "num_images": 50, "sigma_255": None}
+    clean = {"data": "kodak24", "num_images": 24, "psnr_db": 46.5, "least_psnr_db": 41.25}
+    figures |= {"protocol": "pairs", "rows": [row], "num_tuned": 50, "num_ssim_lost": 3}
+    figures |= {"clean": {**clean, "ssim": 0.995}}
+    training |= {"num_in_test": 0}
+    probes = {**CARD["probes"], "sigma_255": None, "noise_seed": None}
+    purpose = "photographs, RGB: the noise of cameras, and JPEG"
+    changes = {"purpose": purpose, "figures": figures, "training": training, "probes": probes}
+    return _add(folder, name, 3, task_to_dict(Photo()), changes)
+
+
 def _add(
-    folder: Path, name: str, channels: int, task: dict[str, str], changes: dict[str, Any]
+    folder: Path,
+    name: str,
+    channels: int,
+    task: dict[str, str],
+    changes: dict[str, Any],
+    *,
+    level_map: bool = False,
 ) -> Path:
     torch.manual_seed(channels)
-    space = SearchSpace(channels=channels, width=2, columns=(1, 1), stem=2, residual=True)
+    space = SearchSpace(
+        channels=channels, width=2, columns=(1, 1), stem=2, residual=True, level_map=level_map
+    )
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight, std=0.03)
     path = folder / f"{name}.safetensors"

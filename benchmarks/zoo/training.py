@@ -12,9 +12,10 @@ from clearer.datasets import DATA_SETS
 from clearer.errors import InputError
 from clearer.pairs import PictureFile, list_pictures
 from clearer.run import Run
-from clearer.tasks import Denoise
+from clearer.tasks import Denoise, Photo
 
 RAIN: Final = "rain800"
+PHOTO_TESTS: Final = ("polyu", "kodak24")
 
 
 def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
@@ -31,12 +32,16 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     train, val, _ = list_splits(folder, settings.seed, settings.task)
     known = registry()
     found = {part: digests(files) for part, files in (("train", train), ("val", val))}
+    both = [digest for part in found.values() for digest in part]
+    fairness: dict[str, Any]
     if isinstance(settings.task, Denoise):
         tested = set(DATA_SETS["cbsd68"].hashes().values())
-        both = [digest for part in found.values() for digest in part]
-        fairness: dict[str, Any] = {"num_in_bsd68": sum(digest in tested for digest in both)}
+        fairness = {"num_in_bsd68": sum(digest in tested for digest in both)}
+    elif isinstance(settings.task, Photo):
+        tested = {d for name in PHOTO_TESTS for d in DATA_SETS[name].hashes().values()}
+        fairness = {"num_in_test": sum(digest in tested for digest in both)}
     else:
-        places = [known[d] for part in found.values() for d in part if d in known]
+        places = [known[d] for d in both if d in known]
         paths = [path for name, path in places if name == RAIN]
         used = {file.name for file in train + val}
         held = [f.name for f in list_pictures(folder / "train", settings.task)]

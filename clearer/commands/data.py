@@ -57,6 +57,8 @@ def get(
         if here is not None and to is None:
             print(f"{made.name} is here: {here}")
             continue
+        if made.changed is not None:
+            raise InputError(f"{made.name} cannot be fetched: {made.how_to_get}")
         folder = (to or cache_folder()) / made.name
         console.say(f"{made.name}: {made.what}; {made.mb} MB from {source or made.url}")
         console.say(f"terms: {made.terms}")
@@ -86,7 +88,7 @@ def verify(
         default = find_data_set(made.name) or cache_folder() / made.name
         place = default if folder is None else folder / made.name
         if not place.is_dir():
-            raise InputError(f"{made.name} is not at {place}: clearer data get {made.name}")
+            raise InputError(f"{made.name} is not at {place}: {made.how_to_get}")
         with console.counting_bar(made.name) as listener:
             check = check_files(made, place, listener)
         print(
@@ -99,7 +101,7 @@ def verify(
             if len(paths) > _MOST_NAMED:
                 print(f"  and {len(paths) - _MOST_NAMED} more {what}")
         if check.wrong or check.missing:
-            bad.append((made.name, place))
+            bad.append(f"{made.how_to_get}{'' if made.changed else f' --to {place.parent}'}")
     if bad:
-        mend = "; ".join(f"clearer data get {name} --to {place.parent}" for name, place in bad)
+        mend = "; ".join(bad)
         raise ClearerError(f"{len(bad)} of {len(chosen)} sets are not whole; mend with: {mend}")

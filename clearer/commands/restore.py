@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,10 +14,10 @@ from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.json_text import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from clearer.bench.restorers import LoadedModel
-    from clearer.restore_files import Method
+    from clearer.restore_files import Method, PictureKind
     from clearer.restore_plan import Job
 
 
@@ -95,39 +96,49 @@ def restore(
     jobs = plan.jobs
     with console.status("loading the network"):
         found = find_restorers(model, backend)
+    if sigma is not None:  # whoever gives a level says that the noise is white
+        found.pop("photo", None)
     plans = {
-        n: default_plan(loaded.architecture, tile, overlap, loaded.multiple)
-        for n, loaded in found.items()
+        use: default_plan(loaded.architecture, tile, overlap, loaded.multiple)
+        for use, loaded in found.items()
     }
     methods = {
-        n: Method(
+        use: Method(
+            name=loaded.name,
             restore=loaded.runner,
             channels=loaded.channels,
             color=color,
-            plan=plans[n],
+            plan=plans[use],
             has_level=loaded.has_level,
             sigma=sigma,
             strength=strength,
         )
-        for n, loaded in found.items()
+        for use, loaded in found.items()
     }
     if sigma is not None and not any(loaded.has_level for loaded in found.values()):
         raise InputError(
             "--sigma is for a network with a level map, and this one finds the level itself: leave "
             "it out, and see --strength"
         )
-    for line in dict.fromkeys(_about(loaded, plans[n].text) for n, loaded in found.items()):
-        console.say(line)
-    for note in dict.fromkeys(note for loaded in found.values() for note in loaded.notes):
-        console.say(note)
-    if found[3].channels == 1:
-        console.say(_COLOR_NOTES[color])
+    is_gray = found["rgb"].channels == 1
+    unsaid: dict[str, Callable[[], None]] = {
+        loaded.name: partial(
+            _introduce,
+            loaded,
+            plans[use].text,
+            _COLOR_NOTES[color] if use == "rgb" and is_gray else None,
+        )
+        for use, loaded in found.items()
+    }
+    for loaded in found.values():
+        if not loaded.is_late and (introduce := unsaid.pop(loaded.name, None)):
+            introduce()
     if (left_out := plan.about_left_out()) is not None:
         console.say(left_out)
     check_writable(out)
     records: list[dict[str, Any]] = []
     try:
-        _restore_all(jobs, methods, overwrite, records, quiet=as_json)
+        _restore_all(jobs, methods, overwrite, records, unsaid, quiet=as_json)
     except KeyboardInterrupt as error:
         raise Interrupted(
             f"interrupted: {len(records)} of {len(jobs)} pictures are done, and left as they are "
@@ -143,14 +154,18 @@ def restore(
         raise ClearerError(f"{counts['failed']} of {len(jobs)} pictures failed")
 
 
-def _about(loaded: LoadedModel, tiles: str) -> str:
+def _introduce(loaded: LoadedModel, tiles: str, color_note: str | None) -> None:
+    """Say what restores, once."""
     info = loaded.runner.info
-    return (
+    console.say(
         f"{info.name}, {'gray' if loaded.channels == 1 else 'RGB'}"
         + (", which comes with clearer" if loaded.is_shipped else "")
         + f"; {info.backend} {info.version}, {info.precision}, {info.threads} threads; {tiles}"
         + ("" if loaded.architecture else " (architecture unknown: see --overlap)")
     )
+    for note in (*loaded.notes, color_note):
+        if note is not None:
+            console.say(note)
 
 
 _STATUS = ("restored", "skipped", "failed")
@@ -163,13 +178,17 @@ _COLOR_NOTES = {
 
 def _restore_all(
     jobs: Sequence[Job],
-    methods: Mapping[int, Method],
+    methods: Mapping[PictureKind, Method],
     overwrite: bool,
     records: list[dict[str, Any]],
+    unsaid: dict[str, Callable[[], None]],
     *,
     quiet: bool,
 ) -> None:
-    """Fill ``records``, with bars for pictures and tiles, and a line for each picture."""
+    """Fill ``records``, with bars for pictures and tiles, and a line for each picture.
+
+    What restores is said with its first picture, where ``unsaid`` has it: not all may be needed.
+    """
     from clearer.restore_files import restore_files
 
     with console.progress_bar() as progress:
@@ -184,6 +203,8 @@ def _restore_all(
         for record in restore_files(jobs, methods, overwrite=overwrite, listener=listener):
             records.append(record)
             progress.update(all_, completed=len(records))
+            if introduce := unsaid.pop(record.get("network", ""), None):
+                introduce()
             if record["status"] == "failed":
                 name, reason = record["input"], record["reason"]
                 console.warn(reason if name in reason else f"{name}: {reason}")
@@ -198,8 +219,9 @@ def _line(record: dict[str, Any]) -> str:
     sigma = "" if given is None else f", noise level {given:.1f}"
     tiles = "" if record["tiles"] == 1 else f", {record['tiles']} tiles"
     notes = "".join(f"; {note}" for note in record["notes"])
+    choice = "" if record["why"] is None else f", by {record['network']} ({record['why']})"
     return (
         f"{record['output']}: {record['width']}x{record['height']}, {record['bits']} bits"
-        f"{sigma}{tiles}, "
+        f"{sigma}{choice}{tiles}, "
         f"{record['seconds']:.1f} s{notes}"
     )

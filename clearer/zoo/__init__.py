@@ -18,10 +18,19 @@ from clearer.network import RestorationNet, load_network
 from clearer.run import Run
 from clearer.schema import checked
 from clearer.settings import RunSettings
-from clearer.tasks import Denoise, Task, make_task
+from clearer.space import Architecture
+from clearer.tasks import Denoise, Photo, Task, make_task
 from clearer.zoo.card_record import CardRecord
 
-__all__ = ["FOLDER", "ZooNetwork", "default_network", "find_in_zoo", "zoo_names", "zoo_network"]
+__all__ = [
+    "FOLDER",
+    "ZooNetwork",
+    "default_network",
+    "find_in_zoo",
+    "photo_network",
+    "zoo_names",
+    "zoo_network",
+]
 
 FOLDER: Final = Path(__file__).parent
 """Where the files lie."""
@@ -50,6 +59,11 @@ class ZooNetwork:
         """What it was trained to undo."""
         options = dict(self.card["task"])
         return make_task(options.pop("name"), options)
+
+    @property
+    def architecture(self) -> Architecture:
+        """That of the weights, by the card."""
+        return Architecture.from_dict(self.card["run"]["architecture"])
 
     @property
     def settings(self) -> RunSettings:
@@ -162,6 +176,12 @@ def default_network(channels: int) -> ZooNetwork:
         "no run under runs/, and no network for unknown noise comes with clearer: give --model one "
         f"by its name ({known})"
     )
+
+
+def photo_network() -> ZooNetwork | None:
+    """The one for photographs of cameras, in RGB, of the highest PSNR; None where there is none."""
+    found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, Photo)]
+    return max((n for n in found if n.channels == 3), key=_mean_db, default=None)
 
 
 def _blind_range(task: Task) -> float:

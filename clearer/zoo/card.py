@@ -62,8 +62,13 @@ def shown_sigma(row: dict[str, Any]) -> str:
 
 
 def _removes_noise(card: dict[str, Any]) -> bool:
-    """Whether figures are by noise level; else they are of pairs of rainy and clean pictures."""
+    """Whether figures are by noise level; else they are of pairs."""
     return bool(card["task"]["name"] == "denoise")
+
+
+def _is_for_photos(card: dict[str, Any]) -> bool:
+    """Whether the pairs are photographs; else they are rainy and clean pictures."""
+    return bool(card["task"]["name"] == "photo")
 
 
 def card_markdown(card: dict[str, Any]) -> str:
@@ -105,7 +110,7 @@ def card_markdown(card: dict[str, Any]) -> str:
 
 def _training(card: dict[str, Any]) -> str:
     training = card["training"]
-    what = "pictures" if _removes_noise(card) else "pairs"
+    what = "pictures" if _removes_noise(card) or _is_for_photos(card) else "pairs"
     start = training.get("fine_tuned_from")
     # Its own name means what it was before.
     digest = training.get("fine_tuned_from_sha256")
@@ -122,6 +127,11 @@ def _training(card: dict[str, Any]) -> str:
         return (
             f"{text}Pictures of BSD68 among those that trained or selected: "
             f"{training['num_in_bsd68']}."
+        )
+    if _is_for_photos(card):
+        return (
+            f"{text}Pictures of PolyU or Kodak24 among those that trained or selected: "
+            f"{training['num_in_test']}."
         )
     left_out = ", ".join(f"`{name}`" for name in training["left_out"]) or "none"
     return (
@@ -148,6 +158,8 @@ def _quality(card: dict[str, Any]) -> list[str]:
                 ],
             ),
         ]
+    if _is_for_photos(card):
+        return _photographs(card, f"{how}; {interval} pairs")
     left_out = ", ".join(f"`{name}`" for name in figures["left_out"])
     return [
         f"Protocol `{figures['protocol']}`: the pairs of the test set as they are, over all pixels "
@@ -162,6 +174,25 @@ def _quality(card: dict[str, Any]) -> list[str]:
     ]
 
 
+def _photographs(card: dict[str, Any], how: str) -> list[str]:
+    figures = card["figures"]
+    (row,), clean = figures["rows"], figures["clean"]
+    return [
+        f"Protocol `{figures['protocol']}`: one shot of a camera against the mean of many, over "
+        f"all pixels of the three channels, whole pictures, clipped to the range; {how}. The first "
+        f"{figures['num_tuned']} pairs by name may have been tuned on: they give no figures here.",
+        "",
+        *_table(
+            ("set", "pairs", "input, dB / SSIM", "restored, dB / SSIM", "95 %, dB", "lose SSIM"),
+            [(row["data"], _pairs(card, row), *_cells(row), f"{figures['num_ssim_lost']}")],
+        ),
+        "",
+        f"A clean photograph is to stay as it is: PSNR between the {clean['num_images']} pictures "
+        f"of {clean['data']} and what the network makes of them, mean {clean['psnr_db']:.2f} dB, "
+        f"least {clean['least_psnr_db']:.2f} dB; SSIM {clean['ssim']:.4f}.",
+    ]
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
     """Degraded, restored, and the interval."""
     return (
@@ -172,17 +203,20 @@ def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _pairs(card: dict[str, Any], row: dict[str, Any]) -> str:
-    return f"{row['num_images']} of {row['num_images'] + len(card['figures']['left_out'])}"
+    figures = card["figures"]
+    num_others = figures["num_tuned"] if _is_for_photos(card) else len(figures["left_out"])
+    return f"{row['num_images']} of {row['num_images'] + num_others}"
 
 
 def _clean_pictures(card: dict[str, Any]) -> list[str]:
     _, _, height, width = card["probes"]["rows"][0]["box"]
+    undone = "the noise of cameras" if _is_for_photos(card) else "rain"
     return [
-        "## On pictures without rain",
+        f"## On pictures without {undone}",
         "",
         "What it should leave as it is: PSNR between a clean photograph that scikit-image installs "
         f"(its middle, {height}x{width}) and what the network makes of it. Any machine can check "
-        "this; it is no measure of how well rain is removed.",
+        f"this; it is no measure of how well {undone} is removed.",
         "",
         *_table(
             ("photograph", "dB / SSIM"),
@@ -227,14 +261,17 @@ def _origins(counts: dict[str, int]) -> str:
 
 
 def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
-    """All networks side by side, denoisers and the others apart, and how times were measured."""
+    """All networks side by side, each kind apart, and how times were measured."""
     noise = [card for card in cards if _removes_noise(card)]
-    rain = [card for card in cards if not _removes_noise(card)]
+    photos = [card for card in cards if _is_for_photos(card)]
+    rain = [card for card in cards if not _removes_noise(card) and not _is_for_photos(card)]
     places: dict[str, list[str]] = {}
     for card in cards:
         places.setdefault(measured_where(card), []).append(f"`{card['name']}`")
     how = "; ".join(f"{', '.join(names)}: {place}" for place, names in places.items())
     lines = _denoisers(noise) if noise else []
+    if photos:
+        lines += ["Pairs of photographs, one shot and the mean of many:", "", *_for_photos(photos)]
     if rain:
         lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
@@ -257,6 +294,26 @@ def _denoisers(cards: Sequence[dict[str, Any]]) -> list[str]:
             rows.append([*first, name, *cells, last])
             first, last = ["", ""], ""
     header = ["network", "MB", "set", *(f"sigma {level:g}" for level in levels), "ms"]
+    return [*_table(header, rows), ""]
+
+
+def _for_photos(cards: Sequence[dict[str, Any]]) -> list[str]:
+    rows = []
+    for card in cards:
+        *first, last = _sides(card)
+        (row,), figures = card["figures"]["rows"], card["figures"]
+        clean = figures["clean"]
+        rows.append(
+            [
+                *first,
+                f"{row['data']}, {_pairs(card, row)}",
+                _figures(row),
+                f"{figures['num_ssim_lost']}",
+                f"{clean['data']}: {clean['psnr_db']:.2f}",
+                last,
+            ]
+        )
+    header = ["network", "MB", "set", "restored", "lose SSIM", "clean to itself, dB", "ms"]
     return [*_table(header, rows), ""]
 
 

@@ -24,9 +24,24 @@ class _Figures(TypedDict):
     psnr_db_interval_95: tuple[float, float]
 
 
+class _Clean(TypedDict):
+    """How little clean pictures change: each against itself."""
+
+    data: Text
+    num_images: Count
+    psnr_db: float
+    least_psnr_db: float
+    ssim: float
+
+
 class _Quality(TypedDict):
     protocol: Text
     rows: Annotated[list[_Figures], Meta(min_length=1)]
+    num_tuned: NotRequired[Count]
+    """Pairs of the set, the first by name, that give no figures."""
+    num_ssim_lost: NotRequired[Annotated[int, Meta(ge=0)]]
+    """Pictures whose SSIM is below that of the input."""
+    clean: NotRequired[_Clean]
 
 
 class _Time(TypedDict):

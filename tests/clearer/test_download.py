@@ -24,6 +24,7 @@ from clearer.datasets import (
     DataSet,
     cache_folder,
     data_collection,
+    data_terms,
     find_data_set,
     resolve_data,
 )
@@ -278,13 +279,44 @@ def test_every_set_has_hashes_and_an_address_for_each_file() -> None:
         paths = made.hashes()
         assert paths
         assert all(len(digest) == 64 for digest in paths.values()), name
-        assert all(made.remote_path(path).endswith(path.split("/")[-1]) for path in paths)
+        if made.changed is None:
+            addresses = {made.remote_path(path) for path in paths}
+            assert len(addresses) == len(paths)
+            assert all(Path(path).stem in made.remote_path(path) for path in paths)
+    noisy = "noisy/Canon5D2_5_160_3200_chair_11.jpg"
+    assert noisy in DATA_SETS["polyu"].hashes()
+    there = "CroppedImages/Canon5D2_5_160_3200_chair_11_real.JPG"
+    assert DATA_SETS["polyu"].remote_path(noisy) == there
+
+
+def test_what_lies_nowhere_is_not_fetched_and_says_so(tmp_path: Path) -> None:
+    result = clearer("data", "get", "photos149", "--to", tmp_path)
+    assert result.exit_code == 2
+    line = " ".join(result.stderr.split())
+    assert "photos149 cannot be fetched: its files were reduced from bdaehlie/" in line
+    assert "CLEARER_DATA" in line
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="the set photos149 is not here: its files were reduced"):
+        resolve_data(Path("photos149"))
+    (tmp_path / "photos149").mkdir()
+    result = clearer("data", "verify", "photos149", "--in", tmp_path)
+    assert result.exit_code == 1
+    assert "0 good, 0 wrong, 149 missing" in result.stdout
+    assert "data get" not in result.stderr
+
+
+def test_terms_are_those_of_each_set() -> None:
+    terms = data_terms("photos-fair")
+    for name in ("bsds500", "photos149"):
+        assert f"{name}, {DATA_SETS[name].terms}" in terms
+    assert data_terms("bsds500") == f"bsds500, {DATA_SETS['bsds500'].terms}"
+    assert data_terms("holiday") == "holiday"
 
 
 def test_the_hashes_are_those_of_the_real_pictures(
     real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("set12", "bsd68", "kodak24"):
+    for name in ("set12", "bsd68", "kodak24", "polyu", "photos149"):
         check = check_files(DATA_SETS[name], real_data / name, lambda done, total: None)
         assert not check.wrong
         assert not check.missing

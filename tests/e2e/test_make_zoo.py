@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ from clearer.errors import InputError
 from clearer.evaluate import VALIDATION_SEED
 from clearer.files import read_json, write_json
 from clearer.images import Color
-from clearer.tasks import DeJpeg, Denoise, Derain, Span
+from clearer.tasks import DeJpeg, Denoise, Derain, Photo, Span
 from clearer.zoo.card import card_markdown, comparison_table
 from tests.tiny_zoo import add_derainer, add_network
 
@@ -134,6 +135,62 @@ def test_a_network_for_rain(
     assert make(script, monkeypatch, tmp_path, words) == card
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_network_for_photographs(
+    script: Script, cut: Cut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained on a mixture of two sets, one of whose pictures tests, which the card counts."""
+    rng = np.random.default_rng(0)
+    places = {"bsds500": "pictures/train", "photos149": "pictures/val"}
+    for place, indices in (("pictures/train", range(4)), ("pictures/val", range(4, 6))):
+        (tmp_path / place).mkdir(parents=True)
+        for index in indices:
+            Image.fromarray(cut(index)).save(tmp_path / place / f"{index}.png")
+    for place, indices in (("polyu/clean", range(6, 9)), ("kodak24", range(8, 10))):
+        (tmp_path / place).mkdir(parents=True)
+        for index in indices:
+            Image.fromarray(cut(index)).save(tmp_path / place / f"{index}.png")
+    (tmp_path / "polyu" / "noisy").mkdir()
+    for index in range(6, 9):
+        noisy = cut(index) + rng.normal(0, 8, (48, 40, 3))
+        pixels = np.rint(noisy.clip(0, 255)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "polyu" / "noisy" / f"{index}.png")
+    shutil.copy(tmp_path / "kodak24" / "8.png", tmp_path / "pictures" / "train")
+    hashes = {
+        name: {
+            str(path.relative_to(tmp_path / place)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((tmp_path / place).rglob("*.png"))
+        }
+        for name, place in {**places, "polyu": "polyu", "kodak24": "kodak24"}.items()
+    }
+    monkeypatch.setattr(DataSet, "hashes", lambda self: hashes.get(self.name, {}))
+    monkeypatch.setattr(script("quality"), "NUM_TUNED", 1)
+    words = ["search", "--task", "photo", "--color", "rgb", *TINY]
+    words += ["--data", str(tmp_path / "pictures"), "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    card = make(script, monkeypatch, tmp_path, [str(tmp_path / "run"), "rgb-photo"])
+    (row,), figures, training = card["figures"]["rows"], card["figures"], card["training"]
+    assert (row["data"], row["num_images"], row["sigma_255"]) == ("polyu", 2, None)
+    assert figures["num_tuned"] == 1
+    assert 0 <= figures["num_ssim_lost"] <= 2
+    assert figures["clean"]["num_images"] == 2
+    assert figures["clean"]["least_psnr_db"] <= figures["clean"]["psnr_db"]
+    assert training["train"] == {"bsds500": 5}
+    assert training["val"] == {"photos149": 2}
+    assert training["num_in_test"] == 1
+    assert card["purpose"].startswith("photographs")
+    assert len(card["probes"]["rows"]) == 3
+    assert card["licence"].endswith(f"bsds500, {DATA_SETS['bsds500'].terms}")
+
+
+def test_the_licence_names_the_terms_of_each_set(script: Script) -> None:
+    text = script("make").licence({"photos149", "bsds500"})
+    assert text.startswith("code MIT; weights trained on bsds500, ")
+    for name in ("bsds500", "photos149"):
+        assert f"{name}, {DATA_SETS[name].terms}" in text
+
+
 def test_pictures_that_test_are_counted(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     count = script("training").num_in_test
     assert count(["train/460.jpg", "train/1.jpg", "test/6.jpg"]) == 2
@@ -195,7 +252,13 @@ def test_what_has_no_figures_is_refused(script: Script) -> None:
     check = script("quality").check_task
     check(Denoise(), "gray")
     check(Derain(), "rgb")
-    for task, color in ((DeJpeg(), "rgb"), (Derain(), "gray"), (Derain(layout="folders"), "rgb")):
+    check(Photo(), "rgb")
+    for task, color in (
+        (DeJpeg(), "rgb"),
+        (Derain(), "gray"),
+        (Derain(layout="folders"), "rgb"),
+        (Photo(), "gray"),
+    ):
         with pytest.raises(InputError, match="figures are measured for white Gaussian noise"):
             check(task, color)
 

@@ -22,7 +22,7 @@ from clearer.picture_files import read_picture
 from clearer.zoo import default_network, zoo_names
 from clearer.zoo.card import main_time
 from tests.bench.tiny_onnx import identity
-from tests.tiny_zoo import add_derainer, add_network
+from tests.tiny_zoo import add_derainer, add_network, add_photo_network
 
 
 def clearer(*words: object) -> Result:
@@ -133,6 +133,64 @@ def test_no_network_for_one_level_or_rain_is_taken_unasked(tiny: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "some-gray P-F, gray, which comes with clearer" in result.stderr
     assert "some-rgb P-F, RGB, which comes with clearer" in result.stderr
+
+
+@pytest.fixture
+def photographs(tiny: Path, empty: Path) -> Path:
+    """A network for photographs, one with the noise of a camera, and one with white noise."""
+    with Image.open(PHOTOGRAPHS / "coffee.png") as picture:
+        clean = np.asarray(picture.convert("RGB").resize((160, 120)), np.float32)
+    noise = np.random.default_rng(0).normal(0, 12, clean.shape)
+    noisy = Image.fromarray(np.rint((clean + noise).clip(0, 255)).astype(np.uint8))
+    noisy.save(empty / "white.png")
+    noisy.save(empty / "camera.jpg", quality=90, subsampling="4:2:0")
+    return add_photo_network(tiny, "some-photo")
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+def test_photographs_are_for_the_network_for_them(photographs: Path, backend: str) -> None:
+    words = ["camera.jpg", "white.png", "gray.png", "--backend", backend, "--format", "png"]
+    result = clearer("restore", *words)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    label = " P-F" if backend == "torch" else ""
+    assert said.count(f"some-photo{label}, RGB, which comes with clearer") == 1
+    assert "camera.png: 160x120, 8 bits, by some-photo (noise as of a camera), " in said
+    assert "white.png: 160x120, 8 bits, by some-rgb (white noise), " in said
+    assert "gray.png: 60x50, 8 bits, by" not in said  # there was nothing to choose
+    for name, model in (("camera.jpg", "some-photo"), ("white.png", "some-rgb")):
+        words = [name, "--model", model, "--backend", backend, "--format", "png", "--out", "named"]
+        result = clearer("restore", *words, "--json")
+        assert result.exit_code == 0, result.output
+        (record,) = json.loads(result.stdout)
+        assert (record["network"], record["why"]) == (model, None)
+        stem = f"{Path(name).stem}.png"
+        default, named = (read_picture(Path(f) / stem).pixels for f in ("restored", "named"))
+        assert (default == named).all()
+
+
+def test_no_network_is_loaded_that_no_picture_needs(photographs: Path, tiny: Path) -> None:
+    for name in ("some-photo", "some-gray"):
+        (tiny / f"{name}.safetensors").write_bytes(b"damaged")
+    result = clearer("restore", "white.png")
+    assert result.exit_code == 0, result.output
+    assert "some-rgb P-F, RGB" in result.stderr
+    assert "some-gray" not in result.stderr
+    result = clearer("restore", "camera.jpg", "--json")
+    assert result.exit_code == 1
+    (record,) = json.loads(result.stdout)
+    assert "some-photo.safetensors is damaged" in record["reason"]
+    assert not Path("restored/camera.jpg").exists()
+
+
+def test_a_level_that_is_given_is_that_of_white_noise(photographs: Path, tiny: Path) -> None:
+    add_network(tiny, "some-levelled", 3, "5:60", level_map=True)
+    result = clearer("restore", "camera.jpg", "--sigma", "12", "--json")
+    assert result.exit_code == 0, result.output
+    (record,) = json.loads(result.stdout)
+    assert (record["network"], record["sigma"]) == ("some-levelled", 12)
+    result = clearer("restore", "camera.jpg", "--overwrite", "--json")
+    assert json.loads(result.stdout)[0]["network"] == "some-photo"
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
