@@ -20,7 +20,7 @@ from clearer.export.openvino import OpenVinoSession
 from clearer.export.picture_io import PictureIo, picture_restorer
 from clearer.export.zoo import exported_network
 from clearer.network import RestorationNet, load_network
-from clearer.restore_files import PictureKind
+from clearer.restore_method import PictureKind
 from clearer.run import Run
 from clearer.space import Architecture
 from clearer.tasks import Task, make_task

@@ -21,6 +21,8 @@ from scipy.fft import dct
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from clearer.stored_picture import full_scale
+
 __all__ = ["SIDE", "cosine_patterns", "draw_patches", "estimate_level"]
 
 SIDE: Final = 8
@@ -104,8 +106,8 @@ def draw_patches(picture: NDArray[Any], most: int = _MAX_PATCHES) -> Patches:
     else:
         places = np.arange(total)
     drawn = windows[places // columns, places % columns]
-    full = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1
-    patches: Patches = drawn.reshape(len(drawn), -1, SIDE**2).astype(np.float32) / np.float32(full)
+    found = drawn.reshape(len(drawn), -1, SIDE**2).astype(np.float32)
+    patches: Patches = found / full_scale(picture)
     return patches
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from clearer.images import LUMA
 from clearer.level_map import at_level
 from clearer.receptive_field import Reach, receptive_field
 from clearer.space import Architecture
-from clearer.stored_picture import StoredPicture
+from clearer.stored_picture import Samples
 from clearer.tiling import TilePlan, restore_tiles
 
 __all__ = [
@@ -22,7 +21,7 @@ __all__ = [
     "ColorMode",
     "default_plan",
     "fit_channels",
-    "restore_picture",
+    "restore_pixels",
 ]
 
 Array = NDArray[np.float32]
@@ -30,7 +29,7 @@ ColorMode = Literal["per-channel", "luma"]
 """How a gray network restores a colour picture."""
 
 FOREIGN_OVERLAP: Final = 64
-"""Pixels of overlap for a network of unknown architecture: 64 layers of 3x3 see as far."""
+"""Samples of overlap for a network of unknown architecture: 64 layers of 3x3 see as far."""
 _FOREIGN_SIDE: Final = 512
 # Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
 _FOREIGN_MULTIPLE: Final = 64
@@ -90,9 +89,9 @@ def _affordable_side(architecture: Architecture) -> int:
     return int((_TILE_BYTES / bytes_per_pixel) ** 0.5)
 
 
-def restore_picture(
+def restore_pixels(
     restore: Restorer,
-    picture: StoredPicture,
+    pixels: Samples,
     *,
     channels: int,
     color: ColorMode = "per-channel",
@@ -100,13 +99,13 @@ def restore_picture(
     level: float | None = None,
     strength: float = 1.0,
     listener: Callable[[int, int], None] = lambda done, total: None,
-) -> StoredPicture:
-    """Restore the pixels of a picture; its transparency and all else stay as they are.
+) -> Samples:
+    """Restore the pixels of a picture, tile by tile.
 
     Args:
         restore: Maps ``(1, channels, h, w)``, range [0, 1], to the same shape; with a level map,
             ``(1, channels + 1, h, w)``.
-        picture: Gray or RGB, 8 or 16 bits.
+        pixels: ``(H, W, C)``, gray or RGB; unsigned integers of full scale, or float32 in [0, 1].
         channels: 1 or 3: those of the network.
         color: For a gray network and an RGB picture.
         plan: How the picture is cut into tiles.
@@ -115,17 +114,20 @@ def restore_picture(
             the change where there is none. With 0 the pixels stay exactly as they are.
         listener: Called with (done, total) tiles.
 
+    Returns:
+        Of the same shape and type.
+
     Raises:
         ClearerError: If the network gives values that are no numbers.
     """
     if strength == 0:
-        return picture
+        return pixels
     if level is not None:
         restore = at_level(restore, level * strength)
     elif strength != 1:
         restore = _blended(restore, strength)
-    fitted = fit_channels(restore, channels, picture.pixels.shape[2], color)
-    return replace(picture, pixels=restore_tiles(fitted, picture.pixels, plan, listener))
+    fitted = fit_channels(restore, channels, pixels.shape[2], color)
+    return restore_tiles(fitted, pixels, plan, listener)
 
 
 def _blended(restore: Restorer, strength: float) -> Restorer:

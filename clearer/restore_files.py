@@ -6,50 +6,22 @@ import errno
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
-
-import numpy as np
+from typing import Any, Final, cast
 
 from clearer.errors import ClearerError, InputError
-from clearer.evaluate import Restorer
 from clearer.files import write_atomic
-from clearer.images import LUMA
-from clearer.noise_kind import is_noise_of_camera
-from clearer.noise_level import estimate_level
 from clearer.picture_encoding import encode_picture
 from clearer.picture_files import read_picture
-from clearer.restore import ColorMode, restore_picture
+from clearer.restore_method import Method, PictureKind, choose_method
 from clearer.restore_plan import Job
-from clearer.stored_picture import StoredPicture
-from clearer.tiling import TilePlan
+from clearer.stored_picture import Pixels
 
-__all__ = ["Method", "PictureKind", "restore_files"]
-
-PictureKind = Literal["gray", "rgb", "photo"]
-"""``photo``: in colour, with noise as cameras make it (:mod:`clearer.noise_kind`)."""
+__all__ = ["restore_files"]
 
 # Where these stop one result, they stop all.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Method:
-    """How pictures of one kind are restored."""
-
-    name: str
-    """Of the network."""
-    restore: Restorer
-    channels: int
-    color: ColorMode
-    plan: TilePlan
-    has_level: bool = False
-    """Whether the network has a level map."""
-    sigma: float | None = None
-    """Level of the noise for it, scale 0 to 255; None has it estimated from each picture."""
-    strength: float = 1.0
-    """See :func:`clearer.restore.restore_picture`."""
 
 
 def restore_files(
@@ -119,24 +91,15 @@ def _restored_file(
     """The bytes of a result, and what to tell about it."""
     picture = read_picture(job.source)
     height, width, channels = picture.pixels.shape
-    kind, why = _kind(picture, methods)
-    if kind not in methods:
+    chosen = choose_method(picture.pixels, methods)
+    if chosen is None:
         raise InputError(
             f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
             "by another --model"
         )
-    method = methods[kind]
-    level = _level(method, picture) if method.has_level else None
-    restored = restore_picture(
-        method.restore,
-        picture,
-        channels=method.channels,
-        color=method.color,
-        plan=method.plan,
-        level=level,
-        strength=method.strength,
-        listener=listener,
-    )
+    method, why = chosen
+    pixels, level = method.apply(picture.pixels, listener)
+    restored = replace(picture, pixels=cast(Pixels, pixels))  # of the type that they were
     data, notes = encode_picture(restored, job.kind)
     return data, {
         "width": width,
@@ -149,30 +112,6 @@ def _restored_file(
         "why": why,
         "notes": [*picture.notes, *notes],
     }
-
-
-def _kind(
-    picture: StoredPicture, methods: Mapping[PictureKind, Method]
-) -> tuple[PictureKind, str | None]:
-    """Of a picture, and why it counts as that where there is a choice."""
-    if picture.pixels.shape[2] == 1:
-        return "gray", None
-    if "photo" not in methods:
-        return "rgb", None
-    if is_noise_of_camera(picture.pixels):
-        return "photo", "noise as of a camera"
-    return "rgb", "white noise"
-
-
-def _level(method: Method, picture: StoredPicture) -> float:
-    """Of the noise in a picture, in what the network is given of it; range [0, 1]."""
-    if method.sigma is not None:
-        return method.sigma / 255
-    pixels = picture.pixels
-    if pixels.shape[2] == 3 and method.channels == 1 and method.color == "luma":
-        luma = pixels @ LUMA.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-        return estimate_level(luma[..., None])
-    return estimate_level(pixels)
 
 
 def _reason(error: Exception) -> str:

@@ -19,9 +19,11 @@ __all__ = [
     "EXIF_PREFIX",
     "MAX_PIXELS",
     "Pixels",
+    "Samples",
     "StoredPicture",
     "check_size",
     "cmyk_to_rgb",
+    "full_scale",
     "split_alpha",
     "to_full_scale",
     "turn_upright",
@@ -29,6 +31,8 @@ __all__ = [
 ]
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+Samples = Pixels | NDArray[np.float32]
+"""``(H, W, C)``: of files, unsigned integers of full scale; of programs also float32 in [0, 1]."""
 
 MAX_PIXELS: Final = 2 * 89_478_485
 """Pillow's bound against files that are small and decode to more than memory holds."""
@@ -44,6 +48,11 @@ _LAYOUT_TAGS: Final = frozenset(
     {*range(254, 267), 273, *range(277, 282), 284, 292, 293, 297, 301, *range(317, 348)}
     | {*range(512, 533), 700, 33723, 34377, 34675, 40965, _ORIENTATION}
 )
+
+
+def full_scale(samples: NDArray[Any]) -> np.float32:
+    """What white is: the largest of unsigned integers, or 1."""
+    return np.float32(np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from clearer.errors import ClearerError, InputError
 from clearer.evaluate import Restorer
 from clearer.receptive_field import Reach
-from clearer.stored_picture import Pixels
+from clearer.stored_picture import Samples, full_scale
 
 __all__ = ["Span", "Tile", "TilePlan", "restore_tiles", "spans"]
 
@@ -50,7 +50,7 @@ class TilePlan:
     side: int
     """The most rows and columns that the network gets at once."""
     overlap: Reach
-    """Pixels around what is kept."""
+    """Samples around what is kept."""
     multiple: int = 1
     """What the network pads to."""
 
@@ -100,7 +100,7 @@ def spans(length: int, side: int, margins: tuple[int, int], multiple: int) -> li
     """Cut an axis into as few tiles as can be, all about as long.
 
     Args:
-        length: Pixels of the axis.
+        length: Samples of the axis.
         side: The longest tile; at least both margins and a multiple.
         margins: Overlap before and after what a tile keeps, multiples of ``multiple``.
         multiple: Where tiles may start.
@@ -122,10 +122,10 @@ def spans(length: int, side: int, margins: tuple[int, int], multiple: int) -> li
 
 def restore_tiles(
     restore: Restorer,
-    pixels: Pixels,
+    pixels: Samples,
     plan: TilePlan,
     listener: Callable[[int, int], None] = lambda done, total: None,
-) -> Pixels:
+) -> Samples:
     """Restore a picture tile by tile; only one tile at a time is held in floating point.
 
     Args:
@@ -142,8 +142,7 @@ def restore_tiles(
     """
     height, width = pixels.shape[:2]
     restored = np.empty_like(pixels)
-    is_whole = pixels.dtype.kind == "u"
-    top = np.float32(np.iinfo(pixels.dtype).max if is_whole else 1)
+    is_whole, top = pixels.dtype.kind == "u", full_scale(pixels)
     total = plan.count(height, width)
     listener(0, total)
     for done, tile in enumerate(plan.tiles(height, width), start=1):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from clearer.bench.restorers import LoadedModel
-    from clearer.restore_files import Method, PictureKind
+    from clearer.restore_method import Method, PictureKind
     from clearer.restore_plan import Job
 
 
@@ -89,7 +89,7 @@ def restore(
     from clearer.bench.restorers import find_restorers
     from clearer.files import check_writable
     from clearer.restore import default_plan
-    from clearer.restore_files import Method
+    from clearer.restore_method import Method
     from clearer.restore_plan import plan_jobs
 
     plan = plan_jobs(pictures, out, kind)

@@ -1,0 +1,172 @@
+"""Networks as functions of pictures, for programs: what ``clearer restore`` does to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.errors import InputError
+from clearer.restore import ColorMode, default_plan
+from clearer.restore_method import Method, PictureKind, choose_method
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from clearer.bench.restorers import Backend
+
+__all__ = ["Restorer", "load"]
+
+
+def load(
+    model: str | PathLike[str] | None = None,
+    *,
+    backend: Backend | None = None,
+    color: ColorMode = "per-channel",
+    tile: int | None = None,
+) -> Restorer:
+    """A network, or what comes with clearer for each kind of picture.
+
+    Example:
+        >>> import clearer
+        >>> import numpy as np
+        >>> restore = clearer.load("gray-blind")
+        >>> noisy = np.full((40, 60), 128, np.uint8)
+        >>> restore(noisy).shape
+        (40, 60)
+
+    Args:
+        model: Run folder, ``.safetensors`` or ``.onnx`` file, or the name of a network that comes
+            with clearer; None: as ``clearer restore`` chooses, the newest run in ``runs/`` first.
+        backend: ``torch``, ``onnxruntime`` or ``openvino``; by default torch for weights, ONNX
+            Runtime for ONNX files.
+        color: What a gray network restores of a colour picture.
+        tile: Side of the tiles that large pictures are cut into, in pixels.
+
+    Raises:
+        InputError: If there is no such model, or it cannot be loaded.
+        ClearerError: If a package is missing.
+    """
+    from clearer.bench.restorers import find_restorers
+
+    found = find_restorers(None if model is None else Path(model), backend)
+    return Restorer(
+        {
+            kind: Method(
+                name=loaded.name,
+                restore=loaded.runner,
+                channels=loaded.channels,
+                color=color,
+                plan=default_plan(loaded.architecture, tile, None, loaded.multiple),
+                has_level=loaded.has_level,
+            )
+            for kind, loaded in found.items()
+        }
+    )
+
+
+class Restorer:
+    """Restores pictures in memory.
+
+    Args:
+        methods: By kind of picture.
+    """
+
+    def __init__(self, methods: Mapping[PictureKind, Method]) -> None:
+        self._methods = methods
+
+    @property
+    def names(self) -> dict[PictureKind, str]:
+        """Of the networks, by the kind of picture that they are for."""
+        return {kind: method.name for kind, method in self._methods.items()}
+
+    @overload
+    def __call__(
+        self, picture: NDArray[Any], *, sigma: float | None = ..., strength: float = ...
+    ) -> NDArray[Any]: ...
+
+    @overload
+    def __call__(
+        self, picture: Tensor, *, sigma: float | None = ..., strength: float = ...
+    ) -> Tensor: ...
+
+    def __call__(
+        self, picture: NDArray[Any] | Tensor, *, sigma: float | None = None, strength: float = 1.0
+    ) -> NDArray[Any] | Tensor:
+        """Restore a picture of numpy, or a batch of torch.
+
+        Args:
+            picture: An array ``(H, W)`` or ``(H, W, C)`` with C of 1 or 3 (RGB): uint8, uint16, or
+                floating point in [0, 1]. Or a tensor ``(N, C, H, W)``, floating point in [0, 1].
+            sigma: Level of the noise, scale 0 to 255, for a network with a level map; None has it
+                estimated from each picture.
+            strength: How much is removed: 1 is all, 0 nothing.
+
+        Returns:
+            Of the same shape, type and device, clipped to the range.
+
+        Raises:
+            InputError: If the picture has another form, or the network has no level map and
+                ``sigma`` is given.
+            ClearerError: If the network fails.
+        """
+        if not 0 <= strength <= 2:
+            raise InputError(f"strength must lie in 0..2, got {strength:g}")
+        if sigma is not None and not 0 <= sigma <= 255:
+            raise InputError(f"sigma must lie in 0..255, got {sigma:g}")
+        if isinstance(picture, np.ndarray):
+            return self._restore_array(picture, sigma, strength)
+        return self._restore_batch(picture, sigma, strength)
+
+    def _restore_array(
+        self, picture: NDArray[Any], sigma: float | None, strength: float
+    ) -> NDArray[Any]:
+        if picture.dtype.kind not in "uf" or picture.dtype.name not in _TYPES:
+            raise InputError(
+                f"the picture is of {picture.dtype}: give uint8, uint16, or floating point in 0..1"
+            )
+        pixels = picture[..., None] if picture.ndim == 2 else picture
+        if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+            raise InputError(
+                f"the picture has shape {picture.shape}: give H x W, or H x W x C with 1 or 3 "
+                "channels"
+            )
+        if pixels.dtype.kind == "f":
+            pixels = pixels.astype(np.float32)
+            if not np.isfinite(pixels).all():
+                raise InputError("the picture has values that are no numbers")
+        chosen = choose_method(pixels, self._methods)
+        if chosen is None:
+            raise InputError("the network was made for pairs of RGB pictures, and this one is gray")
+        method = replace(chosen[0], sigma=sigma, strength=strength)
+        if sigma is not None and not method.has_level:
+            raise InputError(
+                f"{method.name} finds the noise level itself: leave out sigma, and see strength"
+            )
+        restored, _ = method.apply(pixels)
+        return restored.reshape(picture.shape).astype(picture.dtype, copy=strength == 0)
+
+    def _restore_batch(self, batch: Tensor, sigma: float | None, strength: float) -> Tensor:
+        import torch
+
+        if not isinstance(batch, torch.Tensor):
+            raise InputError(
+                f"a picture is a numpy array or a torch tensor, not {type(batch).__name__}"
+            )
+        if batch.ndim != 4 or not batch.is_floating_point():
+            raise InputError(
+                f"the tensor has shape {tuple(batch.shape)}, {batch.dtype}: give N x C x H x W, "
+                "floating point in 0..1"
+            )
+        arrays = batch.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+        restored = [self._restore_array(array, sigma, strength) for array in arrays]
+        found = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).contiguous()
+        return found.to(batch)
+
+
+_TYPES = ("uint8", "uint16", "float16", "float32", "float64")
