@@ -18,6 +18,7 @@ from clearer.data import PHOTOGRAPHS
 from clearer.errors import InputError
 from clearer.images import read_image
 from clearer.metrics import psnr_db
+from clearer.patches import to_unit
 from clearer.restore_files import restore_files
 from clearer.restore_plan import plan_jobs
 
@@ -37,7 +38,7 @@ def noisy_photograph(color: Any = "gray") -> tuple[NDArray[np.uint8], NDArray[np
 
 
 def psnr(one: NDArray[Any], other: NDArray[Any]) -> float:
-    return psnr_db(one / np.float32(255), other / np.float32(255))
+    return psnr_db(to_unit(one), to_unit(other))
 
 
 @pytest.mark.parametrize("color", ["gray", "rgb"])
