@@ -35,6 +35,7 @@ from clearer.run import Run
 from clearer.schema import Count
 from clearer.settings import RunSettings
 from clearer.space import Architecture
+from clearer.standing import expected_db
 from clearer.training_step import (
     TrainingState,
     TrainingStep,
@@ -95,11 +96,6 @@ class _Contender:
     scores: list[Score]
     iteration: int = 0
     state: TrainingState | None = None
-
-    def psnr_db(self, index: int) -> float:
-        """At the end of a round, for comparisons."""
-        value = self.scores[index]["psnr_db"]
-        return -math.inf if value is None else value
 
 
 def iteration_work(architecture: Architecture) -> float:
@@ -195,8 +191,9 @@ def race(
                     standing = [(c.architecture, c.scores) for c in entered]
                     loop.engine.on_first(partial(write_race, run, standing))
                 turns += 1
-            ranked = sorted(left, key=lambda c: -c.psnr_db(index))
-            if ranked[0].psnr_db(index) == -math.inf:
+            heading = {c.place: expected_db(c.scores[: index + 1]) for c in left}
+            ranked = sorted(left, key=lambda c: -heading[c.place])
+            if heading[ranked[0].place] == -math.inf:
                 raise ClearerError(
                     "no network of the race learnt anything: lower --learning-rate (now "
                     f"{settings.train.learning_rate:g}) or use --precision fp32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from clearer.space import Architecture
 if TYPE_CHECKING:  # the race itself needs torch
     from clearer.race import Score
 
-__all__ = ["Standing", "race_front", "ranked"]
+__all__ = ["Standing", "expected_db", "race_front", "ranked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,23 @@ class Standing:
         return network_cost(self.architecture, "macs")
 
 
+def expected_db(scores: Sequence[Score]) -> float:
+    """Where a network is heading, by its scores so far; minus infinity where the last is missing.
+
+    Each round doubles the training, and what a doubling adds gets less by nearly a half each time:
+    all that is to come adds about as much as the last one did. Small networks lead early, and those
+    that still gain most overtake them (docs/figures.md, "Which shape").
+    """
+    if not scores or scores[-1]["psnr_db"] is None:
+        return -math.inf
+    last, before = scores[-1]["psnr_db"], scores[-2:][0]["psnr_db"]
+    return last if before is None else 2 * last - before
+
+
 def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
     """Those that came farthest first; of those that dropped out together, the better first."""
-
-    def key(item: Standing) -> tuple[int, float]:
-        last = item.scores[-1]["psnr_db"] if item.scores else None
-        return len(item.scores), float("-inf") if last is None else last
-
-    return sorted((Standing(*item) for item in standing), key=key, reverse=True)
+    found = [Standing(*item) for item in standing]
+    return sorted(found, key=lambda s: (len(s.scores), expected_db(s.scores)), reverse=True)
 
 
 def race_front(

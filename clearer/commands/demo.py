@@ -25,7 +25,7 @@ def demo(
         typer.Argument(
             metavar="RUN|MODEL|NAME",
             help="Run folders, ONNX files and names of clearer zoo, to choose from on the page; "
-            "default: the newest in runs/, else what clearer restore takes for colour.",
+            "default: the newest in runs/, else those that clearer restore takes for colour.",
         ),
     ] = None,
     port: Annotated[
@@ -93,7 +93,7 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
     from clearer.demo_site import PageNetwork
     from clearer.export.page_model import read_page_model
 
-    found = [_model(path) for path in dict.fromkeys(given or [])] or [_model(None)]
+    found = [_model(path) for path in dict.fromkeys(given or _defaults())]
     networks = []
     for path, name in found:
         network = read_page_model(path)
@@ -104,6 +104,16 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
     return networks
 
 
+def _defaults() -> list[Path | None]:
+    """The newest run; without one, the networks that ``clearer restore`` takes for colour."""
+    from clearer.run import Run
+    from clearer.zoo import default_network, photo_network
+
+    if Run.newest() is not None:
+        return [None]
+    return [Path(n.name) for n in (photo_network(), default_network(3)) if n is not None]
+
+
 def _model(given: Path | None) -> tuple[Path, str]:
     """The file, and what to call it.
 
@@ -112,11 +122,9 @@ def _model(given: Path | None) -> tuple[Path, str]:
     """
     from clearer.errors import InputError
     from clearer.run import Run
-    from clearer.zoo import default_network, find_in_zoo
+    from clearer.zoo import find_in_zoo
 
     shipped = find_in_zoo(given)
-    if given is None and Run.newest() is None:
-        shipped = default_network(3)
     if shipped is not None:
         from clearer.export.zoo import exported_network
 

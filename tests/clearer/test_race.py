@@ -34,6 +34,7 @@ from clearer.run import Run
 from clearer.settings import RaceSettings, RunSettings
 from clearer.shapes import Shape
 from clearer.space import Architecture, SearchSpace
+from clearer.standing import expected_db
 from clearer.training_step import TrainingState, new_training_state
 from tests.clearer.test_loops import pictures, tiny_settings
 
@@ -96,7 +97,8 @@ def test_half_of_them_go_on_and_the_best_wins(unbroken: tuple[Run, Architecture]
         assert len(left) == number
         psnrs = {i: standing[i][1][index]["psnr_db"] or -1e9 for i in left}
         assert all(-30 < psnr < 60 for psnr in psnrs.values())
-        left = sorted(sorted(left, key=lambda i: -psnrs[i])[: -(-number // 2)])
+        heading = {i: expected_db(standing[i][1][: index + 1]) for i in left}
+        left = sorted(sorted(left, key=lambda i: -heading[i])[: -(-number // 2)])
     assert [FIVE[i] for i in left] == [winner]
     assert not list((run.path / "checkpoint").iterdir())
 

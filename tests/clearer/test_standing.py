@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from clearer.cost import network_cost
 from clearer.race import Score
 from clearer.shapes import Shape
 from clearer.space import Architecture, SearchSpace
-from clearer.standing import Standing, race_front, ranked
+from clearer.standing import Standing, expected_db, race_front, ranked
 
 
 def network(width: int) -> Architecture:
@@ -30,6 +32,17 @@ def test_who_stayed_longest_comes_first_then_who_was_better() -> None:
     widths = [row.architecture.space.width for row in ranked(STANDING)]
     assert widths == [8, 6, 4, 12]
     assert ranked([]) == []
+
+
+def test_what_still_gains_most_is_heading_farther() -> None:
+    first, gaining = scores(23.65, 24.02), scores(23.32, 23.94)
+    assert expected_db(gaining) > expected_db(first)
+    assert [row.scores for row in ranked([(network(4), first), (network(6), gaining)])] == [
+        gaining,
+        first,
+    ]
+    assert expected_db(scores(23.5)) == 23.5
+    assert expected_db(scores(20.0, None)) == expected_db([]) == -math.inf
 
 
 def test_a_network_that_has_not_run_comes_last() -> None:
