@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from clearer.cost import cost_table
 from clearer.errors import InputError
 from clearer.files import read_json, read_jsonl
+from clearer.space import Architecture, SearchSpace
 from tests.zoo_material import TINY_QUEUE, make_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,10 +99,13 @@ def test_recipes(script: Any, sets: Path, tmp_path: Path) -> None:
 def test_the_list_that_is_there_can_be_read(script: Any) -> None:
     pieces = script("pieces")
     entries = pieces.read_queue()
-    assert [e.name for e in entries][:2] == ["rgb-photos", "rgb-photo"]
+    assert [e.name for e in entries][:2] == ["rgb-photo-long", "gray"]
     assert {e.kind for e in entries} == {"training", "search"}
-    first = pieces.find("rgb-photos", "training", entries)
-    assert first.options["sigma"] == "5:50"
+    gray = pieces.find("gray", "training", entries)
+    assert gray.options["sigma"] == "0:75"
+    space = SearchSpace(**{**gray.space, "columns": tuple(gray.space["columns"])})
+    assert space.level_map
+    assert cost_table(space, "mb").cost(Architecture.from_text(gray.architecture, space)) < 5
     with pytest.raises(InputError, match="no training 'paper-50'"):
         pieces.find("paper-50", "training", entries)
 
