@@ -31,9 +31,9 @@ SHAPE: Final = "U, width 20"
 LEVELS: Final = Span(5, 75)
 WAYS: Final = {
     "level map": (LEVELS, True),
-    "blind": (LEVELS, False),
     "sigma 25": (Span(25, 25), False),
     "sigma 50": (Span(50, 50), False),
+    "blind": (LEVELS, False),
 }
 
 

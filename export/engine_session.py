@@ -160,7 +160,7 @@ class EngineSession:
         names = [str(engine.get_tensor_name(index)) for index in range(engine.num_io_tensors)]
         found = [name for name in names if engine.get_tensor_mode(name) == mode]
         found.sort(key=lambda name: name == LEVEL_NAME)
-        if [name for name in found if name != LEVEL_NAME] != found[:1]:
+        if [name != LEVEL_NAME for name in found].count(True) != 1:
             raise InputError("the engine is not image to image: it needs one input and one output")
         return found
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,6 +126,15 @@ def test_our_graphs_build_with_free_sizes(
     plan, timing_cache = serialize_engine(rtx, model, PROFILE)
     assert len(plan) > 100_000
     assert timing_cache is None
+
+
+@pytest.mark.parametrize(("stem", "half"), [(1, False), (2, True)])
+def test_a_noise_level_is_a_second_input_of_an_engine(rtx: Any, stem: int, half: bool) -> None:
+    """With as many levels as pictures in a batch."""
+    space = replace(network(stem).architecture.space, level_map=True)
+    levelled = RestorationNet(Architecture.from_text("PF", space)).eval()
+    plan, _ = serialize_engine(rtx, to_onnx(levelled, {}, half=half), PROFILE)
+    assert len(plan) > 100_000
 
 
 def test_int8_for_cpus_is_told_from_int8_for_engines(rtx: Any, graph: Graph) -> None:

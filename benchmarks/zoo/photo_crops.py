@@ -1,0 +1,82 @@
+"""Write docs/photo.png: photographs of cameras, what `clearer restore` makes of them, many shots.
+
+    python benchmarks/zoo/photo_crops.py POLYU
+
+Crops at four times their size, of pairs of PolyU from the half that nothing is chosen by: one shot,
+the same restored, and the mean of many shots, which no network sees.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from readme import README
+
+from clearer.bench.plots import most_detailed
+from clearer.bench.runners import TorchRunner
+from clearer.errors import ClearerError, InputError
+from clearer.images import read_image
+from clearer.metrics import psnr_db
+from clearer.patches import to_unit
+from clearer.zoo import photo_network
+
+PICTURES: Final = (
+    "NikonD800_8_100_6400_bulletin_3",
+    "NikonD800_5_100_4000_flower_1",
+    "Canon80D_8_8_6400_comproom_12",
+    "Sony_4-5_125_6400_waterhouse_10",
+)
+SIDE: Final = 80
+ZOOM: Final = 4
+GAP: Final = 6
+LINE: Final = 22
+"""Height of the words above a crop."""
+
+Planes = NDArray[np.float32]
+
+
+def main(polyu: Path, png: Path) -> None:
+    """Restore, cut, draw and write."""
+    network = photo_network()
+    if network is None:
+        raise InputError("no network for photographs comes with clearer")
+    restore = TorchRunner(network.name, network.load()[0])
+    side = SIDE * ZOOM
+    size = (3 * (side + GAP) - GAP, len(PICTURES) * (side + LINE))
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for row, name in enumerate(PICTURES):
+        noisy, clean = (planes(polyu / part / f"{name}.jpg") for part in ("noisy", "clean"))
+        restored = restore(noisy[None])[0].clip(0, 1)
+        top, left, seen = most_detailed(clean)
+        top, left = (place + (seen - SIDE) // 2 for place in (top, left))
+        titles = (
+            f"one shot: {psnr_db(noisy, clean):.2f} dB",
+            f"{network.name}: {psnr_db(restored, clean):.2f} dB",
+            "mean of many shots",
+        )
+        for column, picture in enumerate((noisy, restored, clean)):
+            crop = picture[:, top : top + SIDE, left : left + SIDE].transpose(1, 2, 0)
+            pixels = np.rint(crop * 255).astype(np.uint8).repeat(ZOOM, 0).repeat(ZOOM, 1)
+            place = (column * (side + GAP), row * (side + LINE))
+            draw.text((place[0] + 2, place[1] + 2), titles[column], fill="black", font=font)
+            sheet.paste(Image.fromarray(pixels), (place[0], place[1] + LINE))
+    sheet.save(png, optimize=True)
+    print(f"written: {png}, {png.stat().st_size / 1e6:.2f} MB")
+
+
+def planes(path: Path) -> Planes:
+    """``(3, H, W)`` in [0, 1]."""
+    return np.ascontiguousarray(to_unit(read_image(path, "rgb")).transpose(2, 0, 1))
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), README.parent / "docs" / "photo.png")
+    except ClearerError as error:
+        sys.exit(str(error))
