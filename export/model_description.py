@@ -168,7 +168,9 @@ def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
         InputError: If there is none.
     """
     inputs, outputs = graph_inputs(model), list(model.graph.output)
-    has_level = len(inputs) == 2 and _is_level(inputs[1])
+    # Of other programs, no one knows on which scale such an input is.
+    says_level = metadata_of(model).get("sigma", "").startswith("input")
+    has_level = says_level and len(inputs) == 2 and _is_level(inputs[1])
     if len(inputs) != 1 + has_level or len(outputs) != 1:
         which = ("inputs", inputs) if len(inputs) != 1 else ("outputs", outputs)
         names = ", ".join(value.name for value in which[1])
