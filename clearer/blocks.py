@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clearer.level_map import LEVEL_GAIN
 from clearer.space import SearchSpace
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "grow",
     "make_transitions",
     "pad_to_multiple",
+    "remove",
 ]
 
 
@@ -234,6 +236,24 @@ class OutputStage(nn.Module):
         """Return the image, or what to remove from it."""
         image: Tensor = self.shuffle(self.head(self.fusion.fuse(0, features)))
         return image
+
+
+def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
+    """What a residual network restores: the image without what it predicts.
+
+    Told the level, it predicts the noise in units of that, so that no part of it has to learn how
+    much there is to remove: preconditioning as of Karras et al., "Elucidating the Design Space of
+    Diffusion-Based Generative Models", NeurIPS 2022. At level 0 the image comes back as it was.
+
+    Args:
+        space: Of the network.
+        image: ``(N, input_planes, H, W)``.
+        predicted: ``(N, channels, H, W)``.
+    """
+    channels = space.channels
+    if space.level_map:
+        predicted = predicted * (image[:, channels:] * LEVEL_GAIN)
+    return image[:, :channels] - predicted
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:

@@ -7,14 +7,17 @@ network is given. A file has an input of its own for it: one number a picture.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["at_level", "file_inputs", "with_level"]
+__all__ = ["LEVEL_GAIN", "at_level", "file_inputs", "with_level"]
 
 Array = NDArray[np.float32]
+LEVEL_GAIN: Final = 4.0
+"""Times the level is the unit in which a residual network predicts noise: at usual levels what it
+predicts is then as large as without a level."""
 
 
 def with_level(planes: Array, level: float) -> Array:

@@ -22,6 +22,7 @@ from clearer.blocks import (
     grow,
     make_transitions,
     pad_to_multiple,
+    remove,
 )
 from clearer.cost import cost_table
 from clearer.errors import InputError
@@ -109,7 +110,7 @@ class RestorationNet(nn.Module):
                 features = column(features)
         restored: Tensor = self.output(features)
         if space.residual:
-            restored = padded[:, : space.channels] - restored
+            restored = remove(space, padded, restored)
         return restored.narrow(2, 0, image.shape[2]).narrow(3, 0, image.shape[3])
 
 

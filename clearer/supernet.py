@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from clearer.blocks import ColumnModule, InputStage, OutputStage, grow, make_transitions
+from clearer.blocks import ColumnModule, InputStage, OutputStage, grow, make_transitions, remove
 from clearer.space import CHOICES, SearchSpace
 
 __all__ = ["MixedColumn", "SuperNet"]
@@ -154,5 +154,5 @@ class SuperNet(nn.Module):
                 index += 1
         restored: Tensor = self.output(features)
         if self.space.residual:
-            restored = image[:, : self.space.channels] - restored
+            restored = remove(self.space, image, restored)
         return restored

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 from clearer.export.graph_nodes import OPSET, Graph, Weights, to_bytes
 from clearer.export.network_io import INPUT_NAME, LEVEL_NAME, OUTPUT_NAME
 from clearer.files import write_atomic
+from clearer.level_map import LEVEL_GAIN
 from clearer.space import Architecture, Choice, SearchSpace
 
 __all__ = [
@@ -110,9 +111,8 @@ def network_model(
             else g.constant([sigma / 255], "float32")
         )
     given = g.node("Cast", padded, to=TensorProto.FLOAT16) if half else padded
-    if level is not None and half:
-        level = g.node("Cast", level, to=TensorProto.FLOAT16)
-    features = [_input_stage(g, given, level, space)]
+    seen = g.node("Cast", level, to=TensorProto.FLOAT16) if level and half else level
+    features = [_input_stage(g, given, seen, space)]
     for cell, columns in enumerate(architecture.cells):
         if len(features) < space.first_scales + cell:
             features = _transition(g, features, f"transitions.{len(features) - 1}", space)
@@ -125,6 +125,10 @@ def network_model(
     restored = _output_stage(g, features, space)
     if half:
         restored = g.node("Cast", restored, to=TensorProto.FLOAT)
+    if space.residual and level is not None:
+        unit = g.node("Mul", level, g.constant([LEVEL_GAIN], "float32"))
+        unit = g.node("Reshape", unit, g.constant([-1, 1, 1, 1]))
+        restored = g.node("Mul", restored, unit)
     if space.residual:
         restored = g.node("Sub", padded, restored)
     zero, one = g.constant([0]), g.constant([1])

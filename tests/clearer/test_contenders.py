@@ -12,6 +12,7 @@ from clearer.budget import Budget
 from clearer.contenders import make_contenders
 from clearer.cost import Metric, network_cost
 from clearer.cost_source import CostSource
+from clearer.decision import decide_winner
 from clearer.errors import InputError
 from clearer.export.to_onnx import file_mb
 from clearer.race import iteration_work
@@ -135,6 +136,37 @@ def test_a_hopeless_time_is_refused_after_the_smallest_networks_alone() -> None:
     with pytest.raises(InputError, match="has about .* ms"):
         contenders(device, ms=1e-4)
     assert device.num_measured == 2  # one for each stem
+
+
+@pytest.mark.parametrize(("slower", "lost"), [(1.0, 0), (1.04, 1), (1.1, 2)])
+def test_a_winner_that_is_a_little_too_slow_loses_a_few_blocks(slower: float, lost: int) -> None:
+    winner = contenders(gmacs=2.0, stem=1)[0]
+    device = Now(slower)
+    budget = Budget(metric="ms", limit=device.true_ms(winner))
+    chosen = decide_winner(winner, [budget], device).architecture
+    assert chosen.choices.count("parallel") >= winner.choices.count("parallel") - lost - 1
+    assert (chosen == winner) == (lost == 0)
+    assert network_cost(chosen, "macs") >= 0.8 * network_cost(winner, "macs")
+
+
+def test_a_machine_that_became_busy_leaves_no_ruin_of_a_network() -> None:
+    winner = contenders(gmacs=2.0, stem=1)[0]
+    device = Now(2.0)
+    budget = Budget(metric="ms", limit=device.true_ms(winner))
+    with pytest.raises(InputError, match=r"was predicted to take .* try again with --resume"):
+        decide_winner(winner, [budget], device)
+
+
+class Now(Device):
+    """A device that has become slower."""
+
+    def __init__(self, slower: float) -> None:
+        super().__init__()
+        self._slower = slower
+
+    def measure(self, architecture: Architecture, metric: Metric) -> float | None:
+        assert metric == "ms"
+        return self._slower * self.true_ms(architecture)
 
 
 def test_the_smallest_network_of_the_message_is_not_over_what_it_says() -> None:

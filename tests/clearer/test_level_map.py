@@ -78,6 +78,11 @@ def test_the_level_decides_what_comes_out() -> None:
     assert np.abs(low - high).max() > 1e-3
 
 
+def test_at_level_0_the_image_comes_back() -> None:
+    image = np.random.default_rng(0).random((1, 1, 24, 24), dtype=np.float32)
+    np.testing.assert_array_equal(at_level(torch_restorer(network()), 0)(image), image)
+
+
 def test_text_and_files_of_spaces_without_it_stay() -> None:
     assert "level_map" not in PAPER_SPACE.to_dict()
     assert SearchSpace.from_dict(SPACE.to_dict()) == SPACE
