@@ -178,7 +178,7 @@ def test_a_race_under_measured_budgets_and_what_it_was_between(photos: Path) -> 
     decision = read(Path("run/architecture.json"))
     assert decision["strategy"] == "race"
     budgets = {b["metric"]: b for b in decision["budgets"]}
-    assert 0.19 < budgets["mb"]["measured"] <= 0.2
+    assert 0.94 * 0.2 < budgets["mb"]["measured"] <= 0.2  # to 95 %, by the estimate
     assert 0 < budgets["ms"]["measured"] <= 2000
     assert not Path("run/cost.json").exists()
     race = read(Path("run/race.json"))

@@ -188,11 +188,11 @@ def die(words: list[object], patched: str, calls: int, number: int) -> int:
 
     original, seen = getattr(module, patched), []
 
-    def spy(*args: Any) -> Any:
+    def spy(*args: Any, **options: Any) -> Any:
         seen.append(1)
         if len(seen) == calls:
             os.kill(os.getpid(), number)
-        return original(*args)
+        return original(*args, **options)
 
     setattr(module, patched, spy)
     os._exit(clearer(*words).exit_code)

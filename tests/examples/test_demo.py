@@ -23,7 +23,7 @@ from clearer.demo_site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
-from clearer.zoo import default_network
+from clearer.zoo import default_network, photo_network
 from tests.bench import tiny_onnx
 
 
@@ -240,8 +240,10 @@ def test_in_an_empty_folder_the_page_has_what_restores_colour(
     runtime = ["--ort-web", next(iter(ort_web.values())).parent]
     result = clearer("demo", *runtime, "--save", "site")
     assert result.exit_code == 0, result.output
-    (network,) = json.loads(Path("site/networks.json").read_text())
-    assert (network["name"], network["channels"]) == (default_network(3).name, 3)
+    networks = json.loads(Path("site/networks.json").read_text())
+    expected = [n.name for n in (photo_network(), default_network(3)) if n is not None]
+    assert [network["name"] for network in networks] == expected
+    assert {network["channels"] for network in networks} == {3}
 
 
 def test_the_runtime_is_checked_wherever_it_comes_from(
