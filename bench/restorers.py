@@ -20,7 +20,8 @@ from clearer.export.openvino import OpenVinoSession
 from clearer.export.picture_io import PictureIo, picture_restorer
 from clearer.export.zoo import exported_network
 from clearer.network import RestorationNet, load_network
-from clearer.restore_method import PictureKind
+from clearer.restore import ColorMode, default_plan
+from clearer.restore_method import Method, PictureKind
 from clearer.run import Run
 from clearer.space import Architecture
 from clearer.tasks import Task, make_task
@@ -63,6 +64,38 @@ class LoadedModel:
     """That the sides of tiles are mirrored to, outside of the network."""
     notes: tuple[str, ...] = ()
     """What a user is to know, such as what was taken where a file does not say."""
+
+    def method(
+        self,
+        color: ColorMode,
+        tile: int | None = None,
+        overlap: int | None = None,
+        *,
+        sigma: float | None = None,
+        strength: float = 1.0,
+    ) -> Method:
+        """How it restores pictures.
+
+        Args:
+            color: What a gray network restores of a colour picture.
+            tile: As for :func:`clearer.restore.default_plan`.
+            overlap: Likewise.
+            sigma: As for :class:`clearer.restore_method.Method`.
+            strength: Likewise.
+
+        Raises:
+            InputError: If the tiles are too small for the overlap.
+        """
+        return Method(
+            name=self.name,
+            restore=self.runner,
+            channels=self.channels,
+            color=color,
+            plan=default_plan(self.architecture, tile, overlap, self.multiple),
+            has_level=self.has_level,
+            sigma=sigma,
+            strength=strength,
+        )
 
 
 def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureKind, LoadedModel]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from clearer.bench.onnx_precision import computed_precision, written_precision
 from clearer.errors import ClearerError, InputError, require
+from clearer.export.network_io import session_call
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 
 if TYPE_CHECKING:
@@ -155,10 +156,7 @@ class OnnxRunner:
         start = time.perf_counter()
         session = _open_session(ort, path, threads, provider)
         load_ms = 1000 * (time.perf_counter() - start)
-        inputs = [value.name for value in session.get_inputs()]
-        self._restore = picture_restorer(
-            lambda *arrays: session.run(None, dict(zip(inputs, arrays, strict=True)))[0], io, name
-        )
+        self._restore = picture_restorer(session_call(session), io, name)
         self._about = RunnerInfo(
             name=name,
             backend="ONNX Runtime",

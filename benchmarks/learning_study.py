@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
+from study_file import add_row, missing
 from torch import Tensor, nn
 
 from clearer.blocks import Bottleneck, ResidualBlock
@@ -28,7 +29,7 @@ from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.ema import MovingAverage
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import read_json, write_json
+from clearer.files import read_json
 from clearer.images import ImageSet
 from clearer.muon import Muon, hidden_and_other
 from clearer.network import RestorationNet
@@ -323,6 +324,12 @@ def middles(images: ImageSet) -> ImageSet:
     return ImageSet(images.names, tuple(found))
 
 
+def study_splits(folder: Path, task: Denoise) -> Splits:
+    """Gray pictures to train on, and the middles of those that validate."""
+    splits = load_splits(folder, "gray", 0, task)
+    return Splits(splits.train, middles(splits.val), splits.test, splits.source)
+
+
 def main() -> None:
     """Train the variants that the file lacks, then print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -337,8 +344,7 @@ def main() -> None:
     if not arguments.table:
         torch.set_num_threads(1)
         task = Denoise(sigma=Span.parse(arguments.sigma))
-        splits = load_splits(arguments.data, "gray", 0, task)
-        splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+        splits = study_splits(arguments.data, task)
         about = {
             "task": task.text,
             "data": f"{splits.source}: {len(splits.train)} to train on, middles of "
@@ -349,18 +355,11 @@ def main() -> None:
             "threads": 1,
             "torch": torch.__version__,
         }
-        result = read_json(out) if out.exists() else {"about": about, "variants": {}}
-        if result["about"] != about:
-            raise SystemExit(f"{out} was made with other settings: {result['about']}")
-        for name in arguments.names or VARIANTS:
-            if name not in result["variants"]:
-                variant = VARIANTS[name]
-                network = build(variant)
-                result["variants"][name] = train_network(
-                    network, variant, splits, task, arguments.seconds
-                )
-                write_json(out, result)
-                print(name, result["variants"][name], flush=True)
+        for name in missing(out, about, "variants", arguments.names or VARIANTS):
+            variant = VARIANTS[name]
+            found = train_network(build(variant), variant, splits, task, arguments.seconds)
+            add_row(out, about, "variants", name, found)
+            print(name, found, flush=True)
     print(table(read_json(out)))
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from learning_study import middles, train_network
+from learning_study import study_splits, train_network
 from shape_study import MARKS, MEASURED, NETWORKS, RECIPE
+from study_file import add_row, missing
 
-from clearer.data import Splits, load_splits
 from clearer.device import device_name
-from clearer.files import read_json, write_json
+from clearer.files import read_json
 from clearer.network import RestorationNet
 from clearer.tasks import Denoise, Span
 
@@ -50,15 +50,10 @@ def train(arguments: argparse.Namespace) -> None:
         "torch": torch.__version__,
     }
     recipe = replace(RECIPE, precision="fp32", seed=arguments.seed)
-    for name, (levels, level_map) in WAYS.items():
-        result = read_json(out) if out.exists() else {"about": about, "networks": {}}
-        if result["about"] != about:
-            raise SystemExit(f"{out} was made with other settings: {result['about']}")
-        if name in result["networks"]:
-            continue
+    for name in missing(out, about, "networks", WAYS):
+        levels, level_map = WAYS[name]
         task = Denoise(sigma=levels)
-        splits = load_splits(arguments.data, "gray", 0, task)
-        splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+        splits = study_splits(arguments.data, task)
         architecture = NETWORKS[SHAPE]
         space = replace(architecture.space, level_map=level_map)
         torch.manual_seed(arguments.seed)
@@ -66,8 +61,7 @@ def train(arguments: argparse.Namespace) -> None:
         found = train_network(
             network, recipe, splits, task, 0, MARKS, MEASURED, arguments.iterations
         )
-        result["networks"][name] = found
-        write_json(out, result)
+        add_row(out, about, "networks", name, found)
         print(name, found["psnr_db_by_level"], flush=True)
 
 

@@ -21,12 +21,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from study_file import add_row, missing
 
 from clearer.bench.restorers import find_restorer
 from clearer.device import device_name
-from clearer.files import read_json, write_json
+from clearer.files import read_json
 from clearer.images import LUMA, read_image
 from clearer.metrics import psnr_db, ssim
+from clearer.patches import to_unit
 from clearer.restore import fit_channels
 
 Array = NDArray[np.float32]
@@ -85,14 +87,12 @@ def measure(folder: Path, out: Path, models: list[str]) -> None:
     names = sorted(path.name for path in (folder / "noisy").iterdir())
     names = names[: len(names) // 2]
     about = {"pairs": len(names), "device": device_name("cpu"), "precision": "fp32"}
-    result: dict[str, Any] = read_json(out) if out.exists() else {"about": about, "ways": {}}
-    for name, restore in ways(models).items():
-        if name in result["ways"]:
-            continue
+    compared = ways(models)
+    for name in missing(out, about, "ways", compared):
         rows: list[dict[str, Any]] = []
         for picture in names:
             noisy, clean = (_planes(folder / part / picture) for part in ("noisy", "clean"))
-            change = restore(noisy) - noisy
+            change = compared[name](noisy) - noisy
             mixed = {s: (noisy + np.float32(s) * change).clip(0, 1) for s in STRENGTHS}
             rows.append(
                 {
@@ -103,14 +103,12 @@ def measure(folder: Path, out: Path, models: list[str]) -> None:
                     "ssim": ssim(mixed[1.0][0], clean[0]),
                 }
             )
-        result["ways"][name] = rows
-        write_json(out, result)
+        add_row(out, about, "ways", name, rows)
         print(name, fmean(row["psnr_db"]["1.0"] for row in rows), flush=True)
 
 
 def _planes(path: Path) -> Array:
-    pixels = read_image(path, "rgb").astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    return np.ascontiguousarray(to_unit(read_image(path, "rgb")).transpose(2, 0, 1)[None])
 
 
 def table(out: Path) -> None:

@@ -33,12 +33,13 @@ from statistics import mean
 from typing import Any, Final
 
 import torch
-from learning_study import Variant, mean_root_error, middles, train_network
+from learning_study import Variant, mean_root_error, study_splits, train_network
+from study_file import add_row, missing
 
 from clearer.budget import Budget
 from clearer.cost import cost_table, network_cost
 from clearer.cost_source import CostSource
-from clearer.data import Splits, load_splits
+from clearer.data import Splits
 from clearer.device import device_name
 from clearer.files import read_json, write_json
 from clearer.images import ImageSet
@@ -131,8 +132,7 @@ def start(arguments: argparse.Namespace) -> tuple[Variant, Splits, dict[str, Any
     """The recipe, the pictures, and what the file says of them."""
     torch.set_num_threads(1)
     recipe = replace(RECIPE, precision=fastest_precision(_U, "cpu"), seed=arguments.seed)
-    splits = load_splits(arguments.data, "gray", 0, TASK)
-    splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+    splits = study_splits(arguments.data, TASK)
     about = {
         "task": TASK.text,
         "data": f"{len(splits.train)} to train on, middles of {len(splits.val)} to validate",
@@ -177,12 +177,9 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.speeds:
         about["ms_per_step"] = read_json(arguments.speeds)["ms_per_step"]
     out: Path = arguments.out
-    for name, architecture in chosen_networks(arguments).items():
-        result = read_json(out) if out.exists() else {"about": about, "networks": {}}
-        if result["about"] != about:
-            raise SystemExit(f"{out} was made with other settings: {result['about']}")
-        if name in result["networks"]:
-            continue
+    networks = chosen_networks(arguments)
+    for name in missing(out, about, "networks", networks):
+        architecture = networks[name]
         torch.manual_seed(arguments.seed)
         network = RestorationNet(architecture)
         found = train_network(
@@ -199,9 +196,7 @@ def train(arguments: argparse.Namespace) -> None:
         found["macs_per_pixel"] = cost_table(space, "macs").cost(architecture)
         found["mb"] = cost_table(space, "mb").cost(architecture)
         found["architecture"] = architecture.to_dict()
-        result = read_json(out) if out.exists() else result
-        result["networks"][name] = found
-        write_json(out, result)
+        add_row(out, about, "networks", name, found)
         print(name, found["psnr_db_at"], found["iterations"], flush=True)
 
 

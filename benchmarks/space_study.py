@@ -26,7 +26,8 @@ from typing import Any, Final
 import onnxruntime
 import torch
 import torch.nn.functional as F
-from learning_study import Variant, mean_root_error, middles, train_network, without_norm
+from learning_study import Variant, mean_root_error, study_splits, train_network, without_norm
+from study_file import add_row, missing
 from torch import Tensor, nn
 
 from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
@@ -34,7 +35,6 @@ from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.runners import OnnxRunner, Runner
 from clearer.bench.targets import choose_backends
 from clearer.blocks import ResidualBlock, conv_norm
-from clearer.data import Splits, load_splits
 from clearer.device import device_name
 from clearer.export.picture_io import PictureIo
 from clearer.files import read_json, write_json
@@ -195,8 +195,7 @@ def train(arguments: argparse.Namespace) -> None:
         RECIPES[arguments.optimizer],
         precision=fastest_precision(SearchSpace(**WIDE["space"]), "cpu"),
     )
-    splits = load_splits(arguments.data, "gray", 0, TASK)
-    splits = Splits(splits.train, middles(splits.val), splits.test, splits.source)
+    splits = study_splits(arguments.data, TASK)
     about = {
         "task": TASK.text,
         "data": f"{len(splits.train)} to train on, middles of {len(splits.val)} to validate",
@@ -205,21 +204,14 @@ def train(arguments: argparse.Namespace) -> None:
         "device": device_name("cpu"),
         "torch": torch.__version__,
     }
-    for name in arguments.names or CANDIDATES:
-        result = read_json(out) if out.exists() else {"about": about, "candidates": {}}
-        if result["about"] != about:
-            raise SystemExit(f"{out} was made with other settings: {result['about']}")
-        if name in result["candidates"]:
-            continue
+    for name in missing(out, about, "candidates", arguments.names or CANDIDATES):
         candidate = CANDIDATES[name]
         network = candidate.build()
         if candidate.train is not None:
             candidate.train(network)
         variant = replace(recipe, rate=candidate.rate_share * recipe.rate, settle=candidate.settle)
         found = train_network(network, variant, splits, TASK, arguments.seconds)
-        result = read_json(out) if out.exists() else result
-        result["candidates"][name] = found
-        write_json(out, result)
+        add_row(out, about, "candidates", name, found)
         print(name, found, flush=True)
 
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer.errors import InputError
-from clearer.restore import ColorMode, default_plan
+from clearer.restore import ColorMode
 from clearer.restore_method import Method, PictureKind, choose_method
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clearer.bench.restorers import Backend
 
 __all__ = ["Restorer", "load"]
+
+_TYPES: Final = ("uint8", "uint16", "float16", "float32", "float64")
 
 
 def load(
@@ -55,19 +57,7 @@ def load(
     from clearer.bench.restorers import find_restorers
 
     found = find_restorers(None if model is None else Path(model), backend)
-    return Restorer(
-        {
-            kind: Method(
-                name=loaded.name,
-                restore=loaded.runner,
-                channels=loaded.channels,
-                color=color,
-                plan=default_plan(loaded.architecture, tile, None, loaded.multiple),
-                has_level=loaded.has_level,
-            )
-            for kind, loaded in found.items()
-        }
-    )
+    return Restorer({kind: loaded.method(color, tile) for kind, loaded in found.items()})
 
 
 class Restorer:
@@ -126,7 +116,7 @@ class Restorer:
     def _restore_array(
         self, picture: NDArray[Any], sigma: float | None, strength: float
     ) -> NDArray[Any]:
-        if picture.dtype.kind not in "uf" or picture.dtype.name not in _TYPES:
+        if picture.dtype.name not in _TYPES:
             raise InputError(
                 f"the picture is of {picture.dtype}: give uint8, uint16, or floating point in 0..1"
             )
@@ -140,10 +130,14 @@ class Restorer:
             pixels = pixels.astype(np.float32)
             if not np.isfinite(pixels).all():
                 raise InputError("the picture has values that are no numbers")
-        chosen = choose_method(pixels, self._methods)
+        told = {
+            kind: replace(method, sigma=sigma, strength=strength)
+            for kind, method in self._methods.items()
+        }
+        chosen = choose_method(pixels, told)
         if chosen is None:
             raise InputError("the network was made for pairs of RGB pictures, and this one is gray")
-        method = replace(chosen[0], sigma=sigma, strength=strength)
+        method, _ = chosen
         if sigma is not None and not method.has_level:
             raise InputError(
                 f"{method.name} finds the noise level itself: leave out sigma, and see strength"
@@ -167,6 +161,3 @@ class Restorer:
         restored = [self._restore_array(array, sigma, strength) for array in arrays]
         found = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).contiguous()
         return found.to(batch)
-
-
-_TYPES = ("uint8", "uint16", "float16", "float32", "float64")

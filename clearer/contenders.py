@@ -58,7 +58,8 @@ def make_contenders(
     smallest = [
         smallest_network(space, width=width, stem=s) for s in ((1, 2) if stem is None else (stem,))
     ]
-    _refuse_hopeless(smallest, budgets, costs, is_given=width is not None or stem is not None)
+    is_given = width is not None or stem is not None
+    _refuse_hopeless(smallest, budgets, costs, is_given=is_given)
     # Without a budget, what a training can make good use of is the limit.
     most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
     errors: _Errors = {}
@@ -101,7 +102,6 @@ def make_contenders(
         least = min(smallest, key=use)
         has = [budget.text(cost(least, budget.metric)) for budget in budgets]
         helps = other_precision(lambda _: smallest, budgets, costs)
-        is_given = width is not None or stem is not None
         raise InputError(_nothing(budgets, least, has, is_given) + helps)
     return found
 

@@ -118,7 +118,7 @@ def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSo
         if _are_met(rows):
             return _decision(chosen, rows, costs)
         for row in rows:
-            if row.metric == "ms" and row.measured is not None and not slow:
+            if row.metric == "ms" and not _are_met([row]) and row.measured and not slow:
                 slow = _slow(winner, row.predicted, row.measured)
         chosen = without_a_block(chosen)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)

@@ -18,7 +18,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from clearer.stored_picture import full_scale
@@ -152,6 +151,8 @@ def _before_clipping(measured: float, means: Values) -> float:
 
     if measured < _ROUNDING or excess(measured) >= 0:
         return measured
+    from scipy.optimize import brentq  # a third of a second, and most pictures need it not
+
     return float(brentq(excess, measured, 1, xtol=1e-6)) if excess(1) > 0 else 1.0
 
 

@@ -85,8 +85,9 @@ def choose_method(
     """
     if pixels.shape[2] == 1:
         return (methods["gray"], None) if "gray" in methods else None
-    if "photo" not in methods:
+    photo = methods.get("photo")
+    if photo is None or photo.sigma is not None:  # whoever gives a level says: the noise is white
         return methods["rgb"], None
     if is_noise_of_camera(pixels):
-        return methods["photo"], "noise as of a camera"
+        return photo, "noise as of a camera"
     return methods["rgb"], "white noise"

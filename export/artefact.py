@@ -15,6 +15,7 @@ from clearer.errors import require
 from clearer.export.fixed_sizes import with_fixed_sizes
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import Io, Precision
+from clearer.export.network_io import session_restorer
 from clearer.export.openvino import OpenVinoFiles, OpenVinoSession, to_openvino
 from clearer.level_map import file_inputs
 
@@ -28,7 +29,6 @@ __all__ = [
     "onnx_restorer",
     "openvino_artefact",
     "program_restorer",
-    "session_restorer",
 ]
 
 Kind = Precision | Literal["fp32, fp16 weights"]
@@ -116,18 +116,6 @@ def onnx_restorer(files: Mapping[str, bytes]) -> Restore:
     model = next(iter(files.values()))
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return session_restorer(session)
-
-
-def session_restorer(session: Any) -> Restore:
-    """A session of ONNX Runtime: where the file takes a level, it comes in as the last channel."""
-    names = [value.name for value in session.get_inputs()]
-
-    def restore(given: NDArray[Any]) -> NDArray[Any]:
-        arrays = file_inputs(given, has_level=len(names) > 1)
-        restored: NDArray[Any] = session.run(None, dict(zip(names, arrays, strict=True)))[0]
-        return restored
-
-    return restore
 
 
 def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:

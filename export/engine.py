@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from clearer import __version__
 from clearer.errors import ClearerError, InputError, require
-from clearer.export.artefact import session_restorer
 from clearer.export.engine_build import MadeForCpusError, graph_precision, serialize_engine
 from clearer.export.engine_device import Gpu, require_gpu
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, Flavour, open_library
@@ -29,6 +28,7 @@ from clearer.export.engine_record import (
     record_path,
 )
 from clearer.export.engine_session import EngineSession, require_torch_cuda
+from clearer.export.network_io import session_restorer
 from clearer.files import write_atomic, write_json
 from clearer.level_map import file_inputs
 from clearer.user_cache import user_cache

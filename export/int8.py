@@ -10,7 +10,7 @@ import numpy as np
 
 from clearer.errors import ClearerError, require
 from clearer.export.calibration import METHODS, Array, Method, observe
-from clearer.export.network_io import network_feed
+from clearer.export.network_io import session_restorer
 from clearer.export.qdq import Flavour, QdqGraph, insert_qdq
 
 __all__ = ["MAX_DROP_DB", "Int8Result", "Listener", "quantize"]
@@ -128,8 +128,7 @@ def _restore(model: bytes, images: Sequence[Array]) -> list[Array]:
     # A session serves a few small images: optimising its graph would take longer than they do.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    has_level = len(session.get_inputs()) > 1
-    return [session.run(None, network_feed(i, has_level=has_level))[0] for i in images]
+    return list(map(session_restorer(session), images))
 
 
 def _fewest(total: int, is_met: Callable[[int], bool]) -> int:

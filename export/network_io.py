@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,15 @@ from numpy.typing import NDArray
 from clearer.level_map import file_inputs
 from clearer.space import SearchSpace
 
-__all__ = ["INPUT_NAME", "LEVEL_NAME", "OUTPUT_NAME", "network_feed", "network_inputs"]
+__all__ = [
+    "INPUT_NAME",
+    "LEVEL_NAME",
+    "OUTPUT_NAME",
+    "network_feed",
+    "network_inputs",
+    "session_call",
+    "session_restorer",
+]
 
 INPUT_NAME: Final = "input"
 LEVEL_NAME: Final = "sigma"
@@ -34,3 +43,20 @@ def network_feed(given: NDArray[np.float32], *, has_level: bool) -> dict[str, ND
     """Inputs of a network by name, of an image ``(N, C, H, W)``, perhaps with a plane of levels."""
     arrays = file_inputs(given, has_level=has_level)
     return dict(zip((INPUT_NAME, LEVEL_NAME), arrays, strict=False))
+
+
+def session_call(session: Any) -> Callable[..., NDArray[Any]]:
+    """The first output of a session of ONNX Runtime, as a function of its inputs in their order."""
+    names = [value.name for value in session.get_inputs()]
+
+    def call(*inputs: NDArray[Any]) -> NDArray[Any]:
+        result: NDArray[Any] = session.run(None, dict(zip(names, inputs, strict=True)))[0]
+        return result
+
+    return call
+
+
+def session_restorer(session: Any) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """A session of ONNX Runtime: where the file takes a level, it comes in as the last channel."""
+    call, has_level = session_call(session), len(session.get_inputs()) > 1
+    return lambda given: call(*file_inputs(given, has_level=has_level))

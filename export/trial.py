@@ -15,6 +15,7 @@ from PIL import Image
 
 from clearer.data import PHOTOGRAPHS
 from clearer.errors import ClearerError, InputError, require
+from clearer.export.network_io import session_call
 from clearer.export.openvino import open_core
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 from clearer.level_map import with_level
@@ -58,8 +59,7 @@ def open_trial(path: Path) -> Run:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has its own, unexported exception types
         raise InputError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from error
-    names = [value.name for value in session.get_inputs()]
-    return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))[0]
+    return session_call(session)
 
 
 def _open_openvino(path: Path) -> Run:

@@ -88,32 +88,15 @@ def restore(
     """
     from clearer.bench.restorers import find_restorers
     from clearer.files import check_writable
-    from clearer.restore import default_plan
-    from clearer.restore_method import Method
     from clearer.restore_plan import plan_jobs
 
     plan = plan_jobs(pictures, out, kind)
     jobs = plan.jobs
     with console.status("loading the network"):
         found = find_restorers(model, backend)
-    if sigma is not None:  # whoever gives a level says that the noise is white
-        found.pop("photo", None)
-    plans = {
-        use: default_plan(loaded.architecture, tile, overlap, loaded.multiple)
-        for use, loaded in found.items()
-    }
     methods = {
-        use: Method(
-            name=loaded.name,
-            restore=loaded.runner,
-            channels=loaded.channels,
-            color=color,
-            plan=plans[use],
-            has_level=loaded.has_level,
-            sigma=sigma,
-            strength=strength,
-        )
-        for use, loaded in found.items()
+        kind: loaded.method(color, tile, overlap, sigma=sigma, strength=strength)
+        for kind, loaded in found.items()
     }
     if sigma is not None and not any(loaded.has_level for loaded in found.values()):
         raise InputError(
@@ -125,10 +108,10 @@ def restore(
         loaded.name: partial(
             _introduce,
             loaded,
-            plans[use].text,
-            _COLOR_NOTES[color] if use == "rgb" and is_gray else None,
+            methods[kind].plan.text,
+            _COLOR_NOTES[color] if kind == "rgb" and is_gray else None,
         )
-        for use, loaded in found.items()
+        for kind, loaded in found.items()
     }
     for loaded in found.values():
         if not loaded.is_late and (introduce := unsaid.pop(loaded.name, None)):

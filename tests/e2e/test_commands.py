@@ -24,10 +24,10 @@ from typer.testing import CliRunner, Result
 
 from clearer import __main__ as entry
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS
 from clearer.files import read_jsonl
 from clearer.network import load_network
 from clearer.run import Run
+from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 TINY = ["--strategy", "gradient", "--width", "4", "--search-iterations", "12", *SHORT]
@@ -42,16 +42,9 @@ def clearer(*words: object) -> Result:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small real photographs, split by hand."""
-    root = tmp_path_factory.mktemp("photos")
     names = {"train": ["astronaut", "motorcycle_left", "brick", "coins"], "val": ["camera"]}
     names["test"] = ["coffee"]
-    for split, stems in names.items():
-        (root / split).mkdir()
-        for stem in stems:
-            with Image.open(PHOTOGRAPHS / f"{stem}.png") as picture:
-                small = picture.convert("RGB").resize((96, 80))
-            small.save(root / split / f"{stem}.png")
-    return root
+    return save_photographs(tmp_path_factory.mktemp("photos"), names, "RGB", (96, 80))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from clearer.bench import device_timer, measured_costs
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS
+from tests.photographs import save_photographs
 
 FAST = ["--search-iterations", "10", "--iterations", "4", "--batch-size", "2"]
 FAST += ["--patch-size", "32", "--precision", "fp32", "--size", "32x48"]
@@ -31,13 +31,8 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photos")
-    for split, names in {"train": ["astronaut", "brick", "coins"], "val": ["camera"]}.items():
-        (root / split).mkdir()
-        for name in names:
-            with Image.open(PHOTOGRAPHS / f"{name}.png") as picture:
-                picture.convert("RGB").resize((64, 48)).save(root / split / f"{name}.png")
-    return root
+    names = {"train": ["astronaut", "brick", "coins"], "val": ["camera"]}
+    return save_photographs(tmp_path_factory.mktemp("photos"), names, "RGB", (64, 48))
 
 
 @pytest.fixture(scope="module")

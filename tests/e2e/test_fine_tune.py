@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer import zoo
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS, load_splits
+from clearer.data import load_splits
 from clearer.engine import Engine
 from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.files import read_json, read_jsonl
@@ -27,6 +26,7 @@ from clearer.run import Run
 from clearer.settings import RunSettings
 from clearer.tasks import Denoise, Span
 from clearer.training_step import training_sampler
+from tests.photographs import save_photographs
 from tests.tiny_zoo import add_network
 
 TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "20", "--batch-size", "2"]
@@ -40,13 +40,8 @@ def clearer(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photos")
-    for split, stems in {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}.items():
-        (root / split).mkdir()
-        for stem in stems:
-            with Image.open(PHOTOGRAPHS / f"{stem}.png") as picture:
-                picture.convert("L").resize((72, 64)).save(root / split / f"{stem}.png")
-    return root
+    names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
+    return save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (72, 64))
 
 
 @pytest.fixture(scope="module")

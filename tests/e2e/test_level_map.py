@@ -20,6 +20,7 @@ from clearer.evaluate import torch_restorer
 from clearer.export.metadata import metadata_of
 from clearer.level_map import with_level
 from clearer.run import Run
+from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]
 RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *SHORT]
@@ -32,14 +33,8 @@ def clearer(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("photos")
     names = {"train": ["astronaut", "brick", "coins"], "val": ["camera"], "test": ["coffee"]}
-    for split, stems in names.items():
-        (root / split).mkdir()
-        for stem in stems:
-            with Image.open(PHOTOGRAPHS / f"{stem}.png") as picture:
-                picture.convert("L").resize((96, 80)).save(root / split / f"{stem}.png")
-    return root
+    return save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (96, 80))
 
 
 @pytest.fixture(scope="module")

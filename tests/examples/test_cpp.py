@@ -40,27 +40,26 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build / "restore"
 
 
+def check(program: Path, denoiser: Denoiser, pair: Pair, folder: Path) -> None:
+    suffix = "pgm" if pair.noisy.ndim == 2 else "ppm"
+    source, target = folder / f"noisy.{suffix}", folder / f"restored.{suffix}"
+    Image.fromarray(pair.noisy).save(source)
+    command: list[str | Path] = [program, denoiser.path, source, target, *denoiser.words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pair.check(read(target), denoiser)
+
+
 def test_a_picture_is_restored(
     program: Path, denoiser: Denoiser, pair: Pair, tmp_path: Path
 ) -> None:
-    suffix = "pgm" if pair.noisy.ndim == 2 else "ppm"
-    source, target = tmp_path / f"noisy.{suffix}", tmp_path / f"restored.{suffix}"
-    Image.fromarray(pair.noisy).save(source)
-    done = subprocess.run([program, denoiser.path, source, target], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    pair.check(read(target), denoiser)
+    check(program, denoiser, pair, tmp_path)
 
 
 def test_a_network_is_told_the_noise_level(
     program: Path, levelled: Denoiser, pair: Pair, tmp_path: Path
 ) -> None:
-    suffix = "pgm" if pair.noisy.ndim == 2 else "ppm"
-    source, target = tmp_path / f"noisy.{suffix}", tmp_path / f"restored.{suffix}"
-    Image.fromarray(pair.noisy).save(source)
-    command: list[str | Path] = [program, levelled.path, source, target, *levelled.words]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    pair.check(read(target), levelled)
+    check(program, levelled, pair, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""What a study has found so far: a file that several processes may fill, to be gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from clearer.files import read_json, write_json
+
+__all__ = ["add_row", "missing"]
+
+
+def missing(path: Path, about: dict[str, Any], rows: str, names: Iterable[str]) -> Iterator[str]:
+    """Those of the names that the file lacks, each looked up when its turn comes.
+
+    Args:
+        path: The file, which need not be there.
+        about: What all its rows share.
+        rows: Key that they stand under.
+        names: What is wanted.
+
+    Raises:
+        SystemExit: If it was made with other settings.
+    """
+    for name in names:
+        if name not in _read(path, about, rows)[rows]:
+            yield name
+
+
+def add_row(path: Path, about: dict[str, Any], rows: str, name: str, row: Any) -> None:
+    """Write a row beside what others have written meanwhile.
+
+    Raises:
+        SystemExit: If the file was made with other settings.
+    """
+    result = _read(path, about, rows)
+    result[rows][name] = row
+    write_json(path, result)
+
+
+def _read(path: Path, about: dict[str, Any], rows: str) -> dict[str, Any]:
+    result = read_json(path) if path.exists() else {"about": about, rows: {}}
+    if result["about"] != about:
+        raise SystemExit(f"{path} was made with other settings: {result['about']}")
+    return result
