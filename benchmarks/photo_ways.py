@@ -1,6 +1,6 @@
 r"""What removes the noise of cameras best, of what there is without a training for it?
 
-    OMP_NUM_THREADS=1 python benchmarks/photo_ways.py POLYU ways.json --model rgb-blind gray-blind
+    OMP_NUM_THREADS=1 python benchmarks/photo_ways.py POLYU ways.json
     python benchmarks/photo_ways.py POLYU ways.json --table
 
 Pairs of PolyU, photographs and the means of many shots, the first half by name: on the other half
@@ -136,7 +136,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="with noisy/ and clean/")
     parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
-    parser.add_argument("--model", nargs="+", default=["rgb-blind", "gray-blind"])
+    parser.add_argument("--model", nargs="+", default=["rgb-photo", "rgb-blind", "gray-blind"])
     parser.add_argument("--table", action="store_true", help="only print the table of the file")
     arguments = parser.parse_args()
     if not arguments.table:
