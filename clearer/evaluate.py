@@ -73,7 +73,9 @@ def evaluation_pairs(
         if images.degraded:
             degraded = to_unit(images.degraded[index][:height, :width])
         else:
-            degraded = task.degrade_picture(clean, np.random.default_rng([seed, index]))
+            rng = np.random.default_rng([seed, index])
+            clean = task.target_picture(clean, rng)
+            degraded = task.degrade_picture(clean, rng)
         planes = _planes(degraded)
         if level_map:  # the task draws its level first
             draws = PictureDraws(np.random.default_rng([seed, index]))

@@ -126,8 +126,9 @@ class PatchSampler:
             clean, degraded = (half.contiguous() for half in patches.chunk(2, dim=3))
             clean, degraded = clean.permute(0, 3, 1, 2), degraded.permute(0, 3, 1, 2)
         else:
-            clean = patches.permute(0, 3, 1, 2)
-            degraded = self._task.degrade(clean, BatchDraws(self._generator, self._batch_size))
+            draws = BatchDraws(self._generator, self._batch_size)
+            clean = self._task.target(patches.permute(0, 3, 1, 2), draws)
+            degraded = self._task.degrade(clean, draws)
         if self._level_map:
             self._generator.manual_seed(int(seed[0]))  # the task draws its level first
             degraded = self._with_level(degraded)

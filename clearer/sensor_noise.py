@@ -1,13 +1,13 @@
-"""Noise of a camera's sensor as it arrives in pictures: demosaiced, smoothed, reduced in size.
+"""Noise of a camera's sensor as it arrives in pictures: demosaiced, reduced in size, smoothed.
 
-Demosaicing, the colour matrix, noise reduction by smoothing and a change of size are linear: what
+Demosaicing, the colour matrix, smoothing, sharpening and a change of size are linear: what
 they make of a noisy mosaic is what they make of the clean one plus what they make of the noise. So
 the noise alone goes through them, and is added to the clean picture in linear light. The clean
 picture keeps its own resolution: the task is to remove noise, not to find detail that a mosaic
 never saw. The noise is made at the resolution of a sensor that is up to twice as fine as the
 picture, so that a reduced picture has the noise of a reduced picture, at the size that it has.
-What this leaves out: noise passes the tone curve after the reduction, not before, and cameras
-smooth less where there is texture.
+What this leaves out: noise passes the tone curve after the reduction, not before, and what a
+camera's noise reduction takes from the picture itself.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from clearer.camera import Camera
+from clearer.camera_finish import finish
 from clearer.demosaic import BAYER, BLOCK, demosaic
 from clearer.draws import Draws, per_picture
 
 __all__ = ["luma", "read_variance", "sensor_noise"]
 
-_LUMA_BLUR: Final = (0.3, 0.9)  # pixels of the sensor, standard deviation of a Gaussian
+_LUMA_BLUR: Final = (0.05, 0.6)  # pixels of the sensor, standard deviation of a Gaussian
 _CHROMA_BLUR: Final = (0.7, 4.5)
 _MARGIN: Final = 10  # pixels of the sensor around the picture that smoothing sees
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
@@ -93,7 +94,8 @@ def sensor_noise(
     )
     luma_blur = per_picture(draws.uniform(*_LUMA_BLUR), linear)
     chroma_blur = per_picture(draws.uniform(*_CHROMA_BLUR), linear)
-    brightness = _resample(planes[:, :1], sampling, luma_blur)
+    fine = _resample(planes[:, :1], sampling, luma_blur)
+    brightness = finish(fine, luma(linear), draws)
     red, blue = _resample(planes[:, 1:], sampling, chroma_blur).split(1, 1)
     green = (red * _RED + blue * _BLUE) / -_GREEN
     return torch.cat([red, green, blue], 1) + brightness

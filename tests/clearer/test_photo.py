@@ -184,6 +184,7 @@ def test_noise_has_the_variance_of_the_sensor(monkeypatch: pytest.MonkeyPatch) -
     ranges = {"_LUMA_BLUR": (0.05, 0.05), "_CHROMA_BLUR": (0.05, 0.05)}
     for name, value in ranges.items():
         monkeypatch.setattr(sensor_noise, name, value)
+    monkeypatch.setattr(sensor_noise, "finish", lambda noise, brightness, draws: noise)
     camera = cameras(n)._replace(
         from_rgb=torch.eye(3).expand(n, 3, 3), gains=torch.tensor([[2.0, 1.0, 1.5]]).expand(n, 3)
     )
@@ -284,11 +285,11 @@ def test_an_earlier_jpeg_had_its_blocks_anywhere(
     assert torch.equal(cut, expected)
 
 
-def test_one_patch_in_twenty_stays_clean_and_no_figure_does() -> None:
+def test_one_patch_in_ten_stays_clean_and_no_figure_does() -> None:
     clean = to_batch(photograph(side=8), 2000)
     degraded = Photo(shot=Span(0.01, 0.01)).degrade(clean, draws(0, 2000))
     stays = (degraded == clean).all(1).all(1).all(1)
-    assert stays.float().mean() == pytest.approx(0.05, abs=0.015)
+    assert stays.float().mean() == pytest.approx(0.1, abs=0.02)
     picture = photograph(side=16)
     for seed in range(60):
         figure = Photo().degrade_picture(picture, np.random.default_rng(seed))
