@@ -36,19 +36,26 @@ def offending(path: Path, forbidden: tuple[str, ...]) -> set[str]:
 def test_the_library_imports_no_command_export_or_bench(path: Path) -> None:
     forbidden: tuple[str, ...] = ("clearer.export", "clearer.bench", "clearer.cli", "typer")
     if path.name not in ("console.py", "tables.py"):
-        forbidden += ("rich", "clearer.console")
+        forbidden += ("rich", "clearer.terminal.console")
     assert not offending(path, forbidden)
 
 
 @pytest.mark.parametrize("path", EXPORT, ids=lambda p: p.name)
 def test_export_imports_neither_bench_nor_the_loops(path: Path) -> None:
-    forbidden = ("clearer.bench", "clearer.cli", "clearer.search", "clearer.train", "rich", "typer")
+    forbidden = (
+        "clearer.bench",
+        "clearer.cli",
+        "clearer.searching.search",
+        "clearer.training.train",
+        "rich",
+        "typer",
+    )
     assert not offending(path, forbidden)
 
 
 @pytest.mark.parametrize("path", BENCH, ids=lambda p: p.name)
 def test_bench_imports_no_command(path: Path) -> None:
-    assert not offending(path, ("clearer.cli", "clearer.console", "rich", "typer"))
+    assert not offending(path, ("clearer.cli", "clearer.terminal.console", "rich", "typer"))
 
 
 @pytest.mark.parametrize(

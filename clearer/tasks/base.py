@@ -16,7 +16,7 @@ from clearer.errors import InputError
 if TYPE_CHECKING:  # commands list the tasks in their help, and torch takes a second to import
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
 __all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option"]
 
@@ -25,7 +25,7 @@ Picture = NDArray[np.float32]
 
 Layout = str
 """``folders`` (two, with the same names), ``clean-left`` or ``clean-right`` (files that hold both
-pictures side by side), or two patterns of names (:class:`clearer.pair_names.PairNames`)."""
+pictures side by side), or two patterns of names (:class:`clearer.tasks.pair_names.PairNames`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Task(ABC):
         """
         import torch
 
-        from clearer.draws import PictureDraws
+        from clearer.tasks.draws import PictureDraws
 
         batch = torch.from_numpy(np.ascontiguousarray(clean)).permute(2, 0, 1)[None]
         degraded = self.degrade(batch, PictureDraws(rng))

@@ -14,7 +14,7 @@ from clearer.tasks.base import Picture, Span, Task, option
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
 __all__ = ["Photo"]
 
@@ -25,11 +25,11 @@ _CLEAN_SHARE: Final = 0.05
 class Photo(Task):
     """What a camera of a telephone or a larger one adds to a photograph.
 
-    A camera is drawn for each picture (:mod:`clearer.camera`), and its noise is made on the sensor
-    and brought into the picture (:mod:`clearer.sensor_noise`). Then the picture is saved: as JPEG,
-    as JPEG twice, or as it is, with 8 bits (:mod:`clearer.saving`). Of the patches of training, one
-    in twenty stays clean, so that a network leaves clean pictures as they are; figures have noise
-    always. A gray picture is the luma of such a photograph.
+    A camera is drawn for each picture (:mod:`clearer.tasks.camera`), and its noise is made on the
+    sensor and brought into the picture (:mod:`clearer.tasks.sensor_noise`). Then the picture is
+    saved: as JPEG, as JPEG twice, or as it is, with 8 bits (:mod:`clearer.tasks.saving`). Of the
+    patches of training, one in twenty stays clean, so that a network leaves clean pictures as they
+    are; figures have noise always. A gray picture is the luma of such a photograph.
 
     Raises:
         InputError: If the noise is out of range.
@@ -64,7 +64,7 @@ class Photo(Task):
         """Photograph pictures and save them; one in twenty stays as it is."""
         import torch
 
-        from clearer.draws import chance
+        from clearer.tasks.draws import chance
 
         is_clean = chance(draws, _CLEAN_SHARE, clean)
         return torch.where(is_clean, clean, self._photograph(clean, draws))
@@ -73,17 +73,17 @@ class Photo(Task):
         """Photograph and save one picture: never without noise."""
         import torch
 
-        from clearer.draws import PictureDraws
+        from clearer.tasks.draws import PictureDraws
 
         batch = torch.from_numpy(np.ascontiguousarray(clean)).permute(2, 0, 1)[None]
         photo = self._photograph(batch, PictureDraws(rng))
         return photo[0].permute(1, 2, 0).contiguous().numpy()
 
     def _photograph(self, clean: Tensor, draws: Draws) -> Tensor:
-        from clearer.camera import draw_camera
-        from clearer.draws import per_picture
-        from clearer.saving import save
-        from clearer.sensor_noise import luma, read_variance, sensor_noise
+        from clearer.tasks.camera import draw_camera
+        from clearer.tasks.draws import per_picture
+        from clearer.tasks.saving import save
+        from clearer.tasks.sensor_noise import luma, read_variance, sensor_noise
 
         picture = clean.expand(-1, 3, -1, -1)
         camera = draw_camera(draws, picture)
