@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from clearer.data.datasets import resolve_data
 from clearer.errors import InputError
-from clearer.networks.network import load_network
 from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
 from clearer.runs.run_records import DecisionRecord
-from clearer.runs.settings import RunSettings, StartWeights
+from clearer.runs.settings import Compile, RunSettings, StartWeights
 from clearer.support.device import resolve_device
 from clearer.support.files import write_atomic, write_json
 from clearer.tasks.registry import change_task
-from clearer.training.compilation import Compile
 from clearer.training.precision import fastest_precision
 from clearer.zoo.catalogue import find_in_zoo
 
-__all__ = ["Origin", "find_origin", "make_training_run", "plan_training", "read_start_weights"]
+__all__ = ["Origin", "find_origin", "make_training_run", "plan_training"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,18 +164,3 @@ def make_training_run(
         write_json(run.architecture, origin.decision)
 
     return Run.create(out, settings, prepare)
-
-
-def read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
-    """The weights that a run starts from.
-
-    Raises:
-        InputError: If their file is not the one that the run was made with.
-    """
-    path = run.start_weights
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
-        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
-    network, _ = load_network(path)
-    if network.architecture != run.read_architecture():
-        raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
-    return network.state_dict()

@@ -17,6 +17,7 @@ from clearer.restoring.evaluate import check_evaluation_size
 from clearer.runs.run import Run
 from clearer.runs.settings import (
     PRESETS,
+    Compile,
     Preset,
     RunSettings,
     SearchSettings,
@@ -28,7 +29,6 @@ from clearer.searching.contenders import make_contenders
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import resolve_device
 from clearer.tasks.base import Task
-from clearer.training.compilation import Compile
 from clearer.training.precision import fastest_precision
 
 __all__ = [

@@ -19,10 +19,10 @@ from clearer.space.space import PAPER_SPACE, SearchSpace
 from clearer.support.schema import Above0, AtLeast0, Count, Share, Side, check_known, checked
 from clearer.tasks.base import Task
 from clearer.tasks.registry import make_task, task_to_dict
-from clearer.training.compilation import Compile
 
 __all__ = [
     "PRESETS",
+    "Compile",
     "Preset",
     "RaceSettings",
     "RunSettings",
@@ -40,6 +40,8 @@ TrainingLoss = Literal["mse", "rmse"]
 """The mean squared error (equation 3), or the mean over the patches of its root."""
 TrainingOptimizer = Literal["adam", "muon"]
 """Adam for all, or Muon for the convolutions between features and Adam for the rest."""
+Compile = Literal["auto", "on", "off"]
+"""Whether ``torch.compile`` is used; ``auto``: where it makes up for the time it takes."""
 Iterations = Annotated[int, Meta(ge=0, le=10**9)]
 Seed = Annotated[int, Meta(ge=0, le=2**32)]
 

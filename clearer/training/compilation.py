@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
 
 from clearer.support.device import device_name
 from clearer.support.machine_cache import read_measured, remember
 
-__all__ = ["Compile", "StepTimes", "compile_network", "compiling_pays"]
-
-Compile = Literal["auto", "on", "off"]
+__all__ = ["StepTimes", "compile_network", "compiling_pays"]
 
 _CACHE: Final = "compilation"
 # Compiling and measuring take a minute or two: shorter work is not worth finding out.

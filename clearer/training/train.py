@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
+from torch import Tensor
 
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
-from clearer.networks.network import save_network
-from clearer.planning.training_run import read_start_weights
+from clearer.networks.network import load_network, save_network
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
-from clearer.runs.settings import RunSettings
+from clearer.runs.settings import RunSettings, StartWeights
 from clearer.support.interrupt import StopRequest
 from clearer.tasks.registry import task_to_dict
 from clearer.training.loop import Loop
@@ -164,7 +165,7 @@ def _begin(
     architecture = run.read_architecture()
     compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
     if settings.fine_tuned_from is not None:
-        weights = read_start_weights(run, settings.fine_tuned_from)
+        weights = _read_start_weights(run, settings.fine_tuned_from)
         state.network.load_state_dict(weights)
         state.average.network.load_state_dict(weights)
     return _Start(
@@ -204,6 +205,21 @@ def _resume(
         is_compiled=compiled,
         num_pieces=pieces,
     )
+
+
+def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
+    """The weights that a fine-tuning starts from.
+
+    Raises:
+        InputError: If their file is not the one that the run was made with.
+    """
+    path = run.start_weights
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
+        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
+    network, _ = load_network(path)
+    if network.architecture != run.read_architecture():
+        raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
+    return network.state_dict()
 
 
 def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> dict[str, float]:

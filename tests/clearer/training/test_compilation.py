@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from clearer.networks.network import RestorationNet
+from clearer.runs.settings import Compile
 from clearer.space.space import Architecture, SearchSpace
 from clearer.training import compilation
-from clearer.training.compilation import Compile, StepTimes, compiling_pays
+from clearer.training.compilation import StepTimes, compiling_pays
 from clearer.training.training_step import is_compiled
 from tests.clearer.training.test_loops import pictures, tiny_settings
 
