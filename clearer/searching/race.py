@@ -24,11 +24,10 @@ from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
-from clearer.searching.standing import expected_db
+from clearer.searching.standing import Score, expected_db
 from clearer.space.space import Architecture
 from clearer.support.files import read_record, write_json
 from clearer.support.interrupt import StopRequest
-from clearer.support.schema import Count
 from clearer.training.loop import Loop
 from clearer.training.norm_statistics import batch_statistics
 from clearer.training.progress import Progress
@@ -43,7 +42,6 @@ from clearer.training.training_step import (
 
 __all__ = [
     "RaceRecord",
-    "Score",
     "iteration_work",
     "race",
     "race_rounds",
@@ -65,14 +63,6 @@ _WARMUP: Final = 4
 """The learning rate rises over one part in so many of a first round, which may be short."""
 _TURN_PARTS: Final = 20
 """In which progress is told."""
-
-
-class Score(TypedDict):
-    """How a network stood at the end of a round."""
-
-    iterations: Count
-    psnr_db: float | None
-    """Of validation patches, by averaged weights; None where it is not finite."""
 
 
 class RaceRecord(TypedDict):

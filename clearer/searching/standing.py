@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
 
 from clearer.costs.cost import network_cost
 from clearer.space.space import Architecture
+from clearer.support.schema import Count
 
-if TYPE_CHECKING:  # the race itself needs torch
-    from clearer.searching.race import Score
+__all__ = ["Score", "Standing", "expected_db", "race_front", "ranked"]
 
-__all__ = ["Standing", "expected_db", "race_front", "ranked"]
+
+class Score(TypedDict):
+    """How a network stood at the end of a round."""
+
+    iterations: Count
+    psnr_db: float | None
+    """Of validation patches, by averaged weights; None where it is not finite."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
 from clearer.runs.settings import RaceSettings, RunSettings
 from clearer.searching.race import (
-    Score,
     iteration_work,
     race,
     race_rounds,
@@ -29,7 +28,7 @@ from clearer.searching.race import (
     round_work,
     write_race,
 )
-from clearer.searching.standing import expected_db
+from clearer.searching.standing import Score, expected_db
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
 from clearer.training.loop import Loop

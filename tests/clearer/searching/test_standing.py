@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from clearer.costs.cost import network_cost
-from clearer.searching.race import Score
-from clearer.searching.standing import Standing, expected_db, race_front, ranked
+from clearer.searching.standing import Score, Standing, expected_db, race_front, ranked
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
 
