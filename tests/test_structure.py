@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ ROOMS = (
     *("runs", "training", "searching", "zoo", "planning", "demo"),
     *("export", "bench", "terminal", "commands"),
 )
-"""Folders of the package, from the ground up: each imports only itself and those before it."""
+"""Folders of the package, from the ground up."""
 LINKED = ("export", "bench")
 """Rooms whose folders lie beside the package; in it are links to them."""
 SHOWN = ("terminal", "commands")
@@ -67,11 +68,35 @@ def inside(*words: str) -> list[str]:
     return [f"clearer.{word}" for word in words]
 
 
+def drawn() -> dict[str, set[str]]:
+    """What each room may import: itself, and the rooms that its arrows lead to, over several, too.
+
+    Raises:
+        KeyError: If an arrow leads to a room above, or to none.
+    """
+    drawing = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    arrows = dict(re.findall(r"^ *(\w+)\[.*?\](?: --> (.+))?$", drawing, re.MULTILINE))
+    allowed: dict[str, set[str]] = {}
+    for room in ROOMS:
+        allowed[room] = {room}.union(*(allowed[to] for to in re.findall(r"\w+", arrows[room])))
+    return allowed
+
+
 @pytest.mark.parametrize("path", files(*ROOMS), ids=name)
-def test_no_room_imports_one_above_it(path: Path) -> None:
+def test_imports_follow_the_drawing(path: Path) -> None:
     room = name(path).split(".")[1]
-    above = ROOMS[ROOMS.index(room) + 1 :]
-    assert not offending(path, *inside(*above, "api", "cli"))
+    others = {*ROOMS} - drawn()[room]
+    assert not offending(path, *inside(*others, "api", "cli"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_the_pages_name_are_there(page: str) -> None:
+    paths = set(re.findall(r"`((?:\w+/)+[\w.-]+\.(?:py|js|md|toml))`", (ROOT / page).read_text()))
+    assert paths
+    for path in paths:
+        room = path.split("/")[0]
+        place = folder(room).parent / path if room in ROOMS else ROOT / path
+        assert place.is_file(), path
 
 
 def test_errors_import_nothing_of_the_package() -> None:
