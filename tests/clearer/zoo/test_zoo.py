@@ -31,7 +31,7 @@ from clearer.zoo.catalogue import (
 )
 from tests.tiny_zoo import add_derainer, add_network, add_photo_network
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 shipped = pytest.mark.parametrize("name", zoo_names())
 
 
