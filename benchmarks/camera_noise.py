@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from clearer.camera import draw_camera
-from clearer.draws import PictureDraws, per_picture
-from clearer.images import read_image
-from clearer.sensor_noise import read_variance, sensor_noise
-from clearer.tasks import Photo, Span
+from clearer.pictures.images import read_image
+from clearer.tasks.base import Span
+from clearer.tasks.camera import draw_camera
+from clearer.tasks.draws import PictureDraws, per_picture
+from clearer.tasks.photo import Photo
+from clearer.tasks.sensor_noise import read_variance, sensor_noise
 
 QUALITY: Final = 75
 WINDOW: Final = 31

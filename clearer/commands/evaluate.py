@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearer import console, tables
-from clearer.commands.options import AsJson, Debug
-from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
-from clearer.json_text import to_json
-from clearer.tasks import TASKS, change_task
+from clearer.support.json_text import to_json
+from clearer.tasks.registry import TASKS, change_task
+from clearer.terminal import console, tables
+from clearer.terminal.options import AsJson, Debug
+from clearer.terminal.task_options import with_task_options
 
 
 @with_task_options
@@ -67,7 +67,7 @@ def evaluate(
         evaluation_images,
         find_model,
     )
-    from clearer.datasets import resolve_data
+    from clearer.data.datasets import resolve_data
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")

@@ -16,7 +16,7 @@ from clearer.errors import InputError
 if TYPE_CHECKING:  # commands list the tasks in their help, and torch takes a second to import
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
 __all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option", "to_batch", "to_picture"]
 
@@ -25,7 +25,7 @@ Picture = NDArray[np.float32]
 
 Layout = str
 """``folders`` (two, with the same names), ``clean-left`` or ``clean-right`` (files that hold both
-pictures side by side), or two patterns of names (:class:`clearer.pair_names.PairNames`)."""
+pictures side by side), or two patterns of names (:class:`clearer.tasks.pair_names.PairNames`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class Task(ABC):
 
     def target_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
         """As :meth:`target`, of one picture, as it is evaluated."""
-        from clearer.draws import PictureDraws
+        from clearer.tasks.draws import PictureDraws
 
         return to_picture(self.target(to_batch(clean), PictureDraws(rng)))
 
@@ -182,7 +182,7 @@ class Task(ABC):
         Raises:
             InputError: As :meth:`degrade`.
         """
-        from clearer.draws import PictureDraws
+        from clearer.tasks.draws import PictureDraws
 
         return to_picture(self.degrade(to_batch(clean), PictureDraws(rng)))
 

@@ -24,9 +24,9 @@ from typer.testing import CliRunner, Result
 
 from clearer import __main__ as entry
 from clearer.cli import app
-from clearer.files import read_jsonl
-from clearer.network import load_network
-from clearer.run import Run
+from clearer.networks.network import load_network
+from clearer.runs.run import Run
+from clearer.support.files import read_jsonl
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
@@ -524,7 +524,7 @@ def test_runs_of_the_same_second_get_their_own_folders(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clearer.run.time.strftime", lambda *_: "20260101-000000")
+    monkeypatch.setattr("clearer.runs.run.time.strftime", lambda *_: "20260101-000000")
     for _ in range(2):
         assert clearer("search", *TINY, "--data", photos, "--no-train").exit_code == 0
     names = sorted(path.name for path in (tmp_path / "runs").iterdir())
