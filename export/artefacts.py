@@ -17,6 +17,7 @@ from clearer.export.artefact import (
     openvino_artefact,
     program_restorer,
 )
+from clearer.export.export_record import QuantizationRecord
 from clearer.export.graph_nodes import OPSET
 from clearer.export.int8 import Int8Result, quantize
 from clearer.export.metadata import Io, model_metadata, with_precision
@@ -111,7 +112,7 @@ def make_artefacts(
         yield openvino_artefact(model, level, "fp32, fp16 weights")
     if settings.int8:
         for flavour, result in _quantized(run, model, reference, listener):
-            about = {"quantization": _describe(result)}
+            about = _describe(result)
             quantized = with_precision(result.model, "int8")
             label = _label(level, _INT8_LABELS[flavour])
             yield from onnx_artefacts(quantized, label, "int8", ios, shapes, about)
@@ -154,7 +155,7 @@ def _quantized(
         )
 
 
-def _describe(result: Int8Result) -> dict[str, Any]:
+def _describe(result: Int8Result) -> QuantizationRecord:
     return {
         "flavour": result.flavour,
         "calibration": result.method,

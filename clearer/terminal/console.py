@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "be_quiet",
-    "cost_file_name",
     "counting_bar",
     "describe_cost_table",
     "describe_decision",
@@ -40,7 +38,6 @@ __all__ = [
     "has_warned",
     "is_quiet",
     "loop_bars",
-    "num_cores",
     "print_architecture",
     "print_cost_table",
     "print_front",
@@ -184,19 +181,6 @@ def _warn_of_noise(table: CostTable) -> None:
             f"warning: the times spread by {table.measurement.spread:.1%}: the machine is too busy "
             "for a table to be trusted; measure again with clearer profile --force"
         )
-
-
-def cost_file_name(table: CostTable) -> str:
-    """Default name of the file of a cost table."""
-    m = table.measurement
-    assert m is not None
-    stem = f"-stem{m.space.stem}" if m.space.stem > 1 else ""
-    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{stem}-{m.height}x{m.width}.json"
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str) -> None:

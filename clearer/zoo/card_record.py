@@ -9,10 +9,12 @@ from msgspec import Meta
 from clearer.runs.run_records import ConfigRecord, DecisionRecord
 from clearer.support.schema import Above0, AtLeast0, Count, Side, Text
 
-__all__ = ["CardRecord"]
+__all__ = ["CardRecord", "FiguresRecord", "TimeRecord"]
 
 
-class _Figures(TypedDict):
+class FiguresRecord(TypedDict):
+    """Figures on a set of pictures, or of pairs."""
+
     data: Text
     num_images: Count
     sigma_255: AtLeast0 | None
@@ -35,8 +37,15 @@ class _Clean(TypedDict):
 
 
 class _Quality(TypedDict):
+    backend: NotRequired[Text]
+    version: NotRequired[Text]
+    precision: NotRequired[Text]
     protocol: Text
-    rows: Annotated[list[_Figures], Meta(min_length=1)]
+    noise_seed: NotRequired[int]
+    max_megapixels: NotRequired[Above0]
+    left_out: NotRequired[list[Text]]
+    """Pairs with a picture of more than that."""
+    rows: Annotated[list[FiguresRecord], Meta(min_length=1)]
     num_tuned: NotRequired[Count]
     """Pairs of the set, the first by name, that give no figures."""
     num_ssim_lost: NotRequired[Annotated[int, Meta(ge=0)]]
@@ -44,7 +53,9 @@ class _Quality(TypedDict):
     clean: NotRequired[_Clean]
 
 
-class _Time(TypedDict):
+class TimeRecord(TypedDict):
+    """Time of a call, of a network that took its turn."""
+
     name: Text
     is_this: bool
     backend: Text
@@ -62,7 +73,21 @@ class _Times(TypedDict):
     size: tuple[Side, Side]
     noise: Text
     of: NotRequired[Text]
-    rows: list[_Time]
+    rows: list[TimeRecord]
+
+
+class _Probe(TypedDict):
+    image: Text
+    box: tuple[int, int, int, int]
+    """Top, left, height, width."""
+    psnr_db: float
+    ssim: float
+
+
+class _Probes(TypedDict):
+    """Clean photographs that scikit-image installs, and what becomes of them."""
+
+    rows: list[_Probe]
 
 
 class _RunRecord(TypedDict):
@@ -89,4 +114,5 @@ class CardRecord(TypedDict):
     training: dict[str, Any]
     run: _RunRecord
     figures: _Quality
+    probes: NotRequired[_Probes]
     times: _Times | None

@@ -31,6 +31,7 @@ __all__ = [
     "default_network",
     "find_in_zoo",
     "photo_network",
+    "zoo_cards",
     "zoo_names",
     "zoo_network",
 ]
@@ -44,7 +45,7 @@ class ZooNetwork:
     """A network by its name."""
 
     name: str
-    card: dict[str, Any]
+    card: CardRecord
     """Content of ``<name>.json``."""
 
     @property
@@ -133,9 +134,23 @@ def zoo_network(name: str) -> ZooNetwork:
         known = ", ".join(zoo_names()) or "none"
         raise InputError(f"no network {name!r} comes with clearer: there is {known}")
     path = FOLDER / f"{name}.json"
-    card = read_json(path)
+    card: CardRecord = read_json(path)
     checked(card, CardRecord, path, advice="install clearer again")
     return ZooNetwork(name, card)
+
+
+def zoo_cards() -> list[CardRecord]:
+    """What is known of the networks that come with clearer, by name: ``clearer zoo``.
+
+    Example:
+        >>> import clearer
+        >>> [card["channels"] for card in clearer.zoo_cards() if card["name"] == "gray-blind"]
+        [1]
+
+    Raises:
+        InputError: If a card is damaged.
+    """
+    return [zoo_network(name).card for name in zoo_names()]
 
 
 def find_in_zoo(path: Path | None) -> ZooNetwork | None:
