@@ -100,7 +100,7 @@ def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
 def test_its_figures_are_far_above_those_of_the_input(name: str) -> None:
     found = zoo_network(name)
     rows = found.card["figures"]["rows"]
-    num_sets, gain_db = (2, 4) if isinstance(found.task, Denoise) else (1, 2)
+    num_sets, gain_db = (2, 4.0) if isinstance(found.task, Denoise) else (1, 2.0)
     if isinstance(found.task, Photo):  # their noise is weak
         gain_db = 1
         assert found.card["figures"]["clean"]["psnr_db"] > 40
