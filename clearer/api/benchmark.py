@@ -117,6 +117,8 @@ def benchmark(
         try:
             with watch.steps("loading") as listener:
                 report = bench(targets, what, images, about, folder, settings, listener)
+            for note in report["notes"][len(targets.notes) :]:
+                watch.say(note)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted: no bench.json was written") from error
         files = ["bench.json", "bench.png", "restored.png"]
