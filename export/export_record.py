@@ -50,6 +50,7 @@ class QuantizationRecord(TypedDict):
     flavour: Text
     calibration: Text
     weight_bits: Literal[7, 8]
+    drop_db: float
     drops_db: dict[Text, float]
     """Loss of PSNR against fp32 on the processor that exported, by runtime."""
     num_layers: int

@@ -89,8 +89,11 @@ class _Probe(TypedDict):
 
 
 class _Probes(TypedDict):
-    """Clean photographs that scikit-image installs, and what becomes of them."""
+    """Photographs that scikit-image installs, and what becomes of them."""
 
+    sigma_255: NotRequired[AtLeast0 | None]
+    """Of the noise that is added; None where they stay clean."""
+    noise_seed: NotRequired[int | None]
     rows: list[_Probe]
 
 
@@ -113,6 +116,7 @@ class CardRecord(TypedDict):
     params: Count
     macs_per_pixel: Above0
     weights_sha256: Text
+    weights_bytes: NotRequired[Count]
     onnx_bytes: Count
     licence: Text
     training: dict[str, Any]

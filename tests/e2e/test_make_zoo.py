@@ -93,7 +93,7 @@ def make(
     monkeypatch.setattr(sys, "argv", ["make.py", *words])
     module.main()
     name = words[1]
-    card: dict[str, Any] = read_json(catalogue.FOLDER / f"{name}.json")
+    card: Any = read_json(catalogue.FOLDER / f"{name}.json")
     assert (catalogue.FOLDER / f"{name}.md").read_text() == card_markdown(card)
     assert f"\n{comparison_table([card])}\n" in readme.read_text()
     assert catalogue.zoo_network(name).load()[0].architecture.text == card["architecture"]
@@ -268,6 +268,8 @@ def test_figures_of_jpeg(
 def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder: Path) -> None:
     add_network(folder, "one", 1)
     add_network(folder, "other", 1, "50")
+    one: Any
+    other: Any
     one, other = (dict(catalogue.zoo_network(name).card) for name in ("one", "other"))
     one["times"].pop("of", None)
     write_json(folder / "one.json", one)
