@@ -79,9 +79,7 @@ def know(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, scenes: str =
         monkeypatch.setattr(DataSet, "scenes", lambda self: scenes if self.name == name else None)
 
 
-def make(
-    script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]
-) -> dict[str, Any]:
+def make(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]) -> Any:
     """Run make.py at a small size in ONNX Runtime alone; the card."""
     module, readme = script("make"), tmp_path / "README.md"
     readme.write_text(MARKS.format("make.py"))
@@ -276,7 +274,7 @@ def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder:
     times_of = script("make").times_of
     assert times_of("one", one) == one["times"]
     assert times_of("one", other) == {**one["times"], "of": "one"}
-    text = card_markdown({**other, "times": times_of("one", other)})
+    text = card_markdown(other | {"times": times_of("one", other)})
     assert "Measured with `one`, which differs in its weights alone." in text
     with pytest.raises(InputError, match="one has other layers than other"):
         times_of("one", {**other, "architecture": "FFFF-FFFF-FFFF"})

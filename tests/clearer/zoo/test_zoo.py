@@ -72,7 +72,7 @@ def test_as_onnx_it_has_at_most_5_mb(name: str) -> None:
 @shipped
 def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
     found = zoo_network(name)
-    probes = found.card["probes"]
+    probes: Any = found.card["probes"]
     color: Color = "rgb" if found.channels == 3 else "gray"
     names, crops = [], []
     for row in probes["rows"]:
