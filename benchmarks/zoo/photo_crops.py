@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from readme import README
+from pages import README
 
 from clearer.bench.plots import most_detailed
 from clearer.bench.runners import TorchRunner

@@ -21,7 +21,7 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
-from clearer.zoo.card import card_markdown, comparison_table, main_time
+from clearer.zoo.card import card_markdown, comparison_table, main_time, overview_table
 from clearer.zoo.catalogue import (
     default_network,
     find_in_zoo,
@@ -117,9 +117,10 @@ def test_the_model_card_is_made_of_the_json(name: str) -> None:
     assert "research" in text
 
 
-def test_the_table_of_the_readme_is_made_of_the_cards() -> None:
-    table = comparison_table([zoo_network(name).card for name in zoo_names()])
-    assert f"\n{table}\n" in (ROOT / "README.md").read_text()
+def test_the_tables_of_the_docs_are_made_of_the_cards() -> None:
+    cards = [zoo_network(name).card for name in zoo_names()]
+    for table, page in ((overview_table, "README.md"), (comparison_table, "docs/networks.md")):
+        assert f"\n{table(cards)}\n" in (ROOT / page).read_text()
 
 
 @pytest.fixture
