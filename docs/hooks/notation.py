@@ -21,7 +21,7 @@ from mkdocs.config.defaults import MkDocsConfig
 class Roles(InlineProcessor):
     """``:role:`text```."""
 
-    def handleMatch(  # type: ignore[override]  # noqa: N802: its base names it
+    def handleMatch(  # type: ignore[override]  # noqa: N802
         self, m: re.Match[str], data: str
     ) -> tuple[str | Element, int, int]:
         """What stands in place of a role."""
@@ -40,18 +40,19 @@ class Blocks(Preprocessor):
         """Put each formula on a line of its own, each example into a fence."""
         text = re.sub(
             r"^\.\. math::((?:.|\n(?=[ ]+\S))+)",
-            lambda block: f"\n{self.md.htmlStash.store(convert(block[1], display='block'))}\n",
+            lambda block: f"\n{self.md.htmlStash.store(fence(block[1]))}\n",
             "\n".join(lines),
             flags=re.MULTILINE,
         )
-        text = re.sub(r"^(?:>>> .*\n?)(?:\S.*\n?)*", r"```pycon\n\g<0>\n```\n", text, flags=re.MULTILINE)
+        example = re.compile(r"^>>> .*\n?(?:\S.*\n?)*", re.MULTILINE)
+        text = example.sub(r"```pycon\n\g<0>\n```\n", text)
         return text.split("\n")
 
 
 class Notation(Extension):
     """Both."""
 
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802: its base names it
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
         """Before code in backticks, and before paragraphs."""
         md.inlinePatterns.register(Roles(r":(\w+):`([^`]+)`", md), "roles", 195)
         md.preprocessors.register(Blocks(md), "blocks", 26)
@@ -59,7 +60,7 @@ class Notation(Extension):
 
 def fence(source: str, *_: Any, **__: Any) -> str:
     """A fence of the language ``math``."""
-    return str(convert(source, display="block"))
+    return f'<div class="math">{convert(source, display="block")}</div>'
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

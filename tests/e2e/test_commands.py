@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
 import signal
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 import torch
@@ -458,20 +456,6 @@ def all_commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from all_commands(command, f"{prefix}{name} ")
         else:
             yield prefix + name, command
-
-
-def test_readme_knows_every_command() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    for name, _ in all_commands(typer.main.get_command(app)):
-        assert f"clearer {name}" in readme
-    assert np.all([os.path.exists(Path(__file__).resolve().parents[2] / p) for p in links(readme)])
-
-
-def links(text: str) -> list[str]:
-    """Targets of the links and pictures in a page, those on the web left out."""
-    parts = text.split("](")[1:]
-    targets = [part.split(")")[0].split("#")[0] for part in parts]
-    return [target for target in targets if target and "://" not in target]
 
 
 def test_finished_weights_survive_a_lost_checkpoint(trained: Path, tmp_path: Path) -> None:
