@@ -51,7 +51,8 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
-from clearer.zoo.card import card_markdown, comparison_table, overview_table
+from clearer.zoo.card import card_markdown, comparison_table
+from clearer.zoo.overview import overview_table
 
 SCHEMA_VERSION: Final = 1
 MAX_ONNX_BYTES: Final = 5_000_000

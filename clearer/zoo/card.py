@@ -1,4 +1,4 @@
-"""The card of a network as text: its model card, and the tables of all of them in the docs."""
+"""The card of a network as text: its model card, and the tables of all of them in the README."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ __all__ = [
     "comparison_table",
     "main_time",
     "measured_where",
-    "overview_table",
     "ratio_to_ffdnet",
     "shown_sigma",
 ]
@@ -290,25 +289,6 @@ def _times(card: dict[str, Any]) -> list[str]:
 
 def _origins(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} of {name}" for name, count in counts.items())
-
-
-def overview_table(cards: Sequence[dict[str, Any]]) -> str:
-    """A line per network: what it is for, and its first figure, of sigma 25 where it has that."""
-    rows = []
-    for card in cards:
-        figures, ratio = card["figures"]["rows"], ratio_to_ffdnet(card)
-        row = next((row for row in figures if row["sigma_255"] == 25), figures[0])
-        level = "" if row["sigma_255"] is None else f", sigma {shown_sigma(row)}"
-        rows.append(
-            [
-                f"`{card['name']}`",
-                card["purpose"],
-                f"{card['onnx_bytes'] / 1e6:.2f}",
-                f"{row['data']}{level}: {row['input_psnr_db']:.2f} to {row['psnr_db']:.2f}",
-                _NONE if ratio is None else f"{ratio:.2f}",
-            ]
-        )
-    return "\n".join(_table(["network", "for", "MB", "PSNR, dB", "time of FFDNet"], rows))
 
 
 def comparison_table(cards: Sequence[dict[str, Any]]) -> str:

@@ -32,7 +32,8 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.paired import Derain
 from clearer.tasks.photo import Photo
 from clearer.zoo import catalogue
-from clearer.zoo.card import card_markdown, comparison_table, overview_table
+from clearer.zoo.card import card_markdown, comparison_table
+from clearer.zoo.overview import overview_table
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,8 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
-from clearer.zoo.card import card_markdown, comparison_table, main_time, overview_table
+from clearer.zoo.card import card_markdown, comparison_table, main_time
+from clearer.zoo.overview import overview_table
 from clearer.zoo.catalogue import (
     default_network,
     find_in_zoo,
