@@ -23,7 +23,6 @@ from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table, main_time
-from clearer.zoo.overview import overview_table
 from clearer.zoo.catalogue import (
     default_network,
     find_in_zoo,
@@ -31,6 +30,7 @@ from clearer.zoo.catalogue import (
     zoo_names,
     zoo_network,
 )
+from clearer.zoo.overview import overview_table
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network
 
 ROOT = Path(__file__).resolve().parents[3]
