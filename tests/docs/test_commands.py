@@ -18,15 +18,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clearer.cli import app
-from tests.docs.pages import PAGES, ROOT, commands, fences, name
+from tests.docs.pages import PAGES, ROOT, commands, name
 
 LINES = [
     pytest.param(line, id=f"{name(page)}: {line}") for page in PAGES for line in commands(page)
-]
-SNIPPETS = [
-    pytest.param(code, id=f"{name(page)}-{number}")
-    for page in PAGES
-    for number, code in enumerate(fences(page, "python"))
 ]
 QUICK = [
     "clearer restore photo.jpg",
@@ -160,13 +155,3 @@ def test_what_is_quick_runs(line: str, folder: Path, monkeypatch: pytest.MonkeyP
         assert (folder / "restored" / "photo.jpg").is_file()
     if "--out clean" in line:
         assert (folder / "clean" / "more" / "2.png").is_file()
-
-
-@pytest.mark.parametrize("code", SNIPPETS)
-def test_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    picture = np.random.default_rng(0).integers(256, size=(32, 40, 3), dtype=np.uint8)
-    names: dict[str, Any] = {"picture": picture}
-    exec(code, names)  # the pages' own lines
-    given = picture if "(picture" in code else np.empty((1, 1, 321, 481))
-    assert names["restored"].shape == given.shape

@@ -47,7 +47,7 @@ def test_the_batch_file_begins_and_goes_on(
     ):
         environment[f"SLURM_{name}"] = value
     run = tmp_path / "run"
-    words = ["bash", BATCH, run, "--data", data, *TINY]
+    words = ["bash", str(BATCH), str(run), "--data", str(data), *TINY]
 
     def submit(*more: str) -> None:
         done = subprocess.run([*words, *more], env=environment, capture_output=True, text=True)
