@@ -23,7 +23,7 @@ LONG = {"search", "train", "benchmark", "profile"}
 
 
 def used(code: str) -> list[tuple[str, list[str]]]:
-    """Names of the package that are taken from ``clearer``, and the keywords that they are given."""
+    """Names that are taken from ``clearer``, and the keywords that each is given."""
     tree = ast.parse(code)
     calls = {
         (node.func.lineno, node.func.col_offset): [word.arg for word in node.keywords if word.arg]
