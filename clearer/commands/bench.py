@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from clearer import console, tables
+from clearer import console, live, tables
 from clearer.commands.holding import hold
 from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.commands.task_options import with_task_options
@@ -126,7 +126,7 @@ def bench(
             pinned_cores=cores,
             command=("clearer", *sys.argv[1:]),
         )
-        with console.status("reading what is to be compared"):
+        with live.status("reading what is to be compared"):
             targets = open_targets(models or (), against or ())
         for note in targets.notes:
             console.say(note)
@@ -138,7 +138,7 @@ def bench(
         if run is not None and folder == run.path:
             hold(context, run)
         try:
-            with console.progress_bar() as progress:
+            with live.progress_bar() as progress:
                 bar = progress.add_task("loading", total=None, note="")
 
                 def listener(words: str, done: int, total: int) -> None:
@@ -147,6 +147,7 @@ def bench(
                     )
 
                 result = measure(targets, what, images, about, folder, settings, listener)
+                progress.remove_task(bar)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted: no bench.json was written") from error
     names = ["bench.json", "bench.png", "restored.png"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clearer import console, tables
+from clearer import console, live, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
 from clearer.json_text import to_json
@@ -62,7 +62,7 @@ def get(
         folder = (to or cache_folder()) / made.name
         console.say(f"{made.name}: {made.what}; {made.mb} MB from {source or made.url}")
         console.say(f"terms: {made.terms}")
-        with console.counting_bar(made.name) as listener:
+        with live.counting_bar(made.name) as listener:
             count = download(made, folder, source, listener)
         print(f"{made.name}: {count} files fetched, complete in {folder}")
 
@@ -89,7 +89,7 @@ def verify(
         place = default if folder is None else folder / made.name
         if not place.is_dir():
             raise InputError(f"{made.name} is not at {place}: {made.how_to_get}")
-        with console.counting_bar(made.name) as listener:
+        with live.counting_bar(made.name) as listener:
             check = check_files(made, place, listener)
         print(
             f"{made.name}: {len(check.good)} good, {len(check.wrong)} wrong, "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearer import console
+from clearer import console, live
 from clearer.commands.options import AsJson, Debug
 from clearer.interrupt import exit_code
 
@@ -56,7 +56,7 @@ def demo(
     elif (cached := find_runtime()) is not None:
         runtime = cached
     else:
-        with console.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
+        with live.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
             runtime = fetch_runtime()
     site = make_site(networks, runtime)
     if save is not None:
@@ -93,14 +93,20 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
     from clearer.demo_site import PageNetwork
     from clearer.export.page_model import read_page_model
 
-    found = [_model(path) for path in dict.fromkeys(given or _defaults())]
     networks = []
-    for path, name in found:
-        network = read_page_model(path)
-        for note in network.notes:
-            console.say(note)
-        is_only = [other for _, other in found].count(name) == 1
-        networks.append(PageNetwork(name if is_only else str(path), network.data, network.about))
+    with live.status("looking for networks") as tell:
+        found = []
+        for path in dict.fromkeys(given or _defaults()):
+            tell(f"preparing {path or 'the newest run'} for the browser")
+            found.append(_model(path))
+        for path, name in found:
+            tell(f"reading {name}")
+            network = read_page_model(path)
+            for note in network.notes:
+                console.say(note)
+            is_only = [other for _, other in found].count(name) == 1
+            name = name if is_only else str(path)
+            networks.append(PageNetwork(name, network.data, network.about))
     return networks
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import typer
 
-from clearer import console, tables
+from clearer import console, live, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.json_text import to_json
 
@@ -18,7 +18,7 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
     """
     from clearer.bench.doctor import examine
 
-    with console.status("looking at this machine"):
+    with live.status("looking at this machine"):
         findings = [asdict(finding) for finding in examine()]
     if as_json:
         print(to_json(findings))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearer import console
+from clearer import console, live
 from clearer.errors import ClearerError, InputError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def make_engines(
     rows: list[dict[str, Any]] = []
     problems = []
     for settings in wanted:
-        with console.status(f"building with {settings.flavour}"):
+        with live.status(f"building with {settings.flavour}"):
             try:
                 built, failed = build_engines(onnx_files, settings, console.say)
             except ClearerError as error:

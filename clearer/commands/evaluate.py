@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearer import console, tables
+from clearer import console, live, tables
 from clearer.commands.options import AsJson, Debug
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
@@ -71,12 +71,13 @@ def evaluate(
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")
-    found = find_model(model, color)
+    with live.status("loading the network"):
+        found = find_model(model, color)
     for note in found.notes:
         console.say(note)
     what = change_task(found.task, task, task_options)
     images, name = evaluation_images(resolve_data(data) or data, what, found.color)
-    with console.counting_bar("restoring") as listener:
+    with live.counting_bar("restoring") as listener:
         report = evaluate_model(
             found,
             what,

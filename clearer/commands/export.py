@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from clearer import console, tables
+from clearer import console, live, tables
 from clearer.commands.engines import (
     ProfileText,
     TensorRt,
@@ -128,9 +128,9 @@ def export(
     if untrained:
         console.say("warning: these weights have never been trained; the files say so")
     failure = None
-    with console.status("reading the run") as shown:
+    with live.status("reading the run") as shown:
         try:
-            report = export_run(run, settings, shown.update)
+            report = export_run(run, settings, shown)
         except ExportFailed as error:
             report, failure = error.report, error
     engines, unbuilt = make_engines(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clearer import console
+from clearer import console, live
 from clearer.commands.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -114,7 +114,7 @@ def profile(
             precision=precision,
             threads=threads or console.num_cores(),
         )
-        with console.round_bars() as listener:
+        with live.round_bars() as listener:
             result = profile_space(
                 settings, listener, check=architectures, force=force, max_seconds=seconds
             )

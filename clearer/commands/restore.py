@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from clearer import console
+from clearer import console, live
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.json_text import to_json
@@ -92,7 +92,7 @@ def restore(
 
     plan = plan_jobs(pictures, out, kind)
     jobs = plan.jobs
-    with console.status("loading the network"):
+    with live.status("loading the network"):
         found = find_restorers(model, backend)
     methods = {
         kind: loaded.method(color, tile, overlap, sigma=sigma, strength=strength)
@@ -174,7 +174,7 @@ def _restore_all(
     """
     from clearer.restore_files import restore_files
 
-    with console.progress_bar() as progress:
+    with live.progress_bar() as progress:
         all_ = progress.add_task("pictures", total=len(jobs), note="")
         tiles = progress.add_task("tiles", total=None, note="")
 

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearer import console
+from clearer import console, live
 from clearer.commands.holding import go_on_with_pictures, hold
+from clearer.commands.measuring import costs_here
 from clearer.commands.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -185,7 +186,6 @@ def search(
     **task_options: str,
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
-    from clearer.bench.measured_costs import MeasuredCosts
     from clearer.cost_file import read_cost_table
     from clearer.data import load_splits
     from clearer.datasets import resolve_data
@@ -223,7 +223,7 @@ def search(
         if train is None:
             train = settings.trains or minutes is not None
         table = read_cost_table(run.cost) if run.cost.exists() else None
-        costs = MeasuredCosts(settings.image_size, table, console.say, settings.budget_precision)
+        costs = costs_here(settings.image_size, table, settings.budget_precision)
     else:
         train = train is not False
         if lambda_comp is not None and budgets:
@@ -233,7 +233,7 @@ def search(
                 raise InputError("--cost is for --budget-ms: give a limit in milliseconds")
             table = read_cost_table(cost)
         image_size = image_size_of(context, size, table)
-        costs = MeasuredCosts(image_size, table, console.say, budget_precision)
+        costs = costs_here(image_size, table, budget_precision)
         if source is not None:
             old = Run.open(source)
             settings = refreeze_settings(old, budgets, image_size, budget_precision)
@@ -318,9 +318,9 @@ def search(
         run = Run(Path(engine.on_first(make_run)))
         settings = run.settings()  # a race has had its share of a time that was given
         if not engine.is_first and run.cost.exists():
-            costs = MeasuredCosts(settings.image_size, read_cost_table(run.cost), console.say)
+            costs = costs_here(settings.image_size, read_cost_table(run.cost))
     console.say(f"run folder: {run.path}")
-    with console.loop_bars(settings) as listener:
+    with live.loop_bars(settings) as listener:
         loop = Loop(
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clearer import console, tables
+from clearer import console, live, tables
+from clearer.commands.measuring import costs_here
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
 from clearer.json_text import to_json
@@ -80,7 +81,7 @@ def show(
     points = architecture_front(architecture.space, run.log_op_weights(), table)
     psnrs = None
     if quality:
-        with console.status("restoring patches with the super-network"):
+        with live.status("restoring patches with the super-network"):
             psnrs = supernet_psnr_db(run, [point.architecture for point in points])
     rows = [
         {
@@ -104,7 +105,6 @@ def _show_race(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
 ) -> None:
     """The networks of a race: those that none beats at a lower cost, and the others."""
-    from clearer.bench.measured_costs import MeasuredCosts
     from clearer.bench.plots import plot_race
     from clearer.race import read_race
     from clearer.standing import race_front
@@ -112,7 +112,7 @@ def _show_race(
     if cost is not None:
         raise InputError("--cost is for a search by gradient: networks of a race are timed here")
     settings = run.settings()
-    costs = MeasuredCosts(settings.image_size, None, console.say, settings.budget_precision)
+    costs = costs_here(settings.image_size, None, settings.budget_precision)
     standing = read_race(run)
     values = costs.measure_quickly([architecture for architecture, _ in standing], metric)
     rows = race_front(standing, values)
@@ -151,12 +151,11 @@ def _show_file(path: Path, as_json: bool) -> None:
 def _table(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None
 ) -> CostTable:
-    from clearer.bench.measured_costs import MeasuredCosts
     from clearer.cost_file import read_cost_table
 
     settings = run.settings()
     if metric != "ms":
-        costs = MeasuredCosts(settings.image_size, None, console.say, settings.budget_precision)
+        costs = costs_here(settings.image_size, None, settings.budget_precision)
         return costs.table(settings.space, metric)
     path = cost or run.cost
     if not path.exists():
@@ -164,4 +163,4 @@ def _table(
     table = read_cost_table(path)
     assert table.measurement is not None
     size = table.measurement.height, table.measurement.width
-    return MeasuredCosts(size, table, console.say).table(settings.space, "ms")
+    return costs_here(size, table).table(settings.space, "ms")

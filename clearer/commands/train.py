@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from clearer import console
+from clearer import console, live
 from clearer.commands.holding import go_on_with_pictures, hold
 from clearer.commands.options import (
     AsJson,
@@ -160,7 +160,7 @@ def train(
     run = Run(Path(engine.on_first(make_run)))
     console.say(f"run folder: {run.path}")
     settings = fit_minutes(run, settings, minutes, splits, engine)
-    with console.loop_bars(settings) as listener:
+    with live.loop_bars(settings) as listener:
         loop = Loop(
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clearer import console
+from clearer import console, live
 from clearer.json_text import to_json
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def fit_minutes(
         minutes = settings.minutes
     if minutes is None:
         return settings
-    settings = fit_training_to_time(run, minutes, splits, engine)
+    with live.status("timing a few steps"):
+        settings = fit_training_to_time(run, minutes, splits, engine)
     console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
     return settings
 
@@ -44,7 +45,7 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
 
     _, info = load_network(run.weights)
     settings = run.settings()
-    with console.status("non-local means on the same images"):
+    with live.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task, console.say)
     if settings.fine_tuned_from is not None:
         first = next(iter(read_jsonl(run.train_log)), {})

@@ -18,12 +18,13 @@ from clearer.bench.device_timer import PLAN_FILE, RESULT_FILE, run_plan
 from clearer.bench.plan import Plan, read_plan, write_plan
 from clearer.bench.report_race import draw_race
 from clearer.compilation import StepTimes
-from clearer.console import describe_decision, loop_bars
+from clearer.console import describe_decision
 from clearer.cost_file import read_cost_table, write_cost_table
 from clearer.errors import ClearerError
 from clearer.export.engine_record import read_engine, record_path
 from clearer.export.export import _earlier_files
 from clearer.files import read_jsonl, write_json
+from clearer.live import loop_bars
 from clearer.machine_cache import read_measured, remember
 from clearer.picture_list import check_pictures, write_pictures
 from clearer.progress import LoopLog, Progress

@@ -1,0 +1,115 @@
+"""A terminal that a test can read: a command runs in it as for a person."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pyte
+
+__all__ = ["Shown", "run_in_terminal"]
+
+_ROWS: Final = 40
+_HISTORY: Final = 10_000
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a person saw."""
+
+    returncode: int = 0
+    lines: list[str] = field(default_factory=list)
+    """All that stays at the end, scrolled up or not, without what follows the last text."""
+    screens: list[str] = field(default_factory=list)
+    """Each picture of the screen that was seen on the way, one after the other."""
+    longest_silence: float = 0.0
+    """Seconds in which nothing on the screen changed, at most."""
+    silent_after: str = ""
+    """The screen in that time."""
+
+    @property
+    def text(self) -> str:
+        """The lines as one text."""
+        return "\n".join(self.lines)
+
+
+def run_in_terminal(
+    words: list[str],
+    folder: Path,
+    *,
+    columns: int = 80,
+    timeout: float = 240,
+    environment: Mapping[str, str] | None = None,
+) -> Shown:
+    """Run ``clearer`` with these words in a terminal of so many columns.
+
+    Args:
+        words: After ``clearer``.
+        folder: To run in.
+        columns: Width of the terminal.
+        timeout: Seconds, after which it is killed.
+        environment: Added to that of this process.
+    """
+    screen = pyte.HistoryScreen(columns, _ROWS, history=_HISTORY, ratio=0.5)
+    screen.set_mode(pyte.modes.LNM)
+    stream = pyte.ByteStream(screen)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
+    variables = {**os.environ, "TERM": "xterm-256color", **(environment or {})}
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        variables.pop(name, None)
+    command = [sys.executable, "-m", "clearer", *words]
+    process = subprocess.Popen(
+        command, cwd=folder, env=variables, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = Shown()
+    try:
+        _watch(ours, screen, stream, shown, timeout)
+        shown.returncode = process.wait(timeout=30)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(ours)
+    above = ["".join(row[x].data for x in range(columns)) for row in screen.history.top]
+    shown.lines = [line.rstrip() for line in [*above, *screen.display]]
+    while shown.lines and not shown.lines[-1]:
+        shown.lines.pop()
+    return shown
+
+
+def _watch(
+    ours: int, screen: pyte.HistoryScreen, stream: pyte.ByteStream, shown: Shown, timeout: float
+) -> None:
+    """Read until the command ends."""
+    changed = start = time.monotonic()
+    before = ""
+    while time.monotonic() - start < timeout:
+        if not select.select([ours], [], [], 0.1)[0]:
+            continue
+        try:
+            data = os.read(ours, 65536)
+        except OSError:  # so Linux says that nobody is there any more
+            data = b""
+        stream.feed(data)
+        now, picture = time.monotonic(), "\n".join(line.rstrip() for line in screen.display)
+        if picture != before or not data:
+            if now - changed > shown.longest_silence:
+                shown.longest_silence, shown.silent_after = now - changed, before
+            changed, before = now, picture
+            shown.screens.append(picture.rstrip())
+        if not data:
+            return
+    raise TimeoutError(f"not done after {timeout:g} seconds:\n{before}")
