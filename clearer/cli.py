@@ -21,6 +21,7 @@ from clearer.commands import (
     export,
     profile,
     restore,
+    runs,
     search,
     show,
     tasks,
@@ -183,6 +184,7 @@ _add(
 )
 _add(data.verify, "clearer data verify", "clearer data verify rain800", group=_data)
 _add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
+_add(runs.runs, "clearer runs", "clearer runs old/runs --json")
 _add(doctor.doctor, "clearer doctor", "clearer doctor --json")
 _add(
     show.show,
