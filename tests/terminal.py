@@ -18,10 +18,12 @@ from typing import Final
 
 import pyte
 
-__all__ = ["Shown", "run_in_terminal"]
+__all__ = ["Shown", "run_in_terminal", "type_in_terminal"]
 
 _ROWS: Final = 40
 _HISTORY: Final = 10_000
+_SPINNER: Final = frozenset("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+"""What turns: it says that work goes on, even where a package that loads holds it still."""
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class Shown:
     screens: list[str] = field(default_factory=list)
     """Each picture of the screen that was seen on the way, one after the other."""
     longest_silence: float = 0.0
-    """Seconds in which nothing on the screen changed, at most."""
+    """Seconds at most in which nothing on the screen changed, and nothing on it turned."""
     silent_after: str = ""
     """The screen in that time."""
 
@@ -62,18 +64,9 @@ def run_in_terminal(
         environment: Added to that of this process.
     """
     screen = pyte.HistoryScreen(columns, _ROWS, history=_HISTORY, ratio=0.5)
-    screen.set_mode(pyte.modes.LNM)
     stream = pyte.ByteStream(screen)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
-    variables = {**os.environ, "TERM": "xterm-256color", **(environment or {})}
-    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
-        variables.pop(name, None)
     command = [sys.executable, "-m", "clearer", *words]
-    process = subprocess.Popen(
-        command, cwd=folder, env=variables, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
+    process, ours = _start(command, folder, columns, environment or {})
     shown = Shown()
     try:
         _watch(ours, screen, stream, shown, timeout)
@@ -88,6 +81,68 @@ def run_in_terminal(
     while shown.lines and not shown.lines[-1]:
         shown.lines.pop()
     return shown
+
+
+def type_in_terminal(
+    command: list[str],
+    folder: Path,
+    typed: list[tuple[str, str]],
+    environment: Mapping[str, str],
+    *,
+    columns: int = 110,
+    timeout: float = 60,
+) -> str:
+    """The screen of a program after what is typed into it.
+
+    Args:
+        command: The program.
+        folder: To run in.
+        typed: Keys, and what has to be on the screen before the next ones are typed.
+        environment: Of the program.
+        columns: Width of the terminal.
+        timeout: Seconds to wait for each text.
+    """
+    screen = pyte.Screen(columns, _ROWS)
+    stream = pyte.ByteStream(screen)
+    process, ours = _start(command, folder, columns, environment)
+    picture = ""
+    try:
+        for keys, awaited in typed:
+            os.write(ours, keys.encode())
+            end = time.monotonic() + timeout
+            while awaited not in picture:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"no {awaited!r} on the screen:\n{picture}")
+                if select.select([ours], [], [], 0.1)[0]:
+                    stream.feed(os.read(ours, 65536))
+                    picture = "\n".join(line.rstrip() for line in screen.display)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    return picture
+
+
+def _start(
+    command: list[str], folder: Path, columns: int, environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], int]:
+    """A process in a terminal of its own, and our end of that."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
+    variables = {**os.environ, "TERM": "xterm-256color", **environment}
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        variables.pop(name, None)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    return process, ours
 
 
 def _watch(
@@ -106,7 +161,7 @@ def _watch(
         stream.feed(data)
         now, picture = time.monotonic(), "\n".join(line.rstrip() for line in screen.display)
         if picture != before or not data:
-            if now - changed > shown.longest_silence:
+            if now - changed > shown.longest_silence and not _SPINNER & set(before):
                 shown.longest_silence, shown.silent_after = now - changed, before
             changed, before = now, picture
             shown.screens.append(picture.rstrip())

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from clearer import console, live, tables
+from clearer.commands.completion import complete_data, complete_networks
 from clearer.commands.holding import hold
 from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.commands.task_options import with_task_options
@@ -29,6 +30,7 @@ def bench(
         list[Path] | None,
         typer.Argument(
             metavar="RUN|MODEL|NAME",
+            autocompletion=complete_networks,
             help="Run folders, model files (.onnx, .engine) and names of clearer zoo; default: the "
             "newest in runs/.",
         ),
@@ -36,7 +38,8 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's."
+            autocompletion=complete_data,
+            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's.",
         ),
     ] = None,
     task: Annotated[

@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from clearer import console, live, tables
+from clearer.commands.completion import complete_sets
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
 from clearer.json_text import to_json
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="See clearer data list.")]
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", autocompletion=complete_sets, help="See clearer data list."),
+]
 _MOST_NAMED = 10
 
 
@@ -69,7 +73,10 @@ def get(
 
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Default: all that are here.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME...]", autocompletion=complete_sets, help="Default: all that are here."
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--in", help="Folder that holds the sets; default: the usual.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearer import console, live
+from clearer.commands.completion import complete_networks
 from clearer.commands.options import AsJson, Debug
 from clearer.interrupt import exit_code
 
@@ -24,6 +25,7 @@ def demo(
         list[Path] | None,
         typer.Argument(
             metavar="RUN|MODEL|NAME",
+            autocompletion=complete_networks,
             help="Run folders, ONNX files and names of clearer zoo, to choose from on the page; "
             "default: the newest in runs/, else those that clearer restore takes for colour.",
         ),

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from clearer import console, live, tables
+from clearer.commands.completion import complete_data, complete_networks
 from clearer.commands.options import AsJson, Debug
 from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
@@ -21,13 +22,17 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
+            autocompletion=complete_networks,
             help="Run folder, ONNX file, name of clearer zoo, nlm or bm3d; default: the newest "
             "run in runs/.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of images (its test/ or val/, or itself), or a set: set12."),
+        typer.Option(
+            autocompletion=complete_data,
+            help="Folder of images (its test/ or val/, or itself), or a set: set12.",
+        ),
     ] = None,
     task: Annotated[
         str | None,

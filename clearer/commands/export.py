@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from clearer import console, live, tables
+from clearer.commands.completion import complete_networks
 from clearer.commands.engines import (
     ProfileText,
     TensorRt,
@@ -31,6 +32,7 @@ def export(
         Path | None,
         typer.Argument(
             metavar="[RUN|NAME]",
+            autocompletion=complete_networks,
             help="Run folder, or name of clearer zoo; default: the newest in runs/.",
         ),
     ] = None,

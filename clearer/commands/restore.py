@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from clearer import console, live
+from clearer.commands.completion import complete_networks
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.json_text import to_json
@@ -28,8 +29,9 @@ def restore(
     model: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_networks,
             help="Run folder, .safetensors or .onnx file, or name of clearer zoo; default: the "
-            "newest in runs/, else what comes with clearer."
+            "newest in runs/, else what comes with clearer.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(

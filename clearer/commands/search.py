@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from clearer import console, live
+from clearer.commands.completion import complete_data, complete_runs
 from clearer.commands.holding import go_on_with_pictures, hold
 from clearer.commands.measuring import costs_here
 from clearer.commands.options import (
@@ -80,9 +81,10 @@ def search(
     data: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_data,
             help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
             "name of a set (clearer data list). "
-            "Default: built-in photographs and synthetic images."
+            "Default: built-in photographs and synthetic images.",
         ),
     ] = None,
     task: Annotated[
@@ -122,7 +124,11 @@ def search(
     ] = 1,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Freeze anew, under other budgets, what this run searched."),
+        typer.Option(
+            "--from",
+            autocompletion=complete_runs,
+            help="Freeze anew, under other budgets, what this run searched.",
+        ),
     ] = None,
     search_iterations: Annotated[
         int | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from clearer import console, live, tables
+from clearer.commands.completion import complete_runs
 from clearer.commands.measuring import costs_here
 from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
@@ -23,6 +24,7 @@ def show(
         Path | None,
         typer.Argument(
             metavar="[RUN or MODEL]",
+            autocompletion=complete_runs,
             help="Run folder, or ONNX file of any origin; default: the newest run in runs/.",
         ),
     ] = None,

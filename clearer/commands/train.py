@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from clearer import console, live
+from clearer.commands.completion import complete_data, complete_networks
 from clearer.commands.holding import go_on_with_pictures, hold
 from clearer.commands.options import (
     AsJson,
@@ -40,6 +41,7 @@ def train(
         Path | None,
         typer.Argument(
             metavar="[RUN|NAME]",
+            autocompletion=complete_networks,
             help="Run folder, or with --fine-tune name of clearer zoo; default: the newest in "
             "runs/.",
         ),
@@ -55,8 +57,9 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_data,
             help="Folder of images, or a set, in place of the run's. This, --task and its options "
-            "are for a new run: with --fine-tune or --out."
+            "are for a new run: with --fine-tune or --out.",
         ),
     ] = None,
     task: Annotated[
