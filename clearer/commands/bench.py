@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError, Interrupted
 from clearer.json_text import to_json
 from clearer.tasks import TASKS
+
+if TYPE_CHECKING:
+    from clearer.bench.targets import Targets
 
 _DEFAULT_OUT = Path("bench")
 
@@ -112,6 +115,7 @@ def bench(
     from clearer.bench.bench import BenchSettings
     from clearer.bench.bench import bench as measure
     from clearer.bench.markdown import bench_markdown
+    from clearer.bench.report_verdict import winner
     from clearer.bench.targets import agreed_task, open_targets, target_images
     from clearer.datasets import resolve_data
 
@@ -165,7 +169,20 @@ def bench(
         print(bench_markdown(result))
     else:
         tables.print_bench(result)
-        print(f"written: {', '.join(str(folder / name) for name in names)}")
+        console.say(winner(result))
+        print(f"written: {folder} ({', '.join(names)}){_next(targets)}")
+
+
+def _next(targets: Targets) -> str:
+    """What can be done with the first network; nothing where there are engines alone."""
+    if targets.runs:
+        first = targets.runs[0]
+        model = first.run.path.name if first.is_shipped else str(first.run.path)
+    elif targets.models:
+        model = str(targets.models[0].path)
+    else:
+        return ""
+    return f"; next: clearer restore photo.jpg --model {model}"
 
 
 def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 from clearer import console, live
 from clearer.json_text import to_json
@@ -10,10 +11,13 @@ from clearer.json_text import to_json
 if TYPE_CHECKING:
     from clearer.data import Splits
     from clearer.engine import Engine
+    from clearer.more_training import MoreTraining
     from clearer.run import Run
     from clearer.settings import RunSettings
 
 __all__ = ["fit_minutes", "print_trained"]
+
+_LEAST_GAIN_DB: Final = 0.01
 
 
 def fit_minutes(
@@ -39,8 +43,8 @@ def fit_minutes(
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Validation figures of a trained run, beside the input and classical denoising."""
     from clearer.bench.accuracy import reference_qualities
-    from clearer.estimate import preset_hours
     from clearer.files import read_jsonl
+    from clearer.more_training import estimate_more_training
     from clearer.network import load_network
 
     _, info = load_network(run.weights)
@@ -52,15 +56,27 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
             rows["before fine-tuning"] = figures
+    more = estimate_more_training(read_jsonl(run.train_log))
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
         text = run.read_architecture().text
         result = {"run": str(run.path), "architecture": text, "validation": rows, "info": info}
-        print(to_json(result))
+        print(to_json({**result, "more_training": None if more is None else asdict(more)}))
         return
     title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
     console.print_quality(title, rows)
     print(f"written: {run.weights}; next: clearer export {run.path}")
-    if settings.preset != "paper":
-        hours = preset_hours(run, "paper")
-        console.say(f"the paper preset would take about {hours:,.0f} hours here, judged by MACs")
+    if more is not None:
+        console.say(_promise(more, settings.train.iterations))
+
+
+def _promise(more: MoreTraining, iterations: int) -> str:
+    """What more training would give, in a line."""
+    minutes = "a minute" if more.minutes < 1.5 else f"{more.minutes:,.0f} minutes"
+    text = (
+        f"estimate by the curve of validation: {more.iterations:,} iterations, about {minutes}, in "
+        f"place of {iterations:,}"
+    )
+    if more.high_db < _LEAST_GAIN_DB:
+        return f"{text} would give nothing that shows"
+    return f"{text} would give {more.gain_db:+.2f} dB ({more.low_db:+.2f} to {more.high_db:+.2f})"

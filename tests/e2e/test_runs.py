@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -43,9 +44,11 @@ def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_photographs(folder / "photos", names, "RGB", (64, 48))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        search = clearer("search", *RACE, "--color", "rgb", "--data", "photos")
-        for result in (search, clearer("export", "--int8"), clearer("bench", *BENCH)):
+        of_search = [*RACE, "--validate-every", 6, "--color", "rgb", "--data", "photos"]
+        for words in (["search", *of_search], ["export", "--int8"], ["bench", *BENCH]):
+            result = clearer(*words)
             assert result.exit_code == 0, result.output
+            (folder / f"{words[0]}.txt").write_text(result.output)
     return folder
 
 
@@ -79,6 +82,34 @@ def test_a_run_is_listed_with_its_figures(run: Run) -> None:
         "is_running": False,
         "problem": None,
     }
+
+
+def test_each_command_ends_with_the_next(benched: Path) -> None:
+    following = {
+        "search": f"clearer export runs/{NAME}",
+        "export": f"clearer bench runs/{NAME}",
+        "bench": f"clearer restore photo.jpg --model runs/{NAME}",
+    }
+    for command, awaited in following.items():
+        assert f"; next: {awaited}\n" in (benched / f"{command}.txt").read_text()
+
+
+def test_bench_says_who_wins(benched: Path) -> None:
+    text = (benched / "bench.txt").read_text().replace("\xa0", " ")
+    (line,) = (line for line in text.splitlines() if " wins" in line)
+    assert "non-local means (" in line
+    assert "clearer stem" in line
+
+
+def test_search_ends_with_what_more_training_would_give(benched: Path, run: Run) -> None:
+    promise = (
+        r"estimate by the curve of validation: 60 iterations, about a minute, in place of 30 "
+        r"would give [+-]\d+\.\d\d dB \([+-]\d+\.\d\d to [+-]\d+\.\d\d\)\n"
+    )
+    assert re.search(promise, (benched / "search.txt").read_text())
+    short = clearer("train", run.path, *SHORT, "--out", "short", "--data", benched / "photos")
+    assert short.exit_code == 0, short.output
+    assert "estimate by" not in short.output
 
 
 def _cut_training(run: Run) -> None:
