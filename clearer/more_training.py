@@ -45,8 +45,8 @@ def estimate_more_training(log: Sequence[dict[str, Any]]) -> MoreTraining | None
         log: Lines of ``train.jsonl``.
 
     Returns:
-        None where the curve is too short: fewer than four validations after its first quarter, or no
-        line with a speed.
+        None where the curve is too short: fewer than four validations after its first quarter,
+        or no line with a speed.
     """
     last = max((line["iteration"] for line in log), default=0)
     curve = [

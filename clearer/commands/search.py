@@ -178,7 +178,11 @@ def search(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to make (or to resume); default: runs/<time>.")
+        Path | None,
+        typer.Option(
+            help="Run folder to make (or to resume); default: in runs/, named by task and budgets, "
+            "such as runs/denoise-s25-5mb-0."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")

@@ -50,7 +50,7 @@ def train(
         bool,
         typer.Option(
             "--fine-tune",
-            help="Train the weights of RUN on, in a new folder: --out, or runs/<time>. The result "
+            help="Train the weights of RUN on, in a new folder: --out, or one in runs/. The result "
             "is never worse than they are, on the validation images.",
         ),
     ] = False,
