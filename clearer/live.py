@@ -16,6 +16,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
@@ -23,6 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column
+from rich.text import Text
 
 from clearer.console import printable, say, stderr
 
@@ -38,10 +40,27 @@ _DECIDED: Final = 0.5
 _BAR_WIDTH: Final = 20
 
 
+class _Text(TextColumn):
+    """A text in one line, of which the end is left out where the terminal is too narrow."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, markup=False, table_column=Column())
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
+def _whole() -> Column:
+    """A column that is never cut: the texts beside it are."""
+    return Column(no_wrap=True)
+
+
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
     return Progress(
         # Where a single step takes long, it alone shows that work goes on.
-        SpinnerColumn(finished_text=" "),
+        SpinnerColumn(finished_text=" ", table_column=_whole()),
         *columns,
         console=stderr(),
         transient=transient,
@@ -50,20 +69,14 @@ def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
     )
 
 
-def _text(field: str, *, shrinks: bool) -> TextColumn:
-    """A text in one line, of which the end is left out where the terminal is too narrow."""
-    column = Column(no_wrap=True, overflow="ellipsis", ratio=1 if shrinks else None)
-    return TextColumn(f"{{task.{field}}}", markup=False, table_column=column)
-
-
 def progress_bar() -> Progress:
     """Bar with counts, time left and a note; tasks need the field ``note``."""
     return _progress(
-        _text("description", shrinks=False),
-        BarColumn(bar_width=_BAR_WIDTH),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        _text("fields[note]", shrinks=True),
+        _Text("{task.description}"),
+        BarColumn(bar_width=_BAR_WIDTH, table_column=_whole()),
+        MofNCompleteColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
+        _Text("{task.fields[note]}"),
     )
 
 
@@ -75,7 +88,9 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
         Takes another text, where the work goes on to something else.
     """
     with _progress(
-        TextColumn("{task.description}", markup=False), TimeElapsedColumn(), transient=True
+        _Text("{task.description}"),
+        TimeElapsedColumn(table_column=_whole()),
+        transient=True,
     ) as progress:
         task = progress.add_task(printable(text), total=None)
         yield lambda words: progress.update(task, description=printable(words))
@@ -89,10 +104,10 @@ def timing_bar(text: str) -> Iterator[Callable[[float], None]]:
         Takes the share that is done.
     """
     with _progress(
-        _text("description", shrinks=False),
-        BarColumn(bar_width=_BAR_WIDTH),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
+        _Text("{task.description}"),
+        BarColumn(bar_width=_BAR_WIDTH, table_column=_whole()),
+        TaskProgressColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
         transient=True,
     ) as progress:
         task = progress.add_task(printable(text), total=None)
@@ -155,7 +170,7 @@ def _note(settings: RunSettings, record: dict[str, Any]) -> str:
         return ""
     pairs = zip(settings.budgets, record.get("expected_cost", []), strict=False)
     costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
-    return "  ".join([f"loss {loss:.2e}", *costs, _leaning(op_weights)])
+    return "  ".join([_leaning(op_weights), f"loss {loss:.2e}", *costs])
 
 
 def _leaning(op_weights: list[list[float]]) -> str:

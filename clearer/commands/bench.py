@@ -161,7 +161,8 @@ def bench(
     if report:
         from clearer.bench.report import write_report
 
-        write_report(folder / "report.html", result, run)
+        with live.status("writing the report"):
+            write_report(folder / "report.html", result, run)
         names.append("report.html")
     if as_json:
         print(to_json(result))

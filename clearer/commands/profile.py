@@ -124,7 +124,8 @@ def profile(
     write_cost_table(out, table)
     if checked is not None:
         write_json(out.with_suffix(".check.json"), checked.to_dict())
-        plot_check(out.with_suffix(".check.png"), table, checked)
+        with live.status("drawing"):
+            plot_check(out.with_suffix(".check.png"), table, checked)
     report = {**json.loads(out.read_text()), "check": checked.to_dict() if checked else None}
     if as_json:
         print(to_json(report))

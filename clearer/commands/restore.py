@@ -92,7 +92,8 @@ def restore(
     from clearer.files import check_writable
     from clearer.restore_plan import plan_jobs
 
-    plan = plan_jobs(pictures, out, kind)
+    with live.status("looking for pictures"):
+        plan = plan_jobs(pictures, out, kind)
     jobs = plan.jobs
     with live.status("loading the network"):
         found = find_restorers(model, backend)

@@ -306,11 +306,13 @@ def search(
                 },
             )
             # The first process alone measures what is faster, and what fits.
-            plain = engine.on_first(lambda: asked().to_dict())
+            with live.status("finding out what is fastest here, and what fits"):
+                plain = engine.on_first(lambda: asked().to_dict())
             settings = RunSettings.from_dict(plain)
         settings = replace(settings, minutes=minutes if train else None, trains=train)
     console.describe_settings(settings)
-    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+    with live.status("reading the pictures"):
+        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
     if resume:
         engine.on_first(lambda: go_on_with_pictures(resumed, settings, may_change=changed_data))
@@ -321,7 +323,8 @@ def search(
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
             fits = search_iterations is None
-            run = make_search_run(out, settings, splits, costs, width, stem, fits_race=fits)
+            with live.status("checking"):
+                run = make_search_run(out, settings, splits, costs, width, stem, fits_race=fits)
             hold(context, run)
             return str(run.path)
 

@@ -80,7 +80,8 @@ def show(
 
     require_matplotlib()
     table = _table(run, metric, cost)
-    points = architecture_front(architecture.space, run.log_op_weights(), table)
+    with live.status("looking for the front"):
+        points = architecture_front(architecture.space, run.log_op_weights(), table)
     psnrs = None
     if quality:
         with live.status("restoring patches with the super-network"):
@@ -95,7 +96,8 @@ def show(
         for index, point in enumerate(points)
     ]
     picture = run.path / f"front-{metric}.png"
-    plot_front(picture, rows, table.unit, architecture.text)
+    with live.status("drawing"):
+        plot_front(picture, rows, table.unit, architecture.text)
     if as_json:
         print(to_json({"unit": table.unit, "front": rows}))
         return
@@ -122,7 +124,8 @@ def _show_race(
     unit = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}[metric]
     if metric in ("mb", "ms") and costs.precision != "fp32":
         unit += f", {costs.precision}"
-    plot_race(picture, rows, unit)
+    with live.status("drawing"):
+        plot_race(picture, rows, unit)
     if as_json:
         print(to_json({"unit": unit, "front": rows}))
         return

@@ -120,7 +120,8 @@ def train(
         "learning_rate": learning_rate,
         "validate_every": validate_every,
     }
-    origin = find_origin(run_path, fine_tune=fine_tune)
+    with live.status("reading the run"):
+        origin = find_origin(run_path, fine_tune=fine_tune)
     engine = launch(origin.settings.device, devices, nodes)
     if not engine.is_first:
         console.be_quiet()
@@ -146,8 +147,9 @@ def train(
             settings = replace(settings, minutes=minutes)
         return settings.to_dict()
 
-    settings = RunSettings.from_dict(engine.on_first(plan))
-    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+    with live.status("reading the pictures"):
+        settings = RunSettings.from_dict(engine.on_first(plan))
+        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
 
     def make_run() -> str:
@@ -155,7 +157,8 @@ def train(
         check_patch_size(splits.train, settings.train.patch_size)
         if same_run is not None:
             go_on_with_pictures(same_run, settings, may_change=changed_data)
-        run = make_training_run(origin, out, settings, resume=resume)
+        with live.status("making the run"):
+            run = make_training_run(origin, out, settings, resume=resume)
         if same_run is None:
             hold(context, run)
         return str(run.path)
