@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from clearer.bench.evaluation import bootstrap_interval
 from clearer.bench.runners import Array, NonLocalMeansRunner, Runner
 from clearer.errors import ClearerError, InputError
-from clearer.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
-from clearer.images import ImageSet
-from clearer.metrics import psnr_db, ssim
-from clearer.tasks import Task
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
+from clearer.restoring.metrics import psnr_db, ssim
+from clearer.tasks.base import Task
 
 __all__ = [
     "SAME_PSNR_DB",

@@ -37,14 +37,14 @@ from clearer.bench.rows import RowSpec, import_backend, open_runner
 from clearer.bench.runners import Runner
 from clearer.bench.strips import picked_pictures, write_strips
 from clearer.bench.targets import RunTarget, Targets, choose_backends, make_rows, unused_backends
-from clearer.device import device_name
 from clearer.errors import ClearerError
-from clearer.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
 from clearer.export.external_data import model_digest
 from clearer.export.picture_io import first_line
-from clearer.files import check_writable, write_json
-from clearer.images import ImageSet
-from clearer.tasks import Task
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
+from clearer.support.device import device_name
+from clearer.support.files import check_writable, write_json
+from clearer.tasks.base import Task
 
 __all__ = ["SCHEMA_VERSION", "BenchSettings", "bench"]
 

@@ -14,8 +14,8 @@ from clearer.bench.accuracy import difference
 from clearer.bench.bench import SCHEMA_VERSION
 from clearer.bench.report_record import BenchRecord
 from clearer.errors import InputError
-from clearer.files import read_json
-from clearer.schema import checked
+from clearer.support.files import read_json
+from clearer.support.schema import checked
 
 __all__ = ["LEAST_DB", "LEAST_RATIO", "Comparison", "RowChange", "compare", "read_bench"]
 

@@ -15,11 +15,11 @@ from scipy.stats import spearmanr
 
 from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_errors
 from clearer.bench.plan import Entry, Plan, read_plan
-from clearer.cost import CostTable, Measurement, Module, modules
+from clearer.costs.cost import CostTable, Measurement, Module, modules
 from clearer.errors import InputError
-from clearer.files import read_record
-from clearer.schema import Above0, Count
-from clearer.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.support.files import read_record
+from clearer.support.schema import Above0, Count
 
 __all__ = ["Check", "ResultRecord", "collect", "fit_table"]
 

@@ -15,12 +15,12 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from clearer.device import device_name
 from clearer.errors import ClearerError
 from clearer.export.engine_device import NoGpuError, find_gpus
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, open_library
 from clearer.export.graph_nodes import OPSET
 from clearer.export.openvino import open_core
+from clearer.support.device import device_name
 
 __all__ = ["Finding", "examine"]
 

@@ -16,18 +16,25 @@ from clearer import __version__
 from clearer.bench.level_runner import LevelRunner
 from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
-from clearer.device import device_name
+from clearer.data.pairs import holds_pictures, list_pictures, read_pictures
 from clearer.errors import InputError
-from clearer.evaluate import VALIDATION_SEED, Restorer, check_evaluation_size, evaluation_pairs
 from clearer.export.model_description import read_description
-from clearer.files import check_writable, write_json
-from clearer.images import Color, ImageSet
-from clearer.metrics import luma_y, psnr_db, ssim
-from clearer.network import RestorationNet
-from clearer.pairs import holds_pictures, list_pictures, read_pictures
-from clearer.run import Run
-from clearer.tasks import Derain, Task, task_to_dict
-from clearer.zoo import find_in_zoo
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import Color, ImageSet
+from clearer.restoring.evaluate import (
+    VALIDATION_SEED,
+    Restorer,
+    check_evaluation_size,
+    evaluation_pairs,
+)
+from clearer.restoring.metrics import luma_y, psnr_db, ssim
+from clearer.runs.run import Run
+from clearer.support.device import device_name
+from clearer.support.files import check_writable, write_json
+from clearer.tasks.base import Task
+from clearer.tasks.paired import Derain
+from clearer.tasks.registry import task_to_dict
+from clearer.zoo.catalogue import find_in_zoo
 
 __all__ = [
     "CLASSICAL",
@@ -82,8 +89,8 @@ def find_model(text: str | None, color: Color) -> Model:
     """A run, an ONNX file, a network that comes with the package, or a classical method.
 
     Args:
-        text: A run folder, a file that ends in .onnx, a name of :mod:`clearer.zoo`, ``nlm`` or
-            ``bm3d``; None: the newest run.
+        text: A run folder, a file that ends in .onnx, a name of :mod:`clearer.zoo.catalogue`,
+            ``nlm`` or ``bm3d``; None: the newest run.
         color: For a classical method, which takes both.
 
     Raises:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from clearer.bench.runners import Array, Runner, RunnerInfo
-from clearer.level_map import with_level
-from clearer.noise_level import estimate_level
+from clearer.networks.level_map import with_level
+from clearer.restoring.noise_level import estimate_level
 
 __all__ = ["LevelRunner"]
 

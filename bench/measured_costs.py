@@ -16,14 +16,14 @@ from clearer.bench.plan import Entry
 from clearer.bench.profile import ProfileSettings, profile_space, this_device, version_here
 from clearer.bench.speed_model import SpeedModel, probes
 from clearer.bench.torch_session import open_torch
-from clearer.cost import CostTable, FilePrecision, Measurement, Metric
-from clearer.cost_source import CostSource
+from clearer.costs.cost import CostTable, FilePrecision, Measurement, Metric
+from clearer.costs.cost_source import CostSource
 from clearer.errors import ClearerError, InputError
 from clearer.export.graph import network_graph, write_weights
 from clearer.export.network_io import network_inputs
 from clearer.export.picture_io import first_line
 from clearer.export.to_onnx import file_mb, untrained_file
-from clearer.space import Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["MeasuredCosts", "space_differences"]
 

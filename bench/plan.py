@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
 from clearer.bench.device_timer import PLAN_FILE, SCHEMA_VERSION
-from clearer.cost import Module, cost_table, modules
+from clearer.costs.cost import Module, cost_table, modules
 from clearer.errors import InputError
 from clearer.export.graph import module_graph, module_shapes, network_graph, write_weights
 from clearer.export.network_io import network_inputs
-from clearer.files import read_json, write_json
-from clearer.schema import Side, checked
-from clearer.space import CHOICES, Architecture, Choice, SearchSpace
+from clearer.space.space import CHOICES, Architecture, Choice, SearchSpace
+from clearer.support.files import read_json, write_json
+from clearer.support.schema import Side, checked
 
 __all__ = ["Entry", "Plan", "check_architectures", "read_plan", "write_plan"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from clearer.bench.cost_fit import Check
-from clearer.cost import CostTable
+from clearer.costs.cost import CostTable
 from clearer.errors import require
-from clearer.files import write_atomic
-from clearer.metrics import psnr_db, ssim
+from clearer.restoring.metrics import psnr_db, ssim
+from clearer.support.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -25,11 +25,11 @@ from clearer.bench.device_timer import (
 )
 from clearer.bench.plan import Plan, read_plan, write_plan
 from clearer.bench.torch_session import open_torch
-from clearer.cost import CostTable
+from clearer.costs.cost import CostTable
 from clearer.errors import ClearerError, InputError, require
-from clearer.files import read_record
-from clearer.space import Architecture, SearchSpace
-from clearer.user_cache import user_cache
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.files import read_record
+from clearer.support.user_cache import user_cache
 
 __all__ = [
     "BACKENDS",

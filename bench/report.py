@@ -21,13 +21,13 @@ from clearer.bench.report_series import (
     train_charts,
 )
 from clearer.bench.report_verdict import verdict
-from clearer.budget import Budget
+from clearer.costs.budget import Budget
 from clearer.errors import InputError, require
-from clearer.files import read_jsonl, read_record, write_atomic
-from clearer.race import read_race
-from clearer.run import Run
-from clearer.run_records import BudgetRecord, ConfigRecord
-from clearer.standing import ranked
+from clearer.runs.run import Run
+from clearer.runs.run_records import BudgetRecord, ConfigRecord
+from clearer.searching.race import read_race
+from clearer.searching.standing import ranked
+from clearer.support.files import read_jsonl, read_record, write_atomic
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.space import CHOICES, Architecture, Column, SearchSpace
+from clearer.space.space import CHOICES, Architecture, Column, SearchSpace
 
 __all__ = ["Drawing", "draw_architecture"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from clearer.standing import Standing
+from clearer.searching.standing import Standing
 
 __all__ = ["RaceDrawing", "draw_race"]
 

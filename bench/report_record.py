@@ -6,7 +6,7 @@ from typing import Annotated, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from clearer.schema import AtLeast0, Side, Text
+from clearer.support.schema import AtLeast0, Side, Text
 
 __all__ = ["BenchRecord"]
 

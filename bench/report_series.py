@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from clearer.budget import Budget
-from clearer.settings import RunSettings
-from clearer.space import CHOICES, Architecture
+from clearer.costs.budget import Budget
+from clearer.runs.settings import RunSettings
+from clearer.space.space import CHOICES, Architecture
 
 __all__ = ["Tile", "Tiles", "op_weight_tiles", "search_charts", "train_charts"]
 

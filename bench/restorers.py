@@ -19,13 +19,14 @@ from clearer.export.model_description import read_description
 from clearer.export.openvino import OpenVinoSession
 from clearer.export.picture_io import PictureIo, picture_restorer
 from clearer.export.zoo import exported_network
-from clearer.network import RestorationNet, load_network
-from clearer.restore import ColorMode, default_plan
-from clearer.restore_method import Method, PictureKind
-from clearer.run import Run
-from clearer.space import Architecture
-from clearer.tasks import Task, make_task
-from clearer.zoo import ZooNetwork, default_network, find_in_zoo, photo_network
+from clearer.networks.network import RestorationNet, load_network
+from clearer.restoring.restore import ColorMode, default_plan
+from clearer.restoring.restore_method import Method, PictureKind
+from clearer.runs.run import Run
+from clearer.space.space import Architecture
+from clearer.tasks.base import Task
+from clearer.tasks.registry import make_task
+from clearer.zoo.catalogue import ZooNetwork, default_network, find_in_zoo, photo_network
 
 __all__ = [
     "BACKENDS",
@@ -78,9 +79,9 @@ class LoadedModel:
 
         Args:
             color: What a gray network restores of a colour picture.
-            tile: As for :func:`clearer.restore.default_plan`.
+            tile: As for :func:`clearer.restoring.restore.default_plan`.
             overlap: Likewise.
-            sigma: As for :class:`clearer.restore_method.Method`.
+            sigma: As for :class:`clearer.restoring.restore_method.Method`.
             strength: Likewise.
 
         Raises:
@@ -129,7 +130,7 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
 
     Args:
         model: A run folder, a ``.safetensors`` or an ``.onnx`` file, or the name of a network of
-            :mod:`clearer.zoo`; None: the newest run.
+            :mod:`clearer.zoo.catalogue`; None: the newest run.
         backend: By default torch for weights, ONNX Runtime for ONNX files.
 
     Raises:

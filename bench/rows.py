@@ -103,8 +103,8 @@ def import_backend(spec: RowSpec) -> None:
     backend = BACKENDS.get(spec.backend)
     importlib.import_module(backend.module if backend else _CLASSICAL[spec.backend])
     if backend and backend.files == "weights":
-        importlib.import_module("clearer.network")
-        importlib.import_module("clearer.evaluate")
+        importlib.import_module("clearer.networks.network")
+        importlib.import_module("clearer.restoring.evaluate")
 
 
 def open_runner(spec: RowSpec) -> Runner:
@@ -130,7 +130,7 @@ def _path(spec: RowSpec) -> Path:
 def _open_torch(spec: RowSpec) -> Runner:
     import torch
 
-    from clearer.network import load_network
+    from clearer.networks.network import load_network
 
     torch.set_num_threads(spec.threads)
     start = time.perf_counter()

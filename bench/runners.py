@@ -22,7 +22,7 @@ from clearer.export.network_io import session_call
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 
 if TYPE_CHECKING:
-    from clearer.network import RestorationNet
+    from clearer.networks.network import RestorationNet
 
 __all__ = [
     "Array",
@@ -98,7 +98,7 @@ class TorchRunner:
     ) -> None:
         import torch
 
-        from clearer.evaluate import torch_restorer
+        from clearer.restoring.evaluate import torch_restorer
 
         self.info = RunnerInfo(
             name=name,

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from scipy.optimize import nnls
 
-from clearer.cost import Conv, network_convs
-from clearer.shapes import Shape, u_space
-from clearer.space import Architecture, SearchSpace
+from clearer.costs.cost import Conv, network_convs
+from clearer.space.shapes import Shape, u_space
+from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["SpeedModel", "probes"]
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 from clearer.bench.accuracy import Accuracy
 from clearer.bench.plots import draw_frame, most_detailed, new_figure, save_figure, show, shown
 from clearer.bench.runners import Array
-from clearer.evaluate import VALIDATION_SEED, evaluation_pairs
-from clearer.images import ImageSet
-from clearer.metrics import psnr_db
-from clearer.tasks import Task
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs
+from clearer.restoring.metrics import psnr_db
+from clearer.tasks.base import Task
 
 __all__ = ["picked_pictures", "write_strips"]
 

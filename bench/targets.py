@@ -11,17 +11,18 @@ from typing import Any, Final
 from clearer.bench.evaluation import evaluation_images
 from clearer.bench.onnx_precision import written_precision
 from clearer.bench.rows import BACKENDS, RowSpec
-from clearer.cost import CostTable, cost_table
-from clearer.cost_file import read_cost_table
-from clearer.data import load_splits
+from clearer.costs.cost import CostTable, cost_table
+from clearer.costs.cost_file import read_cost_table
+from clearer.data.splits import load_splits
 from clearer.errors import ClearerError, InputError
 from clearer.export.model_description import ModelDescription, read_description
 from clearer.export.zoo import exported_network
-from clearer.images import Color, ImageSet
-from clearer.run import Run
-from clearer.space import Architecture
-from clearer.tasks import Task, change_task
-from clearer.zoo import find_in_zoo
+from clearer.pictures.images import Color, ImageSet
+from clearer.runs.run import Run
+from clearer.space.space import Architecture
+from clearer.tasks.base import Task
+from clearer.tasks.registry import change_task
+from clearer.zoo.catalogue import find_in_zoo
 
 __all__ = [
     "RunTarget",
@@ -79,7 +80,8 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
     """Read what is to be compared.
 
     Args:
-        paths: Run folders, names of :mod:`clearer.zoo` and model files; none: the newest run.
+        paths: Run folders, names of :mod:`clearer.zoo.catalogue` and model files; none: the
+            newest run.
         against: Further model files.
 
     Raises:

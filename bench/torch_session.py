@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from clearer.bench.device_timer import Session, processor_name
 from clearer.bench.plan import Entry
-from clearer.network import FrozenColumn, RestorationNet
-from clearer.precision import Precision, autocast
-from clearer.space import Choice
+from clearer.networks.network import FrozenColumn, RestorationNet
+from clearer.space.space import Choice
+from clearer.training.precision import Precision, autocast
 
 __all__ = ["open_torch"]
 

@@ -5,8 +5,10 @@
 The folder holds pairs of one name in ``noisy/`` and ``clean/``: one shot, and the mean of many.
 The task makes noise on the same clean pictures, at the resolution of the sensor; JPEG of quality 75
 with halved chroma follows, which is how the pictures of PolyU were saved. Noise is the difference
-to the clean picture, less its mean over 31x31 pixels, in levels of 255. Prints a table: the median
-over the pictures, and in brackets the 10th and 90th percentile.
+to the clean picture, less what a shift, another sharpness and another tone of that picture explain
+(by least squares: shots are neither in the same place nor as bright as their mean), less its mean
+over 31x31 pixels, in levels of 255. Prints a table: the median over the pictures, and in brackets
+the 10th and 90th percentile.
 """
 
 from __future__ import annotations
@@ -20,18 +22,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import gaussian_filter, uniform_filter
 
-from clearer.camera import draw_camera
-from clearer.draws import PictureDraws, per_picture
-from clearer.images import read_image
-from clearer.sensor_noise import read_variance, sensor_noise
-from clearer.tasks import Photo, Span
+from clearer.pictures.images import read_image
+from clearer.tasks.base import Span
+from clearer.tasks.camera import draw_camera
+from clearer.tasks.draws import PictureDraws, per_picture
+from clearer.tasks.photo import Photo
+from clearer.tasks.sensor_noise import read_variance, sensor_noise
 
 QUALITY: Final = 75
 WINDOW: Final = 31
 BAND: Final = 32
 LEAST_PIXELS: Final = 2000
+TEXTURE_BLUR: Final = 3
+BLOCK: Final = 16
+FREQUENCIES: Final = ((0.015, 0.03), (0.03, 0.06), (0.15, 0.2), (0.25, 0.3), (0.3, 0.4), (0.4, 0.5))
+MIDDLE: Final = (0.06, 0.1)
 TO_YCC: Final = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
 )
@@ -58,11 +65,14 @@ def photograph(clean: Pixels, shot: Span, seed: list[int]) -> Pixels:
 
 def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:
     """What a row of the table is about, for one picture."""
-    apart = noisy.astype(float) - clean
+    apart: Planes = noisy.astype(float) - clean
+    figures = {"PSNR, dB": 10 * np.log10(255**2 / np.square(apart).mean())}
+    left = [unexplained(apart[..., c], clean[..., c].astype(float)) for c in range(3)]
+    apart = np.stack(left, axis=2)
+    figures["PSNR of what is left, dB"] = 10 * np.log10(255**2 / np.square(apart).mean())
     means: Planes = uniform_filter(apart, (WINDOW, WINDOW, 0), output=np.float64)
     noise: Planes = apart - means
     planes: Planes = noise @ TO_YCC.T
-    figures = {"PSNR, dB": 10 * np.log10(255**2 / np.square(apart).mean())}
     deviations = [*noise.std((0, 1)), *planes.std((0, 1))]
     for name, deviation in zip(("R", "G", "B", "Y", "Cb", "Cr"), deviations, strict=True):
         figures[f"deviation, {name}"] = float(deviation)
@@ -75,6 +85,8 @@ def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:
             along = [self_correlation(turned, distance) for turned in (plane.T, plane)]
             figures[f"{name}, {distance} to the right"], figures[f"{name}, {distance} down"] = along
     brightness = clean @ TO_YCC[0]
+    figures |= powers(planes[..., 0])
+    figures["deviation of Y, textured over smooth places"] = by_texture(planes[..., 0], brightness)
     for low in range(0, 256, BAND):
         inside = (brightness >= low) & (brightness < low + BAND)
         if inside.sum() >= LEAST_PIXELS:
@@ -83,6 +95,47 @@ def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:
             figures[f"deviation of Y at {band}"] = luma
             figures[f"deviation of Cb, Cr at {band}"] = float(np.sqrt(np.square(chroma).mean()))
     return figures
+
+
+def unexplained(apart: Planes, clean: Planes) -> Planes:
+    """Of one channel of a difference, what its clean picture does not explain."""
+    shift = [gaussian_filter(clean, 0.7, order=order) for order in ((0, 1), (1, 0))]
+    sharpness = [clean - gaussian_filter(clean, blur) for blur in (1, 2)]
+    tone = [(clean / 255) ** power for power in range(4)]
+    terms = np.stack([*shift, *sharpness, *tone], axis=2).reshape(-1, 8)
+    factors = np.linalg.lstsq(terms, apart.ravel(), rcond=None)[0]
+    left: Planes = apart - (terms @ factors).reshape(apart.shape)
+    return left
+
+
+def powers(plane: Planes) -> dict[str, float]:
+    """Spectral density in bands of cycles per pixel, over that in a middle one."""
+    spectrum = np.square(np.abs(np.fft.fft2(plane)))
+    along, down = (np.fft.fftfreq(side) for side in plane.shape[::-1])
+    frequency = np.hypot(down[:, None], along)
+
+    def density(low: float, high: float) -> float:
+        return float(spectrum[(frequency >= low) & (frequency < high)].mean())
+
+    return {
+        f"Y, power at {low:g} to {high:g}, dB": 10 * np.log10(density(low, high) / density(*MIDDLE))
+        for low, high in FREQUENCIES
+    }
+
+
+def by_texture(noise: Planes, brightness: Planes) -> float:
+    """Median deviation in the fifth of blocks with most texture over that in the one with least."""
+    texture = blocks(brightness - gaussian_filter(brightness, TEXTURE_BLUR)).std(1)
+    deviation = blocks(noise).std(1)
+    least, most = np.quantile(texture, (0.2, 0.8))
+    return float(np.median(deviation[texture >= most]) / np.median(deviation[texture <= least]))
+
+
+def blocks(plane: Planes) -> Planes:
+    """``(N, 256)``: whole blocks of 16x16 pixels."""
+    rows, columns = (side // BLOCK for side in plane.shape)
+    whole = plane[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+    return whole.transpose(0, 2, 1, 3).reshape(-1, BLOCK**2)
 
 
 def self_correlation(plane: Planes, distance: int) -> float:

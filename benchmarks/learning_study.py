@@ -24,21 +24,22 @@ import torch.nn.functional as F
 from study_file import add_row, missing
 from torch import Tensor, nn
 
-from clearer.blocks import Bottleneck, ResidualBlock
-from clearer.data import Splits, load_splits
-from clearer.device import device_name
-from clearer.ema import MovingAverage
-from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import read_json
-from clearer.images import ImageSet
-from clearer.muon import Muon, hidden_and_other
-from clearer.network import RestorationNet
-from clearer.norm_statistics import measure_statistics
-from clearer.patches import PatchSampler
-from clearer.precision import Precision, autocast
-from clearer.schedule import set_learning_rate
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise, Span
+from clearer.data.patches import PatchSampler
+from clearer.data.splits import Splits, load_splits
+from clearer.networks.blocks import Bottleneck, ResidualBlock
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.device import device_name
+from clearer.support.files import read_json
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
+from clearer.training.ema import MovingAverage
+from clearer.training.muon import Muon, hidden_and_other
+from clearer.training.norm_statistics import measure_statistics
+from clearer.training.precision import Precision, autocast
+from clearer.training.schedule import set_learning_rate
 
 LEVELS: Final = (5, 15, 25, 50)
 VAL_SIDE: Final = 128

@@ -22,10 +22,11 @@ from learning_study import study_splits, train_network
 from shape_study import MARKS, MEASURED, NETWORKS, RECIPE
 from study_file import add_row, missing
 
-from clearer.device import device_name
-from clearer.files import read_json
-from clearer.network import RestorationNet
-from clearer.tasks import Denoise, Span
+from clearer.networks.network import RestorationNet
+from clearer.support.device import device_name
+from clearer.support.files import read_json
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
 
 SHAPE: Final = "U, width 20"
 LEVELS: Final = Span(5, 75)

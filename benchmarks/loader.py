@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from training_speed import quick_settings
 
-from clearer.data import load_splits
-from clearer.device import device_name
-from clearer.losses import restoration_loss
-from clearer.network import RestorationNet
-from clearer.patches import PatchSampler
-from clearer.precision import autocast
-from clearer.space import Architecture
+from clearer.data.patches import PatchSampler
+from clearer.data.splits import load_splits
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture
+from clearer.support.device import device_name
+from clearer.training.losses import restoration_loss
+from clearer.training.precision import autocast
 
 REPETITIONS = 40
 

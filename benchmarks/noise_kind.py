@@ -3,8 +3,8 @@
     python benchmarks/noise_kind.py polyu/noisy bsds500/train [--first 50]
 
 Two folders: real photographs, and clean pictures that get white Gaussian noise of sigma 5 to 50,
-each picture one level, rounded to 8 bits. Prints the share of fine colour (clearer/noise_kind.py)
-of both, and how many are taken for the other kind.
+each picture one level, rounded to 8 bits. Prints the share of fine colour
+(clearer/restoring/noise_kind.py) of both, and how many are taken for the other kind.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.images import list_images, read_image
-from clearer.noise_kind import fine_color_share, is_noise_of_camera
+from clearer.pictures.images import list_images, read_image
+from clearer.restoring.noise_kind import fine_color_share, is_noise_of_camera
 
 
 def main() -> None:

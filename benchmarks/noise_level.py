@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import estimate_sigma
 
-from clearer.files import read_json, write_json
-from clearer.images import LUMA, Color, list_images, read_image
-from clearer.noise_level import estimate_level
+from clearer.pictures.images import LUMA, Color, list_images, read_image
+from clearer.restoring.noise_level import estimate_level
+from clearer.support.files import read_json, write_json
 
 SIGMAS: Final = (3, 5, 10, 15, 25, 50, 75)
 SIDE: Final = 8

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means
 
-from clearer.data import BUILTIN_TRAIN, load_splits
-from clearer.evaluate import evaluate
-from clearer.images import ImageSet
-from clearer.tasks import Denoise, Span
+from clearer.data.splits import BUILTIN_TRAIN, load_splits
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import evaluate
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
 
 
 def main() -> None:

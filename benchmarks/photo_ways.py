@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from study_file import add_row, missing
 
 from clearer.bench.restorers import find_restorer
-from clearer.device import device_name
-from clearer.files import read_json
-from clearer.images import LUMA, read_image
-from clearer.metrics import psnr_db, ssim
-from clearer.patches import to_unit
-from clearer.restore import fit_channels
+from clearer.data.patches import to_unit
+from clearer.pictures.images import LUMA, read_image
+from clearer.restoring.metrics import psnr_db, ssim
+from clearer.restoring.restore import fit_channels
+from clearer.support.device import device_name
+from clearer.support.files import read_json
 
 Array = NDArray[np.float32]
 Restore = Callable[[Array], Array]

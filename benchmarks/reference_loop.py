@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from clearer.blocks import ColumnModule
-from clearer.images import ImageSet
-from clearer.losses import architecture_loss
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
-from clearer.supernet import SuperNet
+from clearer.networks.blocks import ColumnModule
+from clearer.networks.network import RestorationNet
+from clearer.networks.supernet import SuperNet
+from clearer.pictures.images import ImageSet
+from clearer.space.space import Architecture, SearchSpace
+from clearer.training.losses import architecture_loss
 
 __all__ = ["ReferenceSearch", "ReferenceTraining"]
 

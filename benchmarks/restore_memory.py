@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clearer.device import device_name
+from clearer.support.device import device_name
 
 SIZE = (6000, 4000)
 SIGMA = 25

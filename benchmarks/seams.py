@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from clearer.bench.restorers import find_restorer
-from clearer.images import read_image
-from clearer.receptive_field import Reach, receptive_field
-from clearer.restore import default_plan
-from clearer.tiling import TilePlan, restore_tiles
+from clearer.pictures.images import read_image
+from clearer.restoring.restore import default_plan
+from clearer.restoring.tiling import TilePlan, restore_tiles
+from clearer.space.receptive_field import Reach, receptive_field
 
 SIDE, KEPT = 768, 160
 

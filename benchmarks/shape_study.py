@@ -12,8 +12,8 @@ processor time into steps by it, so that other work does not change what it find
 
 Gray, sigma 50, protocol awgn, gray pictures of BSDS500; the middles of its 32 validation pictures
 are scored. All are trained with Muon, batches of 16 patches of 48x48, from one seed. Names after
-the file choose some. Shapes are those of clearer.shapes, filled up to 5 MB and, where said, to the
-multiply-accumulates of FFDNet; beside them stand networks of the space without gates.
+the file choose some. Shapes are those of clearer.space.shapes, filled up to 5 MB and, where said,
+to the multiply-accumulates of FFDNet; beside them stand networks of the space without gates.
 
     ... train bsds500-fair random.json --seconds 150 --random 8 --run runs/one --run runs/other
         --budget-mb 5 --budget-gmacs 6.1
@@ -36,19 +36,20 @@ import torch
 from learning_study import Variant, mean_root_error, study_splits, train_network
 from study_file import add_row, missing
 
-from clearer.budget import Budget
-from clearer.cost import cost_table, network_cost
-from clearer.cost_source import CostSource
-from clearer.data import Splits
-from clearer.device import device_name
-from clearer.files import read_json, write_json
-from clearer.images import ImageSet
-from clearer.network import RestorationNet
-from clearer.precision import fastest_precision
-from clearer.run import Run
-from clearer.shapes import Shape, shapes_within
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise, Span
+from clearer.costs.budget import Budget
+from clearer.costs.cost import cost_table, network_cost
+from clearer.costs.cost_source import CostSource
+from clearer.data.splits import Splits
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import ImageSet
+from clearer.runs.run import Run
+from clearer.space.shapes import Shape, shapes_within
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.device import device_name
+from clearer.support.files import read_json, write_json
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
+from clearer.training.precision import fastest_precision
 
 TASK: Final = Denoise(sigma=Span(50, 50))
 RECIPE: Final = Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error)

@@ -29,28 +29,28 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from torch import nn
 
-from clearer.budget import Budget, choose_architecture
-from clearer.checkpoint import load_checkpoint
-from clearer.cost import FilePrecision, cost_table
-from clearer.cost_source import CostSource
-from clearer.data import Splits, load_splits, partition
-from clearer.device import device_name
-from clearer.engine import Engine
-from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import read_json, write_json
-from clearer.freeze import inherit_weights
-from clearer.images import ImageSet
-from clearer.loop import Loop
-from clearer.network import RestorationNet
-from clearer.patches import PatchSampler
-from clearer.run import Run
-from clearer.search import search
-from clearer.settings import RunSettings
-from clearer.space import CHOICES, Architecture
-from clearer.supernet import SuperNet
-from clearer.tasks import Denoise
-from clearer.train import train
-from clearer.workflow import make_settings
+from clearer.costs.budget import Budget, choose_architecture
+from clearer.costs.cost import FilePrecision, cost_table
+from clearer.costs.cost_source import CostSource
+from clearer.data.patches import PatchSampler
+from clearer.data.splits import Splits, load_splits, partition
+from clearer.networks.freeze import inherit_weights
+from clearer.networks.network import RestorationNet
+from clearer.networks.supernet import SuperNet
+from clearer.pictures.images import ImageSet
+from clearer.planning.workflow import make_settings
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.runs.checkpoint import load_checkpoint
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings
+from clearer.searching.search import search
+from clearer.space.space import CHOICES, Architecture
+from clearer.support.device import device_name
+from clearer.support.files import read_json, write_json
+from clearer.tasks.denoise import Denoise
+from clearer.training.loop import Loop
+from clearer.training.processes import Engine
+from clearer.training.train import train
 
 TRAIN_SEEDS = (0, 1, 2)
 TRAIN_ITERATIONS = 500

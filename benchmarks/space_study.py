@@ -34,14 +34,15 @@ from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
 from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.runners import OnnxRunner, Runner
 from clearer.bench.targets import choose_backends
-from clearer.blocks import ResidualBlock, conv_norm
-from clearer.device import device_name
 from clearer.export.picture_io import PictureIo
-from clearer.files import read_json, write_json
-from clearer.network import RestorationNet
-from clearer.precision import Precision, fastest_precision
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise, Span
+from clearer.networks.blocks import ResidualBlock, conv_norm
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.device import device_name
+from clearer.support.files import read_json, write_json
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
+from clearer.training.precision import Precision, fastest_precision
 
 TASK: Final = Denoise(sigma=Span(50, 50))
 SIZE: Final = (321, 481)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from clearer.files import read_json, write_json
+from clearer.support.files import read_json, write_json
 
 __all__ = ["add_row", "missing"]
 

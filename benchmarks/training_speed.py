@@ -23,21 +23,21 @@ import numpy as np
 import torch
 from reference_loop import ReferenceSearch, ReferenceTraining
 
-from clearer.cost_source import CostSource
-from clearer.data import load_splits
-from clearer.device import device_name
-from clearer.engine import Engine
+from clearer.costs.cost_source import CostSource
+from clearer.data.patches import PatchSampler
+from clearer.data.splits import load_splits
 from clearer.export.to_onnx import file_mb
-from clearer.files import write_json
-from clearer.loop import Loop
-from clearer.patches import PatchSampler
-from clearer.run import Run
-from clearer.search import search
-from clearer.settings import PRESETS, RunSettings
-from clearer.space import Architecture
-from clearer.tasks import Denoise
-from clearer.training_step import TrainingStep, new_training_state
-from clearer.workflow import make_settings
+from clearer.planning.workflow import make_settings
+from clearer.runs.run import Run
+from clearer.runs.settings import PRESETS, RunSettings
+from clearer.searching.search import search
+from clearer.space.space import Architecture
+from clearer.support.device import device_name
+from clearer.support.files import write_json
+from clearer.tasks.denoise import Denoise
+from clearer.training.loop import Loop
+from clearer.training.processes import Engine
+from clearer.training.training_step import TrainingStep, new_training_state
 
 ROUNDS: Final = 3
 SKIPPED: Final = 3

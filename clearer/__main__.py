@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from clearer.interrupt import catch_sigterm, exit_code
+from clearer.support.interrupt import catch_sigterm, exit_code
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.errors import InputError
-from clearer.restore import ColorMode
-from clearer.restore_method import Method, PictureKind, choose_method
+from clearer.restoring.restore import ColorMode
+from clearer.restoring.restore_method import Method, PictureKind, choose_method
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clearer import __version__, console
+from clearer import __version__
 from clearer.commands import (
     bench,
     data,
@@ -29,9 +29,10 @@ from clearer.commands import (
     zoo,
 )
 from clearer.errors import Interrupted, OtherProcessFailed, PieceDone, explain
-from clearer.interrupt import exit_code, forget_sigterm
-from clearer.json_text import to_json
-from clearer.standard_output import checked_output
+from clearer.support.interrupt import exit_code, forget_sigterm
+from clearer.support.json_text import to_json
+from clearer.support.standard_output import checked_output
+from clearer.terminal import console
 
 __all__ = ["app", "main"]
 

@@ -17,7 +17,7 @@ from clearer.export.image_io import with_image_io
 from clearer.export.metadata import Io, Precision
 from clearer.export.network_io import session_restorer
 from clearer.export.openvino import OpenVinoFiles, OpenVinoSession, to_openvino
-from clearer.level_map import file_inputs
+from clearer.networks.level_map import file_inputs
 
 __all__ = [
     "Artefact",

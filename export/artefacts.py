@@ -25,8 +25,8 @@ from clearer.export.pictures import calibration_pictures
 from clearer.export.qdq import Flavour
 from clearer.export.to_onnx import check_opset, to_onnx
 from clearer.export.to_torch import to_torch_program
-from clearer.network import RestorationNet
-from clearer.run import Run
+from clearer.networks.network import RestorationNet
+from clearer.runs.run import Run
 
 __all__ = ["ExportSettings", "Listener", "make_artefacts"]
 

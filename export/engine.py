@@ -29,9 +29,9 @@ from clearer.export.engine_record import (
 )
 from clearer.export.engine_session import EngineSession, require_torch_cuda
 from clearer.export.network_io import session_restorer
-from clearer.files import write_atomic, write_json
-from clearer.level_map import file_inputs
-from clearer.user_cache import user_cache
+from clearer.networks.level_map import file_inputs
+from clearer.support.files import write_atomic, write_json
+from clearer.support.user_cache import user_cache
 
 __all__ = ["ENGINE_LIMITS", "EngineSettings", "build_engine", "build_engines", "onnx_reference"]
 

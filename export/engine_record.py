@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from clearer.errors import ClearerError, InputError
 from clearer.export.engine_device import Gpu
 from clearer.export.engine_library import FLAVOURS, EngineLibrary
-from clearer.files import read_json
-from clearer.schema import Text, checked
+from clearer.support.files import read_json
+from clearer.support.schema import Text, checked
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 
 from clearer import __version__
-from clearer.cost import cost_table
+from clearer.costs.cost import cost_table
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.export.artefact import (
     Artefact,
@@ -18,11 +18,11 @@ from clearer.export.artefacts import ExportSettings, Listener, make_artefacts
 from clearer.export.export_record import ExportRecord
 from clearer.export.file_budgets import check_first_file, file_budgets
 from clearer.export.parity import Check, check_artefact, make_reference
-from clearer.files import read_json, write_atomic, write_json
-from clearer.network import RestorationNet
-from clearer.run import Run
-from clearer.schema import checked
-from clearer.tasks import task_to_dict
+from clearer.networks.network import RestorationNet
+from clearer.runs.run import Run
+from clearer.support.files import read_json, write_atomic, write_json
+from clearer.support.schema import checked
+from clearer.tasks.registry import task_to_dict
 
 __all__ = ["ExportFailed", "export_run"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from clearer.schema import AtLeast0, Text
+from clearer.support.schema import AtLeast0, Text
 
 __all__ = ["ExportRecord", "FileRecord"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from clearer.budget import Budget
-from clearer.cost import FilePrecision
+from clearer.costs.budget import Budget
+from clearer.costs.cost import FilePrecision
 from clearer.errors import ClearerError
-from clearer.settings import RunSettings
+from clearer.runs.settings import RunSettings
 
 __all__ = ["budget_notes", "check_first_file", "file_budgets"]
 

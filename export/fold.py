@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from clearer.network import RestorationNet
+from clearer.networks.network import RestorationNet
 
 __all__ = ["fold_batch_norm"]
 

@@ -18,9 +18,9 @@ from onnx import TensorProto, helper
 
 from clearer.export.graph_nodes import OPSET, Graph, Weights, to_bytes
 from clearer.export.network_io import INPUT_NAME, LEVEL_NAME, OUTPUT_NAME
-from clearer.files import write_atomic
-from clearer.level_map import LEVEL_GAIN
-from clearer.space import Architecture, Choice, SearchSpace
+from clearer.networks.level_map import LEVEL_GAIN
+from clearer.space.space import Architecture, Choice, SearchSpace
+from clearer.support.files import write_atomic
 
 __all__ = [
     "WEIGHTS_FILE",

@@ -12,14 +12,15 @@ from typing import Any, Final, Literal, get_args
 import onnx
 
 from clearer import __version__
-from clearer.datasets import data_terms
+from clearer.data.datasets import data_terms
 from clearer.errors import InputError
 from clearer.export.external_data import external_files
 from clearer.export.network_io import LEVEL_NAME
 from clearer.export.picture_io import first_line
-from clearer.images import Color
-from clearer.space import Architecture
-from clearer.tasks import TASKS, Span, Task, make_task, task_to_dict
+from clearer.pictures.images import Color
+from clearer.space.space import Architecture
+from clearer.tasks.base import Span, Task
+from clearer.tasks.registry import TASKS, make_task, task_to_dict
 
 __all__ = [
     "Io",
@@ -63,7 +64,7 @@ def model_metadata(
 
     Args:
         architecture: Of the network in the file.
-        info: What :func:`clearer.network.load_network` returned beside the network: task,
+        info: What :func:`clearer.networks.network.load_network` returned beside the network: task,
             protocol, data and figures. What is missing is ``none`` in the file.
         precision: Of the body.
         is_trained: Whether the weights have been trained.

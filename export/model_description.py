@@ -18,7 +18,7 @@ from clearer.export.network_io import LEVEL_NAME
 from clearer.export.picture_io import Element, Layout, PictureIo
 from clearer.export.statements import said_layout, said_order, said_scale
 from clearer.export.trial import find_io, find_scale, open_trial
-from clearer.images import Color
+from clearer.pictures.images import Color
 
 __all__ = ["ModelDescription", "read_description"]
 

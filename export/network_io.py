@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.level_map import file_inputs
-from clearer.space import SearchSpace
+from clearer.networks.level_map import file_inputs
+from clearer.space.space import SearchSpace
 
 __all__ = [
     "INPUT_NAME",

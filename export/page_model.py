@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from clearer.errors import InputError
 from clearer.export.model_description import read_description
-from clearer.tasks import Denoise, Task
+from clearer.tasks.base import Task
+from clearer.tasks.denoise import Denoise
 
 __all__ = ["PageModel", "read_page_model"]
 

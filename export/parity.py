@@ -10,23 +10,23 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.data import load_validation
+from clearer.data.splits import load_validation
 from clearer.errors import ClearerError
-from clearer.evaluate import (
+from clearer.export.artefact import Artefact, Kind, Restore, Shape
+from clearer.export.metadata import Io
+from clearer.export.pictures import available_pictures
+from clearer.networks.level_map import at_level
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import (
     VALIDATION_SEED,
     check_evaluation_size,
     evaluation_pairs,
     torch_restorer,
 )
-from clearer.export.artefact import Artefact, Kind, Restore, Shape
-from clearer.export.metadata import Io
-from clearer.export.pictures import available_pictures
-from clearer.images import ImageSet
-from clearer.level_map import at_level
-from clearer.metrics import psnr_db
-from clearer.network import RestorationNet
-from clearer.settings import RunSettings
-from clearer.tasks import Task
+from clearer.restoring.metrics import psnr_db
+from clearer.runs.settings import RunSettings
+from clearer.tasks.base import Task
 
 __all__ = [
     "LIMITS",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.errors import ClearerError, InputError
-from clearer.level_map import file_inputs
+from clearer.networks.level_map import file_inputs
 
 __all__ = ["Element", "Layout", "PictureIo", "first_line", "picture_restorer"]
 
@@ -134,7 +134,7 @@ def picture_restorer(
 
 
 def _mirrored(batch: Array, multiple: int) -> Array:
-    """As :func:`clearer.blocks.pad_to_multiple` does."""
+    """As :func:`clearer.networks.blocks.pad_to_multiple` does."""
     for axis in (2, 3):
         last = batch.shape[axis] - 1
         padded = (last + multiple) // multiple * multiple

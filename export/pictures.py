@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.data import sample_training
-from clearer.evaluate import evaluation_pairs
-from clearer.images import ImageSet
-from clearer.settings import RunSettings
-from clearer.tasks import Denoise, Task
+from clearer.data.splits import sample_training
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import evaluation_pairs
+from clearer.runs.settings import RunSettings
+from clearer.tasks.base import Task
+from clearer.tasks.denoise import Denoise
 
 __all__ = ["available_pictures", "calibration_pictures"]
 

@@ -9,15 +9,15 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from clearer.cost import FilePrecision
+from clearer.costs.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.export.fold import fold_batch_norm
 from clearer.export.graph import network_model, random_weights
 from clearer.export.graph_nodes import OPSET, to_bytes
 from clearer.export.metadata import model_metadata
 from clearer.export.untrained_int8 import in_int8
-from clearer.network import RestorationNet
-from clearer.space import Architecture
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture
 
 __all__ = ["OPSETS", "check_opset", "file_mb", "to_onnx", "untrained_file"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from clearer.export.fold import fold_batch_norm
-from clearer.network import RestorationNet
+from clearer.networks.network import RestorationNet
 
 __all__ = ["PROGRAM_METADATA", "to_torch_program"]
 

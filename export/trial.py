@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clearer.data import PHOTOGRAPHS
+from clearer.data.splits import PHOTOGRAPHS
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.network_io import session_call
 from clearer.export.openvino import open_core
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
-from clearer.level_map import with_level
-from clearer.metrics import psnr_db
+from clearer.networks.level_map import with_level
+from clearer.restoring.metrics import psnr_db
 
 __all__ = ["Run", "find_io", "find_scale", "open_trial"]
 

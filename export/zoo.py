@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from clearer import __version__, blocks
-from clearer import network as network_module
+from clearer import __version__
 from clearer.export import fold, graph, to_onnx
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
-from clearer.run import Run
-from clearer.user_cache import user_cache
-from clearer.zoo import ZooNetwork
+from clearer.networks import blocks
+from clearer.networks import network as network_module
+from clearer.runs.run import Run
+from clearer.support.user_cache import user_cache
+from clearer.zoo.catalogue import ZooNetwork
 
 __all__ = ["exported_network"]
 

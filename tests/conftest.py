@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from clearer.datasets import data_collection
+from clearer.data.datasets import data_collection
 
 # The networks of the tests are tiny: a second thread gains nothing, and costs much where the
 # machine is busy. Commands that tests start as processes of their own read this too.

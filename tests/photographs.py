@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from clearer.data import PHOTOGRAPHS
+from clearer.data.splits import PHOTOGRAPHS
 
 __all__ = ["save_photographs"]
 

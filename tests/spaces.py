@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from clearer.space import ENTRIES, Architecture, SearchSpace
+from clearer.space.space import ENTRIES, Architecture, SearchSpace
 
 
 @st.composite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,37 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOP = ("api.py", "cli.py", "__main__.py")
-"""What programs and users begin with: it may import everything."""
-LIBRARY = sorted(p for p in (ROOT / "clearer").glob("*.py") if p.name not in TOP)
-TASKS = sorted((ROOT / "clearer" / "tasks").glob("*.py"))
-ZOO = sorted((ROOT / "clearer" / "zoo").glob("*.py"))
-EXPORT, BENCH = sorted((ROOT / "export").glob("*.py")), sorted((ROOT / "bench").glob("*.py"))
+ROOMS = (
+    *("support", "space", "costs", "networks", "pictures", "tasks", "data", "restoring"),
+    *("runs", "training", "searching", "zoo", "planning", "demo"),
+    *("export", "bench", "terminal", "commands"),
+)
+"""Folders of the package, from the ground up."""
+LINKED = ("export", "bench")
+"""Rooms whose folders lie beside the package; in it are links to them."""
+SHOWN = ("terminal", "commands")
+"""Rooms that know the command line and what is shown on it."""
+TOP = ("__init__.py", "__main__.py", "api.py", "cli.py", "errors.py")
+"""What lies in no room: where programs and users begin, which may import everything, and errors,
+which all rooms import."""
+
+
+def folder(room: str) -> Path:
+    return ROOT / room if room in LINKED else ROOT / "clearer" / room
+
+
+def files(*rooms: str) -> list[Path]:
+    return [path for room in rooms for path in sorted(folder(room).glob("*.py"))]
+
+
+def name(path: Path) -> str:
+    """Of a module, as it is imported."""
+    words = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("clearer", *words) if words[0] in LINKED else words)
+
+
+LIBRARY = files(*(room for room in ROOMS if room not in (*LINKED, *SHOWN)))
+EXPORT, BENCH, ERRORS = files("export"), files("bench"), ROOT / "clearer" / "errors.py"
 
 
 def imported(path: Path) -> set[str]:
@@ -28,33 +54,95 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def offending(path: Path, forbidden: tuple[str, ...]) -> set[str]:
-    return {name for name in imported(path) if name.startswith(forbidden)}
+def offending(path: Path, *forbidden: str) -> set[str]:
+    """What it imports of what is forbidden, or of what lies in that."""
+    return {
+        name
+        for name in imported(path)
+        if f"{name}.".startswith(tuple(f"{word}." for word in forbidden))
+    }
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *TASKS, *ZOO], ids=lambda p: p.name)
+def inside(*words: str) -> list[str]:
+    """Rooms and modules of the package, as they are imported."""
+    return [f"clearer.{word}" for word in words]
+
+
+def drawn() -> dict[str, set[str]]:
+    """What each room may import: itself, and the rooms that its arrows lead to, over several, too.
+
+    Raises:
+        KeyError: If an arrow leads to a room above, or to none.
+    """
+    drawing = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    arrows = dict(re.findall(r"^ *(\w+)\[.*?\](?: --> (.+))?$", drawing, re.MULTILINE))
+    allowed: dict[str, set[str]] = {}
+    for room in ROOMS:
+        allowed[room] = {room}.union(*(allowed[to] for to in re.findall(r"\w+", arrows[room])))
+    return allowed
+
+
+@pytest.mark.parametrize("path", files(*ROOMS), ids=name)
+def test_imports_follow_the_drawing(path: Path) -> None:
+    room = name(path).split(".")[1]
+    others = {*ROOMS} - drawn()[room]
+    assert not offending(path, *inside(*others, "api", "cli"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_the_pages_name_are_there(page: str) -> None:
+    paths = set(re.findall(r"`((?:\w+/)+[\w.-]+\.(?:py|js|md|toml))`", (ROOT / page).read_text()))
+    assert paths
+    for path in paths:
+        room = path.split("/")[0]
+        place = folder(room).parent / path if room in ROOMS else ROOT / path
+        assert place.is_file(), path
+
+
+def test_errors_import_nothing_of_the_package() -> None:
+    assert not offending(ERRORS, "clearer")
+
+
+def test_the_package_is_its_rooms() -> None:
+    package = ROOT / "clearer"
+    assert {path.name for path in package.glob("*.py")} == set(TOP)
+    assert {*(path.parent.name for path in package.glob("*/*.py")), *LINKED} == set(ROOMS)
+
+
+def test_tests_lie_as_what_they_test() -> None:
+    paths = (ROOT / "tests" / "clearer").glob("*/test_*.py")
+    assert {path.parent.name for path in paths} <= set(ROOMS)
+    assert {path.name for path in (ROOT / "tests" / "clearer").glob("test_*.py")} == {"test_api.py"}
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in LINKED])
+def test_a_room_has_a_few_modules_and_says_what_it_is_for(room: str) -> None:
+    """Its first file imports nothing: what is small starts without what is large."""
+    modules = [path for path in files(room) if path.name != "__init__.py"]
+    assert 3 <= len(modules) <= 16
+    (line,) = ast.parse((folder(room) / "__init__.py").read_text()).body
+    assert isinstance(line, ast.Expr)
+    assert isinstance(line.value, ast.Constant)
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, ERRORS], ids=name)
 def test_the_library_imports_no_command_export_or_bench(path: Path) -> None:
-    forbidden: tuple[str, ...] = ("clearer.export", "clearer.bench", "clearer.cli", "typer")
-    if path.name not in ("console.py", "live.py", "tables.py"):
-        forbidden += ("rich", "clearer.console")
-    assert not offending(path, forbidden)
+    assert not offending(path, *inside("cli", *LINKED, *SHOWN), "rich", "typer")
 
 
-@pytest.mark.parametrize("path", EXPORT, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", EXPORT, ids=name)
 def test_export_imports_neither_bench_nor_the_loops(path: Path) -> None:
-    forbidden = ("clearer.bench", "clearer.cli", "clearer.search", "clearer.train", "rich", "typer")
-    assert not offending(path, forbidden)
+    forbidden = inside("bench", "cli", "searching", "training", "planning")
+    assert not offending(path, *forbidden, "rich", "typer")
 
 
-@pytest.mark.parametrize("path", BENCH, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", BENCH, ids=name)
 def test_bench_imports_no_command(path: Path) -> None:
-    assert not offending(path, ("clearer.cli", "clearer.console", "rich", "typer"))
+    assert not offending(path, *inside("cli", *SHOWN), "rich", "typer")
 
 
 @pytest.mark.parametrize(
-    "path",
-    [*LIBRARY, *TASKS, *ZOO, *EXPORT, *BENCH, ROOT / "clearer" / "cli.py"],
-    ids=lambda p: p.name,
+    "path", [*files(*ROOMS), *(ROOT / "clearer" / name for name in TOP)], ids=name
 )
 def test_files_stay_readable(path: Path) -> None:
     # The script that is copied to other devices has to be one file.
@@ -69,9 +157,8 @@ def test_everything_imports_without_a_runtime() -> None:
         *("lightning_fabric", "pywt", "onnxscript", "tensorboard", "bm3d", "matplotlib", "jinja2"),
         *("markupsafe", "requests", "urllib3"),
     ]
-    modules = [f"clearer.{p.stem}" for p in LIBRARY if p.stem != "__init__"] + ["clearer.cli"]
-    modules += [f"clearer.export.{p.stem}" for p in EXPORT if p.stem != "__init__"]
-    modules += [f"clearer.bench.{p.stem}" for p in BENCH if p.stem != "__init__"]
+    modules = [name(path) for path in files(*ROOMS) if path.name != "__init__.py"]
+    modules += ["clearer.api", "clearer.cli", "clearer.errors"]
     code = (
         "import sys, importlib\n"
         f"for name in {missing}: sys.modules[name] = None\n"
@@ -95,12 +182,13 @@ def test_help_loads_no_heavy_package() -> None:
 def test_no_word_of_this_machine() -> None:
     """No paths of a machine or addresses of registries in what is shipped."""
     words = ("/" + "work/", "/" + "root/", "pypi." + "org", "find-" + "links")
-    files = [p for p in ROOT.rglob("*") if p.suffix in (".py", ".md", ".toml", ".txt", ".json")]
-    made = {"demo", "runs", "zoo-runs", "build"}
+    found = [p for p in ROOT.rglob("*") if p.suffix in (".py", ".md", ".toml", ".txt", ".json")]
+    made = {"demo", "runs", "zoo-runs"}
     own = [
         path
-        for path in files
-        if not any(p in made or p[0] == "." for p in path.relative_to(ROOT).parts[:-1])
+        for path in found
+        if path.relative_to(ROOT).parts[0] not in made
+        if not any(p == "build" or p[0] == "." for p in path.relative_to(ROOT).parts[:-1])
     ]
     assert own
     for path in own:

@@ -18,8 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
-from clearer import zoo
-from clearer.datasets import DATA_SETS
+from clearer.data.datasets import DATA_SETS
+from clearer.zoo import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "2", "--batch-size", "2"]
@@ -122,7 +122,7 @@ def test_the_wheel_holds_every_module_and_its_files(built: tuple[Path, Path]) ->
     assert {"clearer/cli.py", "clearer/bench/__init__.py", "clearer/export/__init__.py"} <= names
     for place, folder in (
         ("clearer/bench/report_assets", "bench/report_assets"),
-        *((f"clearer/{name}", f"clearer/{name}") for name in ("hashes", "page", "zoo")),
+        *((f"clearer/{name}", f"clearer/{name}") for name in ("data/hashes", "demo/page", "zoo")),
     ):
         files = {p.name for p in (ROOT / folder).iterdir() if p.is_file()}
         assert {f"{place}/{name}" for name in files} <= names
@@ -217,7 +217,7 @@ def test_the_command_starts_from_the_source_tree(plain: Path) -> None:
 
 def test_the_licences_of_the_weights_are_those_of_their_cards(built: tuple[Path, Path]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    cards = [zoo.zoo_network(name).card for name in zoo.zoo_names()]
+    cards = [catalogue.zoo_network(name).card for name in catalogue.zoo_names()]
     sets = {origin.split()[0] for card in cards for origin in card["training"]["train"]}
     texts = {path.stem: path.read_text() for path in (ROOT / "licenses").iterdir()}
     assert set(texts) == sets

@@ -9,11 +9,14 @@ from typing import Any
 
 import torch
 
-from clearer.files import read_json, write_json
-from clearer.network import RestorationNet, save_network
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Derain, Photo, Span, task_to_dict
-from clearer.zoo import FOLDER
+from clearer.networks.network import RestorationNet, save_network
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.files import read_json, write_json
+from clearer.tasks.base import Span
+from clearer.tasks.paired import Derain
+from clearer.tasks.photo import Photo
+from clearer.tasks.registry import task_to_dict
+from clearer.zoo.catalogue import FOLDER
 
 CARD: dict[str, Any] = read_json(FOLDER / "gray-blind.json")
 

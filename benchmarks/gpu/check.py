@@ -20,13 +20,13 @@ import torch
 from steps import Case, Mode, Step, full_cases, make_step, sampler, tiny_cases
 from torch.profiler import ProfilerActivity, profile
 
-from clearer.device import device_name, resolve_device
-from clearer.engine import Engine
+from clearer.data.patches import Batch
 from clearer.export.engine_device import driver_version
-from clearer.files import write_json
-from clearer.patches import Batch
-from clearer.precision import Precision
-from clearer.training_step import training_sampler
+from clearer.support.device import device_name, resolve_device
+from clearer.support.files import write_json
+from clearer.training.precision import Precision
+from clearer.training.processes import Engine
+from clearer.training.training_step import training_sampler
 
 __all__ = ["check", "compare", "describe_machine", "print_row", "step_times", "tf32"]
 

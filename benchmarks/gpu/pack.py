@@ -25,13 +25,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks" / "zoo")]
 from pieces import DATA, log_path, pieces_path  # noqa: E402
 from recipes import SHARED_FILES, picture_folder  # noqa: E402
 
-from clearer.device import resolve_device  # noqa: E402
+from clearer.data.scenes import read_scenes  # noqa: E402
 from clearer.errors import ClearerError, InputError  # noqa: E402
-from clearer.files import read_json, write_atomic, write_json  # noqa: E402
-from clearer.images import list_images  # noqa: E402
-from clearer.precision import fastest_precision  # noqa: E402
-from clearer.run import Run  # noqa: E402
-from clearer.scenes import read_scenes  # noqa: E402
+from clearer.pictures.images import list_images  # noqa: E402
+from clearer.runs.run import Run  # noqa: E402
+from clearer.support.device import resolve_device  # noqa: E402
+from clearer.support.files import read_json, write_atomic, write_json  # noqa: E402
+from clearer.training.precision import fastest_precision  # noqa: E402
 
 __all__ = ["PICTURES_MB", "RUN_MB", "pack", "pack_pictures", "pack_run", "settle", "unpack_all"]
 

@@ -27,7 +27,7 @@ from pieces import DATA, QUEUE, Entry, find, go_on, log_path, read_queue, state_
 from recipes import picture_folder  # noqa: E402
 
 from clearer.errors import ClearerError, InputError  # noqa: E402
-from clearer.run import Run  # noqa: E402
+from clearer.runs.run import Run  # noqa: E402
 
 RUNS: Final = Path("zoo-runs")
 _MB: Final = 10**6

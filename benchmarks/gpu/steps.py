@@ -11,25 +11,25 @@ from typing import Final, Literal
 import numpy as np
 from torch import Tensor, nn
 
-from clearer.cost_source import CostSource
-from clearer.data import load_validation
-from clearer.engine import Engine
+from clearer.costs.cost_source import CostSource
+from clearer.data.patches import Batch, PatchSampler
+from clearer.data.splits import load_validation
 from clearer.export.to_onnx import file_mb
-from clearer.images import Color, ImageSet
-from clearer.patches import Batch, PatchSampler
-from clearer.precision import Precision
-from clearer.search_step import SearchStep
-from clearer.settings import RunSettings
-from clearer.space import Architecture
-from clearer.tasks import Denoise
-from clearer.training_step import (
+from clearer.pictures.images import Color, ImageSet
+from clearer.planning.workflow import make_settings
+from clearer.runs.settings import RunSettings
+from clearer.searching.search_step import SearchStep
+from clearer.space.space import Architecture
+from clearer.tasks.denoise import Denoise
+from clearer.training.precision import Precision
+from clearer.training.processes import Engine
+from clearer.training.training_step import (
     TrainingStep,
     compile_training,
     new_training_state,
     training_sampler,
 )
-from clearer.workflow import make_settings
-from clearer.zoo import zoo_network
+from clearer.zoo.catalogue import zoo_network
 
 __all__ = ["Case", "Mode", "Step", "full_cases", "make_step", "tiny_cases"]
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from clearer import __version__
-from clearer.device import device_name, resolve_device
-from clearer.files import read_json, write_json
+from clearer.support.device import device_name, resolve_device
+from clearer.support.files import read_json, write_json
 
 FULL_ITERATIONS: Final = 100_000
 SEARCH_SHARE: Final = 10

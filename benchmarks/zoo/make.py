@@ -29,22 +29,26 @@ from quality import check_task, measure_figures, measure_probes
 from readme import README, rewrite_readme
 from training import describe_training
 
-from clearer import __version__, zoo
+from clearer import __version__
 from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
 from clearer.bench.rows import open_runner
 from clearer.bench.runners import TorchRunner
 from clearer.bench.targets import choose_backends, make_rows, open_targets
-from clearer.cost import cost_table
-from clearer.datasets import data_terms
-from clearer.device import device_name
+from clearer.costs.cost import cost_table
+from clearer.data.datasets import data_terms
 from clearer.errors import ClearerError, InputError
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
-from clearer.files import read_json, write_atomic, write_json
-from clearer.images import Color
-from clearer.network import load_network, save_network
-from clearer.run import Run
-from clearer.tasks import Denoise, Photo, Task, task_to_dict
+from clearer.networks.network import load_network, save_network
+from clearer.pictures.images import Color
+from clearer.runs.run import Run
+from clearer.support.device import device_name
+from clearer.support.files import read_json, write_atomic, write_json
+from clearer.tasks.base import Task
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.photo import Photo
+from clearer.tasks.registry import task_to_dict
+from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table
 
 SCHEMA_VERSION: Final = 1
@@ -88,7 +92,7 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
             raise InputError("--keep-figures is for a network that has figures: leave out RUN")
         card = describe(Run.open(arguments.run), name, staged)
     else:
-        earlier = zoo.zoo_network(name)
+        earlier = catalogue.zoo_network(name)
         earlier.unpack(staged.path)
         card = dict(earlier.card)
     say("exporting")
@@ -100,10 +104,10 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     card["times"] = times_of(same, card) if same else measure_times(staged, arguments)
     if not arguments.keep_figures:
         card |= measure_quality(staged)
-    write_atomic(zoo.FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
-    write_json(zoo.FOLDER / f"{name}.json", card)
-    write_atomic(zoo.FOLDER / f"{name}.md", card_markdown(card).encode())
-    table = comparison_table([zoo.zoo_network(known).card for known in zoo.zoo_names()])
+    write_atomic(catalogue.FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
+    write_json(catalogue.FOLDER / f"{name}.json", card)
+    write_atomic(catalogue.FOLDER / f"{name}.md", card_markdown(card).encode())
+    table = comparison_table([catalogue.zoo_network(known).card for known in catalogue.zoo_names()])
     rewrite_readme(README, "make.py", table)
     print(table)
 
@@ -189,7 +193,7 @@ def times_of(name: str, card: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: If it is not.
     """
-    other = zoo.zoo_network(name).card
+    other = catalogue.zoo_network(name).card
     if any(other[key] != card[key] for key in ("architecture", "space", "channels", "params")):
         raise InputError(f"{name} has other layers than {card['name']}: measure its times")
     times: dict[str, Any] = other["times"]

@@ -19,11 +19,11 @@ from readme import README
 
 from clearer.bench.plots import most_detailed
 from clearer.bench.runners import TorchRunner
+from clearer.data.patches import to_unit
 from clearer.errors import ClearerError, InputError
-from clearer.images import read_image
-from clearer.metrics import psnr_db
-from clearer.patches import to_unit
-from clearer.zoo import photo_network
+from clearer.pictures.images import read_image
+from clearer.restoring.metrics import psnr_db
+from clearer.zoo.catalogue import photo_network
 
 PICTURES: Final = (
     "NikonD800_8_100_6400_bulletin_3",

@@ -18,13 +18,14 @@ from readme import README, rewrite_readme
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
 from clearer.bench.plots import save_figure, show, shown
 from clearer.bench.runners import TorchRunner
-from clearer.data import BUILTIN_VAL, PHOTOGRAPHS
+from clearer.data.pairs import PictureFile, read_pictures
+from clearer.data.splits import BUILTIN_VAL, PHOTOGRAPHS
 from clearer.errors import ClearerError
-from clearer.evaluate import VALIDATION_SEED, evaluation_pairs
-from clearer.images import Color
-from clearer.pairs import PictureFile, read_pictures
-from clearer.tasks import Denoise, Span
-from clearer.zoo import default_network
+from clearer.pictures.images import Color
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
+from clearer.zoo.catalogue import default_network
 
 PHOTOGRAPH: Final = BUILTIN_VAL[1]
 LEVEL: Final = Denoise(sigma=Span(25, 25))

@@ -22,11 +22,11 @@ from typing import Any, Final, TypedDict
 
 from recipes import RECIPES, picture_folder
 
-from clearer.datasets import DATA_SETS
+from clearer.data.datasets import DATA_SETS
 from clearer.errors import InputError
-from clearer.files import append_jsonl, read_json, read_jsonl
-from clearer.run import Run
-from clearer.zoo import zoo_names
+from clearer.runs.run import Run
+from clearer.support.files import append_jsonl, read_json, read_jsonl
+from clearer.zoo.catalogue import zoo_names
 
 __all__ = [
     "DATA",
@@ -317,13 +317,13 @@ def _command(entry: Entry, folder: Path, minutes: float) -> list[str]:
 
 def _write_origin(entry: Entry, data: Path, folder: Path) -> None:
     """A run that holds an architecture, from which a training takes it."""
-    from clearer.cost_source import CostSource
-    from clearer.decision import decide
+    from clearer.costs.cost_source import CostSource
+    from clearer.costs.decision import decide
     from clearer.export.to_onnx import file_mb
-    from clearer.files import write_json
-    from clearer.space import Architecture
-    from clearer.tasks import make_task
-    from clearer.workflow import make_settings
+    from clearer.planning.workflow import make_settings
+    from clearer.space.space import Architecture
+    from clearer.support.files import write_json
+    from clearer.tasks.registry import make_task
 
     size = (256, 256)
     costs = CostSource(size, file_mb)

@@ -12,15 +12,18 @@ from PIL import Image
 from clearer.bench.accuracy import Accuracy, input_accuracy, measure_accuracy
 from clearer.bench.evaluation import evaluation_images
 from clearer.bench.runners import Runner
-from clearer.data import load_validation
-from clearer.datasets import DATA_SETS, find_data_set
-from clearer.device import device_name
+from clearer.data.datasets import DATA_SETS, find_data_set
+from clearer.data.pairs import PictureFile, list_pictures, read_pictures
+from clearer.data.splits import load_validation
 from clearer.errors import InputError
-from clearer.evaluate import VALIDATION_SEED, evaluation_pairs
-from clearer.images import Color, ImageSet
-from clearer.metrics import ssim
-from clearer.pairs import PictureFile, list_pictures, read_pictures
-from clearer.tasks import Denoise, Derain, Paired, Photo, Span, Task
+from clearer.pictures.images import Color, ImageSet
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs
+from clearer.restoring.metrics import ssim
+from clearer.support.device import device_name
+from clearer.tasks.base import Span, Task
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.paired import Derain, Paired
+from clearer.tasks.photo import Photo
 
 SIGMAS: Final = (15, 25, 50)
 SETS: Final[dict[Color, tuple[str, str]]] = {

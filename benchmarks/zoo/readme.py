@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from clearer.errors import InputError
-from clearer.files import write_atomic
+from clearer.support.files import write_atomic
 
 README: Final = Path(__file__).resolve().parents[2] / "README.md"
 _END: Final = "<!-- until here -->"

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from clearer.datasets import DATA_SETS, data_collection, resolve_data
+from clearer.data.datasets import DATA_SETS, data_collection, resolve_data
 from clearer.errors import ClearerError, InputError
 
 __all__ = ["RECIPES", "SHARED_FILES", "picture_folder", "split_files"]

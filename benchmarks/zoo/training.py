@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from clearer.data import list_splits
-from clearer.datasets import DATA_SETS
+from clearer.data.datasets import DATA_SETS
+from clearer.data.pairs import PictureFile, list_pictures
+from clearer.data.splits import list_splits
 from clearer.errors import InputError
-from clearer.pairs import PictureFile, list_pictures
-from clearer.run import Run
-from clearer.tasks import Denoise, Photo
+from clearer.runs.run import Run
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.photo import Photo
 
 RAIN: Final = "rain800"
 PHOTO_TESTS: Final = ("polyu", "kodak24")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearer import console, live, tables
-from clearer.commands.completion import complete_data, complete_networks
-from clearer.commands.holding import hold
-from clearer.commands.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
-from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError, Interrupted
-from clearer.json_text import to_json
-from clearer.tasks import TASKS
+from clearer.support.json_text import to_json
+from clearer.tasks.registry import TASKS
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_data, complete_networks
+from clearer.terminal.holding import hold
+from clearer.terminal.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
+from clearer.terminal.task_options import with_task_options
 
 if TYPE_CHECKING:
     from clearer.bench.targets import Targets
@@ -117,7 +117,7 @@ def bench(
     from clearer.bench.markdown import bench_markdown
     from clearer.bench.report_verdict import winner
     from clearer.bench.targets import agreed_task, open_targets, target_images
-    from clearer.datasets import resolve_data
+    from clearer.data.datasets import resolve_data
 
     height, width = parse_size(size)
     with _pinned(pin) as cores:

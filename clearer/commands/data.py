@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from clearer import console, live, tables
-from clearer.commands.completion import complete_sets
-from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_sets
+from clearer.terminal.options import AsJson, Debug
 
 Names = Annotated[
     list[str],
@@ -22,7 +22,7 @@ _MOST_NAMED = 10
 
 def list_(as_json: AsJson = False, debug: Debug = False) -> None:
     """List the sets that are known by name, and where each lies."""
-    from clearer.datasets import DATA_SETS, find_data_set
+    from clearer.data.datasets import DATA_SETS, find_data_set
 
     rows = [
         {
@@ -53,8 +53,8 @@ def get(
     debug: Debug = False,
 ) -> None:
     """Download sets, each file checked by its SHA-256. Run it again to go on."""
-    from clearer.datasets import cache_folder, data_set, find_data_set
-    from clearer.download import download
+    from clearer.data.datasets import cache_folder, data_set, find_data_set
+    from clearer.data.download import download
 
     for made in [data_set(name) for name in names]:
         here = find_data_set(made.name)
@@ -84,8 +84,8 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Check every file of sets by its SHA-256."""
-    from clearer.datasets import DATA_SETS, cache_folder, data_set, find_data_set
-    from clearer.download import check_files
+    from clearer.data.datasets import DATA_SETS, cache_folder, data_set, find_data_set
+    from clearer.data.download import check_files
 
     chosen = [data_set(name) for name in names or DATA_SETS if names or find_data_set(name)]
     if not chosen:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearer import console, live
-from clearer.commands.completion import complete_networks
-from clearer.commands.options import AsJson, Debug
-from clearer.interrupt import exit_code
+from clearer.support.interrupt import exit_code
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_networks
+from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clearer.demo_site import PageNetwork
+    from clearer.demo.site import PageNetwork
 
 
 def demo(
@@ -48,9 +48,9 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Serve a page that restores pictures in the browser, on this machine."""
-    from clearer.demo_runtime import VERSION, fetch_runtime, find_runtime, given_runtime
-    from clearer.demo_server import make_server
-    from clearer.demo_site import make_site, save_site
+    from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
+    from clearer.demo.server import make_server
+    from clearer.demo.site import make_site, save_site
 
     networks = _networks(models)
     if ort_web is not None:
@@ -92,7 +92,7 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
     Raises:
         InputError: If one is no network for the page, has not been exported, or there is none.
     """
-    from clearer.demo_site import PageNetwork
+    from clearer.demo.site import PageNetwork
     from clearer.export.page_model import read_page_model
 
     networks = []
@@ -114,8 +114,8 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
 
 def _defaults() -> list[Path | None]:
     """The newest run; without one, the networks that ``clearer restore`` takes for colour."""
-    from clearer.run import Run
-    from clearer.zoo import default_network, photo_network
+    from clearer.runs.run import Run
+    from clearer.zoo.catalogue import default_network, photo_network
 
     if Run.newest() is not None:
         return [None]
@@ -129,8 +129,8 @@ def _model(given: Path | None) -> tuple[Path, str]:
         InputError: If a run has not been exported, or there is none.
     """
     from clearer.errors import InputError
-    from clearer.run import Run
-    from clearer.zoo import find_in_zoo
+    from clearer.runs.run import Run
+    from clearer.zoo.catalogue import find_in_zoo
 
     shipped = find_in_zoo(given)
     if shipped is not None:

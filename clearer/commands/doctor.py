@@ -6,9 +6,9 @@ from dataclasses import asdict
 
 import typer
 
-from clearer import console, live, tables
-from clearer.commands.options import AsJson, Debug
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live, tables
+from clearer.terminal.options import AsJson, Debug
 
 
 def doctor(as_json: AsJson = False, debug: Debug = False) -> None:

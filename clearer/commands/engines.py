@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clearer import console, live
 from clearer.errors import ClearerError, InputError
+from clearer.terminal import console, live
 
 if TYPE_CHECKING:
     from clearer.export.engine import EngineSettings

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearer import console, live, tables
-from clearer.commands.completion import complete_data, complete_networks
-from clearer.commands.options import AsJson, Debug
-from clearer.commands.task_options import with_task_options
 from clearer.errors import InputError
-from clearer.json_text import to_json
-from clearer.tasks import TASKS, change_task
+from clearer.support.json_text import to_json
+from clearer.tasks.registry import TASKS, change_task
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_data, complete_networks
+from clearer.terminal.options import AsJson, Debug
+from clearer.terminal.task_options import with_task_options
 
 
 @with_task_options
@@ -72,7 +72,7 @@ def evaluate(
         evaluation_images,
         find_model,
     )
-    from clearer.datasets import resolve_data
+    from clearer.data.datasets import resolve_data
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")

@@ -7,8 +7,6 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from clearer import console, live, tables
-from clearer.commands.completion import complete_networks
 from clearer.commands.engines import (
     ProfileText,
     TensorRt,
@@ -16,10 +14,12 @@ from clearer.commands.engines import (
     engine_settings,
     make_engines,
 )
-from clearer.commands.holding import hold
-from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_networks
+from clearer.terminal.holding import hold
+from clearer.terminal.options import AsJson, Debug
 
 _MAX_SHAPES: Final = 16
 # The check runs torch on it, which takes some gigabytes for one picture of 4K.
@@ -107,8 +107,8 @@ def export(
     from clearer.export.export import ExportFailed, export_run
     from clearer.export.file_budgets import budget_notes
     from clearer.export.graph_nodes import OPSET
-    from clearer.run import Run
-    from clearer.zoo import find_in_zoo
+    from clearer.runs.run import Run
+    from clearer.zoo.catalogue import find_in_zoo
 
     settings = ExportSettings(
         fp16=fp16,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clearer import console, live
-from clearer.commands.options import (
+from clearer.errors import InputError
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live
+from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
     Columns,
@@ -22,11 +24,9 @@ from clearer.commands.options import (
     parse_columns,
     parse_size,
 )
-from clearer.errors import InputError
-from clearer.json_text import to_json
 
 if TYPE_CHECKING:
-    from clearer.space import Architecture, SearchSpace
+    from clearer.space.space import Architecture, SearchSpace
 
 
 def profile(
@@ -78,9 +78,9 @@ def profile(
     from clearer.bench.cost_fit import collect as collect_folder
     from clearer.bench.plots import plot_check, require_matplotlib
     from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
-    from clearer.cost_file import write_cost_table
-    from clearer.files import write_json
-    from clearer.workflow import preset_space
+    from clearer.costs.cost_file import write_cost_table
+    from clearer.planning.workflow import preset_space
+    from clearer.support.files import write_json
 
     if check is not None and emit is None:
         require_matplotlib()

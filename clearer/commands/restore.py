@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from clearer import console, live
-from clearer.commands.completion import complete_networks
-from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError, Interrupted
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_networks
+from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from clearer.bench.restorers import LoadedModel
-    from clearer.restore_method import Method, PictureKind
-    from clearer.restore_plan import Job
+    from clearer.restoring.restore_method import Method, PictureKind
+    from clearer.restoring.restore_plan import Job
 
 
 def restore(
@@ -89,8 +89,8 @@ def restore(
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """
     from clearer.bench.restorers import find_restorers
-    from clearer.files import check_writable
-    from clearer.restore_plan import plan_jobs
+    from clearer.restoring.restore_plan import plan_jobs
+    from clearer.support.files import check_writable
 
     with live.status("looking for pictures"):
         plan = plan_jobs(pictures, out, kind)
@@ -175,7 +175,7 @@ def _restore_all(
 
     What restores is said with its first picture, where ``unsaid`` has it: not all may be needed.
     """
-    from clearer.restore_files import restore_files
+    from clearer.restoring.restore_files import restore_files
 
     with live.progress_bar() as progress:
         all_ = progress.add_task("pictures", total=len(jobs), note="")

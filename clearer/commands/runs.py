@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from clearer import console
-from clearer.commands.options import AsJson, Debug
 from clearer.errors import InputError
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import console
+from clearer.terminal.options import AsJson, Debug
 
 
 def runs(
@@ -21,8 +21,8 @@ def runs(
     debug: Debug = False,
 ) -> None:
     """List runs, the newest first: what each is for, its figures, and how far it has come."""
-    from clearer.run_list import RUNS, run_folders, summarize
-    from clearer.runs_table import print_runs
+    from clearer.runs.run_list import RUNS, run_folders, summarize
+    from clearer.terminal.runs_table import print_runs
 
     parent = folder or RUNS
     if folder is not None and not folder.is_dir():

@@ -9,11 +9,23 @@ from typing import Annotated, Literal
 
 import typer
 
-from clearer import console, live
-from clearer.commands.completion import complete_data, complete_runs
-from clearer.commands.holding import go_on_with_pictures, hold
-from clearer.commands.measuring import costs_here
-from clearer.commands.options import (
+from clearer.commands.search_folder import make_search_run
+from clearer.commands.search_options import (
+    REFREEZABLE,
+    RESUMABLE,
+    choose_strategy,
+    given_budgets,
+    image_size_of,
+    refuse_options_of_others,
+    refuse_other_options,
+)
+from clearer.errors import InputError
+from clearer.tasks.registry import TASKS, make_task
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_data, complete_runs
+from clearer.terminal.holding import go_on_with_pictures, hold
+from clearer.terminal.measuring import costs_here
+from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
     BatchSize,
@@ -39,20 +51,8 @@ from clearer.commands.options import (
     parse_columns,
     piece_deadline,
 )
-from clearer.commands.search_folder import make_search_run
-from clearer.commands.search_options import (
-    REFREEZABLE,
-    RESUMABLE,
-    choose_strategy,
-    given_budgets,
-    image_size_of,
-    refuse_options_of_others,
-    refuse_other_options,
-)
-from clearer.commands.task_options import with_task_options
-from clearer.commands.trained import fit_minutes, print_trained
-from clearer.errors import InputError
-from clearer.tasks import TASKS, make_task
+from clearer.terminal.task_options import with_task_options
+from clearer.terminal.trained import fit_minutes, print_trained
 
 
 @with_task_options
@@ -196,18 +196,18 @@ def search(
     **task_options: str,
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
-    from clearer.cost_file import read_cost_table
-    from clearer.data import load_splits
-    from clearer.datasets import resolve_data
-    from clearer.device import resolve_device
-    from clearer.engine import launch
-    from clearer.loop import Loop
-    from clearer.run import Run
-    from clearer.search_run import freeze_again
-    from clearer.search_run import search_run as run_search
-    from clearer.settings import RunSettings
-    from clearer.train import train as train_network
-    from clearer.workflow import make_settings, refreeze_settings
+    from clearer.costs.cost_file import read_cost_table
+    from clearer.data.datasets import resolve_data
+    from clearer.data.splits import load_splits
+    from clearer.planning.workflow import make_settings, refreeze_settings
+    from clearer.runs.run import Run
+    from clearer.runs.settings import RunSettings
+    from clearer.searching.search_run import freeze_again
+    from clearer.searching.search_run import search_run as run_search
+    from clearer.support.device import resolve_device
+    from clearer.training.loop import Loop
+    from clearer.training.processes import launch
+    from clearer.training.train import train as train_network
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)

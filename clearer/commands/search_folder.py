@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clearer import console
+from clearer.terminal import console
 
 if TYPE_CHECKING:
-    from clearer.cost_source import CostSource
-    from clearer.data import Splits
-    from clearer.run import Run
-    from clearer.settings import RunSettings
+    from clearer.costs.cost_source import CostSource
+    from clearer.data.splits import Splits
+    from clearer.runs.run import Run
+    from clearer.runs.settings import RunSettings
 
 __all__ = ["make_search_run"]
 
@@ -41,13 +41,13 @@ def make_search_run(
     Raises:
         InputError: If the pictures or budgets cannot be used, or the folder is in use.
     """
-    from clearer.cost_file import write_cost_table
-    from clearer.picture_list import write_pictures
-    from clearer.race import write_race
-    from clearer.run import Run
-    from clearer.settings import PRESETS
-    from clearer.time_budget import fit_race_to_time
-    from clearer.workflow import check_inputs, find_contenders
+    from clearer.costs.cost_file import write_cost_table
+    from clearer.planning.time_budget import fit_race_to_time
+    from clearer.planning.workflow import check_inputs, find_contenders
+    from clearer.runs.picture_list import write_pictures
+    from clearer.runs.run import Run
+    from clearer.runs.settings import PRESETS
+    from clearer.searching.race import write_race
 
     tables = check_inputs(settings, splits, costs)
     is_race = settings.strategy == "race"

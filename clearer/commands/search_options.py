@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import typer
 
-from clearer.commands.options import parse_size
 from clearer.errors import InputError
+from clearer.terminal.options import parse_size
 
 if TYPE_CHECKING:
-    from clearer.budget import Budget
-    from clearer.cost import CostTable
+    from clearer.costs.budget import Budget
+    from clearer.costs.cost import CostTable
 
 __all__ = [
     "REFREEZABLE",
@@ -38,7 +38,7 @@ REFREEZABLE: Final = {
 
 def given_budgets(**limits: float | None) -> tuple[Budget, ...]:
     """Those that are given, by what they limit."""
-    from clearer.budget import Budget
+    from clearer.costs.budget import Budget
 
     return tuple(
         Budget(metric=metric, limit=limit)  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def choose_strategy(
     Raises:
         InputError: If a race is asked for, and a space is given.
     """
-    from clearer.settings import PRESETS
+    from clearer.runs.settings import PRESETS
 
     if asked == "race" and is_fixed:
         raise InputError(

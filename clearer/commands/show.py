@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from clearer import console, live, tables
-from clearer.commands.completion import complete_runs
-from clearer.commands.measuring import costs_here
-from clearer.commands.options import AsJson, Debug
 from clearer.errors import ClearerError, InputError
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_runs
+from clearer.terminal.measuring import costs_here
+from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
-    from clearer.cost import CostTable
-    from clearer.run import Run
+    from clearer.costs.cost import CostTable
+    from clearer.runs.run import Run
 
 
 def show(
@@ -53,9 +53,9 @@ def show(
             raise InputError("--front, --quality and --cost are for runs: leave them out")
         _show_file(path, as_json)
         return
-    from clearer.race import read_race
-    from clearer.run import Run
-    from clearer.standing import ranked
+    from clearer.runs.run import Run
+    from clearer.searching.race import read_race
+    from clearer.searching.standing import ranked
 
     run = Run.open(path)
     architecture = run.read_architecture()
@@ -76,7 +76,7 @@ def show(
         return
 
     from clearer.bench.plots import plot_front, require_matplotlib
-    from clearer.front import architecture_front, supernet_psnr_db
+    from clearer.searching.front import architecture_front, supernet_psnr_db
 
     require_matplotlib()
     table = _table(run, metric, cost)
@@ -110,8 +110,8 @@ def _show_race(
 ) -> None:
     """The networks of a race: those that none beats at a lower cost, and the others."""
     from clearer.bench.plots import plot_race
-    from clearer.race import read_race
-    from clearer.standing import race_front
+    from clearer.searching.race import read_race
+    from clearer.searching.standing import race_front
 
     if cost is not None:
         raise InputError("--cost is for a search by gradient: networks of a race are timed here")
@@ -156,7 +156,7 @@ def _show_file(path: Path, as_json: bool) -> None:
 def _table(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None
 ) -> CostTable:
-    from clearer.cost_file import read_cost_table
+    from clearer.costs.cost_file import read_cost_table
 
     settings = run.settings()
     if metric != "ms":

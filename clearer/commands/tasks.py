@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from clearer import tables
-from clearer.commands.options import AsJson, Debug
-from clearer.json_text import to_json
-from clearer.tasks import TASKS, task_options
+from clearer.support.json_text import to_json
+from clearer.tasks.registry import TASKS, task_options
+from clearer.terminal import tables
+from clearer.terminal.options import AsJson, Debug
 
 
 def tasks(as_json: AsJson = False, debug: Debug = False) -> None:

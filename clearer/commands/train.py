@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from clearer import console, live
-from clearer.commands.completion import complete_data, complete_networks
-from clearer.commands.holding import go_on_with_pictures, hold
-from clearer.commands.options import (
+from clearer.errors import InputError
+from clearer.tasks.registry import TASKS
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_data, complete_networks
+from clearer.terminal.holding import go_on_with_pictures, hold
+from clearer.terminal.options import (
     AsJson,
     BatchSize,
     ChangedData,
@@ -28,10 +30,8 @@ from clearer.commands.options import (
     check_minutes,
     piece_deadline,
 )
-from clearer.commands.task_options import with_task_options
-from clearer.commands.trained import fit_minutes, print_trained
-from clearer.errors import InputError
-from clearer.tasks import TASKS
+from clearer.terminal.task_options import with_task_options
+from clearer.terminal.trained import fit_minutes, print_trained
 
 
 @with_task_options
@@ -98,15 +98,15 @@ def train(
     **task_options: str,
 ) -> None:
     """Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
-    from clearer.data import load_splits
-    from clearer.engine import launch
-    from clearer.evaluate import check_evaluation_size
-    from clearer.loop import Loop
-    from clearer.patches import check_patch_size
-    from clearer.run import Run
-    from clearer.settings import RunSettings
-    from clearer.train import train as train_network
-    from clearer.training_run import find_origin, make_training_run, plan_training
+    from clearer.data.patches import check_patch_size
+    from clearer.data.splits import load_splits
+    from clearer.planning.training_run import find_origin, make_training_run, plan_training
+    from clearer.restoring.evaluate import check_evaluation_size
+    from clearer.runs.run import Run
+    from clearer.runs.settings import RunSettings
+    from clearer.training.loop import Loop
+    from clearer.training.processes import launch
+    from clearer.training.train import train as train_network
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from clearer import tables
-from clearer.commands.options import AsJson, Debug
-from clearer.json_text import to_json
+from clearer.support.json_text import to_json
+from clearer.terminal import tables
+from clearer.terminal.options import AsJson, Debug
 
 
 def zoo(as_json: AsJson = False, debug: Debug = False) -> None:
     """List the networks that come with clearer, with their figures."""
-    from clearer.zoo import zoo_names, zoo_network
+    from clearer.zoo.catalogue import zoo_names, zoo_network
 
     cards = [zoo_network(name).card for name in zoo_names()]
     if as_json:

@@ -16,16 +16,16 @@ from clearer.errors import InputError
 if TYPE_CHECKING:  # commands list the tasks in their help, and torch takes a second to import
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
-__all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option"]
+__all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option", "to_batch", "to_picture"]
 
 Picture = NDArray[np.float32]
 """``(H, W, C)``, range [0, 1]."""
 
 Layout = str
 """``folders`` (two, with the same names), ``clean-left`` or ``clean-right`` (files that hold both
-pictures side by side), or two patterns of names (:class:`clearer.pair_names.PairNames`)."""
+pictures side by side), or two patterns of names (:class:`clearer.tasks.pair_names.PairNames`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,18 @@ class Task(ABC):
             f"a level map needs white noise, whose level is known: {self.text} has none"
         )
 
+    def target(self, clean: Tensor, draws: Draws) -> Tensor:
+        """What :meth:`degrade` is given, and a network is to give back: mostly the pictures.
+
+        Args:
+            clean: ``(N, C, H, W)``, float32, range [0, 1].
+            draws: Where random numbers come from; :meth:`degrade` goes on with the same.
+
+        Returns:
+            Of the same shape.
+        """
+        return clean
+
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Degraded copies of a batch of pictures, on their device.
 
@@ -168,16 +180,30 @@ class Task(ABC):
         """
         raise InputError(f"task {self.name} reads degraded pictures from files and makes none")
 
+    def target_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """As :meth:`target`, of one picture, as it is evaluated."""
+        from clearer.tasks.draws import PictureDraws
+
+        return to_picture(self.target(to_batch(clean), PictureDraws(rng)))
+
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
         """A degraded copy of one picture, as it is evaluated.
 
         Raises:
             InputError: As :meth:`degrade`.
         """
-        import torch
+        from clearer.tasks.draws import PictureDraws
 
-        from clearer.draws import PictureDraws
+        return to_picture(self.degrade(to_batch(clean), PictureDraws(rng)))
 
-        batch = torch.from_numpy(np.ascontiguousarray(clean)).permute(2, 0, 1)[None]
-        degraded = self.degrade(batch, PictureDraws(rng))
-        return degraded[0].permute(1, 2, 0).contiguous().numpy()
+
+def to_batch(picture: Picture) -> Tensor:
+    """``(H, W, C)`` to ``(1, C, H, W)``."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+
+
+def to_picture(batch: Tensor) -> Picture:
+    """The one picture of ``(1, C, H, W)``, as ``(H, W, C)``."""
+    return batch[0].permute(1, 2, 0).contiguous().numpy()

@@ -15,7 +15,7 @@ from clearer.tasks.base import Picture, Span, Task, option
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
 __all__ = ["DeJpeg"]
 
@@ -56,15 +56,15 @@ class DeJpeg(Task):
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Compress and decode by operations of torch, which come close to libjpeg."""
-        from clearer.draws import per_picture
-        from clearer.jpeg import compress
+        from clearer.tasks.draws import per_picture
+        from clearer.tasks.jpeg import compress
 
         quality = per_picture(self.quality.draw(draws), clean)
         return compress(clean, quality.flatten().round())
 
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
         """Compress and decode by libjpeg: what figures are of."""
-        from clearer.draws import PictureDraws
+        from clearer.tasks.draws import PictureDraws
 
         quality = round(float(self.quality.draw(PictureDraws(rng))))
         pixels = np.rint(clean * 255).clip(0, 255).astype(np.uint8)

@@ -11,7 +11,7 @@ from clearer.tasks.base import Span, Task, one_of, option
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
 __all__ = ["Denoise"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from clearer.pair_names import PairNames
 from clearer.tasks.base import Layout, Task, option
+from clearer.tasks.pair_names import PairNames
 
 __all__ = ["Derain", "Paired"]
 

@@ -9,27 +9,31 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import numpy as np
 
 from clearer.errors import InputError
-from clearer.tasks.base import Picture, Span, Task, option
+from clearer.tasks.base import Picture, Span, Task, option, to_batch, to_picture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clearer.draws import Draws
+    from clearer.tasks.draws import Draws
 
 __all__ = ["Photo"]
 
-_CLEAN_SHARE: Final = 0.05
+_CLEAN_SHARE: Final = 0.1
+_SOFT_SHARE: Final = 0.6
+_BLUR: Final = (0.4, 1.3)  # pixels, standard deviation of a Gaussian
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photo(Task):
     """What a camera of a telephone or a larger one adds to a photograph.
 
-    A camera is drawn for each picture (:mod:`clearer.camera`), and its noise is made on the sensor
-    and brought into the picture (:mod:`clearer.sensor_noise`). Then the picture is saved: as JPEG,
-    as JPEG twice, or as it is, with 8 bits (:mod:`clearer.saving`). Of the patches of training, one
-    in twenty stays clean, so that a network leaves clean pictures as they are; figures have noise
-    always. A gray picture is the luma of such a photograph.
+    Most pictures are made as soft as a lens draws them (:mod:`clearer.tasks.lens`): that is what a
+    network is to give back. A camera is drawn for each (:mod:`clearer.tasks.camera`), and its noise
+    is made on the sensor and brought into the picture (:mod:`clearer.tasks.sensor_noise`). Then the
+    picture is saved: as JPEG, as JPEG twice, or as it is, with 8 bits
+    (:mod:`clearer.tasks.saving`). Of the patches of training, one in ten stays clean, so that a
+    network leaves clean pictures as they are; figures have noise always. A gray picture is the luma
+    of such a photograph.
 
     Raises:
         InputError: If the noise is out of range.
@@ -60,30 +64,37 @@ class Photo(Task):
         """For people, with the protocol."""
         return f"photo, shot {self.shot}, protocol {self.protocol}"
 
-    def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Photograph pictures and save them; one in twenty stays as it is."""
+    def target(self, clean: Tensor, draws: Draws) -> Tensor:
+        """Some pictures as soft as those of a camera at its own resolution, the others sharp."""
         import torch
 
-        from clearer.draws import chance
+        from clearer.tasks.draws import chance, per_picture
+        from clearer.tasks.lens import soften
+
+        is_soft = chance(draws, _SOFT_SHARE, clean)
+        blur = per_picture(draws.uniform(*_BLUR), clean)
+        return torch.where(is_soft, soften(clean, blur, most=_BLUR[1]), clean)
+
+    def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
+        """Photograph pictures and save them; one in ten stays as it is."""
+        import torch
+
+        from clearer.tasks.draws import chance
 
         is_clean = chance(draws, _CLEAN_SHARE, clean)
         return torch.where(is_clean, clean, self._photograph(clean, draws))
 
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
         """Photograph and save one picture: never without noise."""
-        import torch
+        from clearer.tasks.draws import PictureDraws
 
-        from clearer.draws import PictureDraws
-
-        batch = torch.from_numpy(np.ascontiguousarray(clean)).permute(2, 0, 1)[None]
-        photo = self._photograph(batch, PictureDraws(rng))
-        return photo[0].permute(1, 2, 0).contiguous().numpy()
+        return to_picture(self._photograph(to_batch(clean), PictureDraws(rng)))
 
     def _photograph(self, clean: Tensor, draws: Draws) -> Tensor:
-        from clearer.camera import draw_camera
-        from clearer.draws import per_picture
-        from clearer.saving import save
-        from clearer.sensor_noise import luma, read_variance, sensor_noise
+        from clearer.tasks.camera import draw_camera
+        from clearer.tasks.draws import per_picture
+        from clearer.tasks.saving import save
+        from clearer.tasks.sensor_noise import luma, read_variance, sensor_noise
 
         picture = clean.expand(-1, 3, -1, -1)
         camera = draw_camera(draws, picture)

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from clearer.run_records import ConfigRecord, DecisionRecord
-from clearer.schema import Above0, AtLeast0, Count, Side, Text
+from clearer.runs.run_records import ConfigRecord, DecisionRecord
+from clearer.support.schema import Above0, AtLeast0, Count, Side, Text
 
 __all__ = ["CardRecord"]
 

@@ -27,9 +27,9 @@ from clearer.bench.measure import (
 from clearer.bench.pareto import Point, on_front
 from clearer.bench.runners import OnnxRunner, RunnerInfo
 from clearer.errors import InputError
-from clearer.evaluate import VALIDATION_SEED, evaluate
-from clearer.images import ImageSet
-from clearer.tasks import Denoise
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate
+from clearer.tasks.denoise import Denoise
 from tests.bench import tiny_onnx
 
 

@@ -23,9 +23,10 @@ from clearer.bench.evaluation import (
 )
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
-from clearer.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
-from clearer.files import read_json
-from clearer.tasks import Denoise, make_task
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
+from clearer.support.files import read_json
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.registry import make_task
 
 Array = NDArray[np.float32]
 MakeImages = Callable[..., Path]

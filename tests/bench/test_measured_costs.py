@@ -11,9 +11,9 @@ import pytest
 
 from clearer.bench import device_timer, measured_costs
 from clearer.bench.measured_costs import MeasuredCosts
-from clearer.cost import FilePrecision
+from clearer.costs.cost import FilePrecision
 from clearer.errors import InputError
-from clearer.space import Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 
 SPACE = SearchSpace(width=4, columns=(1,), entry="conv", first_scales=1, gates=True)
 NETWORK = Architecture.from_text("P", SPACE)

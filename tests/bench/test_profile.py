@@ -31,11 +31,11 @@ from clearer.bench.device_timer import (
 from clearer.bench.measured_costs import MeasuredCosts
 from clearer.bench.plan import Plan, check_architectures, read_plan, write_plan
 from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
-from clearer.cost import CostTable, cost_table, modules
-from clearer.cost_file import read_cost_table, write_cost_table
-from clearer.device import device_name
+from clearer.costs.cost import CostTable, cost_table, modules
+from clearer.costs.cost_file import read_cost_table, write_cost_table
 from clearer.errors import ClearerError, InputError
-from clearer.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.support.device import device_name
 
 TINY = SearchSpace(width=2, columns=(1, 2), residual=True)
 GATED = SearchSpace(width=4, columns=(2, 2, 3), entry="conv", first_scales=1, gates=True)

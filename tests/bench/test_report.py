@@ -21,13 +21,13 @@ from clearer.bench.report_pictures import embed_strips
 from clearer.bench.report_rows import difference, table
 from clearer.bench.report_series import op_weight_tiles, search_charts, train_charts
 from clearer.bench.report_verdict import verdict, winner
-from clearer.budget import Budget
+from clearer.costs.budget import Budget
 from clearer.errors import InputError
-from clearer.files import append_jsonl, write_json
-from clearer.run import Run
-from clearer.settings import PRESETS, RunSettings
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise
+from clearer.runs.run import Run
+from clearer.runs.settings import PRESETS, RunSettings
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.files import append_jsonl, write_json
+from clearer.tasks.denoise import Denoise
 from tests.bench.report_material import bench_report, hostile_report
 
 SPACE = SearchSpace(width=8, columns=(2, 3), residual=True)

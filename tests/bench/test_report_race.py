@@ -9,15 +9,15 @@ from PIL import Image
 from clearer.bench.plots import plot_race
 from clearer.bench.report import write_report
 from clearer.bench.report_race import draw_race
-from clearer.decision import decide_winner
-from clearer.files import write_json
-from clearer.race import write_race
-from clearer.run import Run
-from clearer.standing import race_front, ranked
+from clearer.costs.decision import decide_winner
+from clearer.runs.run import Run
+from clearer.searching.race import write_race
+from clearer.searching.standing import race_front, ranked
+from clearer.support.files import write_json
 from tests.bench.report_material import bench_report
 from tests.bench.test_report import settings
-from tests.clearer.test_contenders import COSTS
-from tests.clearer.test_standing import STANDING
+from tests.clearer.searching.test_contenders import COSTS
+from tests.clearer.searching.test_standing import STANDING
 
 
 def test_rounds_go_right_and_better_figures_stand_higher() -> None:

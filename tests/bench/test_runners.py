@@ -18,15 +18,15 @@ from clearer.bench.rows import RowSpec, open_runner
 from clearer.bench.runners import NonLocalMeansRunner, OnnxRunner, TorchRunner
 from clearer.bench.targets import choose_backends
 from clearer.errors import ClearerError, InputError
-from clearer.evaluate import evaluate
 from clearer.export.model_description import read_description
 from clearer.export.openvino import open_core
 from clearer.export.picture_io import PictureIo
 from clearer.export.to_onnx import to_onnx
-from clearer.images import ImageSet
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import ImageSet
+from clearer.restoring.evaluate import evaluate
+from clearer.space.space import Architecture, SearchSpace
+from clearer.tasks.denoise import Denoise
 from tests.bench import tiny_onnx
 
 BATCH = np.random.default_rng(0).random((1, 1, 9, 7), dtype=np.float32)

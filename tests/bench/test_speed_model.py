@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from clearer.bench.speed_model import SpeedModel, probes
-from clearer.cost import network_convs, network_cost
-from clearer.network import RestorationNet
-from clearer.shapes import shapes_within
-from clearer.space import Architecture, SearchSpace
+from clearer.costs.cost import network_convs, network_cost
+from clearer.networks.network import RestorationNet
+from clearer.space.shapes import shapes_within
+from clearer.space.space import Architecture, SearchSpace
 
 SPACE = SearchSpace(channels=3, residual=True)
 

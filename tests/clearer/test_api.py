@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import clearer
-from clearer.data import PHOTOGRAPHS
+from clearer.data.patches import to_unit
+from clearer.data.splits import PHOTOGRAPHS
 from clearer.errors import InputError
-from clearer.images import read_image
-from clearer.metrics import psnr_db
-from clearer.patches import to_unit
-from clearer.restore_files import restore_files
-from clearer.restore_plan import plan_jobs
+from clearer.pictures.images import read_image
+from clearer.restoring.metrics import psnr_db
+from clearer.restoring.restore_files import restore_files
+from clearer.restoring.restore_plan import plan_jobs
 
 SIGMA = 25
 

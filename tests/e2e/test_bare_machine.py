@@ -13,11 +13,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from clearer.cli import app
-from clearer.engine import launch
 from clearer.errors import ClearerError
 from clearer.export.fixed_sizes import with_fixed_sizes
-from clearer.files import read_json
-from clearer.user_cache import user_cache
+from clearer.support.files import read_json
+from clearer.support.user_cache import user_cache
+from clearer.training.processes import launch
 
 ROOT = Path(__file__).resolve().parents[2]
 MISSING = (

@@ -18,10 +18,10 @@ from typer.testing import CliRunner, Result
 
 from clearer.bench.measure import Timings, time_rounds
 from clearer.cli import app
-from clearer.cost import CostTable, Measurement
-from clearer.cost_file import write_cost_table
-from clearer.device import device_name
-from clearer.run import Run
+from clearer.costs.cost import CostTable, Measurement
+from clearer.costs.cost_file import write_cost_table
+from clearer.runs.run import Run
+from clearer.support.device import device_name
 from tests.bench import tiny_onnx
 
 MakeImages = Callable[..., Path]

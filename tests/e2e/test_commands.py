@@ -24,9 +24,9 @@ from typer.testing import CliRunner, Result
 
 from clearer import __main__ as entry
 from clearer.cli import app
-from clearer.files import read_jsonl
-from clearer.network import load_network
-from clearer.run import Run
+from clearer.networks.network import load_network
+from clearer.runs.run import Run
+from clearer.support.files import read_jsonl
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]

@@ -138,7 +138,7 @@ def test_commands_offer_what_they_take(
 def test_completion_loads_no_heavy_package(folder: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['scipy'] = None\n"
-        "from clearer.commands.completion import *\n"
+        "from clearer.terminal.completion import *\n"
         "print(complete_networks('gray-25'), complete_data('set'), complete_runs(''))"
     )
     done = subprocess.run(

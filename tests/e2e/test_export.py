@@ -20,17 +20,17 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import clearer.export.export
-from clearer.budget import Budget
 from clearer.cli import app
+from clearer.costs.budget import Budget
 from clearer.export.artefact import Artefact
 from clearer.export.metadata import read_model_info
 from clearer.export.openvino import OpenVinoSession
 from clearer.export.parity import LIMITS, Check, Reference, check_artefact
-from clearer.files import write_json
-from clearer.network import load_network, save_network
-from clearer.run import Run
-from clearer.space import Architecture
-from clearer.tasks import Denoise
+from clearer.networks.network import load_network, save_network
+from clearer.runs.run import Run
+from clearer.space.space import Architecture
+from clearer.support.files import write_json
+from clearer.tasks.denoise import Denoise
 from tests.export.test_parity import SPACE, settings
 
 FILES: dict[str, tuple[str, str, list[int] | None]] = {

@@ -15,17 +15,18 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
-from clearer import zoo
 from clearer.cli import app
-from clearer.data import load_splits
-from clearer.engine import Engine
-from clearer.evaluate import VALIDATION_SEED, evaluate, torch_restorer
-from clearer.files import read_json, read_jsonl
-from clearer.network import load_network
-from clearer.run import Run
-from clearer.settings import RunSettings
-from clearer.tasks import Denoise, Span
-from clearer.training_step import training_sampler
+from clearer.data.splits import load_splits
+from clearer.networks.network import load_network
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings
+from clearer.support.files import read_json, read_jsonl
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
+from clearer.training.processes import Engine
+from clearer.training.training_step import training_sampler
+from clearer.zoo import catalogue
 from tests.photographs import save_photographs
 from tests.tiny_zoo import add_network
 
@@ -66,7 +67,7 @@ def tiny_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder, empty = tmp_path / "zoo", tmp_path / "empty"
     folder.mkdir()
     empty.mkdir()
-    monkeypatch.setattr(zoo, "FOLDER", folder)
+    monkeypatch.setattr(catalogue, "FOLDER", folder)
     monkeypatch.setenv("CLEARER_DATA", str(empty))
     monkeypatch.chdir(empty)
     for name, channels in (("some-gray", 1), ("some-rgb", 3)):
@@ -179,7 +180,7 @@ def die(words: list[object], patched: str, calls: int, number: int) -> int:
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
-    import clearer.train as module
+    import clearer.training.train as module
 
     original, seen = getattr(module, patched), []
 
@@ -226,21 +227,21 @@ def test_a_network_that_comes_with_clearer(photos: Path, tmp_path: Path) -> None
     words = ["--fine-tune", "--data", photos, *SHORT]
     result = clearer("train", "some-gray", *words, "--sigma", 25, "--out", tmp_path / "mine")
     assert result.exit_code == 0, result.output
-    weights = zoo.zoo_network("some-gray").weights
+    weights = catalogue.zoo_network("some-gray").weights
     assert records(tmp_path / "mine")[0]["val_psnr_db"] == psnr_db(weights, photos, 25)
-    settings, card = Run(tmp_path / "mine").settings(), zoo.zoo_network("some-gray").card
+    settings, card = Run(tmp_path / "mine").settings(), catalogue.zoo_network("some-gray").card
     assert settings.data == photos.absolute()
     assert settings.fine_tuned_from is not None
     assert settings.fine_tuned_from.name == "some-gray"
     assert settings.fine_tuned_from.sha256 == card["weights_sha256"]
-    old = zoo.zoo_network("some-gray").settings.train
+    old = catalogue.zoo_network("some-gray").settings.train
     share = settings.train.warmup_iterations / settings.train.iterations
     assert share <= old.warmup_iterations / old.iterations
     # By default in a folder of its own, for the network's own task.
     assert clearer("train", "some-gray", *words).exit_code == 0
     newest = Run.open(None)
     assert newest.path.parent == Path("runs")
-    assert newest.settings().task == zoo.zoo_network("some-gray").task
+    assert newest.settings().task == catalogue.zoo_network("some-gray").task
     # A folder of that name goes first.
     shutil.copytree(tmp_path / "mine", "some-gray")
     result = clearer("train", "some-gray", *words, "--out", tmp_path / "third")

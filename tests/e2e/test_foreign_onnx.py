@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from clearer.cli import app
 from clearer.export.image_io import with_image_io
-from clearer.metrics import psnr_db
+from clearer.restoring.metrics import psnr_db
 from tests.bench import tiny_onnx
 
 QUICK = ["--size", "21x30", "--runs", "3", "--batch", "0", "--max-seconds", "0.3"]

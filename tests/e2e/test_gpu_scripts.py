@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from clearer import zoo
 from clearer.errors import ClearerError, InputError
-from clearer.files import read_json, read_jsonl
-from clearer.network import load_network
+from clearer.networks.network import load_network
+from clearer.support.files import read_json, read_jsonl
+from clearer.zoo import catalogue
 from tests.bench.tiny_onnx import blur
 from tests.tiny_zoo import add_network
 from tests.zoo_material import TINY_QUEUE, make_sets
@@ -161,7 +161,7 @@ def test_a_training_wanders_between_machines(
 def test_a_run_takes_the_device_of_the_machine(
     script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = zoo.zoo_network("gray-50").unpack(tmp_path / "run")
+    run = catalogue.zoo_network("gray-50").unpack(tmp_path / "run")
     before = run.settings()
     assert before.device == "cpu"
     monkeypatch.setattr(script("pack"), "resolve_device", lambda name: "cuda")
@@ -243,7 +243,7 @@ def test_check_finds_a_device_that_computes_otherwise(script: Script) -> None:
 
 def test_bench(script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "zoo").mkdir()
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path / "zoo")
     add_network(tmp_path / "zoo", "gray-tiny", 1)
     model = blur(tmp_path / "other.onnx")
     words = ["bench", "gray-tiny", str(model), "--tiny", "--out", str(tmp_path)]

@@ -12,7 +12,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from clearer.cli import app
-from clearer.files import read_jsonl
+from clearer.support.files import read_jsonl
 
 KILLS, MOST_KILLS = 10, 60
 WORDS = ["--budget-mb", "0.1", "--contenders", "3", "--search-iterations", "2"]

@@ -15,11 +15,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS
-from clearer.evaluate import torch_restorer
+from clearer.data.splits import PHOTOGRAPHS
 from clearer.export.metadata import metadata_of
-from clearer.level_map import with_level
-from clearer.run import Run
+from clearer.networks.level_map import with_level
+from clearer.restoring.evaluate import torch_restorer
+from clearer.runs.run import Run
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]

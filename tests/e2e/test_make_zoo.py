@@ -18,16 +18,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
-from clearer import zoo
 from clearer.bench.runners import TorchRunner
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS
-from clearer.datasets import DATA_SETS, DataSet
+from clearer.data.datasets import DATA_SETS, DataSet
+from clearer.data.splits import PHOTOGRAPHS
 from clearer.errors import InputError
-from clearer.evaluate import VALIDATION_SEED
-from clearer.files import read_json, write_json
-from clearer.images import Color
-from clearer.tasks import DeJpeg, Denoise, Derain, Photo, Span
+from clearer.pictures.images import Color
+from clearer.restoring.evaluate import VALIDATION_SEED
+from clearer.support.files import read_json, write_json
+from clearer.tasks.base import Span
+from clearer.tasks.dejpeg import DeJpeg
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.paired import Derain
+from clearer.tasks.photo import Photo
+from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table
 from tests.tiny_zoo import add_derainer, add_network
 
@@ -51,7 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty zoo."""
     path = tmp_path / "zoo"
     path.mkdir()
-    monkeypatch.setattr(zoo, "FOLDER", path)
+    monkeypatch.setattr(catalogue, "FOLDER", path)
     return path
 
 
@@ -89,11 +93,11 @@ def make(
     monkeypatch.setattr(sys, "argv", ["make.py", *words])
     module.main()
     name = words[1]
-    card: dict[str, Any] = read_json(zoo.FOLDER / f"{name}.json")
-    assert (zoo.FOLDER / f"{name}.md").read_text() == card_markdown(card)
+    card: dict[str, Any] = read_json(catalogue.FOLDER / f"{name}.json")
+    assert (catalogue.FOLDER / f"{name}.md").read_text() == card_markdown(card)
     assert f"\n{comparison_table([card])}\n" in readme.read_text()
-    assert zoo.zoo_network(name).load()[0].architecture.text == card["architecture"]
-    assert str(tmp_path) not in (zoo.FOLDER / f"{name}.json").read_text()
+    assert catalogue.zoo_network(name).load()[0].architecture.text == card["architecture"]
+    assert str(tmp_path) not in (catalogue.FOLDER / f"{name}.json").read_text()
     return card
 
 
@@ -218,7 +222,7 @@ def test_figures_for_one_level(
         know(monkeypatch, name, tmp_path / name)
     monkeypatch.setenv("CLEARER_DATA", str(tmp_path))
     add_network(folder, "one-level", 3 if color == "rgb" else 1, "50")
-    network = zoo.zoo_network("one-level")
+    network = catalogue.zoo_network("one-level")
     runner = TorchRunner(network.name, network.load()[0])
     figures = script("quality").measure_figures(runner, color, network.task)
     found = [(row["data"], row["sigma_255"], row["num_images"]) for row in figures["rows"]]
@@ -236,7 +240,7 @@ def test_figures_for_one_level(
 def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder: Path) -> None:
     add_network(folder, "one", 1)
     add_network(folder, "other", 1, "50")
-    one, other = (dict(zoo.zoo_network(name).card) for name in ("one", "other"))
+    one, other = (dict(catalogue.zoo_network(name).card) for name in ("one", "other"))
     one["times"].pop("of", None)
     write_json(folder / "one.json", one)
     times_of = script("make").times_of

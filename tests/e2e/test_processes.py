@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clearer.checkpoint import load_checkpoint
-from clearer.files import read_jsonl
-from clearer.race import read_race
-from clearer.run import Run
+from clearer.runs.checkpoint import load_checkpoint
+from clearer.runs.run import Run
+from clearer.searching.race import read_race
+from clearer.support.files import read_jsonl
 
 COMMAND = Path(sys.executable).parent / "clearer"
 WORDS = ["--iterations", "10", "--batch-size", "4", "--validate-every", "5"]

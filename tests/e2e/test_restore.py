@@ -21,12 +21,12 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS
+from clearer.data.splits import PHOTOGRAPHS
 from clearer.export.metadata import model_metadata
 from clearer.export.to_onnx import to_onnx
-from clearer.network import RestorationNet, load_network, save_network
-from clearer.picture_files import read_picture
-from clearer.space import Architecture, SearchSpace
+from clearer.networks.network import RestorationNet, load_network, save_network
+from clearer.pictures.reading import read_picture
+from clearer.space.space import Architecture, SearchSpace
 
 
 def clearer(*words: object) -> Result:

@@ -15,9 +15,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
-from clearer.network import RestorationNet, save_network
-from clearer.picture_files import read_picture
-from clearer.space import Architecture, SearchSpace
+from clearer.networks.network import RestorationNet, save_network
+from clearer.pictures.reading import read_picture
+from clearer.space.space import Architecture, SearchSpace
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
-from clearer.files import read_json
-from clearer.run_lock import lock_run
+from clearer.runs.run_lock import lock_run
+from clearer.support.files import read_json
 
 SHORT = ["--iterations", "6", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 SHORT += ["--device", "cpu"]

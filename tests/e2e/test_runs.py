@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
-from clearer.run import Run
-from clearer.run_lock import lock_run
+from clearer.runs.run import Run
+from clearer.runs.run_lock import lock_run
 from tests.photographs import save_photographs
 from tests.terminal import run_in_terminal
 

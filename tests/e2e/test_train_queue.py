@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from clearer.cost import cost_table
+from clearer.costs.cost import cost_table
 from clearer.errors import InputError
-from clearer.files import read_json, read_jsonl
-from clearer.space import Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.files import read_json, read_jsonl
 from tests.zoo_material import TINY_QUEUE, make_sets
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from clearer import zoo
 from clearer.cli import app
-from clearer.data import PHOTOGRAPHS
-from clearer.picture_files import read_picture
-from clearer.zoo import default_network, zoo_names
+from clearer.data.splits import PHOTOGRAPHS
+from clearer.pictures.reading import read_picture
+from clearer.zoo import catalogue
 from clearer.zoo.card import main_time
+from clearer.zoo.catalogue import default_network, zoo_names
 from tests.bench.tiny_onnx import identity
 from tests.tiny_zoo import add_derainer, add_network, add_photo_network
 
@@ -47,7 +47,7 @@ def tiny(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A gray and an RGB network in place of those of the package, and two pictures."""
     folder = tmp_path / "zoo"
     folder.mkdir()
-    monkeypatch.setattr(zoo, "FOLDER", folder)
+    monkeypatch.setattr(catalogue, "FOLDER", folder)
     for name, channels in (("some-gray", 1), ("some-rgb", 3)):
         add_network(folder, name, channels)
     with Image.open(PHOTOGRAPHS / "coffee.png") as picture:
@@ -116,7 +116,7 @@ def test_zoo_shows_networks_of_all_kinds(
     assert max(len(line) for line in lines) <= columns
     rows = {words[0]: words for line in lines if len(words := line.split()) >= 5}
     for name, start in (("one-level", ["bsd68", "50"]), ("rain", ["rain800", "–"])):
-        card = zoo.zoo_network(name).card
+        card = catalogue.zoo_network(name).card
         psnr_db, time = card["figures"]["rows"][0]["psnr_db"], main_time(card)
         assert time is not None
         assert rows[name][3:] == [*start, f"{psnr_db:.2f}", f"{time['median_ms']:.1f}"]
@@ -313,6 +313,6 @@ def test_figures_are_shown_in_any_terminal(environment: dict[str, str]) -> None:
     done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True)
     assert done.returncode == 0, done.stderr
     shown = done.stdout.decode("latin-1")
-    for row in zoo.zoo_network("gray-50").card["figures"]["rows"]:
+    for row in catalogue.zoo_network("gray-50").card["figures"]["rows"]:
         assert f"{row['psnr_db']:.2f}" in shown
     assert "awgn" in shown

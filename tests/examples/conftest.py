@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from clearer.data import PHOTOGRAPHS
-from clearer.demo_runtime import fetch_runtime
-from clearer.demo_server import make_server
-from clearer.demo_site import PageNetwork, make_site
+from clearer.data.splits import PHOTOGRAPHS
+from clearer.demo.runtime import fetch_runtime
+from clearer.demo.server import make_server
+from clearer.demo.site import PageNetwork, make_site
 from clearer.errors import ClearerError
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.page_model import read_page_model
 from clearer.export.to_onnx import to_onnx
-from clearer.images import Color, read_image
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import Color, read_image
+from clearer.space.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

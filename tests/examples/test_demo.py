@@ -15,15 +15,15 @@ import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
 
-from clearer import demo_runtime
 from clearer.cli import app
-from clearer.demo_runtime import given_runtime
-from clearer.demo_server import make_server
-from clearer.demo_site import SiteFile
+from clearer.demo import runtime
+from clearer.demo.runtime import given_runtime
+from clearer.demo.server import make_server
+from clearer.demo.site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
-from clearer.zoo import default_network, photo_network
+from clearer.zoo.catalogue import default_network, photo_network
 from tests.bench import tiny_onnx
 
 
@@ -97,7 +97,7 @@ def test_the_page_is_served_isolated(get: Get, path: str) -> None:
         "/%2e%2e/pyproject.toml",
         "//etc/passwd",
         "/ort/",
-        "/demo_site.py",
+        "/site.py",
         "index.html",
         "/index.html/",
         "/INDEX.HTML",
@@ -187,7 +187,7 @@ def test_a_page_knows_how_pictures_go_into_a_network(tmp_path: Path) -> None:
 
 
 def test_an_idle_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clearer.demo_server._IDLE_SECONDS", 0.2)
+    monkeypatch.setattr("clearer.demo.server._IDLE_SECONDS", 0.2)
     with make_server(SITE, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = ("127.0.0.1", int(server.server_address[1]))
@@ -264,9 +264,9 @@ def test_the_runtime_is_checked_wherever_it_comes_from(
 def test_a_damaged_cache_is_not_used(
     ort_web: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert demo_runtime.find_runtime() == ort_web
+    assert runtime.find_runtime() == ort_web
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert demo_runtime.find_runtime() is None
+    assert runtime.find_runtime() is None
 
 
 def test_without_npm_one_line_says_what_to_do(
@@ -288,10 +288,10 @@ def test_npm_that_gives_something_else(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(ClearerError, match="wrong SHA-256"):
-        demo_runtime.fetch_runtime()
+        runtime.fetch_runtime()
     npm.write_text("#!/bin/sh\necho no such package >&2; exit 1\n")
     with pytest.raises(ClearerError, match="no such package"):
-        demo_runtime.fetch_runtime()
+        runtime.fetch_runtime()
     assert not list((tmp_path / "cache").rglob("*.mjs"))
 
 

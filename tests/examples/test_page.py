@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearer.demo_site import PageNetwork
+from clearer.demo.site import PageNetwork
 from clearer.export.page_model import read_page_model
-from clearer.images import Color
+from clearer.pictures.images import Color
 from tests.examples.conftest import SIGMA_255, Denoiser, Pixels, make_pair, psnr, read
 from tests.examples.visitor import Visitor
 

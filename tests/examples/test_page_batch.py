@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clearer.images import Color
+from clearer.pictures.images import Color
 from tests.examples.conftest import Denoiser, Pair, make_pair, read
 from tests.examples.visitor import Visitor
 

@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clearer import demo_site
 from clearer.bench.runners import OnnxRunner
-from clearer.data import PHOTOGRAPHS
+from clearer.data.splits import PHOTOGRAPHS
+from clearer.demo import site
 from clearer.export.image_io import with_image_io
 from clearer.export.page_model import read_page_model
-from clearer.images import read_image
-from clearer.level_map import with_level
-from clearer.noise_level import estimate_level
+from clearer.networks.level_map import with_level
+from clearer.pictures.images import read_image
+from clearer.restoring.noise_level import estimate_level
 from tests.bench import tiny_onnx
 from tests.examples.conftest import Denoiser
 
 DRIVER = Path(__file__).with_name("drive_worker.mjs")
-WORKER = Path(demo_site.__file__).parent / "page" / "worker.js"
+WORKER = Path(site.__file__).parent / "page" / "worker.js"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "node"
 
 

@@ -38,9 +38,9 @@ from clearer.export.engine_profile import DEFAULT_PROFILE, EngineProfile
 from clearer.export.engine_record import check_runs_here, engine_path, read_engine, record_path
 from clearer.export.engine_session import EngineSession
 from clearer.export.to_onnx import to_onnx
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
-from tests.clearer.test_supernet import randomize
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture, SearchSpace
+from tests.clearer.networks.test_supernet import randomize
 
 PROFILE = EngineProfile.from_text("1x16x16,1x64x64,2x128x128")
 GPU = Gpu(name="NVIDIA X 9 (80GB)", compute_capability="9.9", driver="580.1")

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from clearer.budget import Budget
-from clearer.cost import FilePrecision
+from clearer.costs.budget import Budget
+from clearer.costs.cost import FilePrecision
 from clearer.errors import ClearerError
 from clearer.export.file_budgets import budget_notes, check_first_file, file_budgets
-from clearer.settings import RunSettings
-from clearer.tasks import Denoise
+from clearer.runs.settings import RunSettings
+from clearer.tasks.denoise import Denoise
 from tests.export.test_parity import settings
 
 BUDGETS = (Budget(metric="mb", limit=0.3), Budget(metric="params", limit=100))

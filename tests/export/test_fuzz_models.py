@@ -23,8 +23,8 @@ from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.model_description import read_description
 from clearer.export.to_onnx import to_onnx
-from clearer.network import RestorationNet, load_network, save_network
-from clearer.space import Architecture, SearchSpace
+from clearer.networks.network import RestorationNet, load_network, save_network
+from clearer.space.space import Architecture, SearchSpace
 from tests.bench import tiny_onnx
 from tests.bounded_memory import bounded_memory
 
@@ -300,6 +300,6 @@ def test_a_huge_network_is_refused_before_it_is_built(
     def build(architecture: Architecture) -> None:
         raise AssertionError("it is built")
 
-    monkeypatch.setattr("clearer.network.RestorationNet", build)
+    monkeypatch.setattr("clearer.networks.network.RestorationNet", build)
     with pytest.raises(ClearerError, match="claims a network of 79,98.* parameters and holds"):
         load_network(path)

@@ -16,9 +16,9 @@ import torch
 
 from clearer.export.graph import WEIGHTS_FILE, module_graph, network_graph, write_weights
 from clearer.export.network_io import INPUT_NAME, OUTPUT_NAME
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
-from tests.clearer.test_supernet import randomize
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture, SearchSpace
+from tests.clearer.networks.test_supernet import randomize
 
 _DEFAULTS = {
     "auto_pad": b"NOTSET",

@@ -19,10 +19,10 @@ from clearer.export.int8 import MAX_DROP_DB, Int8Result, _fewest, quantize
 from clearer.export.metadata import model_metadata
 from clearer.export.qdq import Flavour, insert_qdq
 from clearer.export.to_onnx import to_onnx
-from clearer.metrics import psnr_db
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
-from tests.clearer.test_supernet import randomize
+from clearer.networks.network import RestorationNet
+from clearer.restoring.metrics import psnr_db
+from clearer.space.space import Architecture, SearchSpace
+from tests.clearer.networks.test_supernet import randomize
 
 FLAVOURS: tuple[Flavour, ...] = ("cpu", "tensorrt")
 REFERENCE_DB = 50.0

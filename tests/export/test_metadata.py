@@ -15,8 +15,9 @@ from onnx import TensorProto, helper
 from clearer.errors import InputError
 from clearer.export import metadata
 from clearer.export.metadata import ModelInfo, model_info, model_metadata, read_model_info
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise, make_task, task_to_dict
+from clearer.space.space import Architecture, SearchSpace
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.registry import make_task, task_to_dict
 
 ARCHITECTURE = Architecture.from_text("PF", SearchSpace(channels=3, width=4, columns=(2,), stem=2))
 TASK = make_task("denoise", {"sigma": "5:50"})

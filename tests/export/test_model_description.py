@@ -16,7 +16,6 @@ from onnx import TensorProto, helper
 from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.restorers import OpenVinoRunner as AnySizeRunner
 from clearer.bench.runners import OnnxRunner
-from clearer.blocks import pad_to_multiple
 from clearer.errors import InputError
 from clearer.export.external_data import model_bytes, model_digest
 from clearer.export.image_io import with_image_io
@@ -24,9 +23,10 @@ from clearer.export.metadata import model_metadata
 from clearer.export.model_description import read_description
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 from clearer.export.to_onnx import to_onnx
-from clearer.network import RestorationNet
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise
+from clearer.networks.blocks import pad_to_multiple
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture, SearchSpace
+from clearer.tasks.denoise import Denoise
 from tests.bench import tiny_onnx
 
 IDENTITY = helper.make_node("Identity", ["x"], ["y"])

@@ -16,12 +16,14 @@ from clearer.errors import ClearerError
 from clearer.export.artefact import Artefact, Restore, Shape
 from clearer.export.metadata import Io, Precision
 from clearer.export.parity import LIMITS, Reference, check_artefact, make_reference
-from clearer.images import ImageSet
-from clearer.network import RestorationNet
-from clearer.settings import PRESETS, RunSettings
-from clearer.space import Architecture, SearchSpace
-from clearer.tasks import Denoise, Task, make_task
-from tests.clearer.test_supernet import randomize
+from clearer.networks.network import RestorationNet
+from clearer.pictures.images import ImageSet
+from clearer.runs.settings import PRESETS, RunSettings
+from clearer.space.space import Architecture, SearchSpace
+from clearer.tasks.base import Task
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.registry import make_task
+from tests.clearer.networks.test_supernet import randomize
 
 SPACE = SearchSpace(width=2, columns=(1,), residual=True)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clearer.cost import FILE_PRECISIONS, FilePrecision, cost_table, network_cost
+from clearer.costs.cost import FILE_PRECISIONS, FilePrecision, cost_table, network_cost
 from clearer.errors import InputError
 from clearer.export.calibration import observe
 from clearer.export.fixed_sizes import with_fixed_sizes
@@ -22,9 +22,9 @@ from clearer.export.metadata import model_metadata
 from clearer.export.parity import to_pixels
 from clearer.export.qdq import insert_qdq
 from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx, untrained_file
-from clearer.network import RestorationNet
-from clearer.space import Architecture, Entry, SearchSpace
-from tests.clearer.test_supernet import randomize
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture, Entry, SearchSpace
+from tests.clearer.networks.test_supernet import randomize
 from tests.spaces import architectures
 
 INFO = {

@@ -15,7 +15,7 @@ import torch
 
 from clearer.export.metadata import model_metadata
 from clearer.export.to_torch import PROGRAM_METADATA, to_torch_program
-from clearer.network import RestorationNet
+from clearer.networks.network import RestorationNet
 from tests.export.test_to_onnx import INFO, network, noisy, restored
 
 SHAPES = [(1, 1, 1), (1, 8, 8), (2, 3, 5), (3, 17, 19), (1, 64, 64)]

@@ -1,0 +1,80 @@
+"""Cost tables in milliseconds as JSON files, which one device writes and another reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict
+
+from clearer.costs.cost import CostTable, Measurement
+from clearer.errors import InputError
+from clearer.space.space import SearchSpace
+from clearer.support.files import read_json, write_json
+from clearer.support.schema import AtLeast0, checked
+
+__all__ = ["read_cost_table", "write_cost_table"]
+
+_SCHEMA_VERSION: Final = 2
+_ADVICE: Final = "make it anew with clearer profile"
+
+
+class _TableRecord(TypedDict):
+    schema_version: Literal[2]
+    metric: Literal["ms"]
+    unit: str
+    fixed: AtLeast0
+    choices: list[tuple[AtLeast0, ...]]
+    measurement: Measurement
+
+
+def write_cost_table(path: Path, table: CostTable) -> None:
+    """Write a measured table.
+
+    Raises:
+        ValueError: If the table was not measured.
+    """
+    if table.measurement is None:
+        raise ValueError("only measured tables are kept: the others follow from the space")
+    write_json(
+        path,
+        {
+            "schema_version": _SCHEMA_VERSION,
+            "metric": table.metric,
+            "unit": table.unit,
+            "fixed": table.fixed,
+            "choices": table.choices,
+            "measurement": _plain(table.measurement),
+        },
+    )
+
+
+def _plain(measurement: Measurement) -> dict[str, Any]:
+    return {**asdict(measurement), "space": measurement.space.to_dict()}
+
+
+def read_cost_table(path: Path) -> CostTable:
+    """Read what :func:`write_cost_table` wrote.
+
+    Raises:
+        InputError: If the file is missing, damaged, or does not describe a table in ms.
+    """
+    where = f"{path} is not a usable cost table"
+    try:
+        plain = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; {_ADVICE}") from error
+    data = checked(plain, _TableRecord, where, advice=_ADVICE)
+    measurement, choices = data["measurement"], tuple(data["choices"])
+    SearchSpace.from_dict(plain["measurement"]["space"])  # of which no field may be missing
+    space = measurement.space
+    rows = [len(space.candidates)] * space.num_choices
+    alone = [len(row) for row in measurement.modules_alone_ms]
+    if [len(row) for row in choices] != rows or alone != rows:
+        raise InputError(f"{where}: its space has other choices; {_ADVICE}")
+    return CostTable(
+        metric="ms",
+        unit="ms",
+        fixed=data["fixed"],
+        choices=choices,
+        measurement=measurement,
+    )

@@ -1,0 +1,160 @@
+"""The architecture that a search ends with, checked against what is really made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from clearer.costs.budget import Budget
+from clearer.costs.cost import CostTable, FilePrecision, cost_table, network_cost
+from clearer.costs.cost_source import CostSource
+from clearer.errors import InputError
+from clearer.space.shapes import without_a_block
+from clearer.space.space import Architecture, SearchSpace
+
+__all__ = ["BudgetCheck", "Choose", "Decision", "decide", "decide_winner"]
+
+Choose = Callable[[Sequence[CostTable], Sequence[float]], Architecture | None]
+"""The architecture wanted most that meets a limit per table, or None if there is none."""
+
+_MAX_CORRECTIONS: Final = 8
+_LEAST_KEPT: Final = 0.8
+"""Of the multiply-accumulates of a race's winner."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetCheck:
+    """How an architecture meets a budget: what the table said, and what it is."""
+
+    metric: str
+    limit: float
+    predicted: float
+    measured: float | None
+    """None where it cannot be measured here; then the table's largest error was left as room."""
+    backend: str | None = None
+    """The runtime that milliseconds are those of."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """The architecture that a search ends with, and how it meets its budgets."""
+
+    architecture: Architecture
+    budgets: list[BudgetCheck]
+    precision: FilePrecision
+    """Of the file that MB and milliseconds of the budgets are those of."""
+    sizes_mb: dict[FilePrecision, float]
+    """Of the files in all precisions, untrained; in int8 with all convolutions in int8."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; an :class:`Architecture` can be read from it."""
+        return {
+            **self.architecture.to_dict(),
+            "hash": self.architecture.hash,
+            "params": cost_table(self.architecture.space, "params").cost(self.architecture),
+            "macs_per_pixel": cost_table(self.architecture.space, "macs").cost(self.architecture),
+            "budget_precision": self.precision,
+            "budgets": [asdict(check) for check in self.budgets],
+            "sizes_mb": self.sizes_mb,
+        }
+
+
+def decide(
+    space: SearchSpace,
+    choose: Choose,
+    budgets: Sequence[Budget],
+    tables: Sequence[CostTable],
+    costs: CostSource,
+) -> Decision:
+    """Choose an architecture and measure it.
+
+    Where it is over a limit, the fixed part of the table is corrected by the error and the choice
+    repeated.
+
+    Raises:
+        InputError: If no architecture meets all budgets together.
+    """
+    tables = list(tables)
+    limits = [costs.usable(budget.metric, budget.limit) for budget in budgets]
+    slow = ""
+    for _ in range(_MAX_CORRECTIONS):
+        chosen = choose(tables, limits)
+        if chosen is None:
+            break
+        rows = []
+        for index, (budget, table) in enumerate(zip(budgets, tables, strict=True)):
+            predicted, measured = table.cost(chosen), costs.measure(chosen, budget.metric)
+            if measured is not None and measured > budget.limit:
+                tables[index] = table.corrected(chosen, measured)
+                if budget.metric == "ms":
+                    slow = _slow(chosen, predicted, measured)
+            rows.append(_check(budget, predicted, measured, costs))
+        if _are_met(rows):
+            return _decision(chosen, rows, costs)
+    wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
+    raise InputError(
+        f"no architecture meets {wanted} together at width {space.width}: raise one, or give a "
+        f"smaller --width{slow}"
+    )
+
+
+def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSource) -> Decision:
+    """Measure the winner of a race; where it is over a limit, leave out blocks, the finest first.
+
+    It met the budgets when the race began, but for small errors: where a few blocks do not help,
+    the machine is another one now, or a busy one, and a smaller network would be a waste.
+
+    Raises:
+        InputError: If it is still over a limit.
+    """
+    chosen: Architecture | None = winner
+    least, slow = _LEAST_KEPT * network_cost(winner, "macs"), ""
+    while chosen is not None and network_cost(chosen, "macs") >= least:
+        rows = []
+        for budget in budgets:
+            measured = costs.measure(chosen, budget.metric)
+            rows.append(_check(budget, costs.estimate(chosen, budget.metric), measured, costs))
+        if _are_met(rows):
+            return _decision(chosen, rows, costs)
+        for row in rows:
+            if row.metric == "ms" and not _are_met([row]) and row.measured and not slow:
+                slow = _slow(winner, row.predicted, row.measured)
+        chosen = without_a_block(chosen)
+    wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
+    raise InputError(
+        f"the winner of the race, {winner.text}, does not meet {wanted}: raise one{slow}"
+    )
+
+
+def _check(
+    budget: Budget, predicted: float, measured: float | None, costs: CostSource
+) -> BudgetCheck:
+    return BudgetCheck(
+        metric=budget.metric,
+        limit=budget.limit,
+        predicted=predicted,
+        measured=measured,
+        backend=costs.backend(budget.metric),
+    )
+
+
+def _are_met(rows: Sequence[BudgetCheck]) -> bool:
+    return all(row.measured is None or row.measured <= row.limit for row in rows)
+
+
+def _decision(chosen: Architecture, rows: list[BudgetCheck], costs: CostSource) -> Decision:
+    return Decision(
+        architecture=chosen,
+        budgets=rows,
+        precision=costs.precision,
+        sizes_mb=costs.sizes_mb(chosen),
+    )
+
+
+def _slow(architecture: Architecture, predicted: float, measured: float) -> str:
+    """What to know where a measured time was over the limit: others may have used the cores."""
+    return (
+        f" ({architecture.text} was predicted to take {predicted:.1f} ms and measured at "
+        f"{measured:.1f}: if other work kept the machine busy, try again with --resume)"
+    )

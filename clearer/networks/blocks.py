@@ -1,0 +1,276 @@
+"""The modules of the search space: Gou et al., "CLEARER", NeurIPS 2020, section 3.1 and figure 1.
+
+Features are lists of tensors, one per scale, finest first: scale s has shape
+``(N, space.scale_width(s), H / 2**s, W / 2**s)``. No module writes to a tensor that it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from clearer.networks.level_map import LEVEL_GAIN
+from clearer.space.space import SearchSpace
+
+__all__ = [
+    "ColumnModule",
+    "InputStage",
+    "OutputStage",
+    "ResidualBlock",
+    "TransitionModule",
+    "grow",
+    "make_transitions",
+    "pad_to_multiple",
+    "remove",
+]
+
+
+def conv_norm(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = False
+) -> nn.Sequential:
+    """Convolution without bias, batch normalisation and, where asked for, ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    if relu:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around an identity: ``(N, C, H, W)`` to the same shape."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *conv_norm(width, width, 3, relu=True), *conv_norm(width, width, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``relu(x + body(x))``."""
+        return F.relu_(self.body(x) + x)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions around a shortcut, expanding ``width`` four times.
+
+    The shortcut is the identity where the shapes allow it, else a 1x1 convolution.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        outputs = 4 * width
+        self.body = nn.Sequential(
+            *conv_norm(inputs, width, 1, relu=True),
+            *conv_norm(width, width, 3, relu=True),
+            *conv_norm(width, outputs, 1),
+        )
+        self.shortcut = nn.Identity() if inputs == outputs else conv_norm(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, inputs, H, W)`` to ``(N, 4 * width, H, W)``."""
+        return F.relu_(self.body(x) + self.shortcut(x))
+
+
+class ColumnModule(nn.Module):
+    """A column: each scale gets a residual block, the fusion of all scales, or is passed on.
+
+    A parallel module is a column of blocks alone: the scales do not talk. In a fusion module every
+    scale gets the ReLU of the sum over all scales, brought to its resolution: going down, one
+    strided 3x3 convolution per octave; going up, a 1x1 convolution and nearest up-sampling; on the
+    same scale, the identity.
+
+    Args:
+        space: Gives the widths.
+        num_scales: Scales that come in.
+        blocks: Scales that have a residual block.
+        fused: Scales that have what fuses all into them.
+    """
+
+    def __init__(
+        self, space: SearchSpace, num_scales: int, blocks: Iterable[int], fused: Iterable[int]
+    ) -> None:
+        super().__init__()
+        fused = list(fused)
+        self.blocks = nn.ModuleDict(
+            {str(scale): ResidualBlock(space.scale_width(scale)) for scale in blocks}
+        )
+        self.down = nn.ModuleDict(
+            {
+                str(target): nn.ModuleList(
+                    _descent(space, source, target) for source in range(target)
+                )
+                for target in fused
+            }
+        )
+        self.up = nn.ModuleDict(
+            {
+                str(target): nn.ModuleList(
+                    conv_norm(space.scale_width(source), space.scale_width(target), 1)
+                    for source in range(target + 1, num_scales)
+                )
+                for target in fused
+            }
+        )
+
+    def block(self, scale: int, features: list[Tensor]) -> Tensor:
+        """The residual block of a scale."""
+        restored: Tensor = self.blocks[str(scale)](features[scale])
+        return restored
+
+    def fuse(self, target: int, features: list[Tensor]) -> Tensor:
+        """All scales, fused into one."""
+        total = features[target]
+        for descent, x in zip(self.down[str(target)].children(), features, strict=False):
+            total = descent(x) + total
+        ascents = self.up[str(target)].children()
+        lower = [ascent(x) for ascent, x in zip(ascents, features[target + 1 :], strict=True)]
+        if lower:
+            total = _upsampled_sum(lower) + total
+        return F.relu(total)
+
+
+def _descent(space: SearchSpace, source: int, target: int) -> nn.Sequential:
+    """Strided convolutions from a scale to a lower one; all but the last keep the width."""
+    start, end = space.scale_width(source), space.scale_width(target)
+    steps = [conv_norm(start, start, 3, stride=2, relu=True) for _ in range(target - source - 1)]
+    return nn.Sequential(*steps, conv_norm(start, end, 3, stride=2))
+
+
+def _upsampled_sum(lower: list[Tensor]) -> Tensor:
+    """Sum of maps at 1/2, 1/4, ... of the resolution, at full resolution.
+
+    Nearest up-sampling is linear, and by 4 it is twice that by 2. So the sum is built from the
+    lowest scale upwards, and just one map is up-sampled to full resolution.
+    """
+    total = lower[-1]
+    for x in reversed(lower[:-1]):
+        total = x + F.interpolate(total, scale_factor=2.0, mode="nearest")
+    return F.interpolate(total, scale_factor=2.0, mode="nearest")
+
+
+class TransitionModule(nn.Module):
+    """Adds one scale below the lowest; passes the others on.
+
+    The first transition also narrows the ``4 * width`` channels of the bottlenecks to ``width``.
+    """
+
+    def __init__(self, space: SearchSpace, num_scales: int) -> None:
+        super().__init__()
+        inputs = space.entry_width if num_scales == 1 else space.scale_width(num_scales - 1)
+        narrows = inputs != space.scale_width(num_scales - 1)
+        self.narrow = conv_norm(inputs, space.width, 3, relu=True) if narrows else None
+        lowest = space.scale_width(num_scales)
+        self.down = conv_norm(inputs, lowest, 3, stride=2, relu=True)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Map features of ``num_scales`` scales to one scale more."""
+        lowest = self.down(features[-1])
+        kept = features if self.narrow is None else [self.narrow(features[0])]
+        return [*kept, lowest]
+
+
+def make_transitions(space: SearchSpace) -> nn.ModuleList:
+    """The transition before each cell of a space that has a scale more than the one before it."""
+    return nn.ModuleList(
+        TransitionModule(space, num_scales) for num_scales in range(1, space.num_scales)
+    )
+
+
+def grow(
+    space: SearchSpace, transitions: nn.ModuleList, cell: int, x: list[Tensor]
+) -> list[Tensor]:
+    """What a cell reads, from what comes out of the cell before it."""
+    index = cell + space.first_scales - 2
+    return x if index < 0 else transitions[index](x)
+
+
+class InputStage(nn.Module):
+    """Space-to-depth (where the stem is 2), then two bottlenecks or a 3x3 convolution.
+
+    Maps an image ``(N, input_planes, H, W)`` to ``(N, entry_width, H / stem, W / stem)``. Of the
+    noise level, one plane is left at any stem.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.space = space
+        self.unshuffle = nn.PixelUnshuffle(space.stem) if space.stem > 1 else nn.Identity()
+        inputs, width = space.first_planes, space.width
+        self.blocks = (
+            nn.Sequential(Bottleneck(inputs, width), Bottleneck(4 * width, width))
+            if space.entry == "bottlenecks"
+            else conv_norm(inputs, width, 3, relu=True)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features before the first transition."""
+        stem, channels = self.space.stem, self.space.channels
+        planes = self.unshuffle(image[:, :channels])
+        if self.space.level_map:
+            planes = torch.cat([planes, image[:, channels:, ::stem, ::stem]], dim=1)
+        features: Tensor = self.blocks(planes)
+        return features
+
+
+class OutputStage(nn.Module):
+    """Fusion into the finest scale, 1x1 convolution and, where the stem is 2, depth-to-space.
+
+    Maps the features of all scales to an image ``(N, channels, H, W)``.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        super().__init__()
+        self.fusion = ColumnModule(space, space.num_scales, blocks=[], fused=[0])
+        self.head = nn.Conv2d(space.width, space.channels * space.stem**2, 1, bias=False)
+        self.shuffle = nn.PixelShuffle(space.stem) if space.stem > 1 else nn.Identity()
+        if space.residual:
+            # An untrained network then returns its input: training starts from 'remove nothing'.
+            nn.init.zeros_(self.head.weight)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return the image, or what to remove from it."""
+        image: Tensor = self.shuffle(self.head(self.fusion.fuse(0, features)))
+        return image
+
+
+def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
+    """What a residual network restores: the image without what it predicts.
+
+    Told the level, it predicts the noise in units of that, so that no part of it has to learn how
+    much there is to remove: preconditioning as of Karras et al., "Elucidating the Design Space of
+    Diffusion-Based Generative Models", NeurIPS 2022. At level 0 the image comes back as it was.
+
+    Args:
+        space: Of the network.
+        image: ``(N, input_planes, H, W)``.
+        predicted: ``(N, channels, H, W)``.
+    """
+    channels = space.channels
+    if space.level_map:
+        predicted = predicted * (image[:, channels:] * LEVEL_GAIN)
+    return image[:, :channels] - predicted
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Mirror the last rows and columns until both sides are multiples of ``multiple``.
+
+    Noise that is mirrored still looks like noise; repeated, it becomes streaks that no network
+    removes. What an image is too small to mirror, repeats its first row or column. The form of the
+    expressions matters: TensorRT cannot build ``(-h) % multiple``, nor two paddings in a row, and
+    OpenVINO 2026.4 takes absolute values of whole numbers wrongly where sizes are fixed.
+    """
+    for axis in (2, 3):
+        last = image.shape[axis] - 1
+        padded = (last + multiple) // multiple * multiple
+        places = torch.arange(padded, device=image.device)
+        mirrored = torch.minimum(places, 2 * last - places).clamp_min(0)
+        image = image.index_select(axis, mirrored)
+    if torch.compiler.is_exporting():  # a file keeps no layout, and asking for one fixes its batch
+        return image
+    # Indexing loses the layout that convolutions are fastest in.
+    return image.clone(memory_format=torch.channels_last)

@@ -1,0 +1,24 @@
+"""From the super-network to a network of one architecture."""
+
+from __future__ import annotations
+
+from clearer.networks.network import RestorationNet
+from clearer.networks.supernet import SuperNet
+from clearer.space.space import Architecture
+
+__all__ = ["inherit_weights"]
+
+
+def inherit_weights(supernet: SuperNet, architecture: Architecture) -> RestorationNet:
+    """A frozen network with the weights that the chosen candidates have in the super-network.
+
+    Its output equals the super-network's with one-hot op weights.
+
+    Args:
+        supernet: Where the weights come from.
+        architecture: Of the same space.
+    """
+    network = RestorationNet(architecture)
+    state = supernet.state_dict()
+    network.load_state_dict({name: state[name] for name in network.state_dict()})
+    return network

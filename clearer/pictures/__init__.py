@@ -1,0 +1,1 @@
+"""Files of pictures, read and written: PNG, TIFF, PNM, JPEG and others."""

@@ -1,0 +1,122 @@
+"""How many iterations of training, and of a race, fit into a time on this machine."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import torch
+
+from clearer.data.splits import Splits
+from clearer.errors import InputError
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings
+from clearer.searching.race import iteration_work
+from clearer.space.space import Architecture
+from clearer.training.processes import Engine
+from clearer.training.training_step import TrainingStep, new_training_state, training_sampler
+
+__all__ = ["fit_race_to_time", "fit_training_to_time"]
+
+_WARMUP_STEPS: Final = 5
+_TIMED_STEPS: Final = 12
+_VALIDATIONS: Final = 6
+_STREAM: Final = 5
+
+
+def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engine) -> RunSettings:
+    """Give the training of a run the iterations that fit, and write them into its settings.
+
+    The schedule then spans exactly these iterations, so that it is as repeatable, and goes on as
+    exactly after an interrupt, as any other. The speed is that of a few steps now: on a machine
+    that becomes busier the training takes longer.
+
+    Args:
+        run: With an architecture, and no training yet.
+        minutes: For steps and validations.
+        splits: Pictures of the run.
+        engine: The processes that train together.
+
+    Raises:
+        InputError: If the time is too short for a few steps, or the training has begun.
+    """
+    if run.train_checkpoint.exists() or run.weights.exists():
+        raise InputError("the training has begun, with its iterations set: leave out --minutes")
+    settings = run.settings()
+    seconds = torch.tensor(_seconds(run, settings, splits, engine))
+    engine.average([seconds])
+    step_s, validation_s = seconds.tolist()
+    num_validations = _VALIDATIONS + (settings.fine_tuned_from is not None)  # one before all steps
+    left_s = 60 * minutes - num_validations * validation_s
+    iterations = int(left_s / step_s)
+    if iterations < _VALIDATIONS:
+        least = (num_validations * (validation_s + step_s)) / 60
+        raise InputError(f"--minutes {minutes:g} is too short: give at least {least * 1.5:.2g}")
+    share = settings.train.warmup_iterations / settings.train.iterations
+    train = replace(
+        settings.train,
+        iterations=iterations,
+        warmup_iterations=int(share * iterations),
+        validate_every=-(-iterations // _VALIDATIONS),
+    )
+    settings = replace(settings, train=train, minutes=None)
+    engine.on_first(lambda: run.write_config(settings))
+    return settings
+
+
+def fit_race_to_time(
+    settings: RunSettings,
+    contenders: Sequence[Architecture],
+    minutes: float,
+    splits: Splits,
+) -> RunSettings:
+    """Give a race the iterations that fit, judged by the usual network among those that take part.
+
+    Args:
+        settings: Of a run that is not made yet.
+        contenders: Networks of the race.
+        minutes: For all rounds.
+        splits: Pictures of the run.
+    """
+    usual = min(contenders, key=lambda a: abs(math.log(iteration_work(a))))
+    # By one process: before a run is made, the others wait.
+    seconds = _step_seconds(settings, usual, splits, Engine())
+    iterations = int(60 * minutes / seconds * iteration_work(usual))
+    race = replace(settings.race, iterations=max(iterations, settings.race.contenders))
+    return replace(settings, race=race)
+
+
+def _seconds(
+    run: Run, settings: RunSettings, splits: Splits, engine: Engine
+) -> tuple[float, float]:
+    """Of a step and of a validation, with networks that are thrown away."""
+    architecture = run.read_architecture()
+    step_s = _step_seconds(settings, architecture, splits, engine)
+    network = new_training_state(settings, architecture, engine).average.network
+    start = time.perf_counter()
+    restore = torch_restorer(network, settings.device)
+    level_map = settings.space.level_map
+    evaluate(restore, splits.val, settings.task, VALIDATION_SEED, level_map=level_map)
+    return step_s, time.perf_counter() - start
+
+
+def _step_seconds(
+    settings: RunSettings, architecture: Architecture, splits: Splits, engine: Engine
+) -> float:
+    """Of a step, with a network that is thrown away."""
+    settings = replace(settings, space=architecture.space)
+    state = new_training_state(settings, architecture, engine)
+    sampler = training_sampler(settings, splits.train, _STREAM, engine)
+    step = TrainingStep(settings, state, engine, lambda line: None)
+    rate, start = settings.train.learning_rate, 0.0
+    for index in range(_WARMUP_STEPS + _TIMED_STEPS):
+        loss = step(sampler.batch(index), rate, index)
+        if index + 1 in (_WARMUP_STEPS, _WARMUP_STEPS + _TIMED_STEPS):
+            loss.item()  # waits for the device
+        if index + 1 == _WARMUP_STEPS:
+            start = time.perf_counter()
+    return (time.perf_counter() - start) / _TIMED_STEPS

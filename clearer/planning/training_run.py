@@ -1,0 +1,166 @@
+"""The run that a training works in, made of another one or of a network of the zoo."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from clearer.data.datasets import resolve_data
+from clearer.errors import InputError
+from clearer.planning.workflow import check_level, training_settings
+from clearer.runs.picture_list import write_pictures
+from clearer.runs.run import Run
+from clearer.runs.run_records import DecisionRecord
+from clearer.runs.settings import Compile, RunSettings, StartWeights
+from clearer.support.device import resolve_device
+from clearer.support.files import write_atomic, write_json
+from clearer.tasks.registry import change_task
+from clearer.training.precision import fastest_precision
+from clearer.zoo.catalogue import find_in_zoo
+
+__all__ = ["Origin", "find_origin", "make_training_run", "plan_training"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where the architecture of a training comes from, and for fine-tuning its weights."""
+
+    name: str
+    settings: RunSettings
+    decision: DecisionRecord
+    """Content of ``architecture.json``."""
+    run: Run | None
+    """None for a network of the zoo."""
+    weights: bytes | None
+    """Content of the file of weights that a fine-tuning starts from."""
+
+    @property
+    def start(self) -> StartWeights | None:
+        """What is remembered of the weights."""
+        if self.weights is None:
+            return None
+        return StartWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
+
+
+def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
+    """What a user means by RUN: a folder first, then a network of the zoo.
+
+    Args:
+        path: As given; None for the newest run.
+        fine_tune: Whether its weights are wanted.
+
+    Raises:
+        InputError: If there is none, or it has no architecture, or no weights that fit it.
+    """
+    network = find_in_zoo(path)
+    if network is not None:
+        if not fine_tune:
+            raise InputError(f"{path} comes with clearer, trained: train it on by --fine-tune")
+        return Origin(
+            name=network.name,
+            # It was trained on another machine: what is faster here counts.
+            settings=replace(network.settings, device=resolve_device("auto")),
+            decision=network.card["run"]["architecture"],
+            run=None,
+            weights=network.read(),
+        )
+    run = Run.open(path)
+    architecture = run.read_architecture()
+    if fine_tune:
+        run.load_network()
+    return Origin(
+        name=run.path.resolve().name,
+        settings=replace(run.settings(), space=architecture.space),
+        decision=run.read_decision(),
+        run=run,
+        weights=run.weights.read_bytes() if fine_tune else None,
+    )
+
+
+def plan_training(
+    origin: Origin,
+    out: Path | None,
+    *,
+    preset: str | None,
+    train: dict[str, Any],
+    compile: Compile | None,
+    data: Path | None,
+    task: str | None,
+    task_options: dict[str, str],
+    resume: bool,
+) -> RunSettings:
+    """Settings of the training; nothing is written yet.
+
+    Args:
+        origin: What is trained.
+        out: New run to train it in; None for a run itself, or if it is fine-tuned, a folder of
+            its own.
+        preset: Whose training settings to take; None for those of the origin.
+        train: Fields that replace them; None is 'not given'.
+        compile: Likewise.
+        data: Pictures in place of the origin's.
+        task: Likewise, by its name.
+        task_options: Likewise, as a user types them.
+        resume: Whether an interrupted training goes on.
+
+    Raises:
+        InputError: If a value is unknown or out of range, finished or interrupted training would
+            be overwritten, or settings changed in the middle of one.
+    """
+    run, is_new = origin.run, out is not None or origin.start is not None
+    other_pictures = [data, task, *task_options]
+    if resume:
+        given = [out, preset, compile, origin.start, *train.values(), *other_pictures]
+        if run is None or any(value is not None for value in given):
+            raise InputError("--resume goes on with the settings of the run: give no others")
+        return origin.settings
+    settings = training_settings(origin.settings, preset, train, compile, origin.start)
+    if is_new:
+        where = resolve_data(data or settings.data)
+        settings = replace(
+            settings,
+            data=None if where is None else where.absolute(),
+            task=change_task(settings.task, task, task_options),
+        )
+    elif any(value is not None for value in other_pictures):
+        raise InputError("other pictures or tasks are for a new run: add --fine-tune or --out")
+    elif run is not None and (run.train_checkpoint.exists() or run.weights.exists()):
+        raise InputError(
+            f"{run.path} is trained already, or partly: go on by --resume, train its architecture "
+            "anew in another folder by --out, or train it on by --fine-tune"
+        )
+    check_level(settings)
+    if run is None:
+        precision = fastest_precision(settings.space, settings.device)
+        settings = replace(settings, precision=precision)
+    return settings
+
+
+def make_training_run(
+    origin: Origin, out: Path | None, settings: RunSettings, *, resume: bool
+) -> Run:
+    """Write the settings of a training, and what it starts from; one that goes on has them.
+
+    Args:
+        origin: What is trained.
+        out: As for :func:`plan_training`.
+        settings: From there.
+        resume: Whether an interrupted training goes on.
+
+    Raises:
+        InputError: If the folder is in use.
+    """
+    if origin.run is not None and out is None and origin.weights is None:
+        if not resume:
+            origin.run.write_config(settings)
+        return origin.run
+
+    def prepare(run: Run) -> None:
+        write_pictures(run, settings)
+        if origin.weights is not None:
+            write_atomic(run.start_weights, origin.weights)
+        write_json(run.architecture, origin.decision)
+
+    return Run.create(out, settings, prepare)

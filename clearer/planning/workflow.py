@@ -1,0 +1,305 @@
+"""From what a user asks for to the settings of a run; and its checks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from clearer.costs.budget import Budget, check_budgets, fit_space
+from clearer.costs.cost import CostTable, FilePrecision
+from clearer.costs.cost_source import CostSource
+from clearer.data.patches import check_patch_size
+from clearer.data.splits import Splits, partition
+from clearer.errors import InputError, require
+from clearer.pictures.images import Color
+from clearer.restoring.evaluate import check_evaluation_size
+from clearer.runs.run import Run
+from clearer.runs.settings import (
+    PRESETS,
+    Compile,
+    Preset,
+    RunSettings,
+    SearchSettings,
+    StartWeights,
+    Strategy,
+    TrainSettings,
+)
+from clearer.searching.contenders import make_contenders
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.device import resolve_device
+from clearer.tasks.base import Task
+from clearer.training.precision import fastest_precision
+
+__all__ = [
+    "check_inputs",
+    "check_level",
+    "find_contenders",
+    "make_settings",
+    "preset_space",
+    "refreeze_settings",
+    "training_settings",
+]
+
+
+def make_settings(
+    *,
+    preset: str,
+    task: Task,
+    color: Color,
+    data: Path | None,
+    budgets: tuple[Budget, ...],
+    image_size: tuple[int, int],
+    costs: CostSource,
+    strategy: Strategy,
+    num_seeds: int,
+    seed: int,
+    device: str,
+    precision: Literal["auto", "fp32", "bf16"],
+    space: dict[str, Any],
+    search: dict[str, Any],
+    train: dict[str, Any],
+    race: dict[str, Any] | None = None,
+    compile: Compile = "auto",
+    tensorboard: bool = False,
+) -> RunSettings:
+    """Settings from a preset and what the user changes of it.
+
+    Args:
+        preset: Name of a preset.
+        task: What to undo.
+        color: What the network restores.
+        data: Folder of pictures, or None.
+        budgets: Limits; where no width or stem is given, they are chosen by them.
+        image_size: (height, width) that milliseconds and GMACs are meant for.
+        costs: Where costs come from, and of files of which precision.
+        strategy: How an architecture is found.
+        num_seeds: Searches whose op weights are averaged.
+        seed: Of all randomness.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        space: Fields that replace those of the preset's space; None is 'not given'.
+        search: Likewise for the search.
+        train: Likewise for the training.
+        race: Likewise for the race.
+        compile: Whether the loops use ``torch.compile``.
+        tensorboard: Whether the logs are written for TensorBoard too.
+
+    Raises:
+        InputError: If a value is unknown or out of range.
+    """
+    if tensorboard:
+        require("tensorboard", extra="tensorboard")
+    _check_precision(costs.precision, budgets)
+    base = _preset(preset)
+    fields = _given(space)
+    width, stem = fields.pop("width", None), fields.pop("stem", None)
+    chosen = preset_space(preset, color, **fields)
+    if strategy == "race":  # which chooses a space, with the width and stem where they are given
+        chosen = replace(chosen, **_given({"width": width, "stem": stem}))
+    else:
+        chosen = fit_space(chosen, budgets, costs, width=width, stem=stem)
+    resolved = resolve_device(device)
+    settings = RunSettings(
+        preset=preset,
+        task=task,
+        color=color,
+        data=None if data is None else data.absolute(),
+        space=chosen,
+        budgets=budgets,
+        image_size=image_size,
+        budget_precision=costs.precision,
+        strategy=strategy,
+        num_seeds=num_seeds,
+        race=replace(base.race, **_given(race or {})),
+        search=_rescaled(replace(base.search, **_given(search)), base.search),
+        train=_rescaled(replace(base.train, **_given(train)), base.train),
+        seed=seed,
+        device=resolved,
+        precision="fp32",
+        compile=compile,
+        tensorboard=tensorboard,
+    )
+    _check_loops(settings)
+    check_level(settings)
+    if precision == "auto":
+        precision = fastest_precision(chosen, resolved)
+    return replace(settings, precision=precision)
+
+
+def preset_space(preset: str, color: Color, **changes: Any) -> SearchSpace:
+    """The space of a preset, with the fields that the user changes; None is 'not given'.
+
+    Raises:
+        InputError: If a value is unknown or out of range.
+    """
+    channels = 1 if color == "gray" else 3
+    return replace(_preset(preset).space, channels=channels, **_given(changes))
+
+
+_Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
+
+
+def _rescaled(settings: _Loop, base: _Loop) -> _Loop:
+    """A shorter or longer loop than the preset's keeps the preset's share of warm-up."""
+    share = settings.iterations / base.iterations
+    return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
+
+
+def check_level(settings: RunSettings) -> None:
+    """Whether the task has what a network with a level map is told.
+
+    Raises:
+        InputError: If it has not.
+    """
+    if settings.space.level_map and not settings.task.has_level:
+        raise InputError(
+            "a level map needs white noise, whose level is known: give --task denoise without "
+            "--noise, or leave out --level-map"
+        )
+
+
+def _check_loops(settings: RunSettings) -> None:
+    multiple = settings.space.multiple
+    for name, loop in (("search", settings.search), ("training", settings.train)):
+        if min(loop.iterations, loop.batch_size) < 1:
+            raise InputError(f"the {name} needs at least 1 iteration and a --batch-size of 1")
+        if not 0 < loop.learning_rate < float("inf"):
+            raise InputError(f"the learning rate of the {name} must be a finite number above 0")
+        if loop.patch_size < multiple or loop.patch_size % multiple:
+            raise InputError(
+                f"--patch-size {loop.patch_size} must be a multiple of {multiple}, the coarsest "
+                "scale's step"
+            )
+
+    for option, value in (
+        ("--lambda-arch", settings.search.lambda_arch),
+        ("--lambda-comp", settings.search.lambda_comp),
+    ):
+        if not 0 <= value < float("inf"):
+            raise InputError(f"{option} must be a finite number, at least 0; got {value:g}")
+
+
+def _check_precision(precision: FilePrecision, budgets: tuple[Budget, ...]) -> None:
+    if precision != "fp32" and not any(budget.is_of_file for budget in budgets):
+        raise InputError(
+            f"--budget-precision {precision} is for --budget-mb and --budget-ms: give one of them"
+        )
+
+
+def _preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}: use one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> list[CostTable]:
+    """Find out before a run is made whether its pictures and budgets can be used.
+
+    Raises:
+        InputError: If a picture is too small, there are too few, or a budget cannot be met.
+
+    Returns:
+        The cost table of each budget; none for a race, which is not bound to a space.
+    """
+    partition(splits.train, settings.seed)
+    check_evaluation_size(splits.val, settings.task)
+    check_patch_size(splits.train, max(settings.search.patch_size, settings.train.patch_size))
+    if settings.strategy == "race":
+        return []
+    return check_budgets(settings.space, settings.budgets, costs)
+
+
+def find_contenders(
+    settings: RunSettings, costs: CostSource, *, width: int | None, stem: int | None
+) -> list[Architecture]:
+    """Networks for the race of a run.
+
+    Raises:
+        InputError: If none meets its budgets.
+    """
+    return make_contenders(
+        settings.space,
+        settings.budgets,
+        costs,
+        settings.race.contenders,
+        width=width,
+        stem=stem,
+        patch_size=settings.train.patch_size,
+    )
+
+
+def refreeze_settings(
+    source: Run,
+    budgets: tuple[Budget, ...],
+    image_size: tuple[int, int],
+    budget_precision: FilePrecision,
+) -> RunSettings:
+    """Settings of a run that freezes what another one searched, under other budgets.
+
+    Raises:
+        InputError: If there is no budget, or the source has no finished search by gradient.
+    """
+    if not budgets:
+        raise InputError("--from needs a budget that the new network has to meet, like --budget-mb")
+    _check_precision(budget_precision, budgets)
+    source.log_op_weights()
+    settings = source.settings()
+    if settings.fine_tuned_from is not None:
+        raise InputError(
+            f"{source.path} was fine-tuned, and its settings are for that: give --from the run "
+            f"that was searched"
+        )
+    return replace(
+        settings, budgets=budgets, image_size=image_size, budget_precision=budget_precision
+    )
+
+
+def training_settings(
+    settings: RunSettings,
+    preset: str | None,
+    train: dict[str, Any],
+    compile: Compile | None,
+    start: StartWeights | None,
+) -> RunSettings:
+    """Settings of a training, from those of the run that its architecture comes from.
+
+    Args:
+        settings: Of that run.
+        preset: Whose training settings to take; None for those of the run.
+        train: Fields that replace them; None is 'not given'.
+        compile: Likewise.
+        start: Weights to start from; None to train from scratch.
+
+    Raises:
+        InputError: If a value is unknown or out of range, or the settings are those of a
+            fine-tuning, and the training is none.
+    """
+    if preset is not None:
+        settings = replace(settings, preset=preset, train=_preset(preset).train)
+    elif start is None and settings.fine_tuned_from is not None:
+        raise InputError(
+            "this run was fine-tuned, and its settings are for that: go on by --resume, train it "
+            "on by --fine-tune, or give --preset to train its architecture from scratch"
+        )
+    base = settings.train
+    if start is not None:
+        base = replace(
+            base,
+            learning_rate=base.settled_rate * base.learning_rate,
+            # The statistics are good from the first step, and the weights go with them.
+            batch_statistics_share=0.0,
+        )
+    changed = replace(base, **_given(train))
+    settings = replace(
+        settings,
+        train=changed if start is None else _rescaled(changed, base),
+        compile=compile or settings.compile,
+        fine_tuned_from=start,
+    )
+    _check_loops(settings)
+    return settings

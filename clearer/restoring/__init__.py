@@ -1,0 +1,1 @@
+"""Pictures through a network: tiles, noise levels, whole folders, PSNR and SSIM."""

@@ -1,0 +1,173 @@
+"""Restoring a whole picture by a network, whatever channels and bits either has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.networks.level_map import at_level
+from clearer.pictures.images import LUMA
+from clearer.pictures.stored_picture import Samples
+from clearer.restoring.evaluate import Restorer
+from clearer.restoring.tiling import TilePlan, restore_tiles
+from clearer.space.receptive_field import Reach, receptive_field
+from clearer.space.space import Architecture
+
+__all__ = [
+    "FOREIGN_OVERLAP",
+    "ColorMode",
+    "default_plan",
+    "fit_channels",
+    "restore_pixels",
+]
+
+Array = NDArray[np.float32]
+ColorMode = Literal["per-channel", "luma"]
+"""How a gray network restores a colour picture."""
+
+FOREIGN_OVERLAP: Final = 64
+"""Samples of overlap for a network of unknown architecture: 64 layers of 3x3 see as far."""
+_FOREIGN_SIDE: Final = 512
+# Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
+_FOREIGN_MULTIPLE: Final = 64
+# What a network computes on a tile under ONNX Runtime (torch takes less). Beside it a process has
+# the libraries, about 350 MB, and the picture twice: benchmarks/restore_memory.py.
+_TILE_BYTES: Final = 400e6
+_BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
+
+
+def default_plan(
+    architecture: Architecture | None,
+    side: int | None = None,
+    overlap: int | None = None,
+    multiple: int = 1,
+) -> TilePlan:
+    """How pictures are cut where nobody says it.
+
+    The overlap is half the receptive field: what lies farther away hardly counts, and with it a
+    trained network stays within a tenth of 1/255 of what it makes of the whole picture
+    (``benchmarks/seams.py``). An overlap of the receptive field gives exactly that.
+
+    Args:
+        architecture: Of the network; None where it is unknown.
+        side: Of the tiles, in pixels; by default as large as some 400 MB allow, or 512 for an
+            unknown architecture.
+        overlap: On each side, in pixels; more than the receptive field is never taken.
+        multiple: That the sides of what the network gets must have; for an unknown architecture.
+
+    Raises:
+        InputError: If the tiles are too small for the overlap.
+    """
+    if architecture is None:
+        reach = FOREIGN_OVERLAP if overlap is None else overlap
+        margin = Reach(reach, reach)
+        grid = -(-_FOREIGN_MULTIPLE // multiple) * multiple
+        if side is None:
+            side = max(_FOREIGN_SIDE, 2 * _least_side(margin, grid))
+        return TilePlan(side=side, overlap=margin, multiple=grid)
+    field = receptive_field(architecture)
+    if overlap is None:
+        margin = Reach(-(-field.before // 2), -(-field.after // 2))
+    else:
+        margin = Reach(min(field.before, overlap), min(field.after, overlap))
+    grid = architecture.space.multiple
+    if side is None:
+        side = max(_affordable_side(architecture), 2 * _least_side(margin, grid))
+    return TilePlan(side=side, overlap=margin, multiple=grid)
+
+
+def _least_side(margin: Reach, multiple: int) -> int:
+    return TilePlan(side=2**31, overlap=margin, multiple=multiple).least_side
+
+
+def _affordable_side(architecture: Architecture) -> int:
+    space = architecture.space
+    bytes_per_pixel = _BYTES_PER_PIXEL_AND_CHANNEL * space.width / space.stem**2
+    return int((_TILE_BYTES / bytes_per_pixel) ** 0.5)
+
+
+def restore_pixels(
+    restore: Restorer,
+    pixels: Samples,
+    *,
+    channels: int,
+    color: ColorMode = "per-channel",
+    plan: TilePlan,
+    level: float | None = None,
+    strength: float = 1.0,
+    listener: Callable[[int, int], None] = lambda done, total: None,
+) -> Samples:
+    """Restore the pixels of a picture, tile by tile.
+
+    Args:
+        restore: Maps ``(1, channels, h, w)``, range [0, 1], to the same shape; with a level map,
+            ``(1, channels + 1, h, w)``.
+        pixels: ``(H, W, C)``, gray or RGB; unsigned integers of full scale, or float32 in [0, 1].
+        channels: 1 or 3: those of the network.
+        color: For a gray network and an RGB picture.
+        plan: How the picture is cut into tiles.
+        level: Of the noise, range [0, 1], for a network with a level map; None for all others.
+        strength: How much is removed, 1 being all that the network would: it scales the level, or
+            the change where there is none. With 0 the pixels stay exactly as they are.
+        listener: Called with (done, total) tiles.
+
+    Returns:
+        Of the same shape and type.
+
+    Raises:
+        ClearerError: If the network gives values that are no numbers.
+    """
+    if strength == 0:
+        return pixels
+    if level is not None:
+        restore = at_level(restore, level * strength)
+    elif strength != 1:
+        restore = _blended(restore, strength)
+    fitted = fit_channels(restore, channels, pixels.shape[2], color)
+    return restore_tiles(fitted, pixels, plan, listener)
+
+
+def _blended(restore: Restorer, strength: float) -> Restorer:
+    """The picture, with this share of what the network changes."""
+
+    def blend(planes: Array) -> Array:
+        mixed: Array = planes + np.float32(strength) * (restore(planes) - planes)
+        return mixed
+
+    return blend
+
+
+def fit_channels(restore: Restorer, channels: int, num_planes: int, color: ColorMode) -> Restorer:
+    """A restorer of ``(1, num_planes, h, w)`` made of one of ``(1, channels, h, w)``.
+
+    RGB by a gray network: each plane by itself, or the luma alone, whose change is added to all
+    three planes so that colour differences stay. Gray by an RGB network: three equal planes, and
+    the mean of what comes back.
+    """
+    if channels == num_planes:
+        return restore
+    if channels == 3:
+
+        def as_gray(planes: Array) -> Array:
+            mean: Array = restore(np.repeat(planes, 3, axis=1)).mean(axis=1, keepdims=True)
+            return mean
+
+        return as_gray
+    if color == "luma":
+
+        def by_luma(planes: Array) -> Array:
+            luma = np.tensordot(LUMA.astype(np.float32), planes, (0, 1))[:, None]
+            changed: Array = planes + (restore(luma) - luma)
+            return changed
+
+        return by_luma
+
+    def by_planes(planes: Array) -> Array:
+        # One by one: three at once would need three times the memory.
+        parts = [restore(np.ascontiguousarray(planes[:, i : i + 1])) for i in range(num_planes)]
+        return np.concatenate(parts, axis=1)
+
+    return by_planes

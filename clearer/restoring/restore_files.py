@@ -1,0 +1,140 @@
+"""The way of one picture after another: a bad one never stops the others."""
+
+from __future__ import annotations
+
+import errno
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+from clearer.errors import ClearerError, InputError
+from clearer.pictures.encoding import encode_picture
+from clearer.pictures.reading import read_picture
+from clearer.pictures.stored_picture import Pixels
+from clearer.restoring.restore_method import Method, PictureKind, choose_method
+from clearer.restoring.restore_plan import Job
+from clearer.support.files import write_atomic
+
+__all__ = ["restore_files"]
+
+# Where these stop one result, they stop all.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+def restore_files(
+    jobs: Iterable[Job],
+    methods: Mapping[PictureKind, Method],
+    *,
+    overwrite: bool,
+    listener: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[dict[str, Any]]:
+    """Restore one picture after the other; a bad one does not stop the others.
+
+    Args:
+        jobs: What to do.
+        methods: How, by the kind of a picture without its transparency; without ``gray``, gray
+            pictures fail; without ``photo``, photographs are as other colour pictures.
+        overwrite: Whether results that exist are made again, rather than left.
+        listener: Called with (done, total) tiles of the present picture.
+
+    Yields:
+        A record for each job: input, output, status (restored, skipped or failed), and size, bits,
+        tiles, seconds, notes, the network and why it was taken (None where nothing was to be
+        chosen), or the reason.
+
+    Raises:
+        ClearerError: If no more can be written, as where a disk is full.
+    """
+    for job in jobs:
+        record: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
+        start = time.perf_counter()
+        try:
+            if _is_there(job) and not overwrite:
+                yield {**record, "status": "skipped", "reason": "the output exists"}
+                continue
+            data, about = _restored_file(job, methods, listener)
+            _write(job.target, data)
+        except _NoSpaceError:
+            raise
+        except Exception as error:  # backends raise types of their own
+            yield {**record, "status": "failed", "reason": _reason(error)}
+            continue
+        seconds = time.perf_counter() - start
+        yield {**record, "status": "restored", **about, "seconds": round(seconds, 3)}
+
+
+def _is_there(job: Job) -> bool:
+    """Whether a result exists already.
+
+    Raises:
+        InputError: If this job cannot be done.
+    """
+    if job.problem is not None:
+        raise InputError(job.problem)
+    try:
+        status = job.target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InputError(f"{job.target} cannot be written ({error.strerror})") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{job.target} is a folder: rename it, or choose another --out")
+    return True
+
+
+def _restored_file(
+    job: Job, methods: Mapping[PictureKind, Method], listener: Callable[[int, int], None]
+) -> tuple[bytes, dict[str, Any]]:
+    """The bytes of a result, and what to tell about it."""
+    picture = read_picture(job.source)
+    height, width, channels = picture.pixels.shape
+    chosen = choose_method(picture.pixels, methods)
+    if chosen is None:
+        raise InputError(
+            f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
+            "by another --model"
+        )
+    method, why = chosen
+    pixels, level = method.apply(picture.pixels, listener)
+    restored = replace(picture, pixels=cast(Pixels, pixels))  # of the type that they were
+    data, notes = encode_picture(restored, job.kind)
+    return data, {
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "bits": picture.bits,
+        "tiles": method.plan.count(height, width),
+        "sigma": None if level is None else round(255 * level, 2),
+        "network": method.name,
+        "why": why,
+        "notes": [*picture.notes, *notes],
+    }
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return "out of memory: make the tiles smaller by --tile"
+    first = (str(error).splitlines() or [""])[0]
+    return first if isinstance(error, ClearerError) else f"{type(error).__name__}: {first}"
+
+
+class _NoSpaceError(ClearerError):
+    pass
+
+
+def _write(target: Path, data: bytes) -> None:
+    try:
+        write_atomic(target, data)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise InputError(
+                f"{target} cannot be written ({error.strerror}): rename the picture or what is in "
+                "its way, or choose another --out"
+            ) from error
+        raise _NoSpaceError(
+            f"{target} cannot be written ({error.strerror}): free some space or choose another "
+            "--out, and give the same command again; what is finished is left as it is"
+        ) from error

@@ -1,0 +1,93 @@
+"""How pictures of each kind are restored, and which kind a picture is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from clearer.pictures.images import LUMA
+from clearer.pictures.stored_picture import Samples, full_scale
+from clearer.restoring.evaluate import Restorer
+from clearer.restoring.noise_kind import is_noise_of_camera
+from clearer.restoring.noise_level import estimate_level
+from clearer.restoring.restore import ColorMode, restore_pixels
+from clearer.restoring.tiling import TilePlan
+
+__all__ = ["Method", "PictureKind", "choose_method"]
+
+PictureKind = Literal["gray", "rgb", "photo"]
+"""``photo``: in colour, with noise as cameras make it (:mod:`clearer.restoring.noise_kind`)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Method:
+    """A network and how it is used."""
+
+    name: str
+    """Of the network."""
+    restore: Restorer
+    channels: int
+    color: ColorMode
+    plan: TilePlan
+    has_level: bool = False
+    """Whether the network has a level map."""
+    sigma: float | None = None
+    """Level of the noise for it, scale 0 to 255; None has it estimated from each picture."""
+    strength: float = 1.0
+    """See :func:`clearer.restoring.restore.restore_pixels`."""
+
+    def apply(
+        self, pixels: Samples, listener: Callable[[int, int], None] = lambda done, total: None
+    ) -> tuple[Samples, float | None]:
+        """Restore pixels, and say which noise level the network was told, range [0, 1], if any.
+
+        Args:
+            pixels: As for :func:`clearer.restoring.restore.restore_pixels`.
+            listener: Called with (done, total) tiles.
+
+        Raises:
+            ClearerError: If the network gives values that are no numbers.
+        """
+        level = self._level(pixels) if self.has_level else None
+        restored = restore_pixels(
+            self.restore,
+            pixels,
+            channels=self.channels,
+            color=self.color,
+            plan=self.plan,
+            level=level,
+            strength=self.strength,
+            listener=listener,
+        )
+        return restored, level
+
+    def _level(self, pixels: Samples) -> float:
+        """Of the noise, in what the network is given of a picture; range [0, 1]."""
+        if self.sigma is not None:
+            return self.sigma / 255
+        if pixels.shape[2] == 3 and self.channels == 1 and self.color == "luma":
+            luma = pixels @ LUMA.astype(np.float32) / full_scale(pixels)
+            return estimate_level(luma[..., None])
+        return estimate_level(pixels)
+
+
+def choose_method(
+    pixels: Samples, methods: Mapping[PictureKind, Method]
+) -> tuple[Method, str | None] | None:
+    """What restores a picture, and why, in a few words, where there is a choice; None if nothing.
+
+    Args:
+        pixels: ``(H, W, C)``.
+        methods: By kind; without ``photo``, photographs are as other colour pictures.
+    """
+    if pixels.shape[2] == 1:
+        return (methods["gray"], None) if "gray" in methods else None
+    photo = methods.get("photo")
+    if photo is None or photo.sigma is not None:  # whoever gives a level says: the noise is white
+        return methods["rgb"], None
+    if is_noise_of_camera(pixels):
+        return photo, "noise as of a camera"
+    return methods["rgb"], "white noise"

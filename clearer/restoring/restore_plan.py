@@ -1,0 +1,173 @@
+"""Which pictures are restored to which files."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from clearer.errors import InputError
+from clearer.pictures.encoding import Kind, kind_of, name_as
+from clearer.pictures.formats import IMAGE_SUFFIXES, is_picture_name
+
+__all__ = ["Job", "Plan", "plan_jobs"]
+
+_MOST_NAMED: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A picture and what it becomes."""
+
+    source: Path
+    target: Path
+    kind: Kind
+    problem: str | None = None
+    """Why it fails before it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done, and what is not."""
+
+    jobs: list[Job]
+    left_out: list[Path]
+    """What is no picture by its ending, no regular file, or a link to a folder."""
+
+    def about_left_out(self) -> str | None:
+        """One line that counts and names what is left out; None where nothing is."""
+        if not self.left_out:
+            return None
+        text = f"{len(self.left_out)} left out, no pictures by ending or kind: "
+        text += _listed([str(path) for path in self.left_out], ", ")
+        if any(path.suffix.lower() in (".heic", ".heif") for path in self.left_out):
+            text += " (HEIC is read where the package pillow-heif is installed)"
+        return text
+
+
+def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> Plan:
+    """What is to be done for files and folders; what lies below a folder lies so below ``out``.
+
+    Hidden files, other files than pictures, and ``out`` itself are left out of folders. What is bad
+    in a folder becomes a job that fails, and stops no other.
+
+    Args:
+        inputs: Files and folders.
+        out: Folder for the results.
+        kind: Of all results; None: of each that of its input.
+
+    Raises:
+        InputError: If an input is missing, there is no picture at all, two files that were given by
+            name would become one, or a result would overwrite an input.
+    """
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise InputError(f"{out} is a file: give --out a folder")
+    plan = Plan([], [])
+    for given in inputs:
+        if os.path.isdir(given):
+            _add_folder(plan, given, out, kind)
+        elif os.path.lexists(given):  # a link to nowhere fails when its turn comes
+            plan.jobs.append(_job(given, Path(given.name), out, kind))
+        else:
+            raise InputError(f"{given} does not exist")
+    if not plan.jobs:
+        left_out = plan.about_left_out()
+        raise InputError(
+            f"{_listed([str(path) for path in inputs], ', ')} holds no picture; known endings: "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}" + (f"; {left_out}" if left_out else "")
+        )
+    jobs = _without_clashes(plan.jobs, {Path(path) for path in inputs})
+    _refuse_overwriting(jobs)
+    return Plan(jobs, plan.left_out)
+
+
+def _job(source: Path, name: Path, out: Path, kind: Kind | None) -> Job:
+    becomes = kind or kind_of(source)
+    return Job(source, out / name_as(name, becomes), becomes)
+
+
+def _add_folder(plan: Plan, folder: Path, out: Path, kind: Kind | None) -> None:
+    """Add the pictures of a folder and of its sub-folders."""
+    found = len(plan.jobs)
+
+    def add_unreadable(error: OSError) -> None:
+        place = Path(error.filename)
+        problem = f"{place} cannot be read: {error.strerror}"
+        plan.jobs.append(Job(place, out / place.relative_to(folder), kind or "png", problem))
+
+    for place, folders, names in os.walk(folder, onerror=add_unreadable):
+        here = Path(place)
+        kept = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and not _is_same(here / name, out)
+        ]
+        folders[:] = [name for name in kept if not os.path.islink(here / name)]
+        plan.left_out.extend(here / name for name in kept if name not in folders)
+        for name in sorted(names):
+            source = here / name
+            # A link to nowhere fails when its turn comes; a pipe would be waited for.
+            is_file = os.path.isfile(source) or os.path.islink(source)
+            if is_picture_name(name) and is_file:
+                plan.jobs.append(_job(source, source.relative_to(folder), out, kind))
+            elif not name.startswith("."):
+                plan.left_out.append(source)
+    if len(plan.jobs) == found:
+        plan.left_out.append(folder)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return _identity(one) is not None and _identity(one) == _identity(other)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells files apart, whatever their names; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _without_clashes(jobs: Iterable[Job], named: set[Path]) -> list[Job]:
+    """The jobs, with a problem where two files would become one; one file given twice is one job.
+
+    Raises:
+        InputError: If both were given by name: then nothing is begun.
+    """
+    by_target: defaultdict[Path, list[Job]] = defaultdict(list)
+    for job in jobs:
+        others = by_target[job.target]
+        if not any(
+            other.source == job.source or _is_same(other.source, job.source) for other in others
+        ):
+            others.append(job)
+    clashes = []
+    for target, group in by_target.items():
+        sources = " and ".join(str(job.source) for job in group)
+        if sum(job.source in named for job in group) > 1:
+            clashes.append(f"{sources} to {target}")
+        if len(group) > 1:
+            problem = f"{sources} would become one file, {target}: restore them one by one"
+            by_target[target] = [replace(job, problem=problem) for job in group]
+    if clashes:
+        raise InputError(
+            f"two pictures would become one file: {_listed(clashes, '; ')}; restore them one by one"
+        )
+    return [job for group in by_target.values() for job in group]
+
+
+def _refuse_overwriting(jobs: Iterable[Job]) -> None:
+    sources = {_identity(job.source) for job in jobs} - {None}
+    for job in jobs:
+        if _identity(job.target) in sources:
+            raise InputError(f"{job.target} would overwrite an input: choose another --out")
+
+
+def _listed(texts: list[str], separator: str) -> str:
+    more = len(texts) - _MOST_NAMED
+    rest = f"{separator}and {more} more" if more > 0 else ""
+    return separator.join(texts[:_MOST_NAMED]) + rest

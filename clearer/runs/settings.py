@@ -1,0 +1,324 @@
+"""Every setting of a run, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from clearer.costs.budget import Budget
+from clearer.costs.cost import FilePrecision
+from clearer.errors import InputError
+from clearer.pictures.images import Color
+from clearer.space.space import PAPER_SPACE, SearchSpace
+from clearer.support.schema import Above0, AtLeast0, Count, Share, Side, check_known, checked
+from clearer.tasks.base import Task
+from clearer.tasks.registry import make_task, task_to_dict
+
+__all__ = [
+    "PRESETS",
+    "Compile",
+    "Preset",
+    "RaceSettings",
+    "RunSettings",
+    "SearchSettings",
+    "StartWeights",
+    "Strategy",
+    "TrainSettings",
+    "TrainingLoss",
+    "TrainingOptimizer",
+]
+
+Strategy = Literal["race", "gradient", "random"]
+"""A race between U shapes; the paper's search in one space; an architecture drawn from that."""
+TrainingLoss = Literal["mse", "rmse"]
+"""The mean squared error (equation 3), or the mean over the patches of its root."""
+TrainingOptimizer = Literal["adam", "muon"]
+"""Adam for all, or Muon for the convolutions between features and Adam for the rest."""
+Compile = Literal["auto", "on", "off"]
+"""Whether ``torch.compile`` is used; ``auto``: where it makes up for the time it takes."""
+Iterations = Annotated[int, Meta(ge=0, le=10**9)]
+Seed = Annotated[int, Meta(ge=0, le=2**32)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSettings:
+    """The bilevel search: section 4.1 of the paper."""
+
+    iterations: Count
+    warmup_iterations: Iterations
+    """The first iterations train the weights only."""
+    batch_size: Count
+    patch_size: Side
+    optimizer: Literal["sgd", "adam"]
+    """Of the weights; the architecture parameters always use Adam."""
+    learning_rate: Above0
+    """Falls along a cosine to ``min_learning_rate``, and stays there."""
+    min_learning_rate: AtLeast0
+    decay: Literal["search", "warmup"]
+    """Whether it falls over the whole search (the paper), or over the warm-up. In a short search
+    the weights must settle first: while they still change fast, both candidates of all columns
+    gain or lose together, by the scale of their output, whatever they are worth."""
+    weight_decay: AtLeast0
+    alpha_learning_rate: Above0
+    alpha_weight_decay: AtLeast0
+    sampling: bool
+    """Whether each step sees single architectures, drawn by the op weights, and not the mixture of
+    equation (1). In a short search the mixture settles into features that no single architecture
+    makes, and what it says about a column is not what the column is worth in a network."""
+    turned: Annotated[int, Meta(ge=0)] = 0
+    """Choices, drawn at random, that a step by sampling turns to see what they are worth; 0: all
+    of them. On CUDA all are: there the step is recorded, and is the same each time."""
+    gradient_clip: Above0 = 5.0
+    """Largest norm of the weights' gradient."""
+    lambda_arch: AtLeast0 = 0.01
+    r""":math:`\lambda_1` of equation (2)."""
+    lambda_comp: AtLeast0 = 0.0
+    r""":math:`\lambda_2` on millions of parameters; with budgets, each has a multiplier instead."""
+    dual_rate: AtLeast0 = 0.02
+    """Step of the budgets' multipliers per relative excess of the expected cost."""
+    log_every: Count = 20
+
+    @property
+    def decay_iterations(self) -> int:
+        """Iterations over which the learning rate falls."""
+        return self.iterations if self.decay == "search" else self.warmup_iterations
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaceSettings:
+    """The race between networks of several spaces."""
+
+    iterations: Count
+    """Of all rounds together, of a usual network: those that compute more have fewer."""
+    contenders: Count
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """Training of the frozen network."""
+
+    iterations: Count
+    batch_size: Count
+    patch_size: Side
+    loss: TrainingLoss
+    optimizer: TrainingOptimizer
+    learning_rate: Above0
+    """Peak: it rises linearly over the warm-up, then falls along a cosine to 0, where batch
+    normalisation settles; from there it falls again, from ``settled_rate`` of this."""
+    warmup_iterations: Iterations
+    gradient_clip: Above0 = 5.0
+    """Largest norm of the weights' gradient."""
+    ema_share: Share = 0.03
+    """Of the iterations, over which the weights that are validated and kept are averaged."""
+    batch_statistics_share: Share = 0.8
+    """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
+    on it keeps the averaged ones, and the weights learn with what they will be used with. In a
+    small batch, one saturated patch moves the statistics of all; a network that has only seen that
+    fails on large bright areas."""
+    settled_rate: AtLeast0 = 0.25
+    """Peak learning rate from then on, relative to the first: nothing normalises any more."""
+    mirrored_share: Share = 0.0
+    """Of the patches, that end as pictures do which the network pads (see ``PatchSampler``)."""
+    reduce: Annotated[float, Meta(ge=1, le=4)] = 1.0
+    """Half of the patches are cut from pictures reduced by a factor from 1 to this: it makes fine
+    detail, full-resolution colour and edges without blocks of pictures that lack them."""
+    validate_every: Count
+    log_every: Count = 20
+
+    def psnr_db(self, loss: float) -> float:
+        """PSNR in dB of the patches that a loss was computed from."""
+        return (-10 if self.loss == "mse" else -20) * math.log10(loss)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartWeights:
+    """The trained weights that a fine-tuning starts from."""
+
+    name: str
+    """Of the run's folder, or of the network in ``clearer zoo``."""
+    sha256: str
+    """Of their file."""
+
+
+def _from_plain(kind: type, value: Any) -> Any:
+    """What :mod:`clearer.support.schema` does not know: tasks and paths."""
+    if kind is Path:
+        if not isinstance(value, str) or "\0" in value:
+            raise ValueError("expected a path")
+        return Path(value)
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise ValueError("expected the name of a task and its options, as text")
+    options = {name: text for name, text in value.items() if name != "name"}
+    return make_task(value.get("name", ""), options)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """A space (its width is the largest tried) with settings for search and training."""
+
+    strategy: Strategy
+    space: SearchSpace
+    race: RaceSettings
+    search: SearchSettings
+    train: TrainSettings
+    race_share: float = 0.0
+    """Of the time that a user gives, for the race; the rest is for the training."""
+    time: str
+    """How long it takes, for people."""
+
+
+_QUICK: Final = Preset(
+    strategy="race",
+    space=SearchSpace(residual=True),
+    race=RaceSettings(iterations=320, contenders=4),
+    search=SearchSettings(
+        iterations=440,
+        warmup_iterations=320,
+        batch_size=8,
+        patch_size=48,
+        optimizer="adam",
+        learning_rate=3e-3,
+        min_learning_rate=1e-4,
+        decay="warmup",
+        weight_decay=0.0,
+        alpha_learning_rate=5e-3,
+        alpha_weight_decay=0.0,
+        sampling=True,
+        turned=12,
+        # One column changes L_Res by some 1e-4: the entropy would outweigh it, and the
+        # multipliers have to move on that scale.
+        lambda_arch=0.0,
+        dual_rate=2e-5,
+    ),
+    train=TrainSettings(
+        iterations=1400,
+        batch_size=8,
+        patch_size=48,
+        loss="rmse",
+        optimizer="muon",
+        learning_rate=6e-3,
+        warmup_iterations=100,
+        mirrored_share=0.5,
+        validate_every=300,
+    ),
+    time="about ten minutes on two CPU cores",
+)
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    "quick": _QUICK,
+    "long": replace(
+        _QUICK,
+        race=RaceSettings(iterations=6_000, contenders=16),
+        search=replace(_QUICK.search, iterations=3_000, warmup_iterations=2_000, batch_size=16),
+        train=replace(
+            _QUICK.train,
+            iterations=40_000,
+            batch_size=16,
+            patch_size=64,
+            learning_rate=1e-2,
+            warmup_iterations=500,
+            validate_every=2_000,
+        ),
+        race_share=0.25,
+        time="hours on two CPU cores, or what --minutes gives it",
+    ),
+    "paper": Preset(
+        strategy="gradient",
+        space=PAPER_SPACE,
+        race=RaceSettings(iterations=40_000, contenders=16),
+        search=SearchSettings(
+            iterations=10_000,
+            warmup_iterations=1_000,
+            batch_size=32,
+            patch_size=64,
+            optimizer="sgd",
+            learning_rate=0.025,
+            min_learning_rate=0.001,
+            decay="search",
+            weight_decay=3e-4,
+            alpha_learning_rate=3e-4,
+            alpha_weight_decay=1e-3,
+            sampling=False,
+        ),
+        train=TrainSettings(
+            iterations=100_000,
+            batch_size=32,
+            patch_size=64,
+            loss="mse",
+            optimizer="adam",
+            learning_rate=0.01,
+            warmup_iterations=0,
+            batch_statistics_share=1.0,
+            validate_every=2_000,
+        ),
+        time="hours on a data-centre GPU, days to weeks on two CPU cores",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSettings:
+    """All that decides the result of a run."""
+
+    preset: str
+    task: Task
+    color: Color
+    data: Path | None
+    """Folder of pictures; None for the built-in ones."""
+    space: SearchSpace
+    budgets: tuple[Budget, ...]
+    image_size: tuple[Side, Side]
+    """(height, width) that budgets in milliseconds and GMACs are meant for."""
+    budget_precision: FilePrecision = "fp32"
+    """Of the file that budgets in MB and milliseconds are meant for."""
+    strategy: Strategy
+    num_seeds: Count
+    """Searches, with one seed after the other, whose op weights are averaged."""
+    search: SearchSettings
+    train: TrainSettings
+    seed: Seed
+    device: Annotated[str, Meta(pattern="^(cpu|cuda)$")]
+    precision: Literal["fp32", "bf16"]
+    race: RaceSettings = RaceSettings(iterations=320, contenders=4)
+    compile: Compile = "auto"
+    """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
+    tensorboard: bool = False
+    """Whether the logs are written for TensorBoard too."""
+    fine_tuned_from: StartWeights | None = None
+    """None for a training from scratch."""
+    minutes: Above0 | None = None
+    """Time for the training, as long as its iterations are not fitted to it yet."""
+    trains: bool = True
+    """Whether the search goes on with the training."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        data = dataclasses.asdict(self)
+        data["task"] = task_to_dict(self.task)
+        data["space"] = self.space.to_dict()
+        data["data"] = None if self.data is None else str(self.data)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Any, where: object = "not the settings of a run") -> RunSettings:
+        """Inverse of :meth:`to_dict`.
+
+        Args:
+            data: Plain data.
+            where: Its file, for messages.
+
+        Raises:
+            InputError: If a field is missing, unknown, of another type or out of range.
+        """
+        settings = checked(data, cls, where, hook=_from_plain)
+        if settings.preset not in PRESETS:
+            raise InputError(f"{where}: unknown preset {settings.preset!r}")
+        check_known(data, settings.to_dict(), where)
+        SearchSpace.from_dict(data["space"])  # of which no field may be missing
+        return settings

@@ -1,0 +1,1 @@
+"""The search for an architecture: by gradient, or by a race between networks."""

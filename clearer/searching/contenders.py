@@ -1,0 +1,167 @@
+"""Which networks a race is between: U shapes that use the budgets, of every kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+from clearer.costs.budget import Budget, other_precision
+from clearer.costs.cost import Metric
+from clearer.costs.cost_source import CostSource
+from clearer.errors import InputError
+from clearer.searching.race import iteration_work
+from clearer.space.shapes import shapes_within, smallest_network
+from clearer.space.space import Architecture, SearchSpace
+
+__all__ = ["make_contenders"]
+
+_MAX_CORRECTIONS: Final = 4
+# Without a limit of time, what a training can make good use of: networks that compute far less do
+# not learn enough, and far larger ones do not see enough pictures.
+_USUAL_WORK: Final = 0.8
+_FULL: Final = 0.95
+"""Of a budget: what uses less is left out, where others use more."""
+_HOPELESS: Final = 1.5
+"""Times a limit in milliseconds, which no noise of a short measurement explains."""
+_MOST_GAIN: Final = 8
+"""Times that files of another precision may be faster."""
+_MB_ERROR: Final = 0.01
+"""Of the estimated size of a file, so that the real one is not over the limit."""
+
+
+def make_contenders(
+    space: SearchSpace,
+    budgets: Sequence[Budget],
+    costs: CostSource,
+    number: int,
+    *,
+    width: int | None = None,
+    stem: int | None = None,
+    patch_size: int,
+) -> list[Architecture]:
+    """Networks that meet all budgets, and use the one that binds.
+
+    Args:
+        space: Gives the image channels and whether networks are residual.
+        budgets: What has to be met.
+        costs: Where costs come from.
+        number: How many are wanted, at most.
+        width: The user's choice.
+        stem: The user's choice.
+        patch_size: Of the training: a multiple of what networks pad images to.
+
+    Raises:
+        InputError: If no network meets the budgets, or a width or stem is given that none has.
+    """
+    smallest = [
+        smallest_network(space, width=width, stem=s) for s in ((1, 2) if stem is None else (stem,))
+    ]
+    is_given = width is not None or stem is not None
+    _refuse_hopeless(smallest, budgets, costs, is_given=is_given)
+    # Without a budget, what a training can make good use of is the limit.
+    most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
+    errors: _Errors = {}
+
+    def cost(architecture: Architecture, metric: Metric) -> float:
+        estimate = costs.estimate(architecture, metric)
+        if metric == "mb":
+            return estimate * (1 + _MB_ERROR)
+        return estimate * _error(errors, architecture) if metric == "ms" else estimate
+
+    def use(architecture: Architecture) -> float:
+        """Share of the budget that binds."""
+        shares = [
+            cost(architecture, budget.metric) / costs.usable(budget.metric, budget.limit)
+            for budget in budgets
+        ]
+        return max(shares, default=iteration_work(architecture) / most_work)
+
+    def fits(architecture: Architecture) -> bool:
+        return patch_size % architecture.space.multiple == 0 and use(architecture) <= 1
+
+    def make() -> list[Architecture]:
+        shapes = shapes_within(space, fits, width=width, stem=stem)
+        made = [shape.architecture() for shape in shapes]
+        full = [architecture for architecture in made if use(architecture) >= _FULL]
+        return _nearest_to_usual(full or made, number)
+
+    found = make()
+    for _ in range(_MAX_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
+        # The model of the speed errs by kind of network: each is measured, and built anew.
+        new = [a for a in found or smallest if a.space.width not in errors.get(_kind(a), {})]
+        if not new:
+            break
+        for architecture, ms in zip(new, costs.measure_quickly(new, "ms"), strict=True):
+            if ms is not None:
+                known = errors.setdefault(_kind(architecture), {})
+                known[architecture.space.width] = ms / costs.estimate(architecture, "ms")
+        found = make()
+    if not found:
+        least = min(smallest, key=use)
+        has = [budget.text(cost(least, budget.metric)) for budget in budgets]
+        helps = other_precision(lambda _: smallest, budgets, costs)
+        raise InputError(_nothing(budgets, least, has, is_given) + helps)
+    return found
+
+
+def _refuse_hopeless(
+    smallest: Sequence[Architecture],
+    budgets: Sequence[Budget],
+    costs: CostSource,
+    *,
+    is_given: bool,
+) -> None:
+    """Time the smallest networks alone, where milliseconds are asked for, before any others.
+
+    Raises:
+        InputError: If a limit is far below what they take.
+    """
+    budget = next((budget for budget in budgets if budget.metric == "ms"), None)
+    if budget is None:
+        return
+    times = costs.measure_quickly(smallest, "ms")
+    known = [(ms, a) for ms, a in zip(times, smallest, strict=True) if ms is not None]
+    ms, least = min(known, key=lambda pair: pair[0], default=(0.0, smallest[0]))
+    if ms > _HOPELESS * budget.limit:
+        may_help = ms <= _MOST_GAIN * budget.limit
+        helps = other_precision(lambda _: [least], budgets, costs) if may_help else ""
+        raise InputError(_nothing(budgets, least, [budget.text(ms)], is_given) + helps)
+
+
+_Errors = dict[tuple[object, ...], dict[int, float]]
+"""Measured time to predicted, of kinds of networks and, within them, of widths."""
+
+
+def _kind(architecture: Architecture) -> tuple[object, ...]:
+    """Networks whose speed a model errs by alike."""
+    space = architecture.space
+    return space.stem, space.growth, space.num_scales
+
+
+def _error(errors: _Errors, architecture: Architecture) -> float:
+    """Of the nearest width of its kind; where the kind was not measured, what is usual."""
+    known = errors.get(_kind(architecture))
+    if known is None:
+        return median([e for kind in errors.values() for e in kind.values()] or [1.0])
+    return known[min(known, key=lambda width: abs(width - architecture.space.width))]
+
+
+def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architecture]:
+    """Those whose work is nearest to what is usual, or to the most that the budgets allow."""
+    works = {architecture: iteration_work(architecture) for architecture in found}
+    wanted = min(_USUAL_WORK, max(works.values(), default=_USUAL_WORK))
+    return sorted(found, key=lambda a: abs(math.log(works[a] / wanted)))[:number]
+
+
+def _nothing(
+    budgets: Sequence[Budget], smallest: Architecture, has: Sequence[str], is_given: bool
+) -> str:
+    """What is wrong where no network meets the budgets."""
+    wanted = " and ".join(f"{budget.option} {budget.limit:g}" for budget in budgets)
+    given = " with this --width or --stem" * is_given
+    return (
+        f"no network{given} fits {wanted}: the smallest possible (width {smallest.space.width}, "
+        f"stem {smallest.space.stem}, {smallest.text}) has about {', '.join(has)}; raise the budget"
+    )

@@ -1,0 +1,320 @@
+"""A race between networks: all train for the same work, the worse half drops out, and so on.
+
+Successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and
+Hyperparameter Optimization", AISTATS 2016. Work is counted, not timed, so that a race ends alike
+wherever it is run: an iteration of a network that computes twice as much counts twice.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict
+
+import torch
+
+from clearer.costs.cost import network_convs
+from clearer.data.patches import Batch, PatchSampler
+from clearer.data.splits import Splits
+from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
+from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings
+from clearer.searching.standing import Score, expected_db
+from clearer.space.space import Architecture
+from clearer.support.files import read_record, write_json
+from clearer.support.interrupt import StopRequest
+from clearer.training.loop import Loop
+from clearer.training.norm_statistics import batch_statistics
+from clearer.training.progress import Progress
+from clearer.training.training_step import (
+    TrainingState,
+    TrainingStep,
+    load_state,
+    new_training_state,
+    saved_state,
+    training_sampler,
+)
+
+__all__ = [
+    "RaceRecord",
+    "iteration_work",
+    "race",
+    "race_rounds",
+    "read_race",
+    "round_work",
+    "write_race",
+]
+
+_STREAM: Final = 6
+_SCORE_SEED: Final = (0, 4)
+_SCORE_BATCHES: Final = 16
+_SCORE_BATCH_SIZE: Final = 16
+_REFERENCE_WORK: Final = 100_000.0
+# What an output of a convolution costs in a training step beside its arithmetic (normalisation,
+# ReLU and sums are bound by memory), in multiply-accumulates.
+_OUTPUT_WORK: Final = 60.0
+_EMA_SHARE: Final = 0.2
+_WARMUP: Final = 4
+"""The learning rate rises over one part in so many of a first round, which may be short."""
+_TURN_PARTS: Final = 20
+"""In which progress is told."""
+
+
+class RaceRecord(TypedDict):
+    """``race.json``: who took part, and how each round ended for them."""
+
+    schema_version: Literal[1]
+    contenders: list[dict[str, Any]]
+    """Architectures, as :meth:`clearer.space.space.Architecture.to_dict` gives them."""
+    scores: list[list[Score]]
+    """Of each contender, round by round; fewer where it dropped out."""
+
+
+@dataclass(slots=True, eq=False)
+class _Contender:
+    place: int
+    architecture: Architecture
+    scores: list[Score]
+    iteration: int = 0
+    state: TrainingState | None = None
+
+
+def iteration_work(architecture: Architecture) -> float:
+    """What a training iteration takes, to that of a usual network of 100 thousand MACs a pixel."""
+    convs = network_convs(architecture)
+    work = sum(conv.macs + _OUTPUT_WORK * conv.activations for conv in convs)
+    return work / (1.5 * _REFERENCE_WORK)
+
+
+def race_rounds(number: int) -> list[int]:
+    """How many networks take part in each round: half of them, rounded up, go on."""
+    rounds = []
+    while number > 1:
+        rounds.append(number)
+        number = -(-number // 2)
+    return rounds
+
+
+def round_work(total: float, number: int, index: int) -> float:
+    """What each network that is left has trained by the end of a round.
+
+    Args:
+        total: Work of all networks in all rounds.
+        number: Networks at the start.
+        index: Of the round.
+    """
+    rounds = race_rounds(number)
+    # By the end of round i a network has trained 2**i shares: as much again as before it.
+    shares = sum(n * max(1, 2**i // 2) for i, n in enumerate(rounds))
+    return float(total * 2**index / shares)
+
+
+def read_race(run: Run) -> list[tuple[Architecture, list[Score]]]:
+    """Who takes part in the race of a run, and their scores; empty if none was begun.
+
+    Raises:
+        InputError: If the record is damaged.
+    """
+    if not run.race.exists():
+        return []
+    record = read_record(run.race, RaceRecord)
+    try:
+        known = [Architecture.from_dict(data) for data in record["contenders"]]
+    except InputError as error:
+        raise InputError(f"{run.race}: {error}") from error
+    if len(known) != len(record["scores"]):
+        raise InputError(f"{run.race}: it has scores of {len(record['scores'])} of {len(known)}")
+    return list(zip(known, record["scores"], strict=True))
+
+
+def race(
+    run: Run,
+    settings: RunSettings,
+    splits: Splits,
+    loop: Loop,
+) -> Architecture:
+    """Train networks against each other.
+
+    Each trains by the settings of the training, at its peak learning rate, with weights that are
+    averaged over the last fifth. Every round doubles what has been trained so far.
+
+    Args:
+        run: Folder with the record, of which the race goes on, and for the checkpoints.
+        settings: What to do.
+        splits: Pictures to train on, and to score by.
+        loop: How.
+
+    Returns:
+        The winner.
+
+    Raises:
+        InputError: If the record is damaged or lost.
+        ClearerError: If the loss of all that are left is not finite.
+        Interrupted: On Ctrl-C; the checkpoint is saved.
+        PieceDone: When the time of this piece is over; likewise.
+    """
+    begun = loop.engine.on_first(lambda: [[a.to_dict(), scores] for a, scores in read_race(run)])
+    entered = [
+        _Contender(place, Architecture.from_dict(data), scores)
+        for place, (data, scores) in enumerate(begun)
+    ]
+    if not entered:
+        raise InputError(f"{run.race} does not say who takes part: make a new run")
+    rounds = race_rounds(len(entered))
+    left, turns = entered, 0
+    with StopRequest() as stop:
+        for index, number in enumerate(rounds):
+            for contender in left:
+                if len(contender.scores) <= index:
+                    turn = _Turn(run, settings, splits, contender, loop, stop)
+                    work = round_work(settings.race.iterations, len(entered), index)
+                    turn.go(work, partial(_tell, loop, turns, sum(rounds)))
+                    standing = [(c.architecture, c.scores) for c in entered]
+                    loop.engine.on_first(partial(write_race, run, standing))
+                turns += 1
+            heading = {c.place: expected_db(c.scores[: index + 1]) for c in left}
+            ranked = sorted(left, key=lambda c: -heading[c.place])
+            if heading[ranked[0].place] == -math.inf:
+                raise ClearerError(
+                    "no network of the race learnt anything: lower --learning-rate (now "
+                    f"{settings.train.learning_rate:g}) or use --precision fp32"
+                )
+            left = sorted(ranked[: -(-number // 2)], key=lambda c: c.place)
+            for dropped in ranked[-(-number // 2) :]:
+                dropped.state = None
+                loop.engine.on_first(partial(_forget, run, dropped))
+        if loop.engine.any(stop.requested):  # what comes next does not begin
+            raise Interrupted("stopped at the end of the race")
+    loop.engine.on_first(partial(_forget, run, left[0]))
+    return left[0].architecture
+
+
+def _tell(loop: Loop, turns: int, total: int, part: int) -> None:
+    """Progress of the race, so many whole turns and parts of the next being done."""
+    if loop.engine.is_first:
+        done = turns * _TURN_PARTS + part
+        loop.listener(Progress(stage="race", iteration=done, total=total * _TURN_PARTS, record={}))
+
+
+def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -> None:
+    """Record who takes part, and the scores so far."""
+    record = RaceRecord(
+        schema_version=1,
+        contenders=[architecture.to_dict() for architecture, _ in standing],
+        scores=[scores for _, scores in standing],
+    )
+    write_json(run.race, dict(record))
+
+
+def _forget(run: Run, contender: _Contender) -> None:
+    """A network that dropped out, or won, is not gone on with."""
+    path = _checkpoint(run, contender)
+    for file in (path, *path.parent.glob(f"{path.stem}-*.safetensors")):
+        file.unlink(missing_ok=True)
+
+
+def _checkpoint(run: Run, contender: _Contender) -> Path:
+    return run.path / "checkpoint" / f"race-{contender.place}.json"
+
+
+class _Turn:
+    """The training of one network up to the end of a round, and its score."""
+
+    def __init__(
+        self,
+        run: Run,
+        settings: RunSettings,
+        splits: Splits,
+        contender: _Contender,
+        loop: Loop,
+        stop: StopRequest,
+    ) -> None:
+        self._run, self._contender, self._loop, self._stop = run, contender, loop, stop
+        self._settings = replace(settings, space=contender.architecture.space)
+        self._splits = splits
+
+    def go(self, work: float, listener: Callable[[int], None]) -> None:
+        """Train to the end of a round, and append the score.
+
+        Args:
+            work: To have been done by then, in iterations of a usual network.
+            listener: Told how many parts of the turn are done.
+        """
+        contender, train, engine = self._contender, self._settings.train, self._loop.engine
+        state = contender.state = contender.state or self._begin()
+        total = max(1, round(work / iteration_work(contender.architecture)))
+        state.average.decay = 1 - 1 / max(1.0, _EMA_SHARE * total)
+        sampler = training_sampler(self._settings, self._splits.train, _STREAM, engine)
+        step = TrainingStep(self._settings, state, engine, self._loop.say)
+        start, told, saved = contender.iteration, 0, time.monotonic()
+        warmup = max(1, min(train.warmup_iterations, total // _WARMUP))
+        for iteration in range(start, total):
+            rate = train.learning_rate * min(1.0, (iteration + 1) / warmup)
+            step(sampler.batch(iteration), rate, iteration)
+            contender.iteration = iteration + 1
+            part = _TURN_PARTS * (contender.iteration - start) // (total - start)
+            if part > told:
+                told = part
+                listener(part)
+            if engine.any(self._stop.requested):
+                self._save()
+                raise Interrupted("stopped in the race")
+            if self._loop.is_over():
+                self._save()
+                raise PieceDone("race", contender.iteration, total, "clearer search --resume")
+            if time.monotonic() - saved > self._loop.checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+        psnr_db = engine.on_first(self._score)
+        self._save()
+        contender.scores.append(Score(iterations=total, psnr_db=psnr_db))
+
+    def _begin(self) -> TrainingState:
+        """A network that is untrained, or as its checkpoint has it."""
+        contender, engine = self._contender, self._loop.engine
+        state = new_training_state(self._settings, contender.architecture, engine)
+        path = _checkpoint(self._run, contender)
+        if not engine.on_first(path.exists):
+            return state
+        with checkpoint_errors(path, "delete it, and this network begins again"):
+            saved = load_checkpoint(path)
+            load_state(state, saved)
+            contender.iteration = saved["iteration"]
+        return state
+
+    def _save(self) -> None:
+        state = self._contender.state
+        if state is None or not self._loop.engine.is_first:
+            return
+        to_save = {"iteration": self._contender.iteration, **saved_state(state)}
+        save_checkpoint(_checkpoint(self._run, self._contender), to_save)
+
+    def _score(self) -> float | None:
+        """PSNR in dB of validation patches, the same for all."""
+        assert self._contender.state is not None
+        network, settings = self._contender.state.average.network, self._settings
+        sampler = PatchSampler(
+            self._splits.val,
+            settings.task,
+            patch_size=settings.train.patch_size,
+            batch_size=_SCORE_BATCH_SIZE,
+            seed=list(_SCORE_SEED),
+            device=settings.device,
+            level_map=settings.space.level_map,
+        )
+        # After some dozen iterations the running statistics lag behind; these stay as they are.
+        with batch_statistics(network, momentum=0.0):
+            errors = [_error(network, sampler.batch(index)) for index in range(_SCORE_BATCHES)]
+        mean = float(torch.stack(errors).mean())
+        return -10 * math.log10(mean) if 0 < mean < math.inf else None
+
+
+@torch.no_grad()
+def _error(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    error: torch.Tensor = (network(batch.degraded) - batch.clean).square().mean()
+    return error

@@ -1,0 +1,155 @@
+"""The differentiable search: Gou et al., "CLEARER", NeurIPS 2020, section 3.2."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.costs.cost import CostTable
+from clearer.data.patches import PatchSampler
+from clearer.data.splits import partition
+from clearer.errors import ClearerError, Interrupted, PieceDone
+from clearer.pictures.images import ImageSet
+from clearer.runs.checkpoint import (
+    checkpoint_errors,
+    load_checkpoint,
+    load_optimizer,
+    optimizer_state,
+    save_checkpoint,
+)
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings
+from clearer.searching.search_step import SearchStep
+from clearer.support.interrupt import StopRequest
+from clearer.training.loop import Loop
+from clearer.training.progress import LoopLog, Progress
+from clearer.training.schedule import cosine
+
+__all__ = ["search"]
+
+# Streams of random numbers under the seed of a run.
+_WEIGHT_STREAM: Final = 1
+_ALPHA_STREAM: Final = 2
+_DRAW_STREAM: Final = 4
+
+
+def search(
+    run: Run,
+    settings: RunSettings,
+    images: ImageSet,
+    tables: Sequence[CostTable],
+    loop: Loop,
+) -> NDArray[np.float64]:
+    """Train the weights and the architecture parameters in turn, on two halves of the images.
+
+    Args:
+        run: Folder for the log and the checkpoint.
+        settings: What to do.
+        images: Training pictures.
+        tables: Cost table of each budget.
+        loop: How.
+
+    Returns:
+        Logarithm of the final op weights, shape ``(K, 2)``.
+
+    Raises:
+        ClearerError: If the loss is not finite.
+        Interrupted: On Ctrl-C; the checkpoint is saved.
+        PieceDone: When the time of this piece is over; likewise.
+    """
+    s, engine = settings.search, loop.engine
+    weight_batches, alpha_batches = (
+        PatchSampler(
+            half,
+            settings.task,
+            patch_size=s.patch_size,
+            batch_size=s.batch_size,
+            seed=[settings.seed, stream],
+            device=settings.device,
+            share=engine.share(s.batch_size),
+            level_map=settings.space.level_map,
+        )
+        for half, stream in zip(
+            partition(images, settings.seed), (_WEIGHT_STREAM, _ALPHA_STREAM), strict=True
+        )
+    )
+    step = SearchStep(settings, tables, engine, loop.say)
+    start, log = 0, None
+    board = run.tensorboard / "search" if settings.tensorboard else None
+    if loop.resume and run.search_checkpoint.exists():
+        with checkpoint_errors(run.search_checkpoint, "delete it, and the search begins again"):
+            state = load_checkpoint(run.search_checkpoint)
+            step.supernet.load_state_dict(state["supernet"])
+            load_optimizer(step.weight_optimizer, state["weight_optimizer"])
+            load_optimizer(step.alpha_optimizer, state["alpha_optimizer"])
+            step.costs.lambdas.copy_(state["lambdas"])
+            start = state["iteration"]
+        log = LoopLog(run.search_log, start, state["sums"], engine.is_first, board)
+    log = log or LoopLog(run.search_log, writes=engine.is_first, board=board)
+    engine.barrier()  # all have read the run before the first writes to it
+
+    def save(iteration: int) -> None:
+        if not engine.is_first:
+            return
+        state = {
+            "iteration": iteration,
+            "supernet": step.supernet.state_dict(),
+            "weight_optimizer": optimizer_state(step.weight_optimizer),
+            "alpha_optimizer": optimizer_state(step.alpha_optimizer),
+            "lambdas": step.costs.lambdas,
+            "sums": _finite(log.read_sums(), iteration),
+        }
+        save_checkpoint(run.search_checkpoint, state)
+
+    saved = time.monotonic()
+    with StopRequest() as stop:
+        for iteration in range(start, s.iterations):
+            rate = cosine(iteration, s.decay_iterations, s.learning_rate, s.min_learning_rate)
+            rng = np.random.default_rng([settings.seed, _DRAW_STREAM, iteration])
+            values = {"loss_res": step.weights(weight_batches.batch(iteration), rate, rng)}
+            if iteration >= s.warmup_iterations:
+                values |= step.alpha(alpha_batches.batch(iteration), rng)._asdict()
+            log.add(**values)
+
+            done = iteration + 1
+            if done % s.log_every == 0 or done in (s.warmup_iterations, s.iterations):
+                _finite(log.read_sums(), done)
+                op_weights = step.log_op_weights().exp().numpy()
+                log.write_means(
+                    done,
+                    learning_rate=rate,
+                    alpha_learning_rate=s.alpha_learning_rate,
+                    op_weights=op_weights.round(6).tolist(),
+                    expected_cost=step.costs.expected(op_weights),
+                    lambda_comp=step.costs.lambdas.tolist(),
+                )
+            if engine.is_first:
+                loop.listener(
+                    Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
+                )
+            if engine.any(stop.requested):
+                save(done)
+                raise Interrupted(f"stopped at search iteration {done}")
+            if loop.is_over():
+                save(done)
+                raise PieceDone("search", done, s.iterations, "clearer search --resume")
+            if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
+                save(done)
+                saved = time.monotonic()
+    return step.log_op_weights().numpy()
+
+
+def _finite(sums: dict[str, float], iteration: int) -> dict[str, float]:
+    for name, value in sums.items():
+        if not math.isfinite(value):
+            raise ClearerError(
+                f"the {name} of the search is {value} before iteration {iteration}: the learning "
+                "rate is too high for this data or precision; try --search-learning-rate with a "
+                "tenth, or --precision fp32"
+            )
+    return sums

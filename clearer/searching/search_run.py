@@ -1,0 +1,177 @@
+"""Search and freeze under the budgets of a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearer.costs.budget import check_budgets, choose_architecture, random_architecture
+from clearer.costs.cost import CostTable
+from clearer.costs.cost_source import CostSource
+from clearer.costs.decision import Choose, decide, decide_winner
+from clearer.data.splits import Splits
+from clearer.errors import Interrupted, PieceDone
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings
+from clearer.searching.race import race
+from clearer.searching.search import search
+from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.support.files import write_json
+from clearer.training.loop import Loop
+from clearer.training.processes import Engine
+
+__all__ = ["freeze_again", "search_run"]
+
+
+def search_run(
+    run: Run,
+    splits: Splits,
+    costs: CostSource,
+    loop: Loop,
+) -> Architecture:
+    """Search and freeze under the budgets of a run; nothing to do where that is done.
+
+    Args:
+        run: With its ``config.json``.
+        splits: Pictures of the run.
+        costs: Where costs come from.
+        loop: How the search runs.
+
+    Raises:
+        InputError: If a budget cannot be met, or the pictures cannot be used.
+        ClearerError: If the search fails.
+        PieceDone: When the time of this piece is over.
+    """
+    engine = loop.engine
+    if engine.on_first(run.architecture.exists):
+        return run.read_architecture()
+    settings = run.settings()
+    if settings.strategy == "race":
+        return _race(run, settings, splits, costs, loop)
+    tables = check_budgets(settings.space, settings.budgets, costs)
+    if settings.strategy == "random":
+
+        def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
+            return random_architecture(settings.space, settings.seed, tables, limits)
+
+        return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
+    found = []
+    with _saying_how_to_go_on(run):
+        for seed in range(settings.seed, settings.seed + settings.num_seeds):
+            found.append(
+                search(
+                    run.seed_run(seed) if seed > settings.seed else run,
+                    replace(settings, seed=seed),
+                    splits.train,
+                    tables,
+                    loop,
+                )
+            )
+    mean = np.mean(found, axis=0)
+    about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
+    most_probable = _most_probable(settings.space, mean)
+    return _freeze(run, most_probable, tables, costs, about, engine)
+
+
+def _race(
+    run: Run, settings: RunSettings, splits: Splits, costs: CostSource, loop: Loop
+) -> Architecture:
+    """Race, measure the winner, and give the run the space of it."""
+    with _saying_how_to_go_on(run):
+        winner = race(run, settings, splits, loop)
+
+    def freeze() -> None:
+        decision = decide_winner(winner, settings.budgets, costs)
+        run.write_config(replace(settings, space=decision.architecture.space))
+        write_json(run.architecture, {**decision.to_dict(), "strategy": "race"})
+
+    loop.engine.on_first(freeze)
+    return run.read_architecture()
+
+
+@contextlib.contextmanager
+def _saying_how_to_go_on(run: Run) -> Iterator[None]:
+    go_on = f"clearer search --resume --out {run.path}"
+    try:
+        yield
+    except Interrupted as error:
+        raise Interrupted(f"{error}; go on with: {go_on}") from error
+    except PieceDone as error:
+        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
+
+
+def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:
+    """Freeze another architecture, under the budgets of ``run``, from a search that is done.
+
+    Raises:
+        InputError: If the source was not searched by gradient, or a budget cannot be met.
+    """
+    log_op_weights = source.log_op_weights()
+    settings = run.settings()
+    tables = check_budgets(settings.space, settings.budgets, costs)
+    about = {
+        "strategy": "gradient",
+        "searched_in": str(source.path),
+        **_describe_choices(settings.space, [log_op_weights], log_op_weights),
+    }
+    most_probable = _most_probable(settings.space, log_op_weights)
+    return _freeze(run, most_probable, tables, costs, about, engine)
+
+
+def _most_probable(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Choose:
+    def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
+        return choose_architecture(space, log_op_weights, tables, limits)
+
+    return choose
+
+
+def _describe_choices(
+    space: SearchSpace, found: list[NDArray[np.float64]], mean: NDArray[np.float64]
+) -> dict[str, Any]:
+    """What one search or several lean to, and how far they agree."""
+    op_weights = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
+    votes = np.array([weights.argmax(axis=1) for weights in found])
+    return {
+        "op_weights": op_weights.round(6).tolist(),
+        "margins": _margins(op_weights).round(6).tolist(),
+        "argmax": _argmax(space, mean).text,
+        "seeds": [_argmax(space, weights).text for weights in found],
+        # Share of the choices in which all seeds lean the same way.
+        "agreement": float((votes == votes[0]).all(axis=0).mean()),
+    }
+
+
+def _margins(op_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the largest op weight of each choice lies above the next."""
+    ranked = np.sort(op_weights, axis=1)
+    margins: NDArray[np.float64] = ranked[:, -1] - ranked[:, -2]
+    return margins
+
+
+def _argmax(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Architecture:
+    choices = tuple(CHOICES[i] for i in log_op_weights.argmax(axis=1))
+    return Architecture(space=space, choices=choices)
+
+
+def _freeze(
+    run: Run,
+    choose: Choose,
+    tables: Sequence[CostTable],
+    costs: CostSource,
+    about: dict[str, Any],
+    engine: Engine,
+) -> Architecture:
+    """The first process decides, and the others read what."""
+
+    def freeze() -> None:
+        settings = run.settings()
+        decision = decide(settings.space, choose, settings.budgets, tables, costs)
+        write_json(run.architecture, {**decision.to_dict(), **about})
+
+    engine.on_first(freeze)
+    return run.read_architecture()

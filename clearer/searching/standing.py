@@ -1,0 +1,94 @@
+"""How the networks of a race stand: what they cost, and how far they came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from clearer.costs.cost import network_cost
+from clearer.space.space import Architecture
+from clearer.support.schema import Count
+
+__all__ = ["Score", "Standing", "expected_db", "race_front", "ranked"]
+
+
+class Score(TypedDict):
+    """How a network stood at the end of a round."""
+
+    iterations: Count
+    psnr_db: float | None
+    """Of validation patches, by averaged weights; None where it is not finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One network of a race."""
+
+    architecture: Architecture
+    scores: list[Score]
+    """Round by round."""
+
+    @property
+    def mb(self) -> float:
+        """Of the fp32 ONNX file, estimated."""
+        return network_cost(self.architecture, "mb")
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates per image pixel."""
+        return network_cost(self.architecture, "macs")
+
+
+def expected_db(scores: Sequence[Score]) -> float:
+    """Where a network is heading, by its scores so far; minus infinity where the last is missing.
+
+    Each round doubles the training, and what a doubling adds gets less by nearly a half each time:
+    all that is to come adds about as much as the last one did. Small networks lead early, and those
+    that still gain most overtake them (docs/figures.md, "Which shape").
+    """
+    if not scores or scores[-1]["psnr_db"] is None:
+        return -math.inf
+    last, before = scores[-1]["psnr_db"], scores[-2:][0]["psnr_db"]
+    return last if before is None else 2 * last - before
+
+
+def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
+    """Those that came farthest first; of those that dropped out together, the better first."""
+    found = [Standing(*item) for item in standing]
+    return sorted(found, key=lambda s: (len(s.scores), expected_db(s.scores)), reverse=True)
+
+
+def race_front(
+    standing: list[tuple[Architecture, list[Score]]], costs: Sequence[float | None]
+) -> list[dict[str, Any]]:
+    """Figures of the first round, in which all trained for the same work, beside a cost.
+
+    Args:
+        standing: The networks of a race.
+        costs: Of each.
+
+    Returns:
+        Plain data, from cheap to dear; ``on_front`` where no cheaper network is as good.
+    """
+    winner = ranked(standing)[0].architecture if standing else None
+    rows: list[dict[str, Any]] = [
+        {
+            "architecture": architecture.text,
+            "shape": architecture.label,
+            "cost": cost,
+            "psnr_db": scores[0]["psnr_db"] if scores else None,
+            "rounds": len(scores),
+            "is_winner": architecture == winner,
+            "on_front": False,
+        }
+        for (architecture, scores), cost in zip(standing, costs, strict=True)
+        if cost is not None
+    ]
+    best = float("-inf")
+    rows.sort(key=lambda row: row["cost"])
+    for row in rows:
+        if row["psnr_db"] is not None and row["psnr_db"] > best:
+            best, row["on_front"] = row["psnr_db"], True
+    return rows

@@ -1,0 +1,161 @@
+"""U shapes that use a budget: where a search of the shape of a network begins (no torch).
+
+A network that goes down to coarse scales and comes up again computes most where it is cheap: blocks
+at coarse scales cost file size and hardly any time, blocks at fine scales the reverse. All of them
+are members of spaces with gates (:mod:`clearer.space.space`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+from clearer.space.space import Architecture, SearchSpace
+
+__all__ = ["Shape", "shapes_within", "smallest_network", "u_space", "without_a_block"]
+
+Fits = Callable[[Architecture], bool]
+"""Whether an architecture meets all budgets, as far as estimates tell."""
+
+_WIDTHS: Final = (4, 6, 8, 12, *range(16, 129, 8))
+# Of one scale on one side: beyond that another width is the better use of a budget.
+_MOST_BLOCKS: Final = 4
+_MOST_BOTTOM: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Residual blocks of a U on the way down, at the bottom, and on the way up, finest first.
+
+    Example:
+        >>> space = SearchSpace(width=20, entry="conv", first_scales=1, gates=True)
+        >>> Shape(space, (2, 2), 4, (2, 2)).architecture().text
+        'PP-[.P][.P]-[..P][..P][..P][..P][.F.][.P.][.P.][F..][P..][P..]'
+    """
+
+    space: SearchSpace
+    """Its columns are those of :meth:`architecture`, whatever stands here."""
+    down: tuple[int, ...]
+    bottom: int
+    up: tuple[int, ...]
+
+    def architecture(self) -> Architecture:
+        """The network, in the smallest space that has it."""
+        num_scales = len(self.down) + 1
+        cells = [
+            [_column(scale + 1, scale, "P")] * blocks if blocks else ["."]
+            for scale, blocks in enumerate(self.down)
+        ]
+        last = [_column(num_scales, num_scales - 1, "P")] * self.bottom
+        for scale in reversed(range(num_scales - 1)):
+            if scale or self.up[0]:  # into the finest scale, all are fused at the end anyway
+                last.append(_column(num_scales, scale, "F"))
+            last += [_column(num_scales, scale, "P")] * self.up[scale]
+        cells.append(last or ["."])
+        space = replace(self.space, columns=tuple(len(cell) for cell in cells))
+        return Architecture.from_text("-".join("".join(cell) for cell in cells), space)
+
+    def grown(self) -> Iterator[Shape]:
+        """The shape with one block more, from the coarsest place to the finest."""
+        if self.bottom < _MOST_BOTTOM:
+            yield replace(self, bottom=self.bottom + 1)
+        for scale in reversed(range(len(self.down))):
+            if self.up[scale] < _MOST_BLOCKS:
+                yield replace(self, up=_one_more(self.up, scale))
+            if self.down[scale] < _MOST_BLOCKS:
+                yield replace(self, down=_one_more(self.down, scale))
+
+
+def u_space(space: SearchSpace, *, stem: int, width: int, growth: float) -> SearchSpace:
+    """A space that U shapes are members of.
+
+    Args:
+        space: Gives what goes in and out: channels, level map, and whether it is residual.
+        stem: Of the new space.
+        width: Likewise.
+        growth: Likewise.
+    """
+    return SearchSpace(
+        channels=space.channels,
+        residual=space.residual,
+        level_map=space.level_map,
+        stem=stem,
+        width=width,
+        growth=growth,
+        entry="conv",
+        first_scales=1,
+        gates=True,
+    )
+
+
+def _one_more(blocks: tuple[int, ...], scale: int) -> tuple[int, ...]:
+    return tuple(number + (place == scale) for place, number in enumerate(blocks))
+
+
+def _column(num_scales: int, scale: int, letter: str) -> str:
+    letters = "".join(letter if place == scale else "." for place in range(num_scales))
+    return letters if num_scales == 1 else f"[{letters}]"
+
+
+def shapes_within(
+    space: SearchSpace, fits: Fits, *, width: int | None = None, stem: int | None = None
+) -> list[Shape]:
+    """One shape for each way to spend a budget, each as wide as fits and then filled with blocks.
+
+    Args:
+        space: Gives the image channels and whether the network is residual.
+        fits: Whether a network meets the budgets.
+        width: The user's choice.
+        stem: The user's choice.
+    """
+    found = []
+    for s, growth, num_scales, blocks in product(
+        (1, 2) if stem is None else (stem,), (2.0, 1.5), (2, 3, 4), (1, 2)
+    ):
+        sides = (blocks,) * (num_scales - 1)
+        widths = _WIDTHS[::-1] if width is None else (width,)
+        shapes = (
+            Shape(u_space(space, stem=s, width=w, growth=growth), sides, blocks, sides)
+            for w in widths
+        )
+        widest = next((shape for shape in shapes if fits(shape.architecture())), None)
+        if widest is not None:
+            found.append(_filled(widest, fits))
+    return found
+
+
+def smallest_network(
+    space: SearchSpace, *, width: int | None = None, stem: int | None = None
+) -> Architecture:
+    """What a budget has to leave room for."""
+    base = u_space(space, stem=stem or 2, width=width or _WIDTHS[0], growth=1.5)
+    return Shape(base, (1,), 1, (1,)).architecture()
+
+
+def without_a_block(architecture: Architecture) -> Architecture | None:
+    """The network without its last residual block on the finest scale that has one; None if none.
+
+    It stays in its space: the column passes on what comes in.
+    """
+    places = list(enumerate(architecture.space.choice_scales()))
+    blocks = [
+        (scales[0], -place)
+        for place, (_, scales) in places
+        if architecture.choices[place] == "parallel"
+    ]
+    if not blocks:
+        return None
+    place = -min(blocks)[1]
+    choices = tuple("identity" if i == place else c for i, c in enumerate(architecture.choices))
+    return replace(architecture, choices=choices)
+
+
+def _filled(shape: Shape, fits: Fits) -> Shape:
+    """With as many more blocks as fit, the coarse ones first."""
+    while True:
+        more = next((s for s in shape.grown() if fits(s.architecture())), None)
+        if more is None:
+            return shape
+        shape = more

@@ -1,0 +1,362 @@
+"""The search space and one architecture of it, as plain data (no torch).
+
+Gou et al., "CLEARER: Multi-Scale Neural Architecture Search for Image Restoration", NeurIPS 2020,
+section 3.1. There a column is a parallel or a fusion module as a whole. With gates, each scale of a
+column has a choice of its own: a residual block, the fusion of all scales into it, or nothing: what
+comes in is passed on. The paper's space is the part of it in which all scales of a column agree.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final, Literal, get_args
+
+from clearer.errors import InputError
+from clearer.space.choices import CHOICES, Choice, Column, cell_text, read_cells
+from clearer.support.json_text import parse_json
+from clearer.support.schema import checked
+
+__all__ = [
+    "CHOICES",
+    "ENTRIES",
+    "PAPER_SPACE",
+    "Architecture",
+    "Choice",
+    "Column",
+    "Entry",
+    "SearchSpace",
+]
+
+Entry = Literal["bottlenecks", "conv"]
+ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
+"""What may come before the first cell."""
+
+_SCHEMA_VERSION: Final = 1
+# Descriptions also come from files of unknown origin: these bounds keep a network buildable.
+_MAX_WIDTH: Final = 512
+_MAX_SCALES: Final = 6
+_MAX_COLUMNS: Final = 32
+_LATER_FIELDS: Final = ("growth", "first_scales", "gates", "level_map")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchSpace:
+    """A family of multi-scale networks that differ in when their scales are fused.
+
+    Raises:
+        InputError: If a value is outside the range that its field names.
+    """
+
+    channels: int = 1
+    """Image channels: 1 (gray) or 3 (RGB)."""
+    width: int = 32
+    """Channels of the finest scale. From 2 to 512."""
+    columns: tuple[int, ...] = (4, 4, 4)
+    """Columns of each cell; cell i works on ``first_scales + i`` scales. At most six scales, and 1
+    to 32 columns a cell."""
+    stem: int = 1
+    """Side of the space-to-depth blocks before the first scale: 1 (the paper) or 2 (faster)."""
+    entry: Entry = "bottlenecks"
+    """Before the first cell: two bottlenecks of ``4 * width`` channels (the paper), or one 3x3
+    convolution (a fifth of the time or more is left for the cells)."""
+    residual: bool = False
+    """Whether the network predicts what to remove, rather than the restored image."""
+    growth: float = 2.0
+    """How much wider each scale is than the one above it: 1 to 2. Unless it is 2 (the paper),
+    widths are rounded to multiples of 8, for which processors are fast."""
+    first_scales: int = 2
+    """Scales of the first cell: 2 (the paper) or, with gates, 1: the first columns then come before
+    the first strided convolution, as in a U."""
+    gates: bool = False
+    """Whether each scale of a column has a choice of its own, and may be passed on."""
+    level_map: bool = False
+    """Whether a plane with the noise level comes in beside the image, as in FFDNet (Zhang et al.,
+    2018): one network then serves all levels."""
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise InputError(f"channels must be 1 (gray) or 3 (RGB), got {self.channels}")
+        if not 2 <= self.width <= _MAX_WIDTH:
+            raise InputError(f"width must lie in 2..{_MAX_WIDTH}, got {self.width}")
+        if self.stem not in (1, 2):
+            raise InputError(f"stem must be 1 or 2, got {self.stem}")
+        if self.entry not in ENTRIES:
+            raise InputError(f"entry must be one of {', '.join(ENTRIES)}, got {self.entry!r}")
+        if self.first_scales not in (1, 2) or (self.first_scales == 1 and not self.gates):
+            raise InputError(
+                f"first_scales must be 2, or 1 with gates, got {self.first_scales}"
+                + " without gates" * (self.first_scales == 1)
+            )
+        if self.first_scales == 1 and self.entry == "bottlenecks":
+            raise InputError("first_scales 1 needs the entry conv: bottlenecks need two scales")
+        if not 1 <= self.growth <= 2:
+            raise InputError(f"growth must lie in 1..2, got {self.growth:g}")
+        most = _MAX_SCALES - self.first_scales + 1
+        if not 1 <= len(self.columns) <= most:
+            raise InputError(f"there must be 1..{most} cells, got {len(self.columns)}")
+        if any(not 1 <= count <= _MAX_COLUMNS for count in self.columns):
+            raise InputError(f"each cell needs 1..{_MAX_COLUMNS} columns, got {self.columns}")
+
+    @property
+    def input_planes(self) -> int:
+        """Planes that a network is given: the channels, and that of the noise level."""
+        return self.channels + self.level_map
+
+    @property
+    def first_planes(self) -> int:
+        """Planes that the first convolution reads, after the stem."""
+        return self.channels * self.stem**2 + self.level_map
+
+    @property
+    def num_scales(self) -> int:
+        """Number of resolutions in the last cell."""
+        return self.first_scales + len(self.columns) - 1
+
+    @property
+    def num_columns(self) -> int:
+        """Number of columns over all cells."""
+        return sum(self.columns)
+
+    @property
+    def num_choices(self) -> int:
+        """Choices to make: one a column or, with gates, one for each scale of each column."""
+        return sum(self.column_scales()) if self.gates else self.num_columns
+
+    @property
+    def candidates(self) -> tuple[Choice, ...]:
+        """What each choice is between, in the order of arrays."""
+        return CHOICES if self.gates else CHOICES[:2]
+
+    def choice_scales(self) -> list[tuple[int, range]]:
+        """Of each choice, in order: the number of scales of its column, and those that it is for.
+
+        Example:
+            >>> SearchSpace(columns=(1,), entry="conv", gates=True).choice_scales()
+            [(2, range(0, 1)), (2, range(1, 2))]
+        """
+        if not self.gates:
+            return [(scales, range(scales)) for scales in self.column_scales()]
+        return [(n, range(s, s + 1)) for n in self.column_scales() for s in range(n)]
+
+    def allowed(self) -> list[tuple[bool, ...]]:
+        """Which candidates each choice has; on a single scale there is nothing to fuse."""
+        return [
+            tuple(choice != "fusion" or scales > 1 for choice in self.candidates)
+            for scales, _ in self.choice_scales()
+        ]
+
+    @property
+    def multiple(self) -> int:
+        """Image sides are padded to a multiple of this inside the network."""
+        return int(self.stem * 2 ** (self.num_scales - 1))
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size that an image has inside the network."""
+        rows, columns = (-(-side // self.multiple) * self.multiple for side in (height, width))
+        return rows, columns
+
+    def scale_width(self, scale: int) -> int:
+        """Channels of a scale (0 is the finest)."""
+        if self.growth == 2:
+            return int(self.width * 2**scale)
+        return self.width if scale == 0 else max(8, round(self.width * self.growth**scale / 8) * 8)
+
+    @property
+    def entry_width(self) -> int:
+        """Channels before the first transition."""
+        return self.width * (4 if self.entry == "bottlenecks" else 1)
+
+    def column_scales(self) -> list[int]:
+        """Number of scales that each column works on, column by column."""
+        first = self.first_scales
+        return [first + cell for cell, count in enumerate(self.columns) for _ in range(count)]
+
+    def architectures(self) -> Iterator[Architecture]:
+        """All architectures of the space: ``2**num_columns`` without gates."""
+        options = [
+            [choice for choice, is_allowed in zip(self.candidates, row, strict=True) if is_allowed]
+            for row in self.allowed()
+        ]
+        for choices in product(*options):
+            yield Architecture(space=self, choices=choices)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON. What the paper's space has not is left out where it is not used."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        later = {name: getattr(self, name) for name in _LATER_FIELDS}
+        return {
+            **{name: value for name, value in later.items() if value != defaults[name]},
+            "channels": self.channels,
+            "width": self.width,
+            "columns": list(self.columns),
+            "stem": self.stem,
+            "entry": self.entry,
+            "residual": self.residual,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SearchSpace:
+        """Inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: If a field is missing, unknown, of the wrong type or out of range.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        needed = fields - set(_LATER_FIELDS)
+        if not isinstance(data, Mapping) or not needed <= set(data) <= fields:
+            raise InputError(f"a search space needs exactly the fields {sorted(needed)}")
+        return checked(data, cls, "a search space")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture:
+    """A search space and what is chosen in it.
+
+    The short form has a letter per column: ``P`` (parallel), ``F`` (fusion) or ``.`` (passed on).
+    Where the scales of a column differ, their letters stand in brackets, finest first.
+
+    Example:
+        >>> paper = Architecture.from_text("PFPP-FFPF-PFFP", PAPER_SPACE)
+        >>> paper.cells[1][2]
+        ('parallel', 'parallel', 'parallel')
+        >>> Architecture.from_json(paper.to_json()) == paper
+        True
+        >>> space = SearchSpace(columns=(2, 3), entry="conv", first_scales=1, gates=True)
+        >>> Architecture.from_text("PP-[.P][F.]P", space).cells[1][0]
+        ('identity', 'parallel')
+
+    Raises:
+        InputError: If there is not exactly one possible choice for each that has to be made.
+    """
+
+    space: SearchSpace
+    choices: tuple[Choice, ...]
+    """One per column or, with gates, per scale of each column; cell after cell, finest first."""
+
+    def __post_init__(self) -> None:
+        if len(self.choices) != self.space.num_choices:
+            raise InputError(
+                f"{len(self.choices)} choices for a space that has {self.space.num_choices}"
+            )
+        unknown = sorted(set(self.choices) - set(self.space.candidates))
+        if unknown:
+            raise InputError(
+                f"unknown choice {unknown[0]!r}; each is one of {self.space.candidates}"
+            )
+        for choice, allowed in zip(self.choices, self.space.allowed(), strict=True):
+            if not allowed[CHOICES.index(choice)]:
+                raise InputError("there is nothing to fuse in a column of one scale")
+
+    @property
+    def cells(self) -> tuple[tuple[Column, ...], ...]:
+        """What each scale of each column does, cell by cell."""
+        left = iter(self.choices)
+        cells = []
+        for cell, count in enumerate(self.space.columns):
+            scales = self.space.first_scales + cell
+            if self.space.gates:
+                columns = [tuple(next(left) for _ in range(scales)) for _ in range(count)]
+            else:
+                columns = [(next(left),) * scales for _ in range(count)]
+            cells.append(tuple(columns))
+        return tuple(cells)
+
+    @property
+    def text(self) -> str:
+        """Short form such as ``PFPP-FFPF-PFFP``."""
+        return "-".join(map(cell_text, self.cells))
+
+    @property
+    def label(self) -> str:
+        """What stands for it in tables and pictures: the text or, with gates, its main figures."""
+        space = self.space
+        if not space.gates:
+            return self.text
+        scales = f"{space.num_scales} scale{'s' * (space.num_scales > 1)}"
+        return f"stem {space.stem}, width {space.width} x{space.growth:g}, {scales}"
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that identify the architecture and its space."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+    @classmethod
+    def uniform(cls, space: SearchSpace, choice: Choice) -> Architecture:
+        """The same choice everywhere; where there is nothing to fuse, what comes in is passed on.
+
+        Raises:
+            InputError: If the space does not have this choice.
+        """
+        if choice not in space.candidates:
+            raise InputError(f"{choice} is no choice of this space: it needs gates")
+        return cls(
+            space=space,
+            choices=tuple(
+                choice if allowed[CHOICES.index(choice)] else "identity"
+                for allowed in space.allowed()
+            ),
+        )
+
+    @classmethod
+    def from_text(cls, text: str, space: SearchSpace) -> Architecture:
+        """Read the short form.
+
+        Raises:
+            InputError: If the text does not fit the space.
+        """
+        try:
+            scales = [space.first_scales + cell for cell in range(len(space.columns))]
+            choices = read_cells(text, space.columns, scales, gates=space.gates)
+            return cls(space=space, choices=choices)
+        except (ValueError, InputError) as error:
+            example = "-".join("P" * count for count in space.columns)
+            raise InputError(
+                f"architecture {text!r} does not fit the space; expected {example} or alike"
+            ) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "schema_version": _SCHEMA_VERSION,
+            "space": self.space.to_dict(),
+            "choices": self.text,
+        }
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal architectures give equal text."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Architecture:
+        """Inverse of :meth:`to_dict`; further fields are ignored.
+
+        Raises:
+            InputError: If the data does not describe an architecture.
+        """
+        if not isinstance(data, Mapping) or data.get("schema_version") != _SCHEMA_VERSION:
+            raise InputError(f"not an architecture of schema version {_SCHEMA_VERSION}")
+        if not isinstance(data.get("choices"), str):
+            raise InputError("an architecture needs the text field choices, like PFPP-FFPF-PFFP")
+        return cls.from_text(data["choices"], SearchSpace.from_dict(data.get("space", {})))
+
+    @classmethod
+    def from_json(cls, text: str) -> Architecture:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            InputError: If the text is not JSON or does not describe an architecture.
+        """
+        try:
+            data = parse_json(text)
+        except ValueError as error:
+            raise InputError(f"architecture is not valid JSON: {error}") from error
+        return cls.from_dict(data)
+
+
+PAPER_SPACE: Final = SearchSpace()
+"""The paper's instance: gray, width 32, three cells of four columns, no global residual."""

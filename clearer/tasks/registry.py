@@ -1,0 +1,75 @@
+"""Tasks by name. To add one: write its class in a file of its own, and name it in ``TASKS``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+from clearer.errors import InputError
+from clearer.tasks.base import Task
+from clearer.tasks.dejpeg import DeJpeg
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.paired import Derain, Paired
+from clearer.tasks.photo import Photo
+
+__all__ = ["TASKS", "change_task", "make_task", "task_options", "task_to_dict"]
+
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (Denoise, DeJpeg, Photo, Paired, Derain)
+}
+
+
+def task_options(kind: type[Task]) -> dict[str, Field[Any]]:
+    """The fields of a task by the name of their option, without dashes in front."""
+    return {f.metadata["name"] or f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+
+
+def make_task(name: str, options: Mapping[str, str]) -> Task:
+    """A task from text.
+
+    Args:
+        name: One of :data:`TASKS`.
+        options: Values by option, as a user types them; what is left out has its default.
+
+    Raises:
+        InputError: If the name, an option or a value is unknown or out of range.
+    """
+    kind = TASKS.get(name)
+    if kind is None:
+        raise InputError(f"unknown task {name!r}: use one of {', '.join(TASKS)}")
+    known = task_options(kind)
+    values: dict[str, Any] = {}
+    for option, text in options.items():
+        if option not in known:
+            takes = ", ".join(f"--{word}" for word in known)
+            raise InputError(f"task {name} has no --{option}: it takes {takes}")
+        try:
+            values[known[option].name] = known[option].metadata["parse"](text)
+        except ValueError as error:
+            raise InputError(f"--{option} {text}: {error}") from error
+    return kind(**values)
+
+
+def change_task(task: Task | None, name: str | None, options: Mapping[str, str]) -> Task:
+    """What a user wants instead of a task.
+
+    Args:
+        task: Where there is one; unless another is named, its options stay if they are not given.
+        name: One of :data:`TASKS`; None for that of ``task``, or else denoising.
+        options: As for :func:`make_task`.
+
+    Raises:
+        InputError: As :func:`make_task`.
+    """
+    kept: dict[str, str] = {}
+    if task is not None and name in (None, task.name):
+        kept = task_to_dict(task)
+        name = kept.pop("name")
+    return make_task(name or "denoise", {**kept, **options})
+
+
+def task_to_dict(task: Task) -> dict[str, str]:
+    """Plain data: the name and every option, as a user would type them."""
+    options = {name: str(getattr(task, f.name)) for name, f in task_options(type(task)).items()}
+    return {"name": task.name, **options}

@@ -1,0 +1,170 @@
+"""Noise of a camera's sensor as it arrives in pictures: demosaiced, reduced in size, smoothed.
+
+Demosaicing, the colour matrix, smoothing, sharpening and a change of size are linear: what
+they make of a noisy mosaic is what they make of the clean one plus what they make of the noise. So
+the noise alone goes through them, and is added to the clean picture in linear light. The clean
+picture keeps its own resolution: the task is to remove noise, not to find detail that a mosaic
+never saw. The noise is made at the resolution of a sensor that is up to twice as fine as the
+picture, so that a reduced picture has the noise of a reduced picture, at the size that it has.
+What this leaves out: noise passes the tone curve after the reduction, not before, and what a
+camera's noise reduction takes from the picture itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from clearer.tasks.camera import Camera
+from clearer.tasks.camera_finish import finish
+from clearer.tasks.demosaic import BAYER, BLOCK, demosaic
+from clearer.tasks.draws import Draws, per_picture
+
+__all__ = ["luma", "read_variance", "sensor_noise"]
+
+_LUMA_BLUR: Final = (0.05, 0.6)  # pixels of the sensor, standard deviation of a Gaussian
+_CHROMA_BLUR: Final = (0.7, 4.5)
+_MARGIN: Final = 10  # pixels of the sensor around the picture that smoothing sees
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
+
+
+class _Sampling(NamedTuple):
+    """Where the pixels of pictures lie on their sensors, along rows and along columns."""
+
+    factor: Tensor
+    """Pixels of the sensor per pixel of the picture, in [1, 2], ``(N, 1, 1)``."""
+    starts: tuple[Tensor, Tensor]
+    """Where the picture begins, ``(N, 1, 1)``."""
+    sizes: tuple[int, int]
+    """Pixels of the picture."""
+    sites: tuple[Tensor, Tensor]
+    """Numbers of the pixels of the sensor: 0, 1, 2, ..., an even number of them."""
+
+
+def read_variance(shot: Tensor, draws: Draws) -> Tensor:
+    """Variance of the noise of reading a sensor, drawn by its noise of photons.
+
+    Brooks et al. 2019, section 3.1: log(read) is normal around 2.18 log(shot) + 1.2, with 0.26,
+    as fitted to the cameras of the Darmstadt Noise Dataset.
+
+    Args:
+        shot: Variance of photons at full scale, ``(N, 1, 1, 1)``.
+        draws: Where the numbers come from.
+    """
+    return (2.18 * shot.log() + 1.2 + 0.26 * draws.normal(shot)).exp()
+
+
+def sensor_noise(
+    linear: Tensor,
+    camera: Camera,
+    shot: Tensor,
+    read: Tensor,
+    draws: Draws,
+    most_reduced: float = 2.0,
+) -> Tensor:
+    """Noise to add to pictures in linear light.
+
+    Its variance on the sensor is ``shot * x + read`` at what the sensor sees, x in [0, 1]: photons
+    and reading, as a normal distribution.
+
+    Args:
+        linear: Linear sRGB in [0, 1], ``(N, 3, H, W)``.
+        camera: Of each picture.
+        shot: ``(N, 1, 1, 1)``.
+        read: ``(N, 1, 1, 1)``.
+        draws: Where the numbers come from.
+        most_reduced: Half of the pictures are reduced by a factor between 1 and this, at most 2;
+            the others have the resolution of the sensor.
+
+    Returns:
+        Of the shape of ``linear``.
+    """
+    sampling = _draw_sampling(linear, most_reduced, draws)
+    deviation = (camera.to_sensor(linear) * shot + read).sqrt() * camera.gains[..., None, None]
+    scale = _at_sites(deviation, sampling)
+    to_rgb = camera.to_rgb
+    to_luma = luma(to_rgb)
+    planes = demosaic(
+        draws.normal(scale) * scale,
+        gradient=per_picture(draws.uniform(0, 1), linear).round(),
+        matrix=torch.cat([to_luma, to_rgb[:, ::2] - to_luma], 1),
+    )
+    luma_blur = per_picture(draws.uniform(*_LUMA_BLUR), linear)
+    chroma_blur = per_picture(draws.uniform(*_CHROMA_BLUR), linear)
+    fine = _resample(planes[:, :1], sampling, luma_blur)
+    brightness = finish(fine, luma(linear), draws)
+    red, blue = _resample(planes[:, 1:], sampling, chroma_blur).split(1, 1)
+    green = (red * _RED + blue * _BLUE) / -_GREEN
+    return torch.cat([red, green, blue], 1) + brightness
+
+
+def luma(colors: Tensor) -> Tensor:
+    """Brightness of RGB along the second dimension, which stays: by the weights of BT.601."""
+    red, green, blue = colors.split(1, 1)
+    return torch.add(red * _RED + green * _GREEN, blue, alpha=_BLUE)
+
+
+def _draw_sampling(like: Tensor, most_reduced: float, draws: Draws) -> _Sampling:
+    height, width = like.shape[2:]
+    factor = per_picture(draws.uniform(2 - most_reduced, most_reduced), like).clamp_min(1)
+    top, left = (per_picture(draws.uniform(0, 2), like).floor() for _ in range(2))
+    rows, columns = (math.ceil(most_reduced * side) + 2 + 2 * _MARGIN for side in (height, width))
+    return _Sampling(
+        factor=factor[:, 0],
+        starts=(top[:, 0] + _MARGIN, left[:, 0] + _MARGIN),
+        sizes=(height, width),
+        sites=(
+            torch.arange(rows + rows % 2, device=like.device),
+            torch.arange(columns + columns % 2, device=like.device),
+        ),
+    )
+
+
+def _at_sites(deviation: Tensor, sampling: _Sampling) -> Tensor:
+    """What holds at each pixel of the sensor for the colour that it sees, as blocks of RGGB.
+
+    Returns:
+        ``(N, 4, H / 2, W / 2)``.
+    """
+    height, width = sampling.sizes
+    rows, columns = (
+        ((sites + 0.5 - start) / sampling.factor).long().clamp(0, size - 1)[:, 0]
+        for sites, start, size in zip(sampling.sites, sampling.starts, sampling.sizes, strict=True)
+    )
+    values = deviation.flatten(1)
+    blocks = []
+    for y, x in BLOCK:
+        first = BAYER[y][x] * height * width + rows[:, y::2] * width
+        places = first[:, :, None] + columns[:, None, x::2]
+        blocks.append(values.gather(1, places.flatten(1)).view(places.shape))
+    return torch.stack(blocks, 1)
+
+
+def _resample(planes: Tensor, sampling: _Sampling, blur: Tensor) -> Tensor:
+    """Smooth by a Gaussian, and take the mean over each pixel of the picture.
+
+    Args:
+        planes: On the sensor, ``(N, C, H, W)``.
+        sampling: Where the pictures lie.
+        blur: Standard deviation of the Gaussian in pixels of the sensor, ``(N, 1, 1, 1)``.
+
+    Returns:
+        Of the size of the picture.
+    """
+    rows, columns = (
+        _weights(size, sites, start, sampling.factor, blur[:, 0])
+        for size, sites, start in zip(sampling.sizes, sampling.sites, sampling.starts, strict=True)
+    )
+    narrow = torch.bmm(planes.flatten(1, 2), columns.transpose(1, 2))
+    return torch.matmul(rows[:, None], narrow.unflatten(1, planes.shape[1:3]))
+
+
+def _weights(size: int, sites: Tensor, start: Tensor, factor: Tensor, blur: Tensor) -> Tensor:
+    """Of each pixel of the sensor in each of the picture along one axis, ``(N, size, sites)``."""
+    edges = start + factor * torch.arange(size + 1, device=sites.device)
+    distances = edges.transpose(1, 2) - (sites + 0.5)
+    weights = torch.diff(torch.erf(distances / (math.sqrt(2) * blur)), dim=1)
+    return weights / weights.sum(2, keepdim=True)

@@ -1,0 +1,1 @@
+"""What commands share: options that people type, and what they see on a terminal."""

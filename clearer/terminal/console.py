@@ -1,0 +1,253 @@
+"""What people see on a terminal: results on stdout, progress and notes on stderr."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from clearer.costs.cost import CostTable
+    from clearer.data.splits import Splits
+    from clearer.runs.run_records import DecisionRecord
+    from clearer.runs.settings import RunSettings
+    from clearer.space.space import Architecture
+
+__all__ = [
+    "be_quiet",
+    "cost_file_name",
+    "describe_cost_table",
+    "describe_decision",
+    "describe_images",
+    "describe_settings",
+    "has_warned",
+    "is_quiet",
+    "num_cores",
+    "print_architecture",
+    "print_cost_table",
+    "print_front",
+    "print_quality",
+    "printable",
+    "say",
+    "stderr",
+    "warn",
+]
+
+_has_warned = False
+
+
+@functools.cache
+def stderr() -> Console:
+    """The console of all lines, bars and spinners: one, so that none is written into another."""
+    return Console(stderr=True)
+
+
+def is_quiet() -> bool:
+    """Whether another process of the same work speaks."""
+    return stderr().quiet
+
+
+def be_quiet() -> None:
+    """Print nothing but errors from now on: another process of the same work speaks."""
+    stderr().quiet = True
+
+
+def printable(text: str) -> str:
+    """Names of files may hold control characters, which would act on the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def say(line: str) -> None:
+    """One line for people; on a terminal that is too narrow, it breaks between words."""
+    speaker = stderr()
+    speaker.print(escape(printable(line)), soft_wrap=not speaker.is_terminal, highlight=False)
+
+
+def has_warned() -> bool:
+    """Whether this process has said what went wrong."""
+    return _has_warned
+
+
+def warn(message: str) -> None:
+    """One line that says what went wrong."""
+    global _has_warned
+    _has_warned = True
+    speaker = Console(stderr=True) if is_quiet() else stderr()
+    speaker.print(
+        f"[bold red]error:[/] {escape(printable(message))}", soft_wrap=True, highlight=False
+    )
+
+
+def describe_settings(settings: RunSettings) -> None:
+    """What a run is about to do."""
+    from clearer.runs.settings import PRESETS
+
+    train_ = settings.train
+    searching = (settings.race if settings.strategy == "race" else settings.search).iterations
+    say(
+        f"{settings.task.text}, {settings.color}; preset {settings.preset} "
+        f"({PRESETS[settings.preset].time}): {searching} search and {train_.iterations} "
+        f"training iterations; {settings.device}, {settings.precision}, seed {settings.seed}"
+    )
+    limits = ", ".join(
+        f"at most {b.text(b.limit)}" + f" ({settings.budget_precision})" * b.is_of_file
+        for b in settings.budgets
+    )
+    space = settings.space
+    where = (
+        f"race between U shapes, {settings.race.contenders} at most"
+        if settings.strategy == "race"
+        else f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
+        f"{len(space.candidates)}^{space.num_choices} architectures"
+    )
+    level = "; networks are told the noise level" * space.level_map
+    say(f"{where}; {limits or 'no budget'}{level}")
+
+
+def describe_images(splits: Splits, color: str) -> None:
+    """Which pictures a run uses."""
+    say(
+        f"images, {color}: {splits.source}: {len(splits.train)} to train on, "
+        f"{len(splits.val)} to validate, {len(splits.test)} to test"
+    )
+
+
+def describe_decision(decision: DecisionRecord) -> None:
+    """The content of ``architecture.json`` in a few lines."""
+    params = decision.get("params")
+    size = "" if params is None else f", {params:,.0f} parameters"
+    say(f"architecture {decision['choices']}{size}")
+    units = {"mb": "MB", "params": "parameters", "ms": "ms", "gmacs": "GMACs"}
+    precision = decision.get("budget_precision")
+    for b in decision.get("budgets", []):
+        measured = (
+            "not measured here" if b["measured"] is None else f"measured {b['measured']:,.4g}"
+        )
+        of_file = [precision, b.get("backend")] if b["metric"] in ("mb", "ms") else []
+        about = ", ".join(filter(None, of_file))
+        say(
+            f"  {units[b['metric']]}{f' ({about})' if about else ''}: predicted "
+            f"{b['predicted']:,.4g}, {measured}, limit {b['limit']:,.4g}"
+        )
+    if "sizes_mb" in decision:
+        sizes = ", ".join(f"{name} {mb:,.4g} MB" for name, mb in decision["sizes_mb"].items())
+        say(f"  files: {sizes}")
+    seeds = decision.get("seeds", [])
+    if len(seeds) > 1:
+        say(f"  {len(seeds)} searches lean to {', '.join(seeds)}")
+        say(f"  they agree in {decision.get('agreement', 0):.0%} of the columns")
+
+
+def describe_cost_table(table: CostTable) -> None:
+    """Where milliseconds come from, in a line."""
+    m = table.measurement
+    assert m is not None
+    say(
+        f"milliseconds: {m.backend} {m.version}, {m.precision}, {m.threads} threads, {m.device}, "
+        f"{m.height}x{m.width}, {m.measured}; error of the sum {m.error:.1%}, at most "
+        f"{m.max_error:.1%}; from {table.cheapest:.2f} to {table.dearest:.2f} ms"
+    )
+    _warn_of_noise(table)
+
+
+def _warn_of_noise(table: CostTable) -> None:
+    assert table.measurement is not None
+    if table.measurement.is_noisy:
+        say(
+            f"warning: the times spread by {table.measurement.spread:.1%}: the machine is too busy "
+            "for a table to be trusted; measure again with clearer profile --force"
+        )
+
+
+def cost_file_name(table: CostTable) -> str:
+    """Default name of the file of a cost table."""
+    m = table.measurement
+    assert m is not None
+    stem = f"-stem{m.space.stem}" if m.space.stem > 1 else ""
+    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{stem}-{m.height}x{m.width}.json"
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str) -> None:
+    """Modules and their milliseconds, and how good the sum predicts."""
+    m = table.measurement
+    assert m is not None
+    shown = Table(
+        title=f"{m.backend} {m.version}, {m.precision}, {m.threads} threads; {m.height}x{m.width}",
+        caption=f"{m.device}; {source}",
+        box=SIMPLE,
+    )
+    shown.add_column("column on")
+    for header in ("parallel, ms", "fusion, ms", "alone: par.", "fus."):
+        shown.add_column(header, justify="right")
+    rows = zip(m.space.choice_scales(), table.choices, m.modules_alone_ms, strict=True)
+    for (number, scales), row, alone in dict.fromkeys(rows):
+        of = f", scale {scales[0] + 1}" if m.space.gates else ""
+        cells = [f"{value:.2f}" for value in (*row[:2], *alone[:2])]
+        shown.add_row(f"{number} scales{of}", *cells)
+    shown.add_row("all else", f"{table.fixed:.2f}")
+    Console().print(shown)
+    say(
+        f"networks from {table.cheapest:.2f} to {table.dearest:.2f} ms; a network left out of the "
+        f"fit is predicted within {m.error:.1%} (at most {m.max_error:.1%}); {m.num_rounds} "
+        f"rounds, spread {m.spread:.1%}"
+    )
+    if check is not None:
+        say(
+            f"check on {check['num_networks']} further networks: mean error (MAPE) "
+            f"{check['mape']:.1%}, largest {check['max_error']:.1%}, Spearman's rho "
+            f"{check['rho']:.3f}; sums of modules timed alone: {check['mape_modules_alone']:.1%}"
+        )
+    _warn_of_noise(table)
+
+
+def print_architecture(architecture: Architecture, decision: DecisionRecord) -> None:
+    """The columns of a network as a drawing: a line per scale, finest first."""
+    describe_decision(decision)
+    space = architecture.space
+    for scale in range(space.num_scales):
+        cells = []
+        for columns in architecture.cells:
+            marks = {"parallel": "-[ ]-", "fusion": "-(+)-", "identity": "-----"}
+            cells.append("".join(marks[c[scale]] if scale < len(c) else " " * 5 for c in columns))
+        print(f"1/{space.stem * 2**scale:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
+    print("[ ] a residual block   (+) the sum of all scales   --- passed on")
+    if space.level_map:
+        print("the noise level comes in as a plane beside the image")
+
+
+def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+    """Table of what a search offers."""
+    table = Table(box=SIMPLE)
+    table.add_column("architecture", no_wrap=True)
+    for header in (unit, "log-probability"):
+        table.add_column(header, justify="right")
+    with_quality = rows[0]["supernet_psnr_db"] is not None
+    if with_quality:
+        table.add_column("super-network, dB", justify="right")
+    for row in rows:
+        cells = [f"{row['cost']:,.4g}", f"{row['log_probability']:.3f}"]
+        if with_quality:
+            cells.append(f"{row['supernet_psnr_db']:.2f}")
+        mark = " <- this run" if row["architecture"] == chosen else ""
+        table.add_row(row["architecture"] + mark, *cells)
+    Console().print(table)
+
+
+def print_quality(title: str, rows: dict[str, dict[str, float]]) -> None:
+    """Table of PSNR and SSIM by name."""
+    table = Table(title=title, box=SIMPLE)
+    for column in ("", "PSNR, dB", "SSIM"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, row in rows.items():
+        table.add_row(name, f"{row['psnr_db']:.2f}", f"{row['ssim']:.4f}")
+    Console().print(table)

@@ -1,0 +1,52 @@
+"""Learning rates as functions of the iteration."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from clearer.runs.settings import TrainSettings
+
+__all__ = ["cosine", "set_learning_rate", "training_rate"]
+
+
+def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0) -> float:
+    """Rise linearly over ``warmup`` iterations to ``start``, fall along a cosine to ``end``, stay.
+
+    Args:
+        iteration: From 0.
+        total: Iterations of rise and fall.
+        start: The peak.
+        end: The rate from iteration ``total`` on.
+        warmup: Iterations of the linear rise.
+    """
+    if iteration < warmup:
+        return start * (iteration + 1) / warmup
+    if iteration >= total:
+        return end
+    progress = (iteration - warmup) / (total - warmup)
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def training_rate(settings: TrainSettings, iteration: int, settled: int) -> float:
+    """Learning rate of a training whose batch normalisation settles at iteration ``settled``.
+
+    A training that is settled from the start, as fine-tuning is, has one fall, from its own peak.
+    """
+    peak, warmup = settings.learning_rate, settings.warmup_iterations
+    if iteration < settled:
+        return cosine(iteration, settled, peak, 0.0, warmup)
+    if settled:
+        peak, warmup = settings.settled_rate * peak, 0
+    return cosine(iteration - settled, settings.iterations - settled, peak, 0.0, warmup)
+
+
+def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """Set it for all parameters; a rate that is a tensor keeps its memory."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(learning_rate)
+        else:
+            group["lr"] = learning_rate

@@ -1,0 +1,274 @@
+"""Training of a frozen network, from scratch or from trained weights."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from clearer.data.splits import Splits
+from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
+from clearer.networks.network import load_network, save_network
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
+from clearer.runs.run import Run
+from clearer.runs.settings import RunSettings, StartWeights
+from clearer.support.interrupt import StopRequest
+from clearer.tasks.registry import task_to_dict
+from clearer.training.loop import Loop
+from clearer.training.norm_statistics import float_buffers, measure_statistics
+from clearer.training.processes import Engine
+from clearer.training.progress import LoopLog, Progress
+from clearer.training.schedule import training_rate
+from clearer.training.training_step import (
+    TrainingState,
+    TrainingStep,
+    compile_training,
+    is_compiled,
+    load_state,
+    new_training_state,
+    saved_state,
+    training_sampler,
+)
+
+__all__ = ["train"]
+
+_STREAM: Final = 3
+_MEASURED_BATCHES: Final = 16
+"""By which the statistics are measured that batch normalisation keeps."""
+
+
+def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[str, Any]:
+    """Train the run's architecture; keep the best average of the weights, and the last.
+
+    Args:
+        run: Folder with ``architecture.json``; weights, log and checkpoint go there.
+        settings: What to do.
+        splits: Pictures to train on and to validate with.
+        loop: How.
+
+    Returns:
+        The best validation: iteration, ``val_psnr_db``, ``val_ssim``.
+
+    Raises:
+        ClearerError: If the loss is not finite.
+        Interrupted: On Ctrl-C; the checkpoint is saved.
+        PieceDone: When the time of this piece is over; likewise.
+    """
+    s, engine = settings.train, loop.engine
+    sampler = training_sampler(settings, splits.train, _STREAM, engine)
+    architecture = run.read_architecture()
+    state = new_training_state(settings, architecture, engine)
+    network, average = state.network, state.average
+    held = _begin(run, settings, splits, state, loop)
+    start, best, log = held.iteration, held.best, held.log
+    if held.is_compiled:
+        compile_training(state, settings, sampler.batch(start), loop.say)
+    step = TrainingStep(settings, state, engine, loop.say, num_pieces=held.num_pieces)
+    engine.barrier()  # all have read the run before the first writes to it
+
+    def save(iteration: int) -> None:
+        sums = _finite(log.read_sums(), iteration, settings)
+        if not engine.is_first:
+            return
+        to_save = {
+            "iteration": iteration,
+            **saved_state(state),
+            "best": best if math.isfinite(best["val_psnr_db"]) else None,
+            "compiled": held.is_compiled,
+            "pieces": step.num_pieces,
+            "sums": sums,
+        }
+        save_checkpoint(run.train_checkpoint, to_save)
+
+    if not held.is_resumed:
+        save(0)  # from here on, weights never lie in a run without a checkpoint
+    settled = math.ceil(s.batch_statistics_share * s.iterations)
+    if start > settled:
+        _keep_statistics(network)
+    saved = time.monotonic()
+    with StopRequest() as stop:
+        for iteration in range(start, s.iterations):
+            if iteration == 0 and settings.fine_tuned_from is not None and engine.is_first:
+                # What is learnt has to be better than this.
+                best = _validate(run, settings, splits, average.network, 0, best, log)
+            rate = training_rate(s, iteration, settled)
+            if iteration == settled:
+                if settled:  # else they are those of the weights that training starts from
+                    first = max(0, settled - _MEASURED_BATCHES)
+                    seen = (sampler.batch(index).degraded for index in range(first, settled))
+                    measure_statistics(average.network, seen)
+                    engine.average(float_buffers(average.network))
+                average.copy_statistics(network)
+                _keep_statistics(network)
+                step.reset()
+            log.add(loss=step(sampler.batch(iteration), rate, iteration))
+
+            done = iteration + 1
+            if done % s.log_every == 0 or done == s.iterations:
+                _finite(log.read_sums(), done, settings)
+                log.write_means(done, learning_rate=rate)
+            if engine.is_first and (done % s.validate_every == 0 or done == s.iterations):
+                best = _validate(run, settings, splits, average.network, done, best, log)
+            if engine.is_first:
+                loop.listener(
+                    Progress(stage="train", iteration=done, total=s.iterations, record=log.record)
+                )
+            if done < s.iterations and engine.any(stop.requested):
+                save(done)
+                raise Interrupted(
+                    f"stopped at training iteration {done}; go on with: "
+                    f"clearer train --resume {run.path}"
+                )
+            if done < s.iterations and loop.is_over():
+                save(done)
+                command = f"clearer train --resume {run.path}"
+                raise PieceDone("train", done, s.iterations, command)
+            if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
+                save(done)
+                saved = time.monotonic()
+    engine.barrier()  # the files are whole before any process ends
+    return best
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Start:
+    """Where a training begins, or goes on."""
+
+    iteration: int
+    best: dict[str, Any]
+    log: LoopLog
+    is_resumed: bool
+    is_compiled: bool
+    num_pieces: int = 1
+
+
+def _begin(
+    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, loop: Loop
+) -> _Start:
+    """Load the checkpoint, or what a fine-tuning starts from, into the networks and optimizers."""
+    engine = loop.engine
+    board = run.tensorboard / "train" if settings.tensorboard else None
+    has_weights = run.weights.exists()
+    if loop.resume and run.train_checkpoint.exists():
+        return _resume(run, settings, splits, state, engine)
+    if has_weights:
+        raise InputError(
+            f"{run.path} has trained weights and no checkpoint to go on from: train its "
+            f"architecture again by clearer train {run.path} --out NEW"
+        )
+    architecture = run.read_architecture()
+    compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
+    if settings.fine_tuned_from is not None:
+        weights = _read_start_weights(run, settings.fine_tuned_from)
+        state.network.load_state_dict(weights)
+        state.average.network.load_state_dict(weights)
+    return _Start(
+        iteration=0,
+        best={"val_psnr_db": -math.inf},
+        log=LoopLog(run.train_log, writes=engine.is_first, board=board),
+        is_resumed=False,
+        is_compiled=compiled,
+    )
+
+
+def _resume(
+    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, engine: Engine
+) -> _Start:
+    board = run.tensorboard / "train" if settings.tensorboard else None
+    with checkpoint_errors(
+        run.train_checkpoint,
+        f"train its architecture again by clearer train {run.path} --out NEW",
+    ):
+        saved = load_checkpoint(run.train_checkpoint)
+        load_state(state, saved)
+        start, compiled = saved["iteration"], saved["compiled"]
+        best = saved["best"] or {"val_psnr_db": -math.inf}
+        pieces, sums = saved["pieces"], saved["sums"]
+    log = LoopLog(run.train_log, start, sums, engine.is_first, board)
+    if run.weights.exists():
+        run.load_network()  # damaged ones are found now, not after the training
+    elif saved["best"] is not None and engine.is_first:
+        # They were written once, and are lost: the average in the checkpoint replaces them.
+        worst = {"val_psnr_db": -math.inf}
+        best = _validate(run, settings, splits, state.average.network, start, worst, log)
+    return _Start(
+        iteration=start,
+        best=best,
+        log=log,
+        is_resumed=True,
+        is_compiled=compiled,
+        num_pieces=pieces,
+    )
+
+
+def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
+    """The weights that a fine-tuning starts from.
+
+    Raises:
+        InputError: If their file is not the one that the run was made with.
+    """
+    path = run.start_weights
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
+        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
+    network, _ = load_network(path)
+    if network.architecture != run.read_architecture():
+        raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
+    return network.state_dict()
+
+
+def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> dict[str, float]:
+    if not all(map(math.isfinite, sums.values())):
+        raise ClearerError(
+            f"the loss of the training is {sums['loss']} before iteration {iteration}: lower "
+            f"--learning-rate (now {settings.train.learning_rate:g}) or use --precision fp32"
+        )
+    return sums
+
+
+def _keep_statistics(network: torch.nn.Module) -> None:
+    """Let batch normalisation use its running statistics as they are, from now on."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.SyncBatchNorm):
+            module.eval()
+
+
+def _validate(
+    run: Run,
+    settings: RunSettings,
+    splits: Splits,
+    network: torch.nn.Module,
+    iteration: int,
+    best: dict[str, Any],
+    log: LoopLog,
+) -> dict[str, Any]:
+    """Evaluate the averaged network, save it, and return the best validation so far."""
+    restore = torch_restorer(network, settings.device)
+    level_map = settings.space.level_map
+    quality = evaluate(restore, splits.val, settings.task, VALIDATION_SEED, level_map=level_map)
+    figures = {"val_psnr_db": quality.psnr_db, "val_ssim": quality.ssim}
+    log.write(iteration, **figures)
+    info = {
+        "iteration": iteration,
+        "task": task_to_dict(settings.task),
+        "protocol": settings.task.protocol,
+        "color": settings.color,
+        "data": splits.source,
+        "selection": f"best PSNR on {len(splits.val)} validation images",
+        **figures,
+    }
+    if settings.fine_tuned_from is not None:
+        info["fine_tuned_from"] = asdict(settings.fine_tuned_from)
+    state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    architecture = run.read_architecture()
+    save_network(run.last_weights, architecture, state, info)
+    # Not 'greater than': a result that is not a number never counts as the best.
+    if not quality.psnr_db > best["val_psnr_db"]:
+        return best
+    save_network(run.weights, architecture, state, info)
+    return {"iteration": iteration, **figures}

@@ -1,0 +1,76 @@
+"""White noise and that of cameras are told apart by the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from clearer.data.splits import PHOTOGRAPHS
+from clearer.pictures.images import list_images, read_image
+from clearer.restoring.noise_kind import fine_color_share, is_noise_of_camera
+from clearer.tasks.base import Span
+from clearer.tasks.photo import Photo
+
+Pixels = NDArray[np.uint8]
+COLOR = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+
+
+def rounded(values: NDArray[np.floating]) -> Pixels:
+    pixels: Pixels = np.rint(values.clip(0, 255)).astype(np.uint8)
+    return pixels
+
+
+def with_white_noise(picture: Pixels, sigma: float, seed: int = 0) -> Pixels:
+    return rounded(picture + np.random.default_rng(seed).normal(0, sigma, picture.shape))
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[Pixels]:
+    return [read_image(PHOTOGRAPHS / name, "rgb")[:256, :256] for name in COLOR]
+
+
+@pytest.mark.parametrize("sigma", [5, 25, 50])
+def test_white_noise_is_none_of_a_camera(photographs: list[Pixels], sigma: float) -> None:
+    shares = [fine_color_share(with_white_noise(picture, sigma)) for picture in photographs]
+    assert min(shares) > 0.85
+    assert not any(is_noise_of_camera(with_white_noise(p, sigma)) for p in photographs)
+
+
+def test_the_same_in_16_bits(photographs: list[Pixels]) -> None:
+    noisy = with_white_noise(photographs[0], 25)
+    assert fine_color_share(noisy.astype(np.uint16) * 257) == pytest.approx(
+        fine_color_share(noisy), rel=1e-3
+    )
+
+
+def test_what_cameras_make_is_told(photographs: list[Pixels]) -> None:
+    task = Photo(shot=Span(0.001, 0.01))
+    found = []
+    for index, picture in enumerate(photographs):
+        clean = picture.astype(np.float32) / np.float32(255)
+        for seed in range(5):
+            noisy = task.degrade_picture(clean, np.random.default_rng([index, seed]))
+            found.append(is_noise_of_camera(rounded(255 * noisy)))
+    assert np.mean(found) > 0.9
+
+
+def test_pictures_of_which_little_is_known() -> None:
+    flat = np.full((40, 40, 3), 90, np.uint8)
+    assert is_noise_of_camera(flat)  # nothing is there for a network for white noise
+    gray = np.repeat(with_white_noise(flat, 20)[..., :1], 3, axis=2)
+    assert fine_color_share(gray) == 0
+    assert not is_noise_of_camera(flat[:7])
+    for shape in ((40, 40), (40, 40, 1), (40, 40, 4)):
+        with pytest.raises(ValueError, match=r"expected \(H, W, 3\)"):
+            fine_color_share(np.zeros(shape, np.uint8))
+
+
+def test_real_photographs_against_white_noise(real_data: Path) -> None:
+    cameras = list_images(real_data / "polyu" / "noisy")[:50:5]
+    assert all(is_noise_of_camera(read_image(path, "rgb")) for path in cameras)
+    for index, path in enumerate(list_images(real_data / "bsds500" / "train")[::20]):
+        noisy = with_white_noise(read_image(path, "rgb"), 5 + 5 * index, index)
+        assert not is_noise_of_camera(noisy), path

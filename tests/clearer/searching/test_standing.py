@@ -1,0 +1,73 @@
+"""The order of a race, and what none beats at a lower cost."""
+
+from __future__ import annotations
+
+import math
+
+from clearer.costs.cost import network_cost
+from clearer.searching.standing import Score, Standing, expected_db, race_front, ranked
+from clearer.space.shapes import Shape
+from clearer.space.space import Architecture, SearchSpace
+
+
+def network(width: int) -> Architecture:
+    space = SearchSpace(width=width, entry="conv", first_scales=1, gates=True)
+    return Shape(space, (1,), 1, (1,)).architecture()
+
+
+def scores(*psnrs: float | None) -> list[Score]:
+    return [Score(iterations=10 * 2**i, psnr_db=psnr) for i, psnr in enumerate(psnrs)]
+
+
+STANDING = [
+    (network(4), scores(20.0)),
+    (network(6), scores(23.0, 24.0)),
+    (network(8), scores(22.0, 25.0)),
+    (network(12), scores(None)),
+]
+
+
+def test_who_stayed_longest_comes_first_then_who_was_better() -> None:
+    widths = [row.architecture.space.width for row in ranked(STANDING)]
+    assert widths == [8, 6, 4, 12]
+    assert ranked([]) == []
+
+
+def test_what_still_gains_most_is_heading_farther() -> None:
+    first, gaining = scores(23.65, 24.02), scores(23.32, 23.94)
+    assert expected_db(gaining) > expected_db(first)
+    assert [row.scores for row in ranked([(network(4), first), (network(6), gaining)])] == [
+        gaining,
+        first,
+    ]
+    assert expected_db(scores(23.5)) == 23.5
+    assert expected_db(scores(20.0, None)) == expected_db([]) == -math.inf
+
+
+def test_a_network_that_has_not_run_comes_last() -> None:
+    rows = ranked([(network(4), []), *STANDING[1:]])
+    assert rows[-1].architecture == network(4)
+
+
+def test_costs_are_those_of_the_network() -> None:
+    row = Standing(network(8), [])
+    assert row.mb == network_cost(network(8), "mb")
+    assert row.macs_per_pixel == network_cost(network(8), "macs")
+
+
+def test_the_front_has_what_no_cheaper_network_equals() -> None:
+    """All have the same text; the winner is told by its space, too."""
+    rows = race_front(STANDING, [2.0, 3.0, 4.0, 1.0])
+    assert len({row["architecture"] for row in rows}) == 1
+    assert [row["cost"] for row in rows] == [1.0, 2.0, 3.0, 4.0]
+    assert [row["psnr_db"] for row in rows] == [None, 20.0, 23.0, 22.0]
+    assert [row["on_front"] for row in rows] == [False, True, True, False]
+    assert [row["is_winner"] for row in rows] == [False, False, False, True]
+    assert [row["rounds"] for row in rows] == [1, 1, 2, 2]
+    assert rows[0]["shape"] == "stem 1, width 12 x2, 2 scales"
+
+
+def test_what_has_no_cost_is_left_out() -> None:
+    rows = race_front(STANDING, [2.0, None, 4.0, 1.0])
+    assert [row["cost"] for row in rows] == [1.0, 2.0, 4.0]
+    assert [row["on_front"] for row in rows] == [False, True, True]
