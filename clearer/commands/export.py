@@ -7,17 +7,17 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from clearer.commands.engines import (
+from clearer.errors import InputError
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_networks
+from clearer.terminal.engines import (
     ProfileText,
     TensorRt,
     TensorRtRtx,
     engine_settings,
     make_engines,
 )
-from clearer.errors import InputError
-from clearer.support.json_text import to_json
-from clearer.terminal import console, live, tables
-from clearer.terminal.completion import complete_networks
 from clearer.terminal.holding import hold
 from clearer.terminal.options import AsJson, Debug
 
