@@ -160,11 +160,11 @@ def _watch(
             data = b""
         stream.feed(data)
         now, picture = time.monotonic(), "\n".join(line.rstrip() for line in screen.display)
-        if picture != before or not data:
+        if not data:  # since the last line there was only the end of the process
+            return
+        if picture != before:
             if now - changed > shown.longest_silence and not _SPINNER & set(before):
                 shown.longest_silence, shown.silent_after = now - changed, before
             changed, before = now, picture
             shown.screens.append(picture.rstrip())
-        if not data:
-            return
     raise TimeoutError(f"not done after {timeout:g} seconds:\n{before}")

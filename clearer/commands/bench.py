@@ -112,12 +112,13 @@ def bench(
             raise InputError("--compare reads two files and measures nothing: leave out the rest")
         _compare(*compare, markdown=markdown, as_json=as_json)
         return
-    from clearer.bench.bench import BenchSettings
-    from clearer.bench.bench import bench as measure
-    from clearer.bench.markdown import bench_markdown
-    from clearer.bench.report_verdict import winner
-    from clearer.bench.targets import agreed_task, open_targets, target_images
-    from clearer.data.datasets import resolve_data
+    with live.status("loading"):
+        from clearer.bench.bench import BenchSettings
+        from clearer.bench.bench import bench as measure
+        from clearer.bench.markdown import bench_markdown
+        from clearer.bench.report_verdict import winner
+        from clearer.bench.targets import agreed_task, open_targets, target_images
+        from clearer.data.datasets import resolve_data
 
     height, width = parse_size(size)
     with _pinned(pin) as cores:
@@ -170,7 +171,7 @@ def bench(
         print(bench_markdown(result))
     else:
         tables.print_bench(result)
-        console.say(winner(result))
+        console.say(winner(result).replace("\N{NO-BREAK SPACE}", " "))
         print(f"written: {folder} ({', '.join(names)}){_next(targets)}")
 
 

@@ -48,9 +48,10 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Serve a page that restores pictures in the browser, on this machine."""
-    from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
-    from clearer.demo.server import make_server
-    from clearer.demo.site import make_site, save_site
+    with live.status("loading"):
+        from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
+        from clearer.demo.server import make_server
+        from clearer.demo.site import make_site, save_site
 
     networks = _networks(models)
     if ort_web is not None:

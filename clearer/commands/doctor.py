@@ -16,7 +16,8 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
 
     Exits with 1 where something that is installed cannot work.
     """
-    from clearer.bench.doctor import examine
+    with live.status("loading"):
+        from clearer.bench.doctor import examine
 
     with live.status("looking at this machine"):
         findings = [asdict(finding) for finding in examine()]

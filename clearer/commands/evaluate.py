@@ -66,13 +66,14 @@ def evaluate(
     **task_options: str,
 ) -> None:
     """Measure PSNR and SSIM, picture by picture. The noise is the same for every model."""
-    from clearer.bench.evaluation import (
-        EvaluationSettings,
-        evaluate_model,
-        evaluation_images,
-        find_model,
-    )
-    from clearer.data.datasets import resolve_data
+    with live.status("loading"):
+        from clearer.bench.evaluation import (
+            EvaluationSettings,
+            evaluate_model,
+            evaluation_images,
+            find_model,
+        )
+        from clearer.data.datasets import resolve_data
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")

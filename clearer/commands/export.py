@@ -103,12 +103,13 @@ def export(
     """
     wanted = engine_settings(trt, trt_rtx, profile)
     fixed = parse_shapes(shapes) if shapes is not None else ()
-    from clearer.export.artefacts import ExportSettings
-    from clearer.export.export import ExportFailed, export_run
-    from clearer.export.file_budgets import budget_notes
-    from clearer.export.graph_nodes import OPSET
-    from clearer.runs.run import Run
-    from clearer.zoo.catalogue import find_in_zoo
+    with live.status("loading"):
+        from clearer.export.artefacts import ExportSettings
+        from clearer.export.export import ExportFailed, export_run
+        from clearer.export.file_budgets import budget_notes
+        from clearer.export.graph_nodes import OPSET
+        from clearer.runs.run import Run
+        from clearer.zoo.catalogue import find_in_zoo
 
     settings = ExportSettings(
         fp16=fp16,

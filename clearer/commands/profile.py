@@ -75,12 +75,13 @@ def profile(
     debug: Debug = False,
 ) -> None:
     """Measure what each module of a search space costs on a device."""
-    from clearer.bench.cost_fit import collect as collect_folder
-    from clearer.bench.plots import plot_check, require_matplotlib
-    from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
-    from clearer.costs.cost_file import write_cost_table
-    from clearer.planning.workflow import preset_space
-    from clearer.support.files import write_json
+    with live.status("loading"):
+        from clearer.bench.cost_fit import collect as collect_folder
+        from clearer.bench.plots import plot_check, require_matplotlib
+        from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
+        from clearer.costs.cost_file import write_cost_table
+        from clearer.planning.workflow import preset_space
+        from clearer.support.files import write_json
 
     if check is not None and emit is None:
         require_matplotlib()

@@ -88,9 +88,10 @@ def restore(
 
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """
-    from clearer.bench.restorers import find_restorers
-    from clearer.restoring.restore_plan import plan_jobs
-    from clearer.support.files import check_writable
+    with live.status("loading"):
+        from clearer.bench.restorers import find_restorers
+        from clearer.restoring.restore_plan import plan_jobs
+        from clearer.support.files import check_writable
 
     with live.status("looking for pictures"):
         plan = plan_jobs(pictures, out, kind)

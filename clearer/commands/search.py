@@ -196,18 +196,19 @@ def search(
     **task_options: str,
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
-    from clearer.costs.cost_file import read_cost_table
-    from clearer.data.datasets import resolve_data
-    from clearer.data.splits import load_splits
-    from clearer.planning.workflow import make_settings, refreeze_settings
-    from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
-    from clearer.searching.search_run import freeze_again
-    from clearer.searching.search_run import search_run as run_search
-    from clearer.support.device import resolve_device
-    from clearer.training.loop import Loop
-    from clearer.training.processes import launch
-    from clearer.training.train import train as train_network
+    with live.status("loading"):
+        from clearer.costs.cost_file import read_cost_table
+        from clearer.data.datasets import resolve_data
+        from clearer.data.splits import load_splits
+        from clearer.planning.workflow import make_settings, refreeze_settings
+        from clearer.runs.run import Run
+        from clearer.runs.settings import RunSettings
+        from clearer.searching.search_run import freeze_again
+        from clearer.searching.search_run import search_run as run_search
+        from clearer.support.device import resolve_device
+        from clearer.training.loop import Loop
+        from clearer.training.processes import launch
+        from clearer.training.train import train as train_network
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)

@@ -53,9 +53,10 @@ def show(
             raise InputError("--front, --quality and --cost are for runs: leave them out")
         _show_file(path, as_json)
         return
-    from clearer.runs.run import Run
-    from clearer.searching.race import read_race
-    from clearer.searching.standing import ranked
+    with live.status("loading"):
+        from clearer.runs.run import Run
+        from clearer.searching.race import read_race
+        from clearer.searching.standing import ranked
 
     run = Run.open(path)
     architecture = run.read_architecture()
@@ -75,8 +76,9 @@ def show(
         _show_race(run, metric, cost, as_json)
         return
 
-    from clearer.bench.plots import plot_front, require_matplotlib
-    from clearer.searching.front import architecture_front, supernet_psnr_db
+    with live.status("loading"):
+        from clearer.bench.plots import plot_front, require_matplotlib
+        from clearer.searching.front import architecture_front, supernet_psnr_db
 
     require_matplotlib()
     table = _table(run, metric, cost)
@@ -109,9 +111,10 @@ def _show_race(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
 ) -> None:
     """The networks of a race: those that none beats at a lower cost, and the others."""
-    from clearer.bench.plots import plot_race
-    from clearer.searching.race import read_race
-    from clearer.searching.standing import race_front
+    with live.status("loading"):
+        from clearer.bench.plots import plot_race
+        from clearer.searching.race import read_race
+        from clearer.searching.standing import race_front
 
     if cost is not None:
         raise InputError("--cost is for a search by gradient: networks of a race are timed here")
@@ -134,9 +137,10 @@ def _show_race(
 
 
 def _show_file(path: Path, as_json: bool) -> None:
-    from clearer.export.external_data import model_bytes
-    from clearer.export.metadata import read_model_info
-    from clearer.export.model_description import read_description
+    with live.status("loading"):
+        from clearer.export.external_data import model_bytes
+        from clearer.export.metadata import read_model_info
+        from clearer.export.model_description import read_description
 
     info = read_model_info(path)
     row = {"file": str(path), "bytes": model_bytes(path), **info.to_dict()}

@@ -98,15 +98,16 @@ def train(
     **task_options: str,
 ) -> None:
     """Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
-    from clearer.data.patches import check_patch_size
-    from clearer.data.splits import load_splits
-    from clearer.planning.training_run import find_origin, make_training_run, plan_training
-    from clearer.restoring.evaluate import check_evaluation_size
-    from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
-    from clearer.training.loop import Loop
-    from clearer.training.processes import launch
-    from clearer.training.train import train as train_network
+    with live.status("loading"):
+        from clearer.data.patches import check_patch_size
+        from clearer.data.splits import load_splits
+        from clearer.planning.training_run import find_origin, make_training_run, plan_training
+        from clearer.restoring.evaluate import check_evaluation_size
+        from clearer.runs.run import Run
+        from clearer.runs.settings import RunSettings
+        from clearer.training.loop import Loop
+        from clearer.training.processes import launch
+        from clearer.training.train import train as train_network
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)

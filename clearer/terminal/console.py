@@ -43,8 +43,11 @@ _has_warned = False
 
 @functools.cache
 def stderr() -> Console:
-    """The console of all lines, bars and spinners: one, so that none is written into another."""
-    return Console(stderr=True)
+    """The console of all lines, bars and spinners: one, so that none is written into another.
+
+    Of several processes that work together on a machine, the first speaks from the start.
+    """
+    return Console(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 
 
 def is_quiet() -> bool:

@@ -1,6 +1,6 @@
 """What moves on a terminal while something runs: bars and spinners, on stderr.
 
-They share one console with the lines of :mod:`clearer.terminal.console`, which so appear above them.
+They share one console with the lines of :mod:`clearer.terminal.console`, which appear above them.
 """
 
 from __future__ import annotations

@@ -102,7 +102,17 @@ def test_while_costs_are_timed_there_is_a_bar_with_time_left(race: Shown) -> Non
 
 def test_a_search_by_gradient_keeps_its_lines(folder: Path, start_s: float) -> None:
     words = ["search", "--strategy", "gradient", "--width", "4", "--search-iterations", "12"]
-    words += [*SHORT, "--budget-params", "1e6", "--data", "photos", "--no-train"]
+    words += [
+        "--batch-size",
+        "2",
+        "--patch-size",
+        "32",
+        "--budget-params",
+        "1e6",
+        "--data",
+        "photos",
+        "--no-train",
+    ]
     shown = run_in_terminal(words, folder, columns=110)
     assert shown.returncode == 0, shown.text
     assert_lines_are_whole(shown)
@@ -112,8 +122,7 @@ def test_a_search_by_gradient_keeps_its_lines(folder: Path, start_s: float) -> N
 
 COMMANDS = {
     "export": ["--int8"],
-    "bench": ["--size", "48x48", "--runs", "3", "--max-seconds", "1", "--data", "photos"],
-    "eval": ["--data", "photos"],
+    "bench": ["--size", "48x48", "--runs", "3", "--data", "photos", "--no-classical"],
     "show": ["--front", "--metric", "ms"],
     "profile": ["--size", "32x32", "--seconds", "1", "--width", "4", "--columns", "1,1"],
 }
