@@ -35,8 +35,10 @@ class Shown:
     """All that stays at the end, scrolled up or not, without what follows the last text."""
     screens: list[str] = field(default_factory=list)
     """Each picture of the screen that was seen on the way, one after the other."""
+    start_s: float = 0.0
+    """Seconds to the first sign."""
     longest_silence: float = 0.0
-    """Seconds at most in which nothing on the screen changed, and nothing on it turned."""
+    """Seconds at most, from there on, in which nothing changed, and nothing turned."""
     silent_after: str = ""
     """The screen in that time."""
 
@@ -163,7 +165,9 @@ def _watch(
         if not data:  # since the last line there was only the end of the process
             return
         if picture != before:
-            if now - changed > shown.longest_silence and not _SPINNER & set(before):
+            if not shown.screens:
+                shown.start_s = now - start
+            elif now - changed > shown.longest_silence and not _SPINNER & set(before):
                 shown.longest_silence, shown.silent_after = now - changed, before
             changed, before = now, picture
             shown.screens.append(picture.rstrip())
