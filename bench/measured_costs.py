@@ -18,7 +18,7 @@ from clearer.bench.speed_model import SpeedModel, probes
 from clearer.bench.torch_session import open_torch
 from clearer.costs.cost import CostTable, FilePrecision, Measurement, Metric
 from clearer.costs.cost_source import CostSource
-from clearer.errors import ClearerError, InputError
+from clearer.errors import ClearerError, InputError, require
 from clearer.export.graph import network_graph, write_weights
 from clearer.export.network_io import network_inputs
 from clearer.export.picture_io import first_line
@@ -264,6 +264,7 @@ class MeasuredCosts(CostSource):
 
     def _open_here(self, path: Path, space: SearchSpace) -> Session:
         shapes = network_inputs(space, *self._image_size)
+        require(self._runtime, extra="openvino" if self._runtime == "openvino" else "cpu")
         try:
             # What is not int8 is computed in fp32.
             return open_session(self._runtime, path, shapes, torch.get_num_threads(), "fp32")

@@ -64,6 +64,7 @@ def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
         *columns,
         console=stderr(),
         transient=transient,
+        disable=not stderr().is_interactive,
         # What is printed to a file or another program must not go to the terminal.
         redirect_stdout=sys.stdout.isatty(),
     )
@@ -145,7 +146,7 @@ def loop_bars(settings: RunSettings) -> Iterator[Listener]:
         def listener(state: LoopProgress) -> None:
             between.close()
             note = _note(settings, state.record)
-            if progress.console.is_terminal:
+            if progress.console.is_interactive:
                 if state.stage not in tasks:
                     tasks[state.stage] = progress.add_task(state.stage, total=state.total, note="")
                     progress.reset(tasks[state.stage], completed=state.iteration - 1)

@@ -49,6 +49,7 @@ def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
             result = clearer(*words)
             assert result.exit_code == 0, result.output
             (folder / f"{words[0]}.txt").write_text(result.output)
+            (folder / f"{words[0]}-notes.txt").write_text(result.stderr)
     return folder
 
 
@@ -92,6 +93,13 @@ def test_each_command_ends_with_the_next(benched: Path) -> None:
     }
     for command, awaited in following.items():
         assert f"; next: {awaited}\n" in (benched / f"{command}.txt").read_text()
+
+
+def test_where_no_terminal_listens_there_are_lines_alone(benched: Path) -> None:
+    for command in ("search", "export", "bench"):
+        notes = (benched / f"{command}-notes.txt").read_text()
+        assert not any(letter in notes for letter in "\x1b\r━")
+        assert all(notes.splitlines())
 
 
 def test_bench_says_who_wins(benched: Path) -> None:
