@@ -20,6 +20,7 @@ from clearer.bench.accuracy import (
     input_accuracy,
     measure_accuracy,
 )
+from clearer.bench.int8_loss import Measured, int8_losses
 from clearer.bench.measure import (
     WARM_UP,
     Timings,
@@ -153,10 +154,15 @@ def bench(
         "noise": asdict(judge_noise(timings)),
         "rows": _report_rows(rows, timings, throughputs, targets.runs),
         "skipped": skipped,
-        "notes": targets.notes,
+        "notes": [*targets.notes, *int8_losses([_measured(row) for row in rows])],
     }
     _write(out, report, rows, images, task)
     return report
+
+
+def _measured(row: _Row) -> Measured:
+    info = row.runner.info
+    return Measured(row.spec.name, info.backend, info.precision, row.accuracy.mean_db)
 
 
 def _open_rows(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Final
 
 from clearer.errors import InputError
@@ -18,8 +20,8 @@ from clearer.export.artefact import (
     program_restorer,
 )
 from clearer.export.graph_nodes import OPSET
-from clearer.export.int8 import Int8Result, quantize
-from clearer.export.metadata import Io, model_metadata, with_precision
+from clearer.export.int8 import Int8Result, Validate, quantize
+from clearer.export.metadata import Io, model_metadata, with_metadata
 from clearer.export.parity import Reference
 from clearer.export.pictures import calibration_pictures
 from clearer.export.qdq import Flavour
@@ -27,6 +29,7 @@ from clearer.export.to_onnx import check_opset, to_onnx
 from clearer.export.to_torch import to_torch_program
 from clearer.networks.network import RestorationNet
 from clearer.runs.run import Run
+from clearer.support.device import device_name
 
 __all__ = ["ExportSettings", "Listener", "make_artefacts"]
 
@@ -112,7 +115,8 @@ def make_artefacts(
     if settings.int8:
         for flavour, result in _quantized(run, model, reference, listener):
             about = {"quantization": _describe(result)}
-            quantized = with_precision(result.model, "int8")
+            said = {"precision": "int8", "quantization": json.dumps(_checked_here(result))}
+            quantized = with_metadata(result.model, said)
             label = _label(level, _INT8_LABELS[flavour])
             yield from onnx_artefacts(quantized, label, "int8", ios, shapes, about)
             if settings.openvino and flavour == "cpu":
@@ -133,9 +137,20 @@ def _quantized(
     """The file in int8, for each kind of runtime."""
     calibration = calibration_pictures(run.settings(), level_map=reference.takes_level)
 
-    def validate(candidate: bytes) -> float:
+    def psnr_db(candidate: bytes) -> float:
         return reference.mean_psnr_db("tensor", None, onnx_restorer({"": candidate}))
 
+    def openvino_psnr_db(candidate: bytes) -> float:
+        artefact = openvino_artefact(candidate, "", "int8")
+        return reference.mean_psnr_db("tensor", None, artefact.load(artefact.files))
+
+    # The engines of TensorRT are built and checked on their device.
+    validate: dict[Flavour, dict[str, Validate]] = {
+        "cpu": {"ONNX Runtime": psnr_db},
+        "tensorrt": {"ONNX Runtime": psnr_db},
+    }
+    if find_spec("openvino") is not None:
+        validate["cpu"]["OpenVINO"] = openvino_psnr_db
     for flavour in _INT8_LABELS:
 
         def tell(what: str, done: int, total: int, flavour: Flavour = flavour) -> None:
@@ -147,7 +162,7 @@ def _quantized(
                 model,
                 flavour,
                 calibration,
-                validate,
+                validate[flavour],
                 reference_db=reference.psnr_db("tensor", None),
                 listener=tell,
             ),
@@ -158,7 +173,18 @@ def _describe(result: Int8Result) -> dict[str, Any]:
     return {
         "flavour": result.flavour,
         "calibration": result.method,
+        "weight_bits": result.weight_bits,
         "drop_db": result.drop_db,
+        "drops_db": dict(result.drops_db),
         "float_layers": list(result.float_layers),
         "num_layers": result.num_layers,
+    }
+
+
+def _checked_here(result: Int8Result) -> dict[str, Any]:
+    """What the file says of itself: on other processors its sums may be others."""
+    return {
+        "weight_bits": result.weight_bits,
+        "psnr_drop_db": {name: round(drop, 4) for name, drop in result.drops_db.items()},
+        "device": device_name("cpu"),
     }

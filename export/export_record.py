@@ -22,6 +22,9 @@ class _CheckRecord(TypedDict):
 
 class _QuantizationRecord(TypedDict):
     calibration: Text
+    weight_bits: Literal[7, 8]
+    drops_db: dict[Text, float]
+    """Loss of PSNR against fp32 on the processor that exported, by runtime."""
     num_layers: int
     float_layers: list[Text]
 

@@ -34,7 +34,7 @@ __all__ = [
     "read_model_info",
     "read_onnx",
     "update_metadata",
-    "with_precision",
+    "with_metadata",
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -113,10 +113,10 @@ def update_metadata(model: onnx.ModelProto, changes: Mapping[str, str]) -> None:
     onnx.helper.set_model_props(model, {**metadata_of(model), **changes})
 
 
-def with_precision(model: bytes, precision: Precision) -> bytes:
-    """The same file, said to compute in another precision."""
+def with_metadata(model: bytes, changes: Mapping[str, str]) -> bytes:
+    """The same file with entries replaced or added."""
     proto = onnx.load_model_from_string(model)
-    update_metadata(proto, {"precision": precision})
+    update_metadata(proto, changes)
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
 

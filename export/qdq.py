@@ -26,13 +26,15 @@ from clearer.errors import require
 from clearer.export.calibration import Activation, Array, Method
 from clearer.export.network_io import network_feed
 
-__all__ = ["Flavour", "QdqGraph", "insert_qdq"]
+__all__ = ["Flavour", "QdqGraph", "WeightBits", "insert_qdq"]
 
 Flavour = Literal["cpu", "tensorrt"]
 """``cpu`` (ONNX Runtime, OpenVINO): unsigned activations with a zero point, biases in int32.
 ``tensorrt``: signed activations, symmetric around zero, biases in fp32. Weights are signed and
-symmetric, with a scale for each output channel, in both. On x86 processors without VNNI the sums of
-unsigned by signed products may saturate: there the loss has to be measured anew."""
+symmetric, with a scale for each output channel, in both."""
+WeightBits = Literal[8, 7]
+"""x86 processors without VNNI add two products of an unsigned by a signed byte in 16 bits, which
+may saturate: 2 x 255 x 127 is too much for them, and 2 x 255 x 64 is not."""
 
 _OPERATORS: Final = ["Conv"]
 _QDQ: Final = ("QuantizeLinear", "DequantizeLinear")
@@ -102,7 +104,11 @@ class QdqGraph:
 
 
 def insert_qdq(
-    model: bytes, flavour: Flavour, method: Method, activations: Mapping[str, Activation]
+    model: bytes,
+    flavour: Flavour,
+    method: Method,
+    activations: Mapping[str, Activation],
+    weight_bits: WeightBits = 8,
 ) -> QdqGraph:
     """Quantize all convolutions.
 
@@ -111,6 +117,7 @@ def insert_qdq(
         flavour: For which runtimes.
         method: Of calibration.
         activations: What :func:`clearer.export.calibration.observe` saw.
+        weight_bits: Of the weights, stored in bytes either way.
 
     Raises:
         ClearerError: If ONNX Runtime is not installed.
@@ -137,6 +144,7 @@ def insert_qdq(
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=_OPERATORS,
             per_channel=True,
+            reduce_range=weight_bits == 7,
             activation_type=kinds.QUInt8 if is_cpu else kinds.QInt8,
             weight_type=kinds.QInt8,
             extra_options={

@@ -13,6 +13,7 @@ from clearer.networks.network import RestorationNet, save_network
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_json, write_json
 from clearer.tasks.base import Span
+from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.paired import Derain
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
@@ -79,6 +80,20 @@ def add_photo_network(folder: Path, name: str) -> Path:
     purpose = "photographs, RGB: the noise of cameras, and JPEG"
     changes = {"purpose": purpose, "figures": figures, "training": training, "probes": probes}
     return _add(folder, name, 3, task_to_dict(Photo()), changes)
+
+
+def add_deblocker(folder: Path, name: str) -> Path:
+    """The same for JPEG."""
+    figures, training = dict(CARD["figures"]), dict(CARD["training"])
+    del figures["noise_seed"], training["num_in_bsd68"]
+    of_jpeg = {"sigma_255": None, "quality": 10, "input_psnr_b_db": 23.5, "psnr_b_db": 27.25}
+    row = {**figures["rows"][0], "data": "kodak24", "num_images": 24, **of_jpeg}
+    figures |= {"protocol": "jpeg", "rows": [row, {**row, "quality": 40}]}
+    training |= {"num_in_test": 0}
+    probes = {**CARD["probes"], "sigma_255": None, "noise_seed": None}
+    purpose = "RGB pictures that were saved as JPEG, quality 10:60"
+    changes = {"purpose": purpose, "figures": figures, "training": training, "probes": probes}
+    return _add(folder, name, 3, task_to_dict(DeJpeg()), changes)
 
 
 def _add(

@@ -9,8 +9,9 @@
 
 Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the table in the README, after
 all is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and Kodak24 (RGB), the test pairs
-of Rain800 (rain) or the second half of PolyU (photographs), and the time of one image of 321x481 in
-ONNX Runtime and OpenVINO, by turns with other networks where their files are.
+of Rain800 (rain), the second half of PolyU (photographs) or Kodak24 and Set12 (JPEG, PSNR-B as
+well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO, by turns with other
+networks where their files are.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from clearer.runs.run import Run
 from clearer.support.device import device_name
 from clearer.support.files import read_json, write_atomic, write_json
 from clearer.tasks.base import Task
+from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
@@ -177,6 +179,8 @@ def purpose(color: Color, task: Task) -> str:
     if isinstance(task, Photo):
         return "photographs, RGB: the noise of cameras, and JPEG"
     pictures = "gray pictures" if color == "gray" else "RGB pictures"
+    if isinstance(task, DeJpeg):
+        return f"{pictures} that were saved as JPEG, quality {task.quality}"
     if not isinstance(task, Denoise):
         return f"{pictures} with rain"
     if task.sigma.is_fixed:
@@ -202,7 +206,7 @@ def times_of(name: str, card: dict[str, Any]) -> dict[str, Any]:
 
 def peer_names(task: Task, color: Color) -> tuple[str, ...]:
     """Networks that do the same: for one level, those of that level."""
-    if isinstance(task, Photo):
+    if isinstance(task, Photo | DeJpeg):
         return ("ffdnet_color_s25",)
     if not isinstance(task, Denoise):
         return ("prenet_rain100l", "prn_r_rain100h")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
 from PIL import Image
@@ -18,9 +19,10 @@ from clearer.data.splits import load_validation
 from clearer.errors import InputError
 from clearer.pictures.images import Color, ImageSet
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs
-from clearer.restoring.metrics import ssim
+from clearer.restoring.metrics import psnr_b_db, ssim
 from clearer.support.device import device_name
 from clearer.tasks.base import Span, Task
+from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.paired import Derain, Paired
 from clearer.tasks.photo import Photo
@@ -30,6 +32,8 @@ SETS: Final[dict[Color, tuple[str, str]]] = {
     "gray": ("bsd68", "set12"),
     "rgb": ("cbsd68", "kodak24"),
 }
+QUALITIES: Final = (10, 20, 30, 40)
+"""Of JPEG, as in tables of deblocking."""
 RAIN: Final = "rain800"
 MAX_MEGAPIXELS: Final = 2.0
 """Of a picture of a pair: two test pairs of Rain800 have 3.8 and 8.6, the others 0.3 or less."""
@@ -43,16 +47,17 @@ def check_task(task: Task, color: Color) -> None:
     """Refuse what there are no figures for.
 
     Raises:
-        InputError: If a task is neither white Gaussian noise nor, in RGB, rain or photographs.
+        InputError: If a task is neither white Gaussian noise nor, in RGB, rain, photographs or
+            JPEG.
     """
-    if isinstance(task, Photo) and color == "rgb":
+    if isinstance(task, Photo | DeJpeg) and color == "rgb":
         return
     if isinstance(task, Derain) and color == "rgb" and task.layout == "clean-left":
         return
     if not isinstance(task, Denoise) or task.noise != "gaussian" or task.protocol != "awgn":
         raise InputError(
             "figures are measured for white Gaussian noise, protocol awgn, and in RGB for "
-            "photographs and for rain, pairs as in Rain800, alone"
+            "photographs, for JPEG and for rain, pairs as in Rain800, alone"
         )
 
 
@@ -61,6 +66,8 @@ def measure_figures(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
     info = runner.info
     if isinstance(task, Denoise):
         measured = _noise(runner, color, task)
+    elif isinstance(task, DeJpeg):
+        measured = _jpeg(runner, task)
     else:
         measured = _photos(runner) if isinstance(task, Photo) else _rain(runner, task)
     return {
@@ -88,6 +95,35 @@ def _noise(runner: Runner, color: Color, task: Denoise) -> dict[str, Any]:
             found = measure_accuracy(runner, images, level)
             rows.append(_row(name, images, level, sigma, found))
     return {"noise_seed": VALIDATION_SEED, "rows": rows}
+
+
+def _jpeg(runner: Runner, task: DeJpeg) -> dict[str, Any]:
+    """Pictures after JPEG by libjpeg; gray ones as three equal channels."""
+    qualities = [q for q in QUALITIES if task.quality.low <= q <= task.quality.high]
+    if not qualities:
+        usual = ", ".join(str(quality) for quality in QUALITIES)
+        raise InputError(f"quality {task.quality} holds none of the usual ones: {usual}")
+    gray = test_pictures("set12", "gray")
+    as_rgb = ImageSet(gray.names, tuple(image.repeat(3, axis=2) for image in gray.images))
+    rows = []
+    for name, images in (("kodak24", test_pictures("kodak24", "rgb")), ("set12", as_rgb)):
+        for quality in qualities:
+            print(f"{name}, quality {quality}", file=sys.stderr, flush=True)
+            level = DeJpeg(quality=Span(quality, quality))
+            every = range(len(images))
+            found = measure_accuracy(runner, images, level, keep=every)
+            pairs = list(evaluation_pairs(images, level, VALIDATION_SEED))
+            rows.append(
+                {
+                    **_row(name, images, level, None, found),
+                    "quality": quality,
+                    "input_psnr_b_db": fmean(psnr_b_db(jpeg[0], clean[0]) for jpeg, clean in pairs),
+                    "psnr_b_db": fmean(
+                        psnr_b_db(found.restored[index], pairs[index][1][0]) for index in every
+                    ),
+                }
+            )
+    return {"rows": rows}
 
 
 def _photos(runner: Runner) -> dict[str, Any]:

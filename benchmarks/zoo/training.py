@@ -12,11 +12,13 @@ from clearer.data.pairs import PictureFile, list_pictures
 from clearer.data.splits import list_splits
 from clearer.errors import InputError
 from clearer.runs.run import Run
+from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 
 RAIN: Final = "rain800"
 PHOTO_TESTS: Final = ("polyu", "kodak24")
+JPEG_TESTS: Final = ("kodak24", "set12")
 
 
 def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +40,9 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
     if isinstance(settings.task, Denoise):
         tested = set(DATA_SETS["cbsd68"].hashes().values())
         fairness = {"num_in_bsd68": sum(digest in tested for digest in both)}
-    elif isinstance(settings.task, Photo):
-        tested = {d for name in PHOTO_TESTS for d in DATA_SETS[name].hashes().values()}
+    elif isinstance(settings.task, Photo | DeJpeg):
+        names = PHOTO_TESTS if isinstance(settings.task, Photo) else JPEG_TESTS
+        tested = {d for name in names for d in DATA_SETS[name].hashes().values()}
         fairness = {"num_in_test": sum(digest in tested for digest in both)}
     else:
         places = [known[d] for d in both if d in known]

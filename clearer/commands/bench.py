@@ -156,6 +156,8 @@ def bench(
 
                 result = measure(targets, what, images, about, folder, settings, listener)
                 progress.remove_task(bar)
+            for note in result["notes"][len(targets.notes) :]:
+                console.say(note)
         except KeyboardInterrupt as error:
             raise Interrupted("interrupted: no bench.json was written") from error
     names = ["bench.json", "bench.png", "restored.png"]

@@ -185,9 +185,11 @@ def _describe_quantization(row: dict[str, Any]) -> str:
     about = row["quantization"]
     layers = about["float_layers"]
     named = f": {', '.join(layers)}" if layers else ""
+    losses = ", ".join(f"{name} {-drop:+.3f} dB" for name, drop in about["drops_db"].items())
     return (
-        f"{row['file']}: calibrated by {about['calibration']}; {len(layers)} of "
-        f"{about['num_layers']} convolutions stay in floating point{named}"
+        f"{row['file']}: calibrated by {about['calibration']}, weights of {about['weight_bits']} "
+        f"bits; {losses} on this processor; {len(layers)} of {about['num_layers']} convolutions "
+        f"stay in floating point{named}"
     )
 
 

@@ -67,8 +67,13 @@ def _removes_noise(card: dict[str, Any]) -> bool:
 
 
 def _is_for_photos(card: dict[str, Any]) -> bool:
-    """Whether the pairs are photographs; else they are rainy and clean pictures."""
+    """Whether the pairs are photographs."""
     return bool(card["task"]["name"] == "photo")
+
+
+def _removes_jpeg(card: dict[str, Any]) -> bool:
+    """Whether figures are by quality of JPEG; if none of these, they are of rain."""
+    return bool(card["task"]["name"] == "dejpeg")
 
 
 def card_markdown(card: dict[str, Any]) -> str:
@@ -110,7 +115,7 @@ def card_markdown(card: dict[str, Any]) -> str:
 
 def _training(card: dict[str, Any]) -> str:
     training = card["training"]
-    what = "pictures" if _removes_noise(card) or _is_for_photos(card) else "pairs"
+    what = "pairs" if "left_out" in training else "pictures"
     start = training.get("fine_tuned_from")
     # Its own name means what it was before.
     digest = training.get("fine_tuned_from_sha256")
@@ -128,9 +133,10 @@ def _training(card: dict[str, Any]) -> str:
             f"{text}Pictures of BSD68 among those that trained or selected: "
             f"{training['num_in_bsd68']}."
         )
-    if _is_for_photos(card):
+    if _is_for_photos(card) or _removes_jpeg(card):
+        tests = "PolyU or Kodak24" if _is_for_photos(card) else "Kodak24 or Set12"
         return (
-            f"{text}Pictures of PolyU or Kodak24 among those that trained or selected: "
+            f"{text}Pictures of {tests} among those that trained or selected: "
             f"{training['num_in_test']}."
         )
     left_out = ", ".join(f"`{name}`" for name in training["left_out"]) or "none"
@@ -160,6 +166,8 @@ def _quality(card: dict[str, Any]) -> list[str]:
         ]
     if _is_for_photos(card):
         return _photographs(card, f"{how}; {interval} pairs")
+    if _removes_jpeg(card):
+        return _compressed(card, f"{how}; {interval} pictures")
     left_out = ", ".join(f"`{name}`" for name in figures["left_out"])
     return [
         f"Protocol `{figures['protocol']}`: the pairs of the test set as they are, over all pixels "
@@ -193,6 +201,29 @@ def _photographs(card: dict[str, Any], how: str) -> list[str]:
     ]
 
 
+def _compressed(card: dict[str, Any], how: str) -> list[str]:
+    return [
+        f"Protocol `{card['figures']['protocol']}`: pictures after libjpeg (colour at half the "
+        "resolution), over all pixels of the three channels, whole pictures, clipped to the range; "
+        f"gray pictures as three equal channels; {how}. PSNR-B counts what is left of blocks (Yim "
+        "and Bovik, 2011; the factor is the mean over channels).",
+        "",
+        *_table(
+            ("set", "quality", "JPEG, dB / SSIM", "restored", "95 %, dB", "PSNR-B, JPEG", "here"),
+            [
+                (
+                    row["data"],
+                    str(row["quality"]),
+                    *_cells(row),
+                    f"{row['input_psnr_b_db']:.2f}",
+                    f"{row['psnr_b_db']:.2f}",
+                )
+                for row in card["figures"]["rows"]
+            ],
+        ),
+    ]
+
+
 def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
     """Degraded, restored, and the interval."""
     return (
@@ -210,7 +241,7 @@ def _pairs(card: dict[str, Any], row: dict[str, Any]) -> str:
 
 def _clean_pictures(card: dict[str, Any]) -> list[str]:
     _, _, height, width = card["probes"]["rows"][0]["box"]
-    undone = "the noise of cameras" if _is_for_photos(card) else "rain"
+    undone = {"photo": "the noise of cameras", "dejpeg": "JPEG"}.get(card["task"]["name"], "rain")
     return [
         f"## On pictures without {undone}",
         "",
@@ -264,7 +295,8 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
     """All networks side by side, each kind apart, and how times were measured."""
     noise = [card for card in cards if _removes_noise(card)]
     photos = [card for card in cards if _is_for_photos(card)]
-    rain = [card for card in cards if not _removes_noise(card) and not _is_for_photos(card)]
+    jpeg = [card for card in cards if _removes_jpeg(card)]
+    rain = [card for card in cards if card not in [*noise, *photos, *jpeg]]
     places: dict[str, list[str]] = {}
     for card in cards:
         places.setdefault(measured_where(card), []).append(f"`{card['name']}`")
@@ -272,6 +304,8 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
     lines = _denoisers(noise) if noise else []
     if photos:
         lines += ["Pairs of photographs, one shot and the mean of many:", "", *_for_photos(photos)]
+    if jpeg:
+        lines += ["Pictures saved as JPEG, by quality:", "", *_deblockers(jpeg)]
     if rain:
         lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
@@ -283,17 +317,25 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
 
 
 def _denoisers(cards: Sequence[dict[str, Any]]) -> list[str]:
-    """A line per network and test set."""
-    levels = sorted({row["sigma_255"] for card in cards for row in card["figures"]["rows"]})
+    return _by_level(cards, "sigma_255", "sigma")
+
+
+def _deblockers(cards: Sequence[dict[str, Any]]) -> list[str]:
+    return _by_level(cards, "quality", "quality")
+
+
+def _by_level(cards: Sequence[dict[str, Any]], key: str, word: str) -> list[str]:
+    """A line per network and test set, a column per level."""
+    levels = sorted({row[key] for card in cards for row in card["figures"]["rows"]})
     rows: list[list[str]] = []
     for card in cards:
         (*first, last), figures = _sides(card), card["figures"]["rows"]
-        found = {(row["data"], row["sigma_255"]): row for row in figures}
+        found = {(row["data"], row[key]): row for row in figures}
         for name in dict.fromkeys(data for data, _ in found):
             cells = [_figures(found.get((name, level))) for level in levels]
             rows.append([*first, name, *cells, last])
             first, last = ["", ""], ""
-    header = ["network", "MB", "set", *(f"sigma {level:g}" for level in levels), "ms"]
+    header = ["network", "MB", "set", *(f"{word} {level:g}" for level in levels), "ms"]
     return [*_table(header, rows), ""]
 
 

@@ -22,6 +22,10 @@ class _Figures(TypedDict):
     psnr_db: float
     ssim: float
     psnr_db_interval_95: tuple[float, float]
+    quality: NotRequired[Annotated[int, Meta(ge=1, le=100)]]
+    """Of JPEG, with which go the next two: :func:`clearer.restoring.metrics.psnr_b_db`."""
+    input_psnr_b_db: NotRequired[float]
+    psnr_b_db: NotRequired[float]
 
 
 class _Clean(TypedDict):

@@ -33,7 +33,7 @@ from clearer.tasks.paired import Derain
 from clearer.tasks.photo import Photo
 from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table
-from tests.tiny_zoo import add_derainer, add_network
+from tests.tiny_zoo import add_deblocker, add_derainer, add_network
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "4", "--batch-size", "2"]
@@ -237,6 +237,34 @@ def test_figures_for_one_level(
         script("quality").measure_figures(runner, color, Denoise(sigma=Span(30, 40)))
 
 
+def test_figures_of_jpeg(
+    script: Script, cut: Cut, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set12 is gray, and the network is not."""
+    for name, mode in (("kodak24", "RGB"), ("set12", "L")):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            Image.fromarray(cut(index)).convert(mode).save(tmp_path / name / f"{index}.png")
+        know(monkeypatch, name, tmp_path / name)
+    monkeypatch.setenv("CLEARER_DATA", str(tmp_path))
+    add_deblocker(folder, "jpeg")
+    network = catalogue.zoo_network("jpeg")
+    runner = TorchRunner(network.name, network.load()[0])
+    figures = script("quality").measure_figures(runner, "rgb", network.task)
+    found = [(row["data"], row["quality"]) for row in figures["rows"]]
+    assert found == [(name, q) for name in ("kodak24", "set12") for q in (10, 20, 30, 40)]
+    for row in figures["rows"]:
+        assert row["input_psnr_b_db"] < row["input_psnr_db"]
+        assert row["psnr_b_db"] <= row["psnr_db"]
+    by_quality = [row["input_psnr_db"] for row in figures["rows"][:4]]
+    assert by_quality == sorted(by_quality)
+    assert figures["protocol"] == "jpeg"
+    purpose = script("make").purpose("rgb", network.task)
+    assert purpose == "RGB pictures that were saved as JPEG, quality 10:60"
+    with pytest.raises(InputError, match="holds none of the usual ones: 10, 20, 30, 40"):
+        script("quality").measure_figures(runner, "rgb", DeJpeg(quality=Span(50, 60)))
+
+
 def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder: Path) -> None:
     add_network(folder, "one", 1)
     add_network(folder, "other", 1, "50")
@@ -257,8 +285,9 @@ def test_what_has_no_figures_is_refused(script: Script) -> None:
     check(Denoise(), "gray")
     check(Derain(), "rgb")
     check(Photo(), "rgb")
+    check(DeJpeg(), "rgb")
     for task, color in (
-        (DeJpeg(), "rgb"),
+        (DeJpeg(), "gray"),
         (Derain(), "gray"),
         (Derain(layout="folders"), "rgb"),
         (Photo(), "gray"),

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import io
 import json
 import math
 
 import numpy as np
 import pytest
 import skimage.color
+import skimage.data
 import skimage.metrics
+from PIL import Image
 from scipy.ndimage import correlate1d
 
 from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import evaluate
-from clearer.restoring.metrics import luma_y, psnr_db, ssim
+from clearer.restoring.metrics import luma_y, psnr_b_db, psnr_db, ssim
 from clearer.support.json_text import to_json
 from clearer.tasks.denoise import Denoise
 
@@ -27,6 +30,36 @@ def test_psnr_by_hand() -> None:
     image = np.array([[[0.1, 0.1], [0.1, 0.1]]], np.float32)
     assert psnr_db(image, clean) == pytest.approx(20)
     assert psnr_db(clean, clean) == math.inf
+
+
+def test_psnr_b_by_hand() -> None:
+    """Blocks of 8 that differ by 0.1, one border each way: squares of 0.01 at borders, else 0."""
+    clean = np.zeros((1, 16, 16), np.float32)
+    image = np.zeros_like(clean)
+    image[0, 8:, :8] = image[0, :8, 8:] = 0.1
+    error, excess = 0.005, 0.01 * math.log2(8) / math.log2(16)
+    assert psnr_b_db(image, clean) == pytest.approx(-10 * math.log10(error + excess), abs=1e-4)
+    assert psnr_b_db(clean, clean) == math.inf
+    assert psnr_b_db(clean, image) == pytest.approx(psnr_db(clean, image))  # its blocks do not show
+
+
+def test_psnr_b_is_below_psnr_for_jpeg_alone() -> None:
+    photograph = skimage.data.astronaut()[:128, 150:278]
+    packed = io.BytesIO()
+    Image.fromarray(photograph).save(packed, "JPEG", quality=10)
+    jpeg, clean = (
+        np.asarray(picture).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        for picture in (Image.open(packed), photograph)
+    )
+    assert psnr_db(jpeg, clean) - 3.5 < psnr_b_db(jpeg, clean) < psnr_db(jpeg, clean) - 0.3
+    moved_jpeg, moved_clean = (np.roll(x, 3, axis=(1, 2)) for x in (jpeg, clean))
+    assert psnr_b_db(moved_jpeg, moved_clean) > psnr_b_db(jpeg, clean) + 0.3
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 40), (3, 40, 5)])
+def test_psnr_b_needs_two_blocks(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="no two blocks of 8x8"):
+        psnr_b_db(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
 
 def test_what_is_infinite_is_null_in_json() -> None:
