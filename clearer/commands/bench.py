@@ -7,17 +7,21 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clearer.errors import InputError, Interrupted
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS
-from clearer.terminal import console, tables
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.holding import hold
 from clearer.terminal.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.terminal.task_options import with_task_options
+
+if TYPE_CHECKING:
+    from clearer.bench.targets import Targets
 
 _DEFAULT_OUT = Path("bench")
 
@@ -29,6 +33,7 @@ def bench(
         list[Path] | None,
         typer.Argument(
             metavar="RUN|MODEL|NAME",
+            autocompletion=complete_networks,
             help="Run folders, model files (.onnx, .engine) and names of clearer zoo; default: the "
             "newest in runs/.",
         ),
@@ -36,7 +41,8 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's."
+            autocompletion=complete_data,
+            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's.",
         ),
     ] = None,
     task: Annotated[
@@ -106,11 +112,13 @@ def bench(
             raise InputError("--compare reads two files and measures nothing: leave out the rest")
         _compare(*compare, markdown=markdown, as_json=as_json)
         return
-    from clearer.bench.bench import BenchSettings
-    from clearer.bench.bench import bench as measure
-    from clearer.bench.markdown import bench_markdown
-    from clearer.bench.targets import agreed_task, open_targets, target_images
-    from clearer.data.datasets import resolve_data
+    with live.status("loading"):
+        from clearer.bench.bench import BenchSettings
+        from clearer.bench.bench import bench as measure
+        from clearer.bench.markdown import bench_markdown
+        from clearer.bench.report_verdict import winner
+        from clearer.bench.targets import agreed_task, open_targets, target_images
+        from clearer.data.datasets import resolve_data
 
     height, width = parse_size(size)
     with _pinned(pin) as cores:
@@ -126,7 +134,7 @@ def bench(
             pinned_cores=cores,
             command=("clearer", *sys.argv[1:]),
         )
-        with console.status("reading what is to be compared"):
+        with live.status("reading what is to be compared"):
             targets = open_targets(models or (), against or ())
         for note in targets.notes:
             console.say(note)
@@ -138,7 +146,7 @@ def bench(
         if run is not None and folder == run.path:
             hold(context, run)
         try:
-            with console.progress_bar() as progress:
+            with live.progress_bar() as progress:
                 bar = progress.add_task("loading", total=None, note="")
 
                 def listener(words: str, done: int, total: int) -> None:
@@ -147,6 +155,7 @@ def bench(
                     )
 
                 result = measure(targets, what, images, about, folder, settings, listener)
+                progress.remove_task(bar)
             for note in result["notes"][len(targets.notes) :]:
                 console.say(note)
         except KeyboardInterrupt as error:
@@ -155,7 +164,8 @@ def bench(
     if report:
         from clearer.bench.report import write_report
 
-        write_report(folder / "report.html", result, run)
+        with live.status("writing the report"):
+            write_report(folder / "report.html", result, run)
         names.append("report.html")
     if as_json:
         print(to_json(result))
@@ -163,7 +173,20 @@ def bench(
         print(bench_markdown(result))
     else:
         tables.print_bench(result)
-        print(f"written: {', '.join(str(folder / name) for name in names)}")
+        console.say(winner(result).replace("\N{NO-BREAK SPACE}", " "))
+        print(f"written: {folder} ({', '.join(names)}){_next(targets)}")
+
+
+def _next(targets: Targets) -> str:
+    """What can be done with the first network; nothing where there are engines alone."""
+    if targets.runs:
+        first = targets.runs[0]
+        model = first.run.path.name if first.is_shipped else str(first.run.path)
+    elif targets.models:
+        model = str(targets.models[0].path)
+    else:
+        return ""
+    return f"; next: clearer restore photo.jpg --model {model}"
 
 
 def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:

@@ -7,16 +7,17 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from clearer.commands.engines import (
+from clearer.errors import InputError
+from clearer.support.json_text import to_json
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_networks
+from clearer.terminal.engines import (
     ProfileText,
     TensorRt,
     TensorRtRtx,
     engine_settings,
     make_engines,
 )
-from clearer.errors import InputError
-from clearer.support.json_text import to_json
-from clearer.terminal import console, tables
 from clearer.terminal.holding import hold
 from clearer.terminal.options import AsJson, Debug
 
@@ -31,6 +32,7 @@ def export(
         Path | None,
         typer.Argument(
             metavar="[RUN|NAME]",
+            autocompletion=complete_networks,
             help="Run folder, or name of clearer zoo; default: the newest in runs/.",
         ),
     ] = None,
@@ -101,12 +103,13 @@ def export(
     """
     wanted = engine_settings(trt, trt_rtx, profile)
     fixed = parse_shapes(shapes) if shapes is not None else ()
-    from clearer.export.artefacts import ExportSettings
-    from clearer.export.export import ExportFailed, export_run
-    from clearer.export.file_budgets import budget_notes
-    from clearer.export.graph_nodes import OPSET
-    from clearer.runs.run import Run
-    from clearer.zoo.catalogue import find_in_zoo
+    with live.status("loading"):
+        from clearer.export.artefacts import ExportSettings
+        from clearer.export.export import ExportFailed, export_run
+        from clearer.export.file_budgets import budget_notes
+        from clearer.export.graph_nodes import OPSET
+        from clearer.runs.run import Run
+        from clearer.zoo.catalogue import find_in_zoo
 
     settings = ExportSettings(
         fp16=fp16,
@@ -128,9 +131,9 @@ def export(
     if untrained:
         console.say("warning: these weights have never been trained; the files say so")
     failure = None
-    with console.status("reading the run") as shown:
+    with live.status("reading the run") as shown:
         try:
-            report = export_run(run, settings, shown.update)
+            report = export_run(run, settings, shown)
         except ExportFailed as error:
             report, failure = error.report, error
     engines, unbuilt = make_engines(

@@ -10,7 +10,7 @@ import typer
 
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console
+from clearer.terminal import console, live
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -75,12 +75,13 @@ def profile(
     debug: Debug = False,
 ) -> None:
     """Measure what each module of a search space costs on a device."""
-    from clearer.bench.cost_fit import collect as collect_folder
-    from clearer.bench.plots import plot_check, require_matplotlib
-    from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
-    from clearer.costs.cost_file import write_cost_table
-    from clearer.planning.workflow import preset_space
-    from clearer.support.files import write_json
+    with live.status("loading"):
+        from clearer.bench.cost_fit import collect as collect_folder
+        from clearer.bench.plots import plot_check, require_matplotlib
+        from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
+        from clearer.costs.cost_file import write_cost_table
+        from clearer.planning.workflow import preset_space
+        from clearer.support.files import write_json
 
     if check is not None and emit is None:
         require_matplotlib()
@@ -114,7 +115,7 @@ def profile(
             precision=precision,
             threads=threads or console.num_cores(),
         )
-        with console.round_bars() as listener:
+        with live.round_bars() as listener:
             result = profile_space(
                 settings, listener, check=architectures, force=force, max_seconds=seconds
             )
@@ -124,7 +125,8 @@ def profile(
     write_cost_table(out, table)
     if checked is not None:
         write_json(out.with_suffix(".check.json"), checked.to_dict())
-        plot_check(out.with_suffix(".check.png"), table, checked)
+        with live.status("drawing"):
+            plot_check(out.with_suffix(".check.png"), table, checked)
     report = {**json.loads(out.read_text()), "check": checked.to_dict() if checked else None}
     if as_json:
         print(to_json(report))

@@ -10,7 +10,8 @@ import typer
 
 from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.support.json_text import to_json
-from clearer.terminal import console
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ def restore(
     model: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_networks,
             help="Run folder, .safetensors or .onnx file, or name of clearer zoo; default: the "
-            "newest in runs/, else what comes with clearer."
+            "newest in runs/, else what comes with clearer.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(
@@ -86,13 +88,15 @@ def restore(
 
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """
-    from clearer.bench.restorers import find_restorers
-    from clearer.restoring.restore_plan import plan_jobs
-    from clearer.support.files import check_writable
+    with live.status("loading"):
+        from clearer.bench.restorers import find_restorers
+        from clearer.restoring.restore_plan import plan_jobs
+        from clearer.support.files import check_writable
 
-    plan = plan_jobs(pictures, out, kind)
+    with live.status("looking for pictures"):
+        plan = plan_jobs(pictures, out, kind)
     jobs = plan.jobs
-    with console.status("loading the network"):
+    with live.status("loading the network"):
         found = find_restorers(model, backend)
     methods = {
         kind: loaded.method(color, tile, overlap, sigma=sigma, strength=strength)
@@ -174,7 +178,7 @@ def _restore_all(
     """
     from clearer.restoring.restore_files import restore_files
 
-    with console.progress_bar() as progress:
+    with live.progress_bar() as progress:
         all_ = progress.add_task("pictures", total=len(jobs), note="")
         tiles = progress.add_task("tiles", total=None, note="")
 

@@ -21,8 +21,10 @@ from clearer.commands.search_options import (
 )
 from clearer.errors import InputError
 from clearer.tasks.registry import TASKS, make_task
-from clearer.terminal import console
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_data, complete_runs
 from clearer.terminal.holding import go_on_with_pictures, hold
+from clearer.terminal.measuring import costs_here
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -79,9 +81,10 @@ def search(
     data: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_data,
             help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
             "name of a set (clearer data list). "
-            "Default: built-in photographs and synthetic images."
+            "Default: built-in photographs and synthetic images.",
         ),
     ] = None,
     task: Annotated[
@@ -121,7 +124,11 @@ def search(
     ] = 1,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Freeze anew, under other budgets, what this run searched."),
+        typer.Option(
+            "--from",
+            autocompletion=complete_runs,
+            help="Freeze anew, under other budgets, what this run searched.",
+        ),
     ] = None,
     search_iterations: Annotated[
         int | None,
@@ -171,7 +178,11 @@ def search(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to make (or to resume); default: runs/<time>.")
+        Path | None,
+        typer.Option(
+            help="Run folder to make (or to resume); default: in runs/, named by task and budgets, "
+            "such as runs/denoise-s25-5mb-0."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
@@ -185,19 +196,19 @@ def search(
     **task_options: str,
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
-    from clearer.bench.measured_costs import MeasuredCosts
-    from clearer.costs.cost_file import read_cost_table
-    from clearer.data.datasets import resolve_data
-    from clearer.data.splits import load_splits
-    from clearer.planning.workflow import make_settings, refreeze_settings
-    from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
-    from clearer.searching.search_run import freeze_again
-    from clearer.searching.search_run import search_run as run_search
-    from clearer.support.device import resolve_device
-    from clearer.training.loop import Loop
-    from clearer.training.processes import launch
-    from clearer.training.train import train as train_network
+    with live.status("loading"):
+        from clearer.costs.cost_file import read_cost_table
+        from clearer.data.datasets import resolve_data
+        from clearer.data.splits import load_splits
+        from clearer.planning.workflow import make_settings, refreeze_settings
+        from clearer.runs.run import Run
+        from clearer.runs.settings import RunSettings
+        from clearer.searching.search_run import freeze_again
+        from clearer.searching.search_run import search_run as run_search
+        from clearer.support.device import resolve_device
+        from clearer.training.loop import Loop
+        from clearer.training.processes import launch
+        from clearer.training.train import train as train_network
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
@@ -223,7 +234,7 @@ def search(
         if train is None:
             train = settings.trains or minutes is not None
         table = read_cost_table(run.cost) if run.cost.exists() else None
-        costs = MeasuredCosts(settings.image_size, table, console.say, settings.budget_precision)
+        costs = costs_here(settings.image_size, table, settings.budget_precision)
     else:
         train = train is not False
         if lambda_comp is not None and budgets:
@@ -233,7 +244,7 @@ def search(
                 raise InputError("--cost is for --budget-ms: give a limit in milliseconds")
             table = read_cost_table(cost)
         image_size = image_size_of(context, size, table)
-        costs = MeasuredCosts(image_size, table, console.say, budget_precision)
+        costs = costs_here(image_size, table, budget_precision)
         if source is not None:
             old = Run.open(source)
             settings = refreeze_settings(old, budgets, image_size, budget_precision)
@@ -296,11 +307,13 @@ def search(
                 },
             )
             # The first process alone measures what is faster, and what fits.
-            plain = engine.on_first(lambda: asked().to_dict())
+            with live.status("finding out what is fastest here, and what fits"):
+                plain = engine.on_first(lambda: asked().to_dict())
             settings = RunSettings.from_dict(plain)
         settings = replace(settings, minutes=minutes if train else None, trains=train)
     console.describe_settings(settings)
-    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+    with live.status("reading the pictures"):
+        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
     if resume:
         engine.on_first(lambda: go_on_with_pictures(resumed, settings, may_change=changed_data))
@@ -311,16 +324,17 @@ def search(
             for loop in (settings.search, settings.train):
                 engine.share(loop.batch_size)
             fits = search_iterations is None
-            run = make_search_run(out, settings, splits, costs, width, stem, fits_race=fits)
+            with live.status("checking"):
+                run = make_search_run(out, settings, splits, costs, width, stem, fits_race=fits)
             hold(context, run)
             return str(run.path)
 
         run = Run(Path(engine.on_first(make_run)))
         settings = run.settings()  # a race has had its share of a time that was given
         if not engine.is_first and run.cost.exists():
-            costs = MeasuredCosts(settings.image_size, read_cost_table(run.cost), console.say)
+            costs = costs_here(settings.image_size, read_cost_table(run.cost))
     console.say(f"run folder: {run.path}")
-    with console.loop_bars(settings) as listener:
+    with live.loop_bars(settings) as listener:
         loop = Loop(
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,

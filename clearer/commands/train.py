@@ -10,7 +10,8 @@ import typer
 
 from clearer.errors import InputError
 from clearer.tasks.registry import TASKS
-from clearer.terminal import console
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.holding import go_on_with_pictures, hold
 from clearer.terminal.options import (
     AsJson,
@@ -40,6 +41,7 @@ def train(
         Path | None,
         typer.Argument(
             metavar="[RUN|NAME]",
+            autocompletion=complete_networks,
             help="Run folder, or with --fine-tune name of clearer zoo; default: the newest in "
             "runs/.",
         ),
@@ -48,15 +50,16 @@ def train(
         bool,
         typer.Option(
             "--fine-tune",
-            help="Train the weights of RUN on, in a new folder: --out, or runs/<time>. The result "
+            help="Train the weights of RUN on, in a new folder: --out, or one in runs/. The result "
             "is never worse than they are, on the validation images.",
         ),
     ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_data,
             help="Folder of images, or a set, in place of the run's. This, --task and its options "
-            "are for a new run: with --fine-tune or --out."
+            "are for a new run: with --fine-tune or --out.",
         ),
     ] = None,
     task: Annotated[
@@ -95,15 +98,16 @@ def train(
     **task_options: str,
 ) -> None:
     """Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
-    from clearer.data.patches import check_patch_size
-    from clearer.data.splits import load_splits
-    from clearer.planning.training_run import find_origin, make_training_run, plan_training
-    from clearer.restoring.evaluate import check_evaluation_size
-    from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
-    from clearer.training.loop import Loop
-    from clearer.training.processes import launch
-    from clearer.training.train import train as train_network
+    with live.status("loading"):
+        from clearer.data.patches import check_patch_size
+        from clearer.data.splits import load_splits
+        from clearer.planning.training_run import find_origin, make_training_run, plan_training
+        from clearer.restoring.evaluate import check_evaluation_size
+        from clearer.runs.run import Run
+        from clearer.runs.settings import RunSettings
+        from clearer.training.loop import Loop
+        from clearer.training.processes import launch
+        from clearer.training.train import train as train_network
 
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
@@ -117,7 +121,8 @@ def train(
         "learning_rate": learning_rate,
         "validate_every": validate_every,
     }
-    origin = find_origin(run_path, fine_tune=fine_tune)
+    with live.status("reading the run"):
+        origin = find_origin(run_path, fine_tune=fine_tune)
     engine = launch(origin.settings.device, devices, nodes)
     if not engine.is_first:
         console.be_quiet()
@@ -143,8 +148,9 @@ def train(
             settings = replace(settings, minutes=minutes)
         return settings.to_dict()
 
-    settings = RunSettings.from_dict(engine.on_first(plan))
-    splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+    with live.status("reading the pictures"):
+        settings = RunSettings.from_dict(engine.on_first(plan))
+        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
     console.describe_images(splits, settings.color)
 
     def make_run() -> str:
@@ -152,7 +158,8 @@ def train(
         check_patch_size(splits.train, settings.train.patch_size)
         if same_run is not None:
             go_on_with_pictures(same_run, settings, may_change=changed_data)
-        run = make_training_run(origin, out, settings, resume=resume)
+        with live.status("making the run"):
+            run = make_training_run(origin, out, settings, resume=resume)
         if same_run is None:
             hold(context, run)
         return str(run.path)
@@ -160,7 +167,7 @@ def train(
     run = Run(Path(engine.on_first(make_run)))
     console.say(f"run folder: {run.path}")
     settings = fit_minutes(run, settings, minutes, splits, engine)
-    with console.loop_bars(settings) as listener:
+    with live.loop_bars(settings) as listener:
         loop = Loop(
             resume=resume,
             checkpoint_seconds=checkpoint_seconds,

@@ -504,12 +504,22 @@ def test_a_picture_too_small_to_evaluate_is_named(make_images: MakeImages, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_runs_of_the_same_second_get_their_own_folders(
+def test_runs_that_are_alike_get_the_next_number(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clearer.runs.run.time.strftime", lambda *_: "20260101-000000")
-    for _ in range(2):
-        assert clearer("search", *TINY, "--data", photos, "--no-train").exit_code == 0
-    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert names == ["20260101-000000", "20260101-000000-2"]
+    (tmp_path / "runs" / "denoise-s25-1000kparams-later").mkdir(parents=True)  # of a user
+    words = [*TINY, "--data", str(photos), "--no-train", "--budget-params", "1e6"]
+    for more in ([], [], ["--sigma", "5:50"]):
+        assert clearer("search", *words, *more).exit_code == 0
+    shutil.rmtree(tmp_path / "runs" / "denoise-s25-1000kparams-0")
+    assert clearer("train", "--out", "runs/other").exit_code == 0
+    assert Run.newest() == Path("runs/other")
+    assert clearer("search", *words).exit_code == 0
+    assert Run.newest() == Path("runs/denoise-s25-1000kparams-2")
+    names = sorted(path.name for path in (tmp_path / "runs").glob("*-[0-9]"))
+    assert names == [
+        "denoise-s25-1000kparams-1",
+        "denoise-s25-1000kparams-2",
+        "denoise-s5-50-1000kparams-0",
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from clearer.errors import ClearerError, InputError
-from clearer.terminal import console
+from clearer.terminal import console, live
 
 if TYPE_CHECKING:
     from clearer.export.engine import EngineSettings
@@ -71,7 +71,7 @@ def make_engines(
     rows: list[dict[str, Any]] = []
     problems = []
     for settings in wanted:
-        with console.status(f"building with {settings.flavour}"):
+        with live.status(f"building with {settings.flavour}"):
             try:
                 built, failed = build_engines(onnx_files, settings, console.say)
             except ClearerError as error:
