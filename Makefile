@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 MINUTES ?= 30
 
-.PHONY: demo test lint zoo zoo-status clean
+.PHONY: demo test lint docs zoo zoo-status clean
 
 # TensorRT-RTX builds engines without a GPU, so the tests do it; where it cannot be installed, they skip.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -30,6 +30,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Their makers would announce other programs at each build.
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 # Trains the networks of benchmarks/zoo/queue.toml on one core that nothing else wants; stop it at any time.
 zoo: $(VENV)/.installed
 	$(BIN)/python benchmarks/zoo/train_queue.py run --minutes $(MINUTES)
@@ -38,4 +42,4 @@ zoo-status: $(VENV)/.installed
 	$(BIN)/python benchmarks/zoo/train_queue.py status
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info
+	rm -rf $(VENV) $(DEMO) build dist site *.egg-info

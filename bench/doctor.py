@@ -15,7 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from clearer.errors import ClearerError
+from clearer.errors import ClearerError, how_to_install
 from clearer.export.engine_device import NoGpuError, find_gpus
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, open_library
 from clearer.export.graph_nodes import OPSET
@@ -87,8 +87,8 @@ def _onnxruntime() -> Iterator[Finding]:
             part=part,
             state="broken",
             found=f"{' and '.join(owners)} are both installed and overwrite each other's files",
-            advice=f"pip uninstall {' '.join(owners)}, then install one: {_pip('gpu')} with an "
-            f"NVIDIA GPU, else {_pip('cpu')}",
+            advice=f"pip uninstall {' '.join(owners)}, then install one: {how_to_install('gpu')} "
+            f"with an NVIDIA GPU, else {how_to_install('cpu')}",
         )
         return
     ort, finding = _imported(part, "onnxruntime", "cpu", "gpu")
@@ -102,7 +102,7 @@ def _onnxruntime() -> Iterator[Finding]:
             yield _provider(ort, provider)
     ort.set_default_logger_severity(2)
     if "CUDAExecutionProvider" not in ort.get_available_providers():
-        advice = f"{_pip('gpu')}, in place of onnxruntime"
+        advice = f"{how_to_install('gpu')}, in place of onnxruntime"
         yield Finding(part=f"{part}, CUDA", state="absent", found="no", advice=advice)
 
 
@@ -167,19 +167,22 @@ def _nvidia() -> Iterator[Finding]:
 
 def _engine_library(library: EngineLibrary) -> Finding:
     if importlib.util.find_spec(library.module) is None:
-        advice = _pip(library.extra)
+        advice = how_to_install(library.extra)
         return Finding(part=library.title, state="absent", found="not installed", advice=advice)
     try:
         version = open_library(library).__version__
     except ClearerError as error:
         return Finding(
-            part=library.title, state="broken", found=str(error), advice=_pip(library.extra)
+            part=library.title,
+            state="broken",
+            found=str(error),
+            advice=how_to_install(library.extra),
         )
     return Finding(part=library.title, state="ok", found=version)
 
 
 def _imported(part: str, module: str, *extras: str) -> tuple[Any, Finding]:
-    advice = " or ".join(_pip(extra) for extra in extras)
+    advice = " or ".join(how_to_install(extra) for extra in extras)
     if importlib.util.find_spec(module) is None:
         return None, Finding(part=part, state="absent", found="not installed", advice=advice)
     try:
@@ -189,10 +192,6 @@ def _imported(part: str, module: str, *extras: str) -> tuple[Any, Finding]:
         return None, Finding(part=part, state="broken", found=found, advice=advice)
     version = str(package.__version__).split("-")[0]
     return package, Finding(part=part, state="ok", found=version)
-
-
-def _pip(extra: str) -> str:
-    return f'pip install "clearer[{extra}]"'
 
 
 def _first_line(error: Exception) -> str:

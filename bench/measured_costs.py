@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from clearer.bench.speed_model import SpeedModel, probes
 from clearer.bench.torch_session import open_torch
 from clearer.costs.cost import CostTable, FilePrecision, Measurement, Metric
 from clearer.costs.cost_source import CostSource
-from clearer.errors import ClearerError, InputError
+from clearer.errors import ClearerError, InputError, require
 from clearer.export.graph import network_graph, write_weights
 from clearer.export.network_io import network_inputs
 from clearer.export.picture_io import first_line
@@ -35,6 +36,13 @@ _MAX_TRIES: Final = 5
 _BUSY: Final = 1.1
 """How much slower than before a machine has to be for a time to be corrected by it."""
 Listener = Callable[[str], None]
+ShareListener = Callable[[float], None]
+Watch = Callable[[str], AbstractContextManager[ShareListener]]
+
+
+@contextmanager
+def _unwatched(what: str) -> Iterator[ShareListener]:
+    yield lambda share: None
 
 
 def space_differences(wanted: SearchSpace, table: SearchSpace) -> str:
@@ -60,6 +68,7 @@ class MeasuredCosts(CostSource):
         table: What was measured before, here or elsewhere.
         listener: Told what is being measured.
         precision: Of the file that is timed.
+        watch: Called with what is timed; what it gives is told the share of the time that is over.
     """
 
     def __init__(
@@ -68,8 +77,10 @@ class MeasuredCosts(CostSource):
         table: CostTable | None,
         listener: Listener,
         precision: FilePrecision = "fp32",
+        watch: Watch = _unwatched,
     ) -> None:
         super().__init__(image_size, file_mb, precision)
+        self._watch = watch
         self._given = table
         self._listener = listener
         self._runtime = "onnxruntime"
@@ -81,7 +92,8 @@ class MeasuredCosts(CostSource):
 
     def in_precision(self, precision: FilePrecision) -> MeasuredCosts:
         """The same device, for files of another precision."""
-        return MeasuredCosts(self._image_size, self._given, self._listener, precision)
+        size, given = self._image_size, self._given
+        return MeasuredCosts(size, given, self._listener, precision, self._watch)
 
     def backend(self, metric: Metric) -> str | None:
         """The runtime that milliseconds are measured with."""
@@ -122,7 +134,7 @@ class MeasuredCosts(CostSource):
         self._check_modules()
         if space not in self._spans:
             self._listener(f"timing width {space.width}, stem {space.stem}")
-            with tempfile.TemporaryDirectory() as name:
+            with tempfile.TemporaryDirectory() as name, self._watch("timing") as tell:
                 folder = Path(name)
                 write_weights(folder, space)
                 sessions = []
@@ -130,7 +142,7 @@ class MeasuredCosts(CostSource):
                     path = folder / f"{choice}.onnx"
                     path.write_bytes(network_graph(Architecture.uniform(space, choice)))
                     sessions.append(self._open_here(path, space))
-                times = _time(sessions, _PROBE_SECONDS)
+                times = _time(sessions, _PROBE_SECONDS, tell)
             self._spans[space] = min(times), max(times)
         return self._spans[space]
 
@@ -142,9 +154,10 @@ class MeasuredCosts(CostSource):
         if metric != "ms":
             return super().estimate(architecture, metric)
         if self._speed is None:
-            self._listener(f"timing a few networks: {self._files}")
             known = probes(architecture.space)
-            times = self._times(known, _QUICK_SECONDS)
+            self._listener(f"timing {len(known)} networks, to predict others: {self._files}")
+            with self._watch("timing") as tell:
+                times = self._times(known, _QUICK_SECONDS, tell)
             self._speed = SpeedModel(known, times)
             self._reference = max(zip(known, times, strict=True), key=lambda pair: pair[1])
         return self._speed.ms(architecture)
@@ -155,10 +168,15 @@ class MeasuredCosts(CostSource):
         """Cost of several networks; in ms, of all of them by turns."""
         if metric != "ms":
             return super().measure_quickly(architectures, metric)
-        self._listener(f"timing {len(architectures)} networks: {self._files}")
-        return [*self._times(architectures, _QUICK_SECONDS)]
+        number = len(architectures)
+        networks = f"{number} networks" if number > 1 else "a network"
+        self._listener(f"timing {networks}: {self._files}")
+        with self._watch("timing") as tell:
+            return [*self._times(architectures, _QUICK_SECONDS, tell)]
 
-    def _times(self, architectures: Sequence[Architecture], seconds: float) -> list[float]:
+    def _times(
+        self, architectures: Sequence[Architecture], seconds: float, tell: ShareListener
+    ) -> list[float]:
         """Of networks that take turns, for so many seconds each."""
         with tempfile.TemporaryDirectory() as name:
             sessions = []
@@ -166,7 +184,7 @@ class MeasuredCosts(CostSource):
                 path = Path(name) / f"{index}.onnx"
                 path.write_bytes(untrained_file(architecture, self._precision))
                 sessions.append(self._open_here(path, architecture.space))
-            return _time(sessions, seconds * len(sessions))
+            return _time(sessions, seconds * len(sessions), tell)
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
         """Cost of the exported network; in ms, where its table was made on this device.
@@ -185,7 +203,7 @@ class MeasuredCosts(CostSource):
         table = self._given
         reference = Architecture.uniform(architecture.space, "parallel")
         tries: list[tuple[float, float]] = []
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, self._watch("measuring") as tell:
             path, reference_path = Path(folder) / "network.onnx", Path(folder) / "reference.onnx"
             path.write_bytes(untrained_file(architecture))
             write_weights(Path(folder), reference.space)
@@ -193,7 +211,7 @@ class MeasuredCosts(CostSource):
             sessions = [self._open(path, architecture), self._open(reference_path, reference)]
             for _ in range(_MAX_TRIES):
                 self._listener(f"measuring {architecture.text}")
-                ms, reference_ms = _time(sessions, _CHECK_SECONDS)
+                ms, reference_ms = _time(sessions, _CHECK_SECONDS, tell)
                 tries.append((abs(reference_ms / table.cost(reference) - 1), ms))
                 if tries[-1][0] <= _MAX_DRIFT:
                     break
@@ -205,7 +223,8 @@ class MeasuredCosts(CostSource):
         reference, known = self._reference
         self._listener(f"measuring {architecture.label}: {self._files}")
         both = [architecture, reference]
-        tries = [self._times(both, _CHECK_SECONDS / 6) for _ in range(3)]
+        with self._watch("measuring") as tell:
+            tries = [self._times(both, _CHECK_SECONDS / 6, _part_of(tell, n, 3)) for n in range(3)]
         ms, reference_ms = min(tries, key=lambda times: times[1])
         slower = reference_ms / known
         if slower < _BUSY:
@@ -228,7 +247,12 @@ class MeasuredCosts(CostSource):
             space=space, height=height, width=width, threads=torch.get_num_threads()
         )
         self._listener(f"timing the modules at width {space.width}, stem {space.stem}")
-        table = profile_space(settings, lambda *_: None, max_seconds=_PROFILE_SECONDS).table
+        with self._watch("timing") as tell:
+
+            def listener(done: float, groups: int, rounds: int) -> None:
+                tell(done / groups)
+
+            table = profile_space(settings, listener, max_seconds=_PROFILE_SECONDS).table
         self._given = table
         return table
 
@@ -240,6 +264,7 @@ class MeasuredCosts(CostSource):
 
     def _open_here(self, path: Path, space: SearchSpace) -> Session:
         shapes = network_inputs(space, *self._image_size)
+        require(self._runtime, extra="openvino" if self._runtime == "openvino" else "cpu")
         try:
             # What is not int8 is computed in fp32.
             return open_session(self._runtime, path, shapes, torch.get_num_threads(), "fp32")
@@ -276,7 +301,12 @@ def _measurement(table: CostTable) -> Measurement:
     return table.measurement
 
 
-def _time(sessions: list[Session], seconds: float) -> list[float]:
+def _part_of(tell: ShareListener, index: int, number: int) -> ShareListener:
+    """Tells of one of several parts that take as long as each other."""
+    return lambda share: tell((index + share) / number)
+
+
+def _time(sessions: list[Session], seconds: float, tell: ShareListener) -> list[float]:
     rounds: list[list[float]] = []
-    time_rounds(sessions, rounds, seconds, lambda _: None)
+    time_rounds(sessions, rounds, seconds, tell)
     return drift_free_ms(rounds)

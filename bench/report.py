@@ -14,13 +14,14 @@ from clearer.bench.report_architecture import draw_architecture
 from clearer.bench.report_pictures import embed_strips
 from clearer.bench.report_race import draw_race
 from clearer.bench.report_record import BenchReport
-from clearer.bench.report_rows import per_picture, table, verdict
+from clearer.bench.report_rows import per_picture, table
 from clearer.bench.report_scatter import predictions, scatter
 from clearer.bench.report_series import (
     op_weight_tiles,
     search_charts,
     train_charts,
 )
+from clearer.bench.report_verdict import verdict
 from clearer.costs.budget import Budget
 from clearer.errors import InputError, require
 from clearer.runs.run import Run

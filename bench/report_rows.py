@@ -1,4 +1,4 @@
-"""The rows of a benchmark as a table for people, and what they come to."""
+"""The rows of a benchmark as a table for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from clearer.bench.report_record import BenchReport, BenchRow
 
 __all__ = [
     "Table",
-    "Verdict",
     "difference",
     "distinction",
     "finite",
@@ -22,7 +21,6 @@ __all__ = [
     "reference_row",
     "row_label",
     "table",
-    "verdict",
 ]
 
 
@@ -54,15 +52,6 @@ class Table:
     rows: list[tuple[str, bool, list[Cell]]]
     reference: str | None
     """The row that others are compared with, picture by picture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The result in a sentence or two."""
-
-    text: str
-    is_quiet: bool
-    noise: str
 
 
 _Show = Callable[[BenchRow], Cell]
@@ -229,59 +218,3 @@ def per_picture(rows: Sequence[BenchRow]) -> tuple[list[str], list[tuple[str, li
     ]
     titles = [f"{name}, {precision}" for name, precision in methods]
     return titles, [(name, [column.get(name, "") for column in figures]) for name in names]
-
-
-def verdict(report: BenchReport) -> Verdict:
-    """Which row is on the front of quality and time, and how far the times can be trusted."""
-    rows = report["rows"]
-    front = sorted(
-        (row for row in rows if row["on_front"]), key=lambda row: row["latency"]["median_ms"]
-    )
-    ours = max((row for row in front if row["kind"] == "ours"), key=_rank, default=None)
-    if ours is None:
-        text = _beaten(rows, front)
-    else:
-        text = f"{_in_words(ours, rows)} is on the front: nothing here is faster and better."
-        others = [row for row in front if row is not ours]
-        if others:
-            text += f" So {'is' if len(others) == 1 else 'are'} {_listed(others, rows)}."
-    noise = report["noise"]
-    if not noise["is_quiet"]:
-        text = f"By the times of a busy machine, {text}"
-    return Verdict(text, noise["is_quiet"], noise["text"])
-
-
-def _rank(row: BenchRow) -> tuple[float, float]:
-    """The better first; of what reads alike, the faster."""
-    return round(row["psnr_db"], 2), -row["latency"]["median_ms"]
-
-
-def _in_words(row: BenchRow, rows: Sequence[BenchRow]) -> str:
-    psnr_db, ms = row["psnr_db"], row["latency"]["median_ms"]
-    space = "\N{NO-BREAK SPACE}"
-    return f"{row_label(row, rows)} ({psnr_db:.2f}{space}dB at {ms:.1f}{space}ms)"
-
-
-def _listed(rows: Sequence[BenchRow], all_rows: Sequence[BenchRow]) -> str:
-    words = [_in_words(row, all_rows) for row in rows[:4]]
-    if len(rows) > len(words):
-        words.append(f"{len(rows) - len(words)} more")
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def _beaten(rows: Sequence[BenchRow], front: Sequence[BenchRow]) -> str:
-    """Where no row of ours is on the front: what beats the best of them."""
-    best = max((row for row in rows if row["kind"] == "ours"), key=_rank, default=None)
-    if best is None:
-        return f"On the front: {_listed(front, rows)}." if front else "Nothing was measured."
-    better = [
-        row
-        for row in front
-        if row["psnr_db"] >= best["psnr_db"]
-        and row["latency"]["median_ms"] <= best["latency"]["median_ms"]
-    ]
-    text = f"{_in_words(best, rows)} is not on the front"
-    if not better:
-        return f"{text}."
-    verb = "is" if len(better) == 1 else "are"
-    return f"{text}: {_listed(better, rows)} {verb} faster and at least as good."

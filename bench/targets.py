@@ -15,7 +15,7 @@ from clearer.bench.rows import BACKENDS, RowSpec
 from clearer.costs.cost import CostTable, cost_table
 from clearer.costs.cost_file import read_cost_table
 from clearer.data.splits import load_splits
-from clearer.errors import ClearerError, InputError
+from clearer.errors import ClearerError, InputError, how_to_install
 from clearer.export.model_description import ModelDescription, read_description
 from clearer.export.zoo import exported_network
 from clearer.pictures.images import Color, ImageSet
@@ -219,7 +219,7 @@ def _absence(name: str) -> str | None:
     module = BACKENDS[name].module
     if name != "tensorrt" and importlib.util.find_spec(module) is None:
         extra = "cpu" if module == "onnxruntime" else module
-        return f'{module} is not installed: pip install "clearer[{extra}]"'
+        return f"{module} is not installed: {how_to_install(extra)}"
     providers = {
         "onnxruntime-cuda": "CUDAExecutionProvider",
         "onnxruntime-tensorrt": "TensorrtExecutionProvider",
@@ -228,7 +228,7 @@ def _absence(name: str) -> str | None:
         import onnxruntime as ort
 
         if providers[name] not in ort.get_available_providers():
-            return f'this ONNX Runtime has no {providers[name]}: pip install "clearer[gpu]" has it'
+            return f"this ONNX Runtime has no {providers[name]}: {how_to_install('gpu')} has it"
     if name == "openvino-bf16":
         from clearer.export.openvino import open_core
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from study_file import add_row, missing
+from torch.nn import functional
 
 from clearer.bench.restorers import find_restorer
 from clearer.data.patches import to_unit
@@ -37,16 +38,39 @@ STRENGTHS: Final = (0.5, 0.7, 0.85, 1.0, 1.15)
 _STRIDE: Final = 2
 
 
-def luma_and_chroma(restore: Restore) -> Restore:
-    """Luma and two colour differences (BT.601), each as a gray picture of its own."""
+def luma_and_chroma(restore: Restore, *, halved: bool = False) -> Restore:
+    """Luma and two colour differences (BT.601), each as a gray picture of its own.
+
+    With ``halved``, colours are restored at half the resolution, where the noise of cameras is
+    finer, and their change is brought back.
+    """
     to_luma = np.array([LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
     def apart(planes: Array) -> Array:
         rotated = np.tensordot(to_luma, planes[0], 1) + np.array([0, 0.5, 0.5])[:, None, None]
-        done = np.stack([restore(p[None, None].astype(np.float32))[0, 0] for p in rotated])
+        of_chroma = at_half(restore) if halved else restore
+        done = np.stack(
+            [
+                (of_chroma if place else restore)(p[None, None].astype(np.float32))[0, 0]
+                for place, p in enumerate(rotated)
+            ]
+        )
         done -= np.array([0, 0.5, 0.5], np.float32)[:, None, None]
         mixed: Array = np.tensordot(np.linalg.inv(to_luma), done, 1)[None].astype(np.float32)
         return mixed
+
+    return apart
+
+
+def at_half(restore: Restore) -> Restore:
+    """Planes of even size, restored after the mean over 2x2 pixels; the change comes back."""
+
+    def apart(planes: Array) -> Array:
+        half = functional.avg_pool2d(torch.from_numpy(planes), 2)
+        change = torch.from_numpy(restore(half.numpy())) - half
+        whole = functional.interpolate(change, scale_factor=2, mode="bilinear")
+        changed: Array = planes + whole.numpy()
+        return changed
 
     return apart
 
@@ -75,6 +99,7 @@ def ways(models: list[str]) -> dict[str, Restore]:
         found[f"{name}, pixels apart"] = shuffled(plain)
         if model.channels == 1:
             found[f"{name}, luma and chroma"] = luma_and_chroma(model.runner)
+            found[f"{name}, luma and halved chroma"] = luma_and_chroma(model.runner, halved=True)
             found[f"{name}, luma and chroma, pixels apart"] = shuffled(
                 luma_and_chroma(model.runner)
             )

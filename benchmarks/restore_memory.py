@@ -1,6 +1,6 @@
 """Memory and time that ``clearer restore`` takes for one large noisy picture, as a process.
 
-    python benchmarks/restore_memory.py kodak24/kodim03.png runs/<time> runs/<time>/model.onnx
+    python benchmarks/restore_memory.py kodak24/kodim03.png runs/<name> runs/<name>/model.onnx
 
 The picture is enlarged to 6000x4000, Gaussian noise of sigma 25 is added and it is rounded to 8
 bits; once gray and once in colour. Prints a JSON object a line: the largest resident memory of the

@@ -1,6 +1,6 @@
 """How far a network on tiles is from the same network on the whole picture, by overlap.
 
-    python benchmarks/seams.py picture.png runs/<time> [--overlaps 0 16 32 48 64]
+    python benchmarks/seams.py picture.png runs/<name> [--overlaps 0 16 32 48 64]
 
 Noise is added to a gray picture (its middle of 768x768) and rounded to 8 bits; tiles keep about 160
 pixels. Prints a line for each noise level and overlap, the default's first: the largest and the

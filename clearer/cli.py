@@ -21,6 +21,7 @@ from clearer.commands import (
     export,
     profile,
     restore,
+    runs,
     search,
     show,
     tasks,
@@ -109,8 +110,8 @@ _add(
     "clearer search --data photos --sigma 50 --budget-params 1e6",
     "clearer search --sigma 5:50 --color rgb    # one network for all noise levels between",
     "clearer search --task derain --data rain800 --color rgb",
-    "clearer search --from runs/20261123-195507 --budget-mb 2",
-    "clearer search --resume --out runs/20261123-195507",
+    "clearer search --from runs/denoise-s25-5mb-0 --budget-mb 2",
+    "clearer search --resume --out runs/denoise-s25-5mb-0",
 )
 _add(
     train.train,
@@ -118,14 +119,14 @@ _add(
     "clearer train --resume",
     "clearer train --minutes 30 --out runs/half-an-hour",
     "clearer train --resume --minutes-now 9    # a piece of it; run it again to go on",
-    "clearer train runs/20261123-195507 --iterations 20000 --out runs/longer",
+    "clearer train runs/denoise-s25-5mb-0 --iterations 20000 --out runs/longer",
 )
 _add(
     export.export,
     "clearer export",
     "clearer export --fp16 --io image",
     "clearer export --int8 --openvino",
-    "clearer export runs/20261123-195507 --shapes 1x256x256,4x128x128 --torch --json",
+    "clearer export runs/denoise-s25-5mb-0 --shapes 1x256x256,4x128x128 --torch --json",
     "clearer export --trt --profile 1x64x64,1x512x512,4x1088x1920",
     "clearer export gray-blind --out shipped",
     "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",
@@ -141,7 +142,7 @@ _add(
 _add(
     evaluate.evaluate,
     "clearer eval --data set12",
-    "clearer eval runs/20261123-195507 --data bsd68 --self-ensemble --save-images",
+    "clearer eval runs/denoise-s25-5mb-0 --data bsd68 --self-ensemble --save-images",
     "clearer eval gray-blind --data bsd68 --sigma 50",
     "clearer eval model.onnx --data bsd68 --protocol paper --sigma 50",
     "clearer eval nlm --data photos --task denoise --sigma 25",
@@ -152,7 +153,7 @@ _add(
     "clearer restore photo.jpg    # without a run, by a network that comes with clearer",
     "clearer restore photo.jpg --model gray-blind",
     "clearer restore scans --out clean --format png",
-    "clearer restore scan16.tif --model runs/20261123-195507/model.onnx --backend openvino",
+    "clearer restore scan16.tif --model runs/denoise-s25-5mb-0/model.onnx --backend openvino",
 )
 _add(zoo.zoo, "clearer zoo", "clearer restore photo.jpg --model gray-blind")
 _add(
@@ -184,6 +185,7 @@ _add(
 )
 _add(data.verify, "clearer data verify", "clearer data verify rain800", group=_data)
 _add(tasks.tasks, "clearer tasks", "clearer search --task dejpeg --quality 10:40 --color rgb")
+_add(runs.runs, "clearer runs", "clearer runs old/runs --json")
 _add(doctor.doctor, "clearer doctor", "clearer doctor --json")
 _add(
     show.show,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
+from importlib import metadata
+from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 __all__ = [
     "ClearerError",
@@ -13,6 +18,7 @@ __all__ = [
     "OtherProcessFailed",
     "PieceDone",
     "explain",
+    "how_to_install",
     "require",
 ]
 
@@ -81,11 +87,34 @@ def require(module: str, *, extra: str | None = None) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        what = f'"clearer[{extra}]"' if extra else module.partition(".")[0]
+        command = how_to_install(extra) if extra else f"pip install {module.partition('.')[0]}"
         raise ClearerError(
-            f"{module} is needed here and cannot be imported ({error}); "
-            f"install it with: pip install {what}"
+            f"{module} is needed here and cannot be imported ({error}); install it with: {command}"
         ) from error
+
+
+def how_to_install(extra: str) -> str:
+    """The command that adds an extra to this installation.
+
+    It names what this package was installed from, as pip recorded that (PEP 610), or the source
+    tree that it runs from.
+
+    Args:
+        extra: Its name in ``pyproject.toml``.
+    """
+    tree = Path(__file__).resolve().parents[1]
+    if (tree / "pyproject.toml").is_file():
+        return f'pip install -e "{"." if tree == Path.cwd() else tree}[{extra}]"'
+    try:
+        origin = json.loads(metadata.distribution("clearer").read_text("direct_url.json") or "{}")
+        url, vcs = str(origin.get("url", "")), origin.get("vcs_info", {}).get("vcs")
+    except (metadata.PackageNotFoundError, ValueError, AttributeError):
+        url, vcs = "", None
+    if vcs is not None:
+        return f'pip install "clearer[{extra}] @ {vcs}+{url}"'
+    if url.startswith("file:"):
+        return f'pip install "{url2pathname(urlparse(url).path)}[{extra}]"'
+    return f'pip install "clearer[{extra}]"'
 
 
 def _describe_os_error(error: OSError) -> str:

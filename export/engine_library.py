@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from clearer.errors import ClearerError
+from clearer.errors import ClearerError, how_to_install
 
 __all__ = ["FLAVOURS", "EngineLibrary", "Flavour", "make_logger", "open_library"]
 
@@ -50,7 +50,7 @@ def open_library(library: EngineLibrary) -> Any:
     Raises:
         ClearerError: If it is missing, broken or too old; the text says what to install.
     """
-    install = f'pip install "clearer[{library.extra}]"'
+    install = how_to_install(library.extra)
     try:
         trt = importlib.import_module(library.module)
     except (ImportError, OSError, RuntimeError) as error:

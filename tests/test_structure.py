@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import PAGES
+
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
     *("support", "space", "costs", "networks", "pictures", "tasks", "data", "restoring"),
@@ -96,11 +98,9 @@ def test_imports_follow_the_drawing(path: Path) -> None:
     assert not offending(path, *inside(*others, "cli"))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
-def test_files_that_the_pages_name_are_there(page: str) -> None:
-    paths = set(re.findall(r"`((?:\w+/)+[\w.-]+\.(?:py|js|md|toml))`", (ROOT / page).read_text()))
-    assert paths
-    for path in paths:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_the_pages_name_are_there(page: Path) -> None:
+    for path in set(re.findall(r"`((?:\w+/)+[\w.-]+\.(?:py|js|json|md|toml))`", page.read_text())):
         room = path.split("/")[0]
         place = folder(room).parent / path if room in ROOMS else ROOT / path
         assert place.is_file(), path

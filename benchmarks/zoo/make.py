@@ -7,11 +7,11 @@
     python benchmarks/zoo/make.py NAME --keep-times --keep-figures    # the size of its file alone
     python benchmarks/zoo/make.py RUN NAME --times-of OTHER    # the same layers: times as measured
 
-Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the table in the README, after
-all is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and Kodak24 (RGB), the test pairs
-of Rain800 (rain), the second half of PolyU (photographs) or Kodak24 and Set12 (JPEG, PSNR-B as
-well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO, by turns with other
-networks where their files are.
+Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the tables in the README and
+docs/networks.md, after all is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and Kodak24
+(RGB), the test pairs of Rain800 (rain), the second half of PolyU (photographs) or Kodak24 and Set12
+(JPEG, PSNR-B as well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO, by turns
+with other networks where their files are.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
+from pages import NETWORKS, README, rewrite_page
 from quality import check_task, measure_figures, measure_probes
-from readme import README, rewrite_readme
 from training import describe_training
 
 from clearer import __version__
@@ -53,6 +53,7 @@ from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table
 from clearer.zoo.card_record import CardRecord
+from clearer.zoo.overview import overview_table
 
 SCHEMA_VERSION: Final = 1
 MAX_ONNX_BYTES: Final = 5_000_000
@@ -110,9 +111,15 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     write_atomic(catalogue.FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
     write_json(catalogue.FOLDER / f"{name}.json", card)
     write_atomic(catalogue.FOLDER / f"{name}.md", card_markdown(cast(CardRecord, card)).encode())
-    table = comparison_table([catalogue.zoo_network(known).card for known in catalogue.zoo_names()])
-    rewrite_readme(README, "make.py", table)
-    print(table)
+    write_tables()
+
+
+def write_tables() -> None:
+    """Those of the README and of the docs."""
+    cards = [catalogue.zoo_network(known).card for known in catalogue.zoo_names()]
+    rewrite_page(README, "make.py", overview_table(cards))
+    rewrite_page(NETWORKS, "make.py", comparison_table(cards))
+    print(comparison_table(cards))
 
 
 def measure_quality(run: Run) -> dict[str, Any]:

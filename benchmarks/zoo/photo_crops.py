@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pages import README
 from PIL import Image, ImageDraw, ImageFont
-from readme import README
 
 from clearer.bench.plots import most_detailed
 from clearer.bench.runners import TorchRunner

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib.figure import Figure
-from readme import README, rewrite_readme
+from pages import README, rewrite_page
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
 from clearer.bench.plots import save_figure, show, shown
@@ -36,7 +36,7 @@ INCHES: Final = 3.1
 def main(png: Path, readme: Path) -> None:
     """Restore, draw, and write both."""
     caption = draw(png)
-    rewrite_readme(readme, "picture.py", caption)
+    rewrite_page(readme, "picture.py", caption)
     print(caption)
 
 

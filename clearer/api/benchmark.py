@@ -123,7 +123,8 @@ def benchmark(
             raise Interrupted("interrupted: no bench.json was written") from error
         files = ["bench.json", "bench.png", "restored.png"]
         if html:
-            write_report(folder / "report.html", report, run)
+            with watch.status("writing the report"):
+                write_report(folder / "report.html", report, run)
             files.append("report.html")
     return Benchmark(report, folder, tuple(files), targets)
 

@@ -111,7 +111,7 @@ def profile(
     )
     with watch.timing_rounds() as listener:
         found = profile_space(settings, listener, check=networks, force=force, max_seconds=seconds)
-    path = _write(as_path(out), found.table, found.check)
+    path = _write(as_path(out), found.table, found.check, watch)
     return Profiled(found.table, found.check, path, found.is_cached)
 
 
@@ -158,15 +158,18 @@ def emit_profile(
 
 
 def collect_profile(
-    folder: str | PathLike[str], *, out: str | PathLike[str] | None = None
+    folder: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    watch: Watch = SILENT,
 ) -> Profiled:
-    """Make a table of what the script of such a folder measured; ``out`` as for :func:`profile`.
+    """Make a table of what the script of such a folder measured; the rest as for :func:`profile`.
 
     Raises:
         InputError: If the folder holds no measurement, or a damaged one.
     """
     table, checked = collect_folder(Path(folder))
-    return Profiled(table, checked, _write(as_path(out), table, checked), is_cached=False)
+    return Profiled(table, checked, _write(as_path(out), table, checked, watch), is_cached=False)
 
 
 def _to_check(space: SearchSpace, check: NumChecked) -> list[Architecture]:
@@ -177,10 +180,11 @@ def _to_check(space: SearchSpace, check: NumChecked) -> list[Architecture]:
     return check_architectures(space, None if check == "all" else check)
 
 
-def _write(out: Path | None, table: CostTable, check: Check | None) -> Path:
+def _write(out: Path | None, table: CostTable, check: Check | None, watch: Watch) -> Path:
     path = out or Path(cost_file_name(table))
     write_cost_table(path, table)
     if check is not None:
         write_json(path.with_suffix(".check.json"), check.to_dict())
-        plot_check(path.with_suffix(".check.png"), table, check)
+        with watch.status("drawing"):
+            plot_check(path.with_suffix(".check.png"), table, check)
     return path

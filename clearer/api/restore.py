@@ -78,7 +78,9 @@ def restore(
         Interrupted: On Ctrl-C; what was restored is there.
     """
     given = [pictures] if isinstance(pictures, (str, PathLike)) else pictures
-    plan, folder = plan_jobs([*map(Path, given)], Path(out), kind), Path(out)
+    folder = Path(out)
+    with watch.status("looking for pictures"):
+        plan = plan_jobs([*map(Path, given)], folder, kind)
     _check_range("--sigma", sigma, 255)
     _check_range("--strength", strength, 2)
     with watch.status("loading the network"):

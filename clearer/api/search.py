@@ -10,6 +10,7 @@ from clearer.api.search_request import SearchRequest
 from clearer.api.session import RunResult, Session, open_session
 from clearer.api.watch import SILENT, Watch
 from clearer.bench.measured_costs import MeasuredCosts
+from clearer.costs.cost import CostTable, FilePrecision
 from clearer.costs.cost_file import read_cost_table
 from clearer.data.splits import Splits
 from clearer.planning.request_checks import piece_deadline
@@ -84,21 +85,31 @@ def _resumed(request: SearchRequest, session: Session) -> _Plan:
     if trains is None:
         trains = settings.trains or request.minutes is not None
     table = read_cost_table(run.cost) if run.cost.exists() else None
-    say, precision = session.watch.say, settings.budget_precision
-    costs = MeasuredCosts(settings.image_size, table, say, precision)
+    costs = _costs(session.watch, settings.image_size, table, settings.budget_precision)
     return _Plan(settings=settings, costs=costs, run=run, trains=trains)
+
+
+def _costs(
+    watch: Watch,
+    image_size: tuple[int, int],
+    table: CostTable | None,
+    precision: FilePrecision = "fp32",
+) -> MeasuredCosts:
+    """Costs on this device; the watch is told how their measurement goes."""
+    return MeasuredCosts(image_size, table, watch.say, precision, watch.timing)
 
 
 def _planned(request: SearchRequest, session: Session) -> _Plan:
     trains, source = request.train is not False, None
     table = None if request.cost is None else read_cost_table(Path(request.cost))
     image_size = image_size_of(request, table)
-    costs = MeasuredCosts(image_size, table, session.watch.say, request.budget_precision)
+    costs = _costs(session.watch, image_size, table, request.budget_precision)
     if request.source is not None:
         source = Run.open(Path(request.source))
         settings = refreeze_settings(source, request.budgets, image_size, request.budget_precision)
     else:
-        settings = plan_search(request, table, costs, session.engine)
+        with session.watch.status("finding out what is fastest here, and what fits"):
+            settings = plan_search(request, table, costs, session.engine)
     minutes = request.minutes if trains else None
     settings = replace(settings, minutes=minutes, trains=trains)
     return _Plan(settings=settings, costs=costs, source=source, trains=trains)
@@ -112,7 +123,7 @@ def _work(request: SearchRequest, plan: _Plan, session: Session) -> RunResult:
         run = _make_run(request, plan, splits, session)
         settings = run.settings()  # a race has had its share of a time that was given
         if not session.engine.is_first and run.cost.exists():
-            costs = MeasuredCosts(settings.image_size, read_cost_table(run.cost), watch.say)
+            costs = _costs(session.watch, settings.image_size, read_cost_table(run.cost))
     else:
         going_on = run
         session.engine.on_first(lambda: session.go_on_with_images(going_on, settings))
@@ -138,16 +149,17 @@ def _make_run(request: SearchRequest, plan: _Plan, splits: Splits, session: Sess
         session.watch.say("checking the images and the budgets")
         for loop in (plan.settings.search, plan.settings.train):
             session.engine.share(loop.batch_size)
-        run = make_search_run(
-            as_path(request.out),
-            plan.settings,
-            splits,
-            plan.costs,
-            request.width,
-            request.stem,
-            fits_race=request.search_iterations is None,
-            describe=session.watch.describe_costs,
-        )
+        with session.watch.status("checking"):
+            run = make_search_run(
+                as_path(request.out),
+                plan.settings,
+                splits,
+                plan.costs,
+                request.width,
+                request.stem,
+                fits_race=request.search_iterations is None,
+                describe=session.watch.describe_costs,
+            )
         session.hold(run)
         return str(run.path)
 

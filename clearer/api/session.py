@@ -76,7 +76,8 @@ class Session:
         Raises:
             InputError: If they cannot be used.
         """
-        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+        with self.watch.status("reading the pictures"):
+            splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
         self.watch.describe_images(splits, settings.color)
         return splits
 
@@ -114,7 +115,8 @@ class Session:
             minutes = settings.minutes
         if minutes is None:
             return settings
-        settings = fit_training_to_time(run, minutes, splits, self.engine)
+        with self.watch.status("timing a few steps"):
+            settings = fit_training_to_time(run, minutes, splits, self.engine)
         self.watch.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
         return settings
 

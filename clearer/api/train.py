@@ -93,7 +93,8 @@ def train(
     check_minutes(minutes, iterations, validate_every)
     if changed_data and (fine_tune or out is not None):
         raise InputError("--changed-data is for a run that goes on: a new one takes what is there")
-    origin = find_origin(as_path(run), fine_tune=fine_tune)
+    with watch.status("reading the run"):
+        origin = find_origin(as_path(run), fine_tune=fine_tune)
     asked = _Asked(
         origin=origin,
         out=as_path(out),
@@ -146,7 +147,8 @@ class _Asked:
 
 def _work(asked: _Asked, session: Session) -> RunResult:
     engine = session.engine
-    settings = RunSettings.from_dict(engine.on_first(lambda: _plan(asked, session).to_dict()))
+    with session.watch.status("reading the run"):
+        settings = RunSettings.from_dict(engine.on_first(lambda: _plan(asked, session).to_dict()))
     splits = session.load_images(settings)
     run = Run(Path(engine.on_first(lambda: _make_run(asked, settings, splits, session))))
     session.watch.say(f"run folder: {run.path}")
@@ -171,7 +173,8 @@ def _make_run(asked: _Asked, settings: RunSettings, splits: Splits, session: Ses
     check_patch_size(splits.train, settings.train.patch_size)
     if asked.same_run is not None:
         session.go_on_with_images(asked.same_run, settings)
-    run = make_training_run(asked.origin, asked.out, settings, resume=session.resume)
+    with session.watch.status("making the run"):
+        run = make_training_run(asked.origin, asked.out, settings, resume=session.resume)
     if asked.same_run is None:
         session.hold(run)
     return str(run.path)

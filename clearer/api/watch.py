@@ -53,6 +53,14 @@ class Watch:
         """
         return nullcontext(lambda words: None)
 
+    def timing(self, text: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Networks are timed, for a time that is known.
+
+        Returns:
+            Takes the share of it that is over.
+        """
+        return nullcontext(lambda share: None)
+
     def loops(self, settings: RunSettings) -> AbstractContextManager[Listener]:
         """The loops of a run.
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS
-from clearer.terminal import tables
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.terminal.task_options import with_task_options
+
+if TYPE_CHECKING:
+    from clearer.bench.targets import Targets
 
 
 @with_task_options
@@ -22,6 +26,7 @@ def bench(
         list[Path] | None,
         typer.Argument(
             metavar="RUN|MODEL|NAME",
+            autocompletion=complete_networks,
             help="Run folders, model files (.onnx, .engine) and names of clearer zoo; default: the "
             "newest in runs/.",
         ),
@@ -29,7 +34,8 @@ def bench(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's."
+            autocompletion=complete_data,
+            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's.",
         ),
     ] = None,
     task: Annotated[
@@ -99,9 +105,11 @@ def bench(
             raise InputError("--compare reads two files and measures nothing: leave out the rest")
         _compare(*compare, markdown=markdown, as_json=as_json)
         return
-    from clearer.api.benchmark import benchmark
-    from clearer.bench.markdown import bench_markdown
-    from clearer.terminal.watch import TerminalWatch
+    with live.status("loading"):
+        from clearer.api.benchmark import benchmark
+        from clearer.bench.markdown import bench_markdown
+        from clearer.bench.report_verdict import winner
+        from clearer.terminal.watch import TerminalWatch
 
     result = benchmark(
         models or (),
@@ -128,7 +136,20 @@ def bench(
         print(bench_markdown(result.report))
     else:
         tables.print_bench(result.report)
-        print(f"written: {', '.join(str(result.folder / name) for name in result.files)}")
+        console.say(winner(result.report).replace("\N{NO-BREAK SPACE}", " "))
+        print(f"written: {result.folder} ({', '.join(result.files)}){_next(result.targets)}")
+
+
+def _next(targets: Targets) -> str:
+    """What can be done with the first network; nothing where there are engines alone."""
+    if targets.runs:
+        first = targets.runs[0]
+        model = first.run.path.name if first.is_shipped else str(first.run.path)
+    elif targets.models:
+        model = str(targets.models[0].path)
+    else:
+        return ""
+    return f"; next: clearer restore photo.jpg --model {model}"
 
 
 def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:

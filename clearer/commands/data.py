@@ -9,10 +9,14 @@ import typer
 
 from clearer.errors import ClearerError, InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, tables
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_sets
 from clearer.terminal.options import AsJson, Debug
 
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="See clearer data list.")]
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", autocompletion=complete_sets, help="See clearer data list."),
+]
 _MOST_NAMED = 10
 
 
@@ -62,14 +66,17 @@ def get(
         folder = (to or cache_folder()) / made.name
         console.say(f"{made.name}: {made.what}; {made.mb} MB from {source or made.url}")
         console.say(f"terms: {made.terms}")
-        with console.counting_bar(made.name) as listener:
+        with live.counting_bar(made.name) as listener:
             count = download(made, folder, source, listener)
         print(f"{made.name}: {count} files fetched, complete in {folder}")
 
 
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Default: all that are here.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME...]", autocompletion=complete_sets, help="Default: all that are here."
+        ),
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--in", help="Folder that holds the sets; default: the usual.")
@@ -89,7 +96,7 @@ def verify(
         place = default if folder is None else folder / made.name
         if not place.is_dir():
             raise InputError(f"{made.name} is not at {place}: {made.how_to_get}")
-        with console.counting_bar(made.name) as listener:
+        with live.counting_bar(made.name) as listener:
             check = check_files(made, place, listener)
         print(
             f"{made.name}: {len(check.good)} good, {len(check.wrong)} wrong, "

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearer.support.interrupt import exit_code
-from clearer.terminal import console
+from clearer.terminal import console, live
+from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def demo(
         list[Path] | None,
         typer.Argument(
             metavar="RUN|MODEL|NAME",
+            autocompletion=complete_networks,
             help="Run folders, ONNX files and names of clearer zoo, to choose from on the page; "
             "default: the newest in runs/, else those that clearer restore takes for colour.",
         ),
@@ -46,9 +48,10 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Serve a page that restores pictures in the browser, on this machine."""
-    from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
-    from clearer.demo.server import make_server
-    from clearer.demo.site import make_site, save_site
+    with live.status("loading"):
+        from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
+        from clearer.demo.server import make_server
+        from clearer.demo.site import make_site, save_site
 
     networks = _networks(models)
     if ort_web is not None:
@@ -56,7 +59,7 @@ def demo(
     elif (cached := find_runtime()) is not None:
         runtime = cached
     else:
-        with console.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
+        with live.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
             runtime = fetch_runtime()
     site = make_site(networks, runtime)
     if save is not None:
@@ -93,14 +96,20 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
     from clearer.demo.site import PageNetwork
     from clearer.export.page_model import read_page_model
 
-    found = [_model(path) for path in dict.fromkeys(given or _defaults())]
     networks = []
-    for path, name in found:
-        network = read_page_model(path)
-        for note in network.notes:
-            console.say(note)
-        is_only = [other for _, other in found].count(name) == 1
-        networks.append(PageNetwork(name if is_only else str(path), network.data, network.about))
+    with live.status("looking for networks") as tell:
+        found = []
+        for path in dict.fromkeys(given or _defaults()):
+            tell(f"preparing {path or 'the newest run'} for the browser")
+            found.append(_model(path))
+        for path, name in found:
+            tell(f"reading {name}")
+            network = read_page_model(path)
+            for note in network.notes:
+                console.say(note)
+            is_only = [other for _, other in found].count(name) == 1
+            name = name if is_only else str(path)
+            networks.append(PageNetwork(name, network.data, network.about))
     return networks
 
 

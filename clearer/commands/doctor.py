@@ -7,7 +7,7 @@ from dataclasses import asdict
 import typer
 
 from clearer.support.json_text import to_json
-from clearer.terminal import console, tables
+from clearer.terminal import console, live, tables
 from clearer.terminal.options import AsJson, Debug
 
 
@@ -16,9 +16,10 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
 
     Exits with 1 where something that is installed cannot work.
     """
-    from clearer.bench.doctor import examine
+    with live.status("loading"):
+        from clearer.bench.doctor import examine
 
-    with console.status("looking at this machine"):
+    with live.status("looking at this machine"):
         findings = [asdict(finding) for finding in examine()]
     if as_json:
         print(to_json(findings))

@@ -10,7 +10,8 @@ import typer
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS, change_task
-from clearer.terminal import console, tables
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.options import AsJson, Debug
 from clearer.terminal.task_options import with_task_options
 
@@ -21,13 +22,17 @@ def evaluate(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
+            autocompletion=complete_networks,
             help="Run folder, ONNX file, name of clearer zoo, nlm or bm3d; default: the newest "
             "run in runs/.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of images (its test/ or val/, or itself), or a set: set12."),
+        typer.Option(
+            autocompletion=complete_data,
+            help="Folder of images (its test/ or val/, or itself), or a set: set12.",
+        ),
     ] = None,
     task: Annotated[
         str | None,
@@ -61,22 +66,24 @@ def evaluate(
     **task_options: str,
 ) -> None:
     """Measure PSNR and SSIM, picture by picture. The noise is the same for every model."""
-    from clearer.bench.evaluation import (
-        EvaluationSettings,
-        evaluate_model,
-        evaluation_images,
-        find_model,
-    )
-    from clearer.data.datasets import resolve_data
+    with live.status("loading"):
+        from clearer.bench.evaluation import (
+            EvaluationSettings,
+            evaluate_model,
+            evaluation_images,
+            find_model,
+        )
+        from clearer.data.datasets import resolve_data
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, by --data")
-    found = find_model(model, color)
+    with live.status("loading the network"):
+        found = find_model(model, color)
     for note in found.notes:
         console.say(note)
     what = change_task(found.task, task, task_options)
     images, name = evaluation_images(resolve_data(data) or data, what, found.color)
-    with console.counting_bar("restoring") as listener:
+    with live.counting_bar("restoring") as listener:
         report = evaluate_model(
             found,
             what,

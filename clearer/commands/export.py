@@ -9,7 +9,8 @@ import typer
 
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, tables
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def export(
         Path | None,
         typer.Argument(
             metavar="[RUN|NAME]",
+            autocompletion=complete_networks,
             help="Run folder, or name of clearer zoo; default: the newest in runs/.",
         ),
     ] = None,
@@ -106,10 +108,12 @@ def export(
     Where an engine cannot be built, the ONNX files are written all the same; the command then
     says what is missing, and exits with 1.
     """
-    from clearer.api.export import ExportIncomplete, export_network
-    from clearer.export.file_budgets import budget_notes
-    from clearer.export.graph_nodes import OPSET
-    from clearer.terminal.watch import TerminalWatch
+    fixed = parse_shapes(shapes) if shapes is not None else ()
+    with live.status("loading"):
+        from clearer.api.export import ExportIncomplete, export_network
+        from clearer.export.file_budgets import budget_notes
+        from clearer.export.graph_nodes import OPSET
+        from clearer.terminal.watch import TerminalWatch
 
     flavours: dict[Flavour, bool] = {"tensorrt": trt, "tensorrt-rtx": trt_rtx}
     incomplete = None
@@ -121,7 +125,7 @@ def export(
             int8=int8,
             openvino=openvino,
             images=io == "image",
-            shapes=parse_shapes(shapes) if shapes is not None else (),
+            shapes=fixed,
             torch_program=torch_program,
             opset=OPSET if opset is None else opset,
             sigma=sigma,

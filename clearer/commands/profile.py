@@ -10,7 +10,7 @@ import typer
 
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console
+from clearer.terminal import console, live
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -71,8 +71,9 @@ def profile(
     debug: Debug = False,
 ) -> None:
     """Measure what each module of a search space costs on a device."""
-    from clearer.api import profile as api
-    from clearer.terminal.watch import TerminalWatch
+    with live.status("loading"):
+        from clearer.api import profile as api
+        from clearer.terminal.watch import TerminalWatch
 
     checked = _parse_check(check)
     image_size = parse_size(size)
@@ -87,7 +88,8 @@ def profile(
         "level_map": level_map,
     }
     if collect is not None:
-        result, source = api.collect_profile(collect, out=out), f"measured {collect}"
+        result = api.collect_profile(collect, out=out, watch=TerminalWatch())
+        source = f"measured {collect}"
     elif emit is not None:
         api.emit_profile(emit, api.space_to_profile(**of_space), image_size, checked)
         print(

@@ -9,6 +9,8 @@ import typer
 
 from clearer.errors import ClearerError
 from clearer.support.json_text import to_json
+from clearer.terminal import live
+from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug
 
 _STATUS = ("restored", "skipped", "failed")
@@ -21,8 +23,9 @@ def restore(
     model: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_networks,
             help="Run folder, .safetensors or .onnx file, or name of clearer zoo; default: the "
-            "newest in runs/, else what comes with clearer."
+            "newest in runs/, else what comes with clearer.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(
@@ -79,8 +82,9 @@ def restore(
 
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """
-    from clearer.api.restore import restore as restore_pictures
-    from clearer.terminal.restore_watch import RestoreWatch
+    with live.status("loading"):
+        from clearer.api.restore import restore as restore_pictures
+        from clearer.terminal.restore_watch import RestoreWatch
 
     watch = RestoreWatch(quiet=as_json)
     try:

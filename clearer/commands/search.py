@@ -9,6 +9,8 @@ import typer
 
 from clearer.commands.search_options import is_given, refuse_other_options
 from clearer.tasks.registry import TASKS
+from clearer.terminal import live
+from clearer.terminal.completion import complete_data, complete_runs
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -62,9 +64,10 @@ def search(
     data: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_data,
             help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
             "name of a set (clearer data list). "
-            "Default: built-in photographs and synthetic images."
+            "Default: built-in photographs and synthetic images.",
         ),
     ] = None,
     task: Annotated[
@@ -104,7 +107,11 @@ def search(
     ] = 1,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="Freeze anew, under other budgets, what this run searched."),
+        typer.Option(
+            "--from",
+            autocompletion=complete_runs,
+            help="Freeze anew, under other budgets, what this run searched.",
+        ),
     ] = None,
     search_iterations: Annotated[
         int | None,
@@ -154,7 +161,11 @@ def search(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder to make (or to resume); default: runs/<time>.")
+        Path | None,
+        typer.Option(
+            help="Run folder to make (or to resume); default: in runs/, named by task and budgets, "
+            "such as runs/denoise-s25-5mb-0."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
@@ -168,10 +179,11 @@ def search(
     **task_options: str,
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
-    from clearer.api.search import search as run_search
-    from clearer.api.search_request import SearchRequest
-    from clearer.terminal.trained import print_trained
-    from clearer.terminal.watch import TerminalWatch
+    with live.status("loading"):
+        from clearer.api.search import search as run_search
+        from clearer.api.search_request import SearchRequest
+        from clearer.terminal.trained import print_trained
+        from clearer.terminal.watch import TerminalWatch
 
     refuse_other_options(context, resume=resume, refreezes=source is not None)
     request = SearchRequest(

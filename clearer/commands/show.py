@@ -9,7 +9,9 @@ import typer
 
 from clearer.errors import ClearerError, InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, tables
+from clearer.terminal import console, live, tables
+from clearer.terminal.completion import complete_runs
+from clearer.terminal.measuring import costs_here
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def show(
         Path | None,
         typer.Argument(
             metavar="[RUN or MODEL]",
+            autocompletion=complete_runs,
             help="Run folder, or ONNX file of any origin; default: the newest run in runs/.",
         ),
     ] = None,
@@ -50,9 +53,10 @@ def show(
             raise InputError("--front, --quality and --cost are for runs: leave them out")
         _show_file(path, as_json)
         return
-    from clearer.runs.run import Run
-    from clearer.searching.race import read_race
-    from clearer.searching.standing import ranked
+    with live.status("loading"):
+        from clearer.runs.run import Run
+        from clearer.searching.race import read_race
+        from clearer.searching.standing import ranked
 
     run = Run.open(path)
     architecture = run.read_architecture()
@@ -72,15 +76,17 @@ def show(
         _show_race(run, metric, cost, as_json)
         return
 
-    from clearer.bench.plots import plot_front, require_matplotlib
-    from clearer.searching.front import architecture_front, supernet_psnr_db
+    with live.status("loading"):
+        from clearer.bench.plots import plot_front, require_matplotlib
+        from clearer.searching.front import architecture_front, supernet_psnr_db
 
     require_matplotlib()
     table = _table(run, metric, cost)
-    points = architecture_front(architecture.space, run.log_op_weights(), table)
+    with live.status("looking for the front"):
+        points = architecture_front(architecture.space, run.log_op_weights(), table)
     psnrs = None
     if quality:
-        with console.status("restoring patches with the super-network"):
+        with live.status("restoring patches with the super-network"):
             psnrs = supernet_psnr_db(run, [point.architecture for point in points])
     rows = [
         {
@@ -92,7 +98,8 @@ def show(
         for index, point in enumerate(points)
     ]
     picture = run.path / f"front-{metric}.png"
-    plot_front(picture, rows, table.unit, architecture.text)
+    with live.status("drawing"):
+        plot_front(picture, rows, table.unit, architecture.text)
     if as_json:
         print(to_json({"unit": table.unit, "front": rows}))
         return
@@ -104,15 +111,15 @@ def _show_race(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
 ) -> None:
     """The networks of a race: those that none beats at a lower cost, and the others."""
-    from clearer.bench.measured_costs import MeasuredCosts
-    from clearer.bench.plots import plot_race
-    from clearer.searching.race import read_race
-    from clearer.searching.standing import race_front
+    with live.status("loading"):
+        from clearer.bench.plots import plot_race
+        from clearer.searching.race import read_race
+        from clearer.searching.standing import race_front
 
     if cost is not None:
         raise InputError("--cost is for a search by gradient: networks of a race are timed here")
     settings = run.settings()
-    costs = MeasuredCosts(settings.image_size, None, console.say, settings.budget_precision)
+    costs = costs_here(settings.image_size, None, settings.budget_precision)
     standing = read_race(run)
     values = costs.measure_quickly([architecture for architecture, _ in standing], metric)
     rows = race_front(standing, values)
@@ -120,7 +127,8 @@ def _show_race(
     unit = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}[metric]
     if metric in ("mb", "ms") and costs.precision != "fp32":
         unit += f", {costs.precision}"
-    plot_race(picture, rows, unit)
+    with live.status("drawing"):
+        plot_race(picture, rows, unit)
     if as_json:
         print(to_json({"unit": unit, "front": rows}))
         return
@@ -129,9 +137,10 @@ def _show_race(
 
 
 def _show_file(path: Path, as_json: bool) -> None:
-    from clearer.export.external_data import model_bytes
-    from clearer.export.metadata import read_model_info
-    from clearer.export.model_description import read_description
+    with live.status("loading"):
+        from clearer.export.external_data import model_bytes
+        from clearer.export.metadata import read_model_info
+        from clearer.export.model_description import read_description
 
     info = read_model_info(path)
     row = {"file": str(path), "bytes": model_bytes(path), **info.to_dict()}
@@ -151,12 +160,11 @@ def _show_file(path: Path, as_json: bool) -> None:
 def _table(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None
 ) -> CostTable:
-    from clearer.bench.measured_costs import MeasuredCosts
     from clearer.costs.cost_file import read_cost_table
 
     settings = run.settings()
     if metric != "ms":
-        costs = MeasuredCosts(settings.image_size, None, console.say, settings.budget_precision)
+        costs = costs_here(settings.image_size, None, settings.budget_precision)
         return costs.table(settings.space, metric)
     path = cost or run.cost
     if not path.exists():
@@ -164,4 +172,4 @@ def _table(
     table = read_cost_table(path)
     assert table.measurement is not None
     size = table.measurement.height, table.measurement.width
-    return MeasuredCosts(size, table, console.say).table(settings.space, "ms")
+    return costs_here(size, table).table(settings.space, "ms")

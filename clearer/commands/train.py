@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from clearer.tasks.registry import TASKS
+from clearer.terminal import live
+from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.options import (
     AsJson,
     BatchSize,
@@ -32,6 +34,7 @@ def train(
         Path | None,
         typer.Argument(
             metavar="[RUN|NAME]",
+            autocompletion=complete_networks,
             help="Run folder, or with --fine-tune name of clearer zoo; default: the newest in "
             "runs/.",
         ),
@@ -40,15 +43,16 @@ def train(
         bool,
         typer.Option(
             "--fine-tune",
-            help="Train the weights of RUN on, in a new folder: --out, or runs/<time>. The result "
+            help="Train the weights of RUN on, in a new folder: --out, or one in runs/. The result "
             "is never worse than they are, on the validation images.",
         ),
     ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
+            autocompletion=complete_data,
             help="Folder of images, or a set, in place of the run's. This, --task and its options "
-            "are for a new run: with --fine-tune or --out."
+            "are for a new run: with --fine-tune or --out.",
         ),
     ] = None,
     task: Annotated[
@@ -87,9 +91,10 @@ def train(
     **task_options: str,
 ) -> None:
     """Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
-    from clearer.api.train import train as run_train
-    from clearer.terminal.trained import print_trained
-    from clearer.terminal.watch import TerminalWatch
+    with live.status("loading"):
+        from clearer.api.train import train as run_train
+        from clearer.terminal.trained import print_trained
+        from clearer.terminal.watch import TerminalWatch
 
     result = run_train(
         run_path,

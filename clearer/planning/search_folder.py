@@ -34,7 +34,7 @@ def make_search_run(
     """Check everything, then make the folder with all that belongs into it from the beginning.
 
     Args:
-        out: The folder; None for one named by the time.
+        out: The folder; None for one in ``runs/``, named by what the run is for.
         settings: Of the run.
         splits: Its pictures.
         costs: Where costs come from.

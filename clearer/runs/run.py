@@ -6,9 +6,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import datetime
 from importlib import metadata
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +17,9 @@ from numpy.typing import NDArray
 from clearer import __version__
 from clearer.errors import InputError
 from clearer.networks.network import RestorationNet, load_network
+from clearer.runs.run_list import RUNS, TIME_FORMAT, run_folders
 from clearer.runs.run_lock import lock_run
+from clearer.runs.run_name import name_of_run
 from clearer.runs.run_records import ConfigRecord, DecisionRecord
 from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
@@ -28,10 +28,7 @@ from clearer.support.files import read_json, read_record, write_json
 
 __all__ = ["RUNS", "Run"]
 
-RUNS: Final = Path("runs")
-"""Where runs are made and looked for by default."""
 _SCHEMA_VERSION: Final = 1
-_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 _REPORTED_PACKAGES: Final = ("torch", "numpy", "onnx", "onnxruntime", "scikit-image")
 
 
@@ -73,7 +70,7 @@ class Run:
         What a process left that was killed on the way to it is taken over.
 
         Args:
-            out: The folder; None for one named by the time.
+            out: The folder; None for one in ``runs/``, named by what the run is for.
             settings: Of the run.
             prepare: Writes what else belongs into it from the beginning.
 
@@ -81,7 +78,7 @@ class Run:
             InputError: If ``out`` exists and is not an empty folder.
             ClearerError: If another process makes a run there.
         """
-        run = cls(_new_folder() if out is None else _folder(out))
+        run = cls(_new_folder(name_of_run(settings)) if out is None else _folder(out))
         try:
             with lock_run(run.path) as was_killed:
                 run._check_empty(was_killed)
@@ -123,8 +120,7 @@ class Run:
     @staticmethod
     def newest() -> Path | None:
         """Folder of the run under ``runs/`` that was begun last; None where there is none."""
-        configs = list(RUNS.glob("*/config.json"))
-        return max(configs, key=_started).parent if configs else None
+        return next(iter(run_folders()), None)
 
     @classmethod
     def open(cls, path: Path | None) -> Run:
@@ -226,18 +222,19 @@ class Run:
         return logarithms
 
 
-def _new_folder() -> Path:
-    """A folder named by the time; a number tells apart runs that start in the same second."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for name in chain([stamp], (f"{stamp}-{number}" for number in count(2))):
+def _new_folder(name: str) -> Path:
+    """A folder of this name with the number that follows those of runs that are alike."""
+    taken = [path.name.removeprefix(f"{name}-") for path in RUNS.glob(f"{name}-*")]
+    number = max((int(t) + 1 for t in taken if t.isdecimal()), default=0)
+    while True:
+        folder = RUNS / f"{name}-{number}"
         try:
-            (RUNS / name).mkdir(parents=True)
-        except FileExistsError:
-            continue
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:  # made by another process just now
+            number += 1
         except OSError as error:
             raise InputError(f"{RUNS} cannot be made: {error.strerror}") from error
-        break
-    return RUNS / name
 
 
 def _folder(path: Path) -> Path:
@@ -250,15 +247,6 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _started(config: Path) -> tuple[float, float]:
-    """When a run was begun, as a key to sort by: names say it only where nobody chose them."""
-    try:
-        text = read_json(config)["environment"]["started"]
-        return datetime.strptime(text, _TIME).timestamp(), config.stat().st_mtime
-    except (InputError, KeyError, TypeError, ValueError, OverflowError):
-        return config.stat().st_mtime, 0.0
-
-
 def _environment(device: str) -> dict[str, Any]:
     return {
         "clearer": __version__,
@@ -267,7 +255,7 @@ def _environment(device: str) -> dict[str, Any]:
         "packages": {name: _package_version(name) for name in _REPORTED_PACKAGES},
         "device": device_name(device),
         "threads": torch.get_num_threads(),
-        "started": time.strftime(_TIME),
+        "started": time.strftime(TIME_FORMAT),
     }
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from clearer.errors import ClearerError
 from clearer.support.files import remove_temporary
 
-__all__ = ["lock_run"]
+__all__ = ["is_held", "lock_run"]
 
 _LOCK: Final = ".lock"
 _HOLDER: Final = ".lock-holder"
@@ -57,6 +57,19 @@ def lock_run(folder: Path) -> Iterator[bool]:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         lock.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process works in the folder of a run now."""
+    if not (folder / _HOLDER).exists():
+        return False
+    try:
+        with FileLock(folder / _LOCK, timeout=0):
+            return False  # who wrote the other file was killed
+    except Timeout:
+        return True
+    except OSError:
+        return False
 
 
 def _holder(folder: Path) -> str:

@@ -46,7 +46,7 @@ def expected_db(scores: Sequence[Score]) -> float:
 
     Each round doubles the training, and what a doubling adds gets less by nearly a half each time:
     all that is to come adds about as much as the last one did. Small networks lead early, and those
-    that still gain most overtake them (docs/figures.md, "Which shape").
+    that still gain most overtake them (docs/figures/search.md, "Who leads").
     """
     if not scores or scores[-1]["psnr_db"] is None:
         return -math.inf

@@ -56,6 +56,11 @@ class Span:
         """Whether it is a single number."""
         return self.low == self.high
 
+    @property
+    def label(self) -> str:
+        """For names of folders, which may not have colons everywhere."""
+        return f"{self.low:g}" if self.is_fixed else f"{self.low:g}-{self.high:g}"
+
     def draw(self, draws: Draws) -> Tensor | float:
         """A number for each picture, all of the range being equally likely."""
         return draws.uniform(self.low, self.high)
@@ -109,6 +114,11 @@ class Task(ABC):
     @abstractmethod
     def text(self) -> str:
         """For people, with the protocol."""
+
+    @property
+    def label(self) -> str:
+        """For names of folders, with what counts most."""
+        return self.name
 
     @property
     def pairs(self) -> Layout | None:

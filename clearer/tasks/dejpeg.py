@@ -49,6 +49,11 @@ class DeJpeg(Task):
         """For people, with the protocol."""
         return f"dejpeg, quality {self.quality}, protocol {self.protocol}"
 
+    @property
+    def label(self) -> str:
+        """For names of folders, such as ``dejpeg-q10-60``."""
+        return f"{self.name}-q{self.quality.label}"
+
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Compress and decode by operations of torch, which come close to libjpeg."""
         from clearer.tasks.draws import per_picture

@@ -76,6 +76,12 @@ class Denoise(Task):
         return f"denoise, sigma {self.sigma}{shot}, protocol {self.protocol}"
 
     @property
+    def label(self) -> str:
+        """For names of folders, such as ``denoise-s25``."""
+        kind = "" if self.protocol == "awgn" else f"-{self.protocol.split('-')[0]}"
+        return f"{self.name}{kind}-s{self.sigma.label}"
+
+    @property
     def crop_multiple(self) -> int:
         """64 under protocol ``paper``."""
         return _PAPER_MULTIPLE if self.protocol == "paper" else 1

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+import functools
+import os
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -25,52 +17,45 @@ if TYPE_CHECKING:
     from clearer.runs.run_records import DecisionRecord
     from clearer.runs.settings import RunSettings
     from clearer.space.space import Architecture
-    from clearer.training.progress import Listener
-    from clearer.training.progress import Progress as LoopProgress
 
 __all__ = [
     "be_quiet",
-    "counting_bar",
     "describe_cost_table",
     "describe_decision",
     "describe_images",
     "describe_settings",
     "has_warned",
     "is_quiet",
-    "loop_bars",
     "print_architecture",
     "print_cost_table",
     "print_front",
     "print_quality",
     "printable",
-    "progress_bar",
-    "round_bars",
     "say",
-    "status",
+    "stderr",
     "warn",
 ]
 
-_DECIDED: Final = 0.5
-"""Gap between the op weights of a column from which on it is shown as decided."""
-
-
-_is_quiet = False
 _has_warned = False
+
+
+@functools.cache
+def stderr() -> Console:
+    """The console of all lines, bars and spinners: one, so that none is written into another.
+
+    Of several processes that work together on a machine, the first speaks from the start.
+    """
+    return Console(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 
 
 def is_quiet() -> bool:
     """Whether another process of the same work speaks."""
-    return _is_quiet
+    return stderr().quiet
 
 
 def be_quiet() -> None:
     """Print nothing but errors from now on: another process of the same work speaks."""
-    global _is_quiet
-    _is_quiet = True
-
-
-def _stderr() -> Console:
-    return Console(stderr=True, quiet=_is_quiet)
+    stderr().quiet = True
 
 
 def printable(text: str) -> str:
@@ -79,8 +64,9 @@ def printable(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """One line for people."""
-    _stderr().print(escape(printable(line)), soft_wrap=True, highlight=False)
+    """One line for people; on a terminal that is too narrow, it breaks between words."""
+    speaker = stderr()
+    speaker.print(escape(printable(line)), soft_wrap=not speaker.is_terminal, highlight=False)
 
 
 def has_warned() -> bool:
@@ -92,14 +78,10 @@ def warn(message: str) -> None:
     """One line that says what went wrong."""
     global _has_warned
     _has_warned = True
-    Console(stderr=True).print(
+    speaker = Console(stderr=True) if is_quiet() else stderr()
+    speaker.print(
         f"[bold red]error:[/] {escape(printable(message))}", soft_wrap=True, highlight=False
     )
-
-
-def status(text: str) -> contextlib.AbstractContextManager[Any]:
-    """A spinner while something of unknown length runs."""
-    return _stderr().status(escape(text))
 
 
 def describe_settings(settings: RunSettings) -> None:
@@ -214,82 +196,6 @@ def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str
             f"{check['rho']:.3f}; sums of modules timed alone: {check['mape_modules_alone']:.1%}"
         )
     _warn_of_noise(table)
-
-
-def progress_bar() -> Progress:
-    """Bar with counts, time left and a note; tasks need the field ``note``."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=_stderr(),
-    )
-
-
-@contextlib.contextmanager
-def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for work that tells how many of how many are done."""
-    with progress_bar() as progress:
-        task = progress.add_task(description, total=None, note="")
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def loop_bars(settings: RunSettings) -> Iterator[Listener]:
-    """A progress bar per loop; where no terminal listens, a line now and then."""
-    tasks: dict[str, TaskID] = {}
-    with progress_bar() as progress:
-
-        def listener(state: LoopProgress) -> None:
-            note = _note(settings, state.record)
-            if progress.console.is_terminal:
-                if state.stage not in tasks:
-                    tasks[state.stage] = progress.add_task(state.stage, total=state.total, note="")
-                    progress.reset(tasks[state.stage], completed=state.iteration - 1)
-                progress.update(tasks[state.stage], completed=state.iteration, note=note)
-            elif state.iteration % max(1, state.total // 10) == 0:
-                say(f"{state.stage} {state.iteration}/{state.total}  {note}")
-
-        yield listener
-
-
-@contextlib.contextmanager
-def round_bars() -> Iterator[Callable[[float, int, int], None]]:
-    """Progress of timing, group by group."""
-    with progress_bar() as progress:
-        task = progress.add_task("timing", total=None, note="")
-
-        def listener(done: float, groups: int, rounds: int) -> None:
-            progress.update(task, completed=done, total=groups, note=f"round {rounds}")
-
-        yield listener
-
-
-def _note(settings: RunSettings, record: dict[str, Any]) -> str:
-    """The newest line of a log in a few words."""
-    psnr_db, ssim = record.get("val_psnr_db"), record.get("val_ssim")
-    if psnr_db is not None and ssim is not None:
-        return f"validation {psnr_db:.2f} dB, SSIM {ssim:.4f}"
-    if record.get("loss"):
-        return f"PSNR of training patches {settings.train.psnr_db(record['loss']):.2f} dB"
-    op_weights, loss = record.get("op_weights"), record.get("loss_res")
-    if op_weights is None or loss is None:
-        return ""
-    pairs = zip(settings.budgets, record.get("expected_cost", []), strict=False)
-    costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
-    return "  ".join([f"loss {loss:.2e}", *costs, _leaning(op_weights)])
-
-
-def _leaning(op_weights: list[list[float]]) -> str:
-    """A letter per choice, P or F; small while it is undecided; a dot for what is passed on."""
-    letters = []
-    for row in op_weights:
-        first, second = sorted(row, reverse=True)[:2]
-        letter = "pf."[row.index(first)]
-        letters.append(letter.upper() if first - second > _DECIDED else letter)
-    return "".join(letters)
 
 
 def print_architecture(architecture: Architecture, decision: DecisionRecord) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clearer.api.watch import PictureListener
-from clearer.terminal import console
+from clearer.terminal import console, live
 from clearer.terminal.watch import TerminalWatch
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class RestoreWatch(TerminalWatch):
     def pictures(self, names: Sequence[str]) -> Iterator[PictureListener]:
         """A bar for all pictures, and one for the tiles of the present one."""
         self.has_begun = True
-        with console.progress_bar() as progress:
+        with live.progress_bar() as progress:
             all_ = progress.add_task("pictures", total=len(names), note="")
             tiles = progress.add_task("tiles", total=None, note="")
 

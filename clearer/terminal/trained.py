@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 from clearer.support.json_text import to_json
-from clearer.terminal import console
+from clearer.terminal import console, live
 
 if TYPE_CHECKING:
     from clearer.data.splits import Splits
+    from clearer.planning.more_training import MoreTraining
     from clearer.runs.run import Run
 
 __all__ = ["print_trained"]
+
+_LEAST_GAIN_DB: Final = 0.01
 
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Validation figures of a trained run, beside the input and classical denoising."""
     from clearer.bench.accuracy import reference_qualities
     from clearer.networks.network import load_network
-    from clearer.planning.estimate import preset_hours
+    from clearer.planning.more_training import estimate_more_training
     from clearer.support.files import read_jsonl
 
     _, info = load_network(run.weights)
     settings = run.settings()
-    with console.status("non-local means on the same images"):
+    with live.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task, console.say)
     if settings.fine_tuned_from is not None:
         first = next(iter(read_jsonl(run.train_log)), {})
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
             rows["before fine-tuning"] = figures
+    more = estimate_more_training(read_jsonl(run.train_log))
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
         text = run.read_architecture().text
         result = {"run": str(run.path), "architecture": text, "validation": rows, "info": info}
-        print(to_json(result))
+        print(to_json({**result, "more_training": None if more is None else asdict(more)}))
         return
     title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
     console.print_quality(title, rows)
     print(f"written: {run.weights}; next: clearer export {run.path}")
-    if settings.preset != "paper":
-        hours = preset_hours(run, "paper")
-        console.say(f"the paper preset would take about {hours:,.0f} hours here, judged by MACs")
+    if more is not None:
+        console.say(_promise(more, settings.train.iterations))
+
+
+def _promise(more: MoreTraining, iterations: int) -> str:
+    """What more training would give, in a line."""
+    minutes = "a minute" if more.minutes < 1.5 else f"{more.minutes:,.0f} minutes"
+    text = (
+        f"estimate by the curve of validation: {more.iterations:,} iterations, about {minutes}, in "
+        f"place of {iterations:,}"
+    )
+    if more.high_db < _LEAST_GAIN_DB:
+        return f"{text} would give nothing that shows"
+    return f"{text} would give {more.gain_db:+.2f} dB ({more.low_db:+.2f} to {more.high_db:+.2f})"

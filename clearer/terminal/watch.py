@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from clearer.api.watch import Watch
-from clearer.terminal import console
+from clearer.terminal import console, live
 
 if TYPE_CHECKING:
     from clearer.costs.cost import CostTable
@@ -47,20 +47,22 @@ class TerminalWatch(Watch):
         """Which architecture a search found, in a few lines."""
         console.describe_decision(decision)
 
-    @contextmanager
-    def status(self, text: str) -> Iterator[Callable[[str], None]]:
+    def status(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
         """A spinner."""
-        with console.status(text) as shown:
-            yield shown.update
+        return live.status(text)
+
+    def timing(self, text: str) -> AbstractContextManager[Callable[[float], None]]:
+        """A bar with time left."""
+        return live.timing_bar(text)
 
     def loops(self, settings: RunSettings) -> AbstractContextManager[Listener]:
         """A bar per loop."""
-        return console.loop_bars(settings)
+        return live.loop_bars(settings)
 
     @contextmanager
     def steps(self, first: str) -> Iterator[Callable[[str, int, int], None]]:
         """A bar whose text changes."""
-        with console.progress_bar() as progress:
+        with live.progress_bar() as progress:
             bar = progress.add_task(first, total=None, note="")
 
             def tell(what: str, done: int, total: int) -> None:
@@ -68,7 +70,8 @@ class TerminalWatch(Watch):
                 progress.update(bar, description=text, completed=done, total=total)
 
             yield tell
+            progress.remove_task(bar)
 
     def timing_rounds(self) -> AbstractContextManager[Callable[[float, int, int], None]]:
         """A bar of groups of networks."""
-        return console.round_bars()
+        return live.round_bars()

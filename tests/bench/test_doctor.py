@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from clearer.bench import doctor
 from clearer.bench.doctor import Finding, examine
 from clearer.cli import app
+from clearer.errors import how_to_install
 
 
 def run(*words: str) -> Result:
@@ -100,5 +101,5 @@ def test_what_is_not_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("importlib.util.find_spec", hide)
     finding = found("OpenVINO")
-    assert (finding.state, finding.advice) == ("absent", 'pip install "clearer[openvino]"')
+    assert (finding.state, finding.advice) == ("absent", how_to_install("openvino"))
     assert run().exit_code == 0

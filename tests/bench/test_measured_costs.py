@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_a_machine_that_has_become_busy_does_not_change_what_fits(
     costs = MeasuredCosts((24, 24), None, said.append)
     speed = 1.0
 
-    def times(architectures: Sequence[Architecture], seconds: float) -> list[float]:
+    def times(architectures: Sequence[Architecture], *_: object) -> list[float]:
         return [speed * (20.0 if a == NETWORK else 10.0 + i) for i, a in enumerate(architectures)]
 
     monkeypatch.setattr(costs, "_times", times)
@@ -64,9 +65,26 @@ def test_a_machine_that_has_become_busy_does_not_change_what_fits(
     reference, _ = costs._reference or (None, 0)
     known = {NETWORK: 20.0, reference: 10.0 + 8}
     speed = slower
-    monkeypatch.setattr(costs, "_times", lambda both, seconds: [speed * known[a] for a in both])
+    monkeypatch.setattr(costs, "_times", lambda both, *_: [speed * known[a] for a in both])
     assert costs.measure(NETWORK, "ms") == pytest.approx(expected)
     assert any("times as slow" in line for line in said) == (slower > 1.1)
+
+
+def test_who_watches_is_told_how_much_of_the_time_is_over() -> None:
+    told: dict[str, list[float]] = {}
+
+    @contextmanager
+    def watch(what: str) -> Iterator[Callable[[float], None]]:
+        yield told.setdefault(f"{what} {len(told)}", []).append
+
+    costs = MeasuredCosts((24, 24), None, lambda _: None, watch=watch).in_precision("fp32")
+    costs.estimate(NETWORK, "ms")
+    costs.measure(NETWORK, "ms")
+    assert list(told) == ["timing 0", "measuring 1"]
+    for shares in told.values():
+        assert len(shares) > 2
+        assert sorted(shares) == shares
+        assert 0 < shares[-1] <= 1
 
 
 def test_another_precision_is_timed_anew() -> None:

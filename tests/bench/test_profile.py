@@ -340,7 +340,7 @@ def test_profile_measures_once_and_remembers(backend: profile.Backend) -> None:
 def test_a_missing_backend_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     wanted = ProfileSettings(space=TINY, backend="tensorrt")
-    with pytest.raises(ClearerError, match=r'pip install "clearer\[trt\]"'):
+    with pytest.raises(ClearerError, match=r'pip install .*\[trt\]"'):
         profile_space(wanted, ignore, max_seconds=1)
 
 

@@ -18,8 +18,9 @@ from playwright.sync_api import Browser, Page, Request
 from clearer.bench.report import write_report
 from clearer.bench.report_architecture import draw_architecture
 from clearer.bench.report_pictures import embed_strips
-from clearer.bench.report_rows import difference, table, verdict
+from clearer.bench.report_rows import difference, table
 from clearer.bench.report_series import op_weight_tiles, search_charts, train_charts
+from clearer.bench.report_verdict import verdict, winner
 from clearer.costs.budget import Budget
 from clearer.errors import InputError
 from clearer.runs.run import Run
@@ -264,19 +265,71 @@ def test_the_table_leaves_out_what_no_row_has(tmp_path: Path) -> None:
     assert "Memory" not in [column.title for column in table(report).columns]
 
 
-def test_the_verdict_says_who_is_on_the_front(tmp_path: Path) -> None:
+def test_the_verdict_says_who_wins(tmp_path: Path) -> None:
     report = bench_report(tmp_path)
-    text = verdict(report).text
-    assert text.startswith("clearer PPPF-FFFF-FFFP, OpenVINO, fp32 (")
-    assert "int8" in text
-    for row in report["rows"]:
-        row["on_front"] = row["name"] == "FFDNet" and row["backend"] == "OpenVINO"
-    report["rows"][2]["latency"]["median_ms"] = 60.0
-    text = verdict(report).text
-    assert "is not on the front: FFDNet, OpenVINO (" in text
-    assert text.endswith("is faster and at least as good.")
+    _row(report, 2, 26.04, 41)
+    _row(report, 5, 26.30, 52)
+    text = verdict(report).text.replace("\xa0", " ")
+    assert text.startswith(
+        "FFDNet, OpenVINO (26.30 dB at 52.0 ms) wins in quality, not in time: 0.26 dB better than "
+        "clearer PPPF-FFFF-FFFP, OpenVINO, fp32 (26.04 dB at 41.0 ms), in 1.3 times its time. "
+    )
+    assert "On the front are clearer PPPF-FFFF-FFFP, OpenVINO, int8, clearer" in text
     report["noise"]["is_quiet"] = False
-    assert verdict(report).text.startswith("By the times of a busy machine, clearer PPPF")
+    assert verdict(report).text.startswith("By the times of a busy machine, FFDNet")
+
+
+def _row(report: dict[str, Any], index: int, psnr_db: float, ms: float) -> None:
+    row = report["rows"][index]
+    for image in row["images"]:
+        image["psnr_db"] += psnr_db - row["psnr_db"]
+    row["psnr_db"], row["latency"]["median_ms"] = psnr_db, ms
+
+
+@pytest.mark.parametrize(
+    ("ours", "rival", "awaited"),
+    [
+        ((26.0, 40), (24.0, 80), r"clearer .* wins: 2.00 dB better than non-local .*, and 2.0 tim"),
+        ((26.0, 80), (24.0, 40), r"clearer .* wins in quality, not in time: .* in 2.0 times its t"),
+        ((24.0, 80), (25.7, 40), r"non-local means \(.* wins: 1.70 dB better than clearer .*, and"),
+        ((24.0, 80), (25.7, 79), r"non-local means \(.* wins: 1.70 dB .*, in about the same time"),
+        ((24.0, 40), (25.7, 80), r"non-local means \(.* wins in quality, not in time: 1.70 dB bet"),
+        ((24.0, 80), (24.0, 40), r"non-local means \(.* wins: as good as clearer .* 2.0 times as "),
+        ((24.0, 40), (24.0, 80), r"clearer .* wins: as good as non-local means .* 2.0 times as fa"),
+    ],
+)
+def test_who_wins_by_quality_and_time(
+    tmp_path: Path, ours: tuple[float, float], rival: tuple[float, float], awaited: str
+) -> None:
+    report = bench_report(tmp_path)
+    report["rows"] = [report["rows"][1], report["rows"][-1]]
+    _row(report, 0, *ours)
+    _row(report, 1, *rival)
+    for row in report["rows"]:  # as on a machine too busy to tell: it says nothing of who wins
+        row["on_front"] = True
+    assert re.match(awaited, winner(report).replace("\xa0", " "))
+
+
+def test_what_the_pictures_do_not_prove_is_said(tmp_path: Path) -> None:
+    report = bench_report(tmp_path)
+    report["rows"] = [report["rows"][1], report["rows"][-1]]
+    _row(report, 0, 24.7, 40)
+    _row(report, 1, 24.6, 80)
+    for index, image in enumerate(report["rows"][0]["images"]):
+        image["psnr_db"] += 2 * (-1) ** index
+    assert winner(report).endswith("(no more than pictures differ).")
+    for row in report["rows"]:
+        row["images"] = row["images"][:1]
+    assert winner(report).endswith("(measured on one picture: that proves little).")
+
+
+def test_a_rival_that_is_better_and_faster_counts_before_the_best(tmp_path: Path) -> None:
+    report = bench_report(tmp_path)
+    report["rows"] = [report["rows"][1], report["rows"][-2], report["rows"][-1]]
+    _row(report, 0, 25.0, 80)
+    _row(report, 1, 27.0, 400)
+    _row(report, 2, 25.5, 40)
+    assert winner(report).startswith("non-local means (25.50")
 
 
 def test_a_perfect_row_has_no_place_on_the_axis(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
 import signal
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 import torch
@@ -460,20 +458,6 @@ def all_commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, command
 
 
-def test_readme_knows_every_command() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    for name, _ in all_commands(typer.main.get_command(app)):
-        assert f"clearer {name}" in readme
-    assert np.all([os.path.exists(Path(__file__).resolve().parents[2] / p) for p in links(readme)])
-
-
-def links(text: str) -> list[str]:
-    """Targets of the links and pictures in a page, those on the web left out."""
-    parts = text.split("](")[1:]
-    targets = [part.split(")")[0].split("#")[0] for part in parts]
-    return [target for target in targets if target and "://" not in target]
-
-
 def test_finished_weights_survive_a_lost_checkpoint(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained, run)
@@ -520,12 +504,22 @@ def test_a_picture_too_small_to_evaluate_is_named(make_images: MakeImages, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_runs_of_the_same_second_get_their_own_folders(
+def test_runs_that_are_alike_get_the_next_number(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clearer.runs.run.time.strftime", lambda *_: "20260101-000000")
-    for _ in range(2):
-        assert clearer("search", *TINY, "--data", photos, "--no-train").exit_code == 0
-    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert names == ["20260101-000000", "20260101-000000-2"]
+    (tmp_path / "runs" / "denoise-s25-1000kparams-later").mkdir(parents=True)  # of a user
+    words = [*TINY, "--data", str(photos), "--no-train", "--budget-params", "1e6"]
+    for more in ([], [], ["--sigma", "5:50"]):
+        assert clearer("search", *words, *more).exit_code == 0
+    shutil.rmtree(tmp_path / "runs" / "denoise-s25-1000kparams-0")
+    assert clearer("train", "--out", "runs/other").exit_code == 0
+    assert Run.newest() == Path("runs/other")
+    assert clearer("search", *words).exit_code == 0
+    assert Run.newest() == Path("runs/denoise-s25-1000kparams-2")
+    names = sorted(path.name for path in (tmp_path / "runs").glob("*-[0-9]"))
+    assert names == [
+        "denoise-s25-1000kparams-1",
+        "denoise-s25-1000kparams-2",
+        "denoise-s5-50-1000kparams-0",
+    ]

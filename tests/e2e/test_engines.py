@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
+from clearer.errors import how_to_install
 from clearer.export.engine_record import read_engine
 
 TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
@@ -41,7 +42,7 @@ def test_what_can_be_built_is_built_and_what_is_missing_is_named(
     assert result.exit_code == 1
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert "the TensorRT library is missing" in line
-    assert 'pip install "clearer[trt]"' in line
+    assert how_to_install("trt") in line
     onnx.checker.check_model(trained / "model.onnx", full_check=True)
     report = json.loads(result.stdout)
     assert [row["file"] for row in report["files"]] == ["model.onnx"]

@@ -33,6 +33,7 @@ from clearer.tasks.paired import Derain
 from clearer.tasks.photo import Photo
 from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table
+from clearer.zoo.overview import overview_table
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,9 +82,10 @@ def know(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, scenes: str =
 
 def make(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]) -> Any:
     """Run make.py at a small size in ONNX Runtime alone; the card."""
-    module, readme = script("make"), tmp_path / "README.md"
-    readme.write_text(MARKS.format("make.py"))
-    monkeypatch.setattr(module, "README", readme)
+    module, readme, networks = script("make"), tmp_path / "README.md", tmp_path / "networks.md"
+    for constant, page in (("README", readme), ("NETWORKS", networks)):
+        page.write_text(MARKS.format("make.py"))
+        monkeypatch.setattr(module, constant, page)
     monkeypatch.setattr(module, "SIZE", (24, 32))
     monkeypatch.setattr(module, "BACKENDS", ("onnxruntime",))
     monkeypatch.setitem(os.environ, "CLEARER_DATA", str(tmp_path))
@@ -93,7 +95,8 @@ def make(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words:
     name = words[1]
     card: Any = read_json(catalogue.FOLDER / f"{name}.json")
     assert (catalogue.FOLDER / f"{name}.md").read_text() == card_markdown(card)
-    assert f"\n{comparison_table([card])}\n" in readme.read_text()
+    assert f"\n{overview_table([card])}\n" in readme.read_text()
+    assert f"\n{comparison_table([card])}\n" in networks.read_text()
     assert catalogue.zoo_network(name).load()[0].architecture.text == card["architecture"]
     assert str(tmp_path) not in (catalogue.FOLDER / f"{name}.json").read_text()
     return card

@@ -132,5 +132,5 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
 def test_no_runtime(files: OpenVinoFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     for use in (lambda: to_openvino(small_file()), lambda: OpenVinoSession(files, "f32", 1)):
-        with pytest.raises(ClearerError, match=r'pip install "clearer\[openvino\]"'):
+        with pytest.raises(ClearerError, match=r'pip install .*\[openvino\]"'):
             use()

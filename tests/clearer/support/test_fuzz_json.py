@@ -31,7 +31,8 @@ from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_jsonl, write_json
 from clearer.support.machine_cache import read_measured, remember
 from clearer.tasks.denoise import Denoise
-from clearer.terminal.console import describe_decision, loop_bars
+from clearer.terminal.console import describe_decision
+from clearer.terminal.live import loop_bars
 from clearer.terminal.tables import print_zoo
 from clearer.training.compilation import StepTimes
 from clearer.training.progress import LoopLog, Progress

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import io
 
 import numpy as np
@@ -13,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from clearer.data.splits import PHOTOGRAPHS
-from clearer.tasks import jpeg
 from clearer.tasks.jpeg import compress, quantization_tables
 
 Pixels = NDArray[np.uint8]
@@ -172,9 +170,3 @@ def test_each_picture_needs_its_quality_and_its_chroma() -> None:
         compress(clean, torch.tensor([50]))
     with pytest.raises(ValueError, match="full_chroma must have one value for each of 2 pictures"):
         compress(clean, torch.tensor([50, 60]), full_chroma=torch.tensor(True))
-
-
-def test_the_example_of_the_docstring_holds() -> None:
-    results = doctest.testmod(jpeg)
-    assert results.attempted > 0
-    assert results.failed == 0

@@ -31,6 +31,7 @@ from clearer.zoo.catalogue import (
     zoo_names,
     zoo_network,
 )
+from clearer.zoo.overview import overview_table
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -121,9 +122,10 @@ def test_the_model_card_is_made_of_the_json(name: str) -> None:
     assert "research" in text
 
 
-def test_the_table_of_the_readme_is_made_of_the_cards() -> None:
-    table = comparison_table([zoo_network(name).card for name in zoo_names()])
-    assert f"\n{table}\n" in (ROOT / "README.md").read_text()
+def test_the_tables_of_the_docs_are_made_of_the_cards() -> None:
+    cards = [zoo_network(name).card for name in zoo_names()]
+    for table, page in ((overview_table, "README.md"), (comparison_table, "docs/networks.md")):
+        assert f"\n{table(cards)}\n" in (ROOT / page).read_text()
 
 
 @pytest.fixture

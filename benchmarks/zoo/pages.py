@@ -1,4 +1,4 @@
-"""Parts of the README that scripts write, each between two marks of its own."""
+"""Parts of the README and of docs/ that scripts write, each between two marks of its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from clearer.errors import InputError
 from clearer.support.files import write_atomic
 
 README: Final = Path(__file__).resolve().parents[2] / "README.md"
+NETWORKS: Final = README.parent / "docs" / "networks.md"
 _END: Final = "<!-- until here -->"
 
 
-def rewrite_readme(path: Path, script: str, text: str) -> None:
+def rewrite_page(path: Path, script: str, text: str) -> None:
     """Put a text between the marks of a script.
 
     Raises:

@@ -1,0 +1,35 @@
+"""What a run is called where its user does not say it: by what it is for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clearer.costs.budget import Budget
+    from clearer.runs.settings import RunSettings
+
+__all__ = ["name_of_run"]
+
+
+def name_of_run(settings: RunSettings) -> str:
+    """Task, budgets, and what else differs from the usual, such as ``denoise-s25-rgb-5mb``.
+
+    Runs with other settings may have the same name: a number behind it tells them apart.
+    """
+    precision = settings.budget_precision
+    words = [
+        settings.task.label,
+        "rgb" if settings.color == "rgb" else "",
+        "map" if settings.space.level_map else "",
+        settings.preset if settings.preset != "quick" else "",
+        *map(_budget, settings.budgets),
+        precision if precision != "fp32" and settings.budgets else "",
+        "tuned" if settings.fine_tuned_from is not None else "",
+    ]
+    return "-".join(filter(None, words))
+
+
+def _budget(budget: Budget) -> str:
+    if budget.metric == "params":
+        return f"{budget.limit / 1e3:.6g}kparams"
+    return f"{budget.limit:g}{budget.metric}"

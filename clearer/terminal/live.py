@@ -1,0 +1,184 @@
+"""What moves on a terminal while something runs: bars and spinners, on stderr.
+
+They share one console with the lines of :mod:`clearer.terminal.console`, which appear above them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from clearer.terminal.console import printable, say, stderr
+
+if TYPE_CHECKING:
+    from clearer.runs.settings import RunSettings
+    from clearer.training.progress import Listener
+    from clearer.training.progress import Progress as LoopProgress
+
+__all__ = ["counting_bar", "loop_bars", "progress_bar", "round_bars", "status", "timing_bar"]
+
+_DECIDED: Final = 0.5
+"""Gap between the op weights of a column from which on it is shown as decided."""
+_BAR_WIDTH: Final = 20
+
+
+class _Text(TextColumn):
+    """A text in one line, of which the end is left out where the terminal is too narrow."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, markup=False, table_column=Column())
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
+def _whole() -> Column:
+    """A column that is never cut: the texts beside it are."""
+    return Column(no_wrap=True)
+
+
+def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    return Progress(
+        # Where a single step takes long, it alone shows that work goes on.
+        SpinnerColumn(finished_text=" ", table_column=_whole()),
+        *columns,
+        console=stderr(),
+        transient=transient,
+        disable=not stderr().is_interactive,
+        # What is printed to a file or another program must not go to the terminal.
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+def progress_bar() -> Progress:
+    """Bar with counts, time left and a note; tasks need the field ``note``."""
+    return _progress(
+        _Text("{task.description}"),
+        BarColumn(bar_width=_BAR_WIDTH, table_column=_whole()),
+        MofNCompleteColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
+        _Text("{task.fields[note]}"),
+    )
+
+
+@contextlib.contextmanager
+def status(text: str) -> Iterator[Callable[[str], None]]:
+    """A spinner while something of unknown length runs.
+
+    Yields:
+        Takes another text, where the work goes on to something else.
+    """
+    with _progress(
+        _Text("{task.description}"),
+        TimeElapsedColumn(table_column=_whole()),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(printable(text), total=None)
+        yield lambda words: progress.update(task, description=printable(words))
+
+
+@contextlib.contextmanager
+def timing_bar(text: str) -> Iterator[Callable[[float], None]]:
+    """A bar with time left, which goes away when its work is done.
+
+    Yields:
+        Takes the share that is done.
+    """
+    with _progress(
+        _Text("{task.description}"),
+        BarColumn(bar_width=_BAR_WIDTH, table_column=_whole()),
+        TaskProgressColumn(table_column=_whole()),
+        TimeRemainingColumn(table_column=_whole()),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(printable(text), total=None)
+        yield lambda share: progress.update(task, completed=share, total=1.0)
+
+
+@contextlib.contextmanager
+def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for work that tells how many of how many are done."""
+    with progress_bar() as progress:
+        task = progress.add_task(printable(description), total=None, note="")
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def round_bars() -> Iterator[Callable[[float, int, int], None]]:
+    """Progress of timing, group by group."""
+    with progress_bar() as progress:
+        task = progress.add_task("timing", total=None, note="")
+
+        def listener(done: float, groups: int, rounds: int) -> None:
+            progress.update(task, completed=done, total=groups, note=f"round {rounds}")
+
+        yield listener
+
+
+@contextlib.contextmanager
+def loop_bars(settings: RunSettings) -> Iterator[Listener]:
+    """A progress bar per loop; where no terminal listens, a line now and then."""
+    tasks: dict[str, TaskID] = {}
+    # Before a loop, and between two, there is work that does not count itself.
+    with progress_bar() as progress, contextlib.ExitStack() as between:
+        between.enter_context(status("preparing"))
+
+        def listener(state: LoopProgress) -> None:
+            between.close()
+            note = _note(settings, state.record)
+            if progress.console.is_interactive:
+                if state.stage not in tasks:
+                    tasks[state.stage] = progress.add_task(state.stage, total=state.total, note="")
+                    progress.reset(tasks[state.stage], completed=state.iteration - 1)
+                progress.update(tasks[state.stage], completed=state.iteration, note=note)
+            elif state.iteration % max(1, state.total // 10) == 0:
+                say(f"{state.stage} {state.iteration}/{state.total}  {note}")
+            if state.iteration == state.total:
+                between.enter_context(status("preparing"))
+
+        yield listener
+
+
+def _note(settings: RunSettings, record: dict[str, Any]) -> str:
+    """The newest line of a log in a few words."""
+    psnr_db, ssim = record.get("val_psnr_db"), record.get("val_ssim")
+    if psnr_db is not None and ssim is not None:
+        return f"validation {psnr_db:.2f} dB, SSIM {ssim:.4f}"
+    if record.get("loss"):
+        return f"PSNR of training patches {settings.train.psnr_db(record['loss']):.2f} dB"
+    op_weights, loss = record.get("op_weights"), record.get("loss_res")
+    if op_weights is None or loss is None:
+        return ""
+    pairs = zip(settings.budgets, record.get("expected_cost", []), strict=False)
+    costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
+    return "  ".join([_leaning(op_weights), f"loss {loss:.2e}", *costs])
+
+
+def _leaning(op_weights: list[list[float]]) -> str:
+    """A letter per choice, P or F; small while it is undecided; a dot for what is passed on."""
+    letters = []
+    for row in op_weights:
+        first, second = sorted(row, reverse=True)[:2]
+        letter = "pf."[row.index(first)]
+        letters.append(letter.upper() if first - second > _DECIDED else letter)
+    return "".join(letters)
