@@ -120,7 +120,7 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize(("line", "awaited"), COMMANDS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("line", "awaited"), COMMANDS, ids=[line for line, _ in COMMANDS])
 def test_commands_offer_what_they_take(
     folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, awaited: set[str]
 ) -> None:
