@@ -196,7 +196,8 @@ def _photographs(card: CardRecord, how: str) -> list[str]:
         ),
         "",
         f"A clean photograph is to stay as it is: PSNR between the {clean['num_images']} pictures "
-        f"of {clean['data']} and what the network makes of them, mean {clean['psnr_db']:.2f} dB, "
+        f"of {clean['data']} and what the network makes of them, mean {clean['psnr_db']:.2f} dB "
+        f"(60 at most for a picture: then its 8 bits stay as they were), "
         f"least {clean['least_psnr_db']:.2f} dB; SSIM {clean['ssim']:.4f}.",
     ]
 

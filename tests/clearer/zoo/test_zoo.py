@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
@@ -93,7 +94,8 @@ def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
     accuracy = measure_accuracy(TorchRunner(name, found.load()[0]), images, task)
     assert set(names) <= set(BUILTIN_VAL)
     assert len(names) >= 3
-    assert list(accuracy.psnr_db) == pytest.approx([r["psnr_db"] for r in probes["rows"]], abs=0.02)
+    found_db = np.minimum(accuracy.psnr_db, 60)  # more is a picture that stays as it is
+    assert list(found_db) == pytest.approx([r["psnr_db"] for r in probes["rows"]], abs=0.02)
     assert list(accuracy.ssim) == pytest.approx([r["ssim"] for r in probes["rows"]], abs=0.002)
     assert accuracy.mean_db > least_db
 
@@ -213,7 +215,8 @@ def test_cards_and_tables_of_photographs(tiny: Path) -> None:
     text = card_markdown(zoo_network("photo").card)
     assert "The first 50 pairs by name may have been tuned on" in text
     assert f"| polyu | 50 of 100 | {pair['input_psnr_db']:.2f} / " in text
-    assert "mean 46.50 dB, least 41.25 dB; SSIM 0.9950." in text
+    assert "mean 46.50 dB (60 at most for a picture: then its 8 bits stay" in text
+    assert "least 41.25 dB; SSIM 0.9950." in text
     assert "Pictures of PolyU or Kodak24 among those that trained or selected: 0." in text
     assert "On pictures without the noise of cameras" in text
     assert "rain" not in text.lower().replace("train", "")
