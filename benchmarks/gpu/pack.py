@@ -1,7 +1,7 @@
 """Pack pictures or runs into a few files of a limited size; unpack them with every byte checked.
 
     python benchmarks/gpu/pack.py pictures photos-small carried     # of a recipe, or of a set
-    python benchmarks/gpu/pack.py run rgb-photo-long carried            # of zoo-runs/
+    python benchmarks/gpu/pack.py run gray carried                      # of zoo-runs/
     python benchmarks/gpu/pack.py unpack carried                    # into zoo-runs/, the way back
 
 A pack is ``NAME.00.zip``, ``NAME.01.zip``, ... and ``NAME.sha256``, a list as sha256sum reads it.

@@ -2,7 +2,7 @@
 
     python benchmarks/gpu/run.py check                      # about two minutes
     python benchmarks/gpu/run.py unpack carried             # pictures and runs
-    python benchmarks/gpu/run.py train rgb-photo-long 8 --from carried
+    python benchmarks/gpu/run.py train gray 8 --from carried
     python benchmarks/gpu/run.py search paper-50 8
     python benchmarks/gpu/run.py bench gray-50 other.onnx
 

@@ -194,8 +194,8 @@ def test_bad_calls_are_refused(
     call = script("run").main
     for words, message in (
         (["train", "unknown", "5", "--out", str(tmp_path)], "no training 'unknown'"),
-        (["train", "rgb-photo-long", "0", "--out", str(tmp_path)], "MINUTES must be above 0"),
-        (["train", "rgb-photo-long", "5"], "say where results go"),
+        (["train", "gray", "0", "--out", str(tmp_path)], "MINUTES must be above 0"),
+        (["train", "gray", "5"], "say where results go"),
         (["bench", "unknown"], "neither an ONNX file nor one of"),
         (["unpack", str(tmp_path)], "holds no list"),
     ):
