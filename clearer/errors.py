@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 __all__ = [
     "ClearerError",
@@ -105,6 +101,12 @@ def how_to_install(extra: str) -> str:
     tree = Path(__file__).resolve().parents[1]
     if (tree / "pyproject.toml").is_file():
         return f'pip install -e "{"." if tree == Path.cwd() else tree}[{extra}]"'
+    # Every command imports this file, and these bring HTTP and e-mail along.
+    import json
+    from importlib import metadata
+    from urllib.parse import urlparse
+    from urllib.request import url2pathname
+
     try:
         origin = json.loads(metadata.distribution("clearer").read_text("direct_url.json") or "{}")
         url, vcs = str(origin.get("url", "")), origin.get("vcs_info", {}).get("vcs")

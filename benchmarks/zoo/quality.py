@@ -27,6 +27,7 @@ from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.paired import Derain, Paired
 from clearer.tasks.photo import Photo
+from clearer.zoo.card import UNCHANGED_DB
 
 SIGMAS: Final = (15, 25, 50)
 SETS: Final[dict[Color, tuple[str, str]]] = {
@@ -39,8 +40,6 @@ RAIN: Final = "rain800"
 MAX_MEGAPIXELS: Final = 2.0
 """Of a picture of a pair: two test pairs of Rain800 have 3.8 and 8.6, the others 0.3 or less."""
 PHOTOS, CLEAN = "polyu", "kodak24"
-UNCHANGED_DB: Final = 60.0
-"""A clean picture that comes back with more counts as this: its 8 bits stay as they were."""
 NUM_TUNED: Final = 50
 """Of the pairs of PolyU, the first by name: what may be tuned on, and so gives no figures."""
 PROBE_SIDE, PROBE_SIGMA = 128, 25

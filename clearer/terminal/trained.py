@@ -26,15 +26,15 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     from clearer.support.files import read_jsonl
 
     _, info = load_network(run.weights)
-    settings = run.settings()
+    settings, log = run.settings(), read_jsonl(run.train_log)
     with live.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task, console.say)
     if settings.fine_tuned_from is not None:
-        first = next(iter(read_jsonl(run.train_log)), {})
+        first = next(iter(log), {})
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
             rows["before fine-tuning"] = figures
-    more = estimate_more_training(read_jsonl(run.train_log))
+    more = estimate_more_training(log)
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
         text = run.read_architecture().text

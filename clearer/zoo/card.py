@@ -8,6 +8,7 @@ from typing import Final, Literal
 from clearer.zoo.card_record import CardRecord, FiguresRecord, TimeRecord
 
 __all__ = [
+    "UNCHANGED_DB",
     "card_markdown",
     "comparison_table",
     "main_time",
@@ -16,6 +17,8 @@ __all__ = [
     "shown_sigma",
 ]
 
+UNCHANGED_DB: Final = 60.0
+"""A clean picture that comes back with more counts as this: its 8 bits stay as they were."""
 _SHOWN: Final = ("ONNX Runtime", "fp32")
 """Backend and precision of the milliseconds that stand for a network in a table."""
 _YARDSTICK: Final = "ffdnet"
@@ -197,8 +200,8 @@ def _photographs(card: CardRecord, how: str) -> list[str]:
         "",
         f"A clean photograph is to stay as it is: PSNR between the {clean['num_images']} pictures "
         f"of {clean['data']} and what the network makes of them, mean {clean['psnr_db']:.2f} dB "
-        f"(60 at most for a picture: then its 8 bits stay as they were), "
-        f"least {clean['least_psnr_db']:.2f} dB; SSIM {clean['ssim']:.4f}.",
+        f"({UNCHANGED_DB:g} at most for a picture: then its 8 bits stay as they were), least "
+        f"{clean['least_psnr_db']:.2f} dB; SSIM {clean['ssim']:.4f}.",
     ]
 
 
@@ -253,7 +256,11 @@ def _clean_pictures(card: CardRecord) -> list[str]:
         *_table(
             ("photograph", "dB / SSIM"),
             [
-                (row["image"], f"{row['psnr_db']:.2f} / {row['ssim']:.3f}")
+                (
+                    row["image"],
+                    ("at least " if row["psnr_db"] >= UNCHANGED_DB else "")
+                    + f"{row['psnr_db']:.2f} / {row['ssim']:.3f}",
+                )
                 for row in card["probes"]["rows"]
             ],
         ),
@@ -302,11 +309,11 @@ def comparison_table(cards: Sequence[CardRecord]) -> str:
     for card in cards:
         places.setdefault(measured_where(card), []).append(f"`{card['name']}`")
     how = "; ".join(f"{', '.join(names)}: {place}" for place, names in places.items())
-    lines = _denoisers(noise) if noise else []
+    lines = _by_level(noise, "sigma_255", "sigma") if noise else []
     if photos:
         lines += ["Pairs of photographs, one shot and the mean of many:", "", *_for_photos(photos)]
     if jpeg:
-        lines += ["Pictures saved as JPEG, by quality:", "", *_deblockers(jpeg)]
+        lines += ["Pictures saved as JPEG, by quality:", "", *_by_level(jpeg, "quality", "quality")]
     if rain:
         lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
@@ -315,14 +322,6 @@ def comparison_table(cards: Sequence[CardRecord]) -> str:
         f"the network: between machines, compare that. {how}."
     )
     return "\n".join([*lines, text])
-
-
-def _denoisers(cards: Sequence[CardRecord]) -> list[str]:
-    return _by_level(cards, "sigma_255", "sigma")
-
-
-def _deblockers(cards: Sequence[CardRecord]) -> list[str]:
-    return _by_level(cards, "quality", "quality")
 
 
 def _by_level(
