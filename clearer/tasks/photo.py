@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["Photo"]
 
 _CLEAN_SHARE: Final = 0.1
-_SOFT_SHARE: Final = 0.6
-_BLUR: Final = (0.4, 1.3)  # pixels, standard deviation of a Gaussian
+_NEAR_SHARE: Final = 0.7
+_BLUR: Final = (0.4, 3.0)  # pixels, standard deviation of a Gaussian
+_CONTRAST: Final = (0.4, 1.0)
+_SATURATION: Final = (0.15, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photo(Task):
     """What a camera of a telephone or a larger one adds to a photograph.
 
-    Most pictures are made as soft as a lens draws them (:mod:`clearer.tasks.lens`): that is what a
+    Most pictures are made as a camera sees them at its own resolution: as soft as a lens draws them
+    (:mod:`clearer.tasks.lens`), fainter and paler (:mod:`clearer.tasks.scene`). That is what a
     network is to give back. A camera is drawn for each (:mod:`clearer.tasks.camera`), and its noise
     is made on the sensor and brought into the picture (:mod:`clearer.tasks.sensor_noise`). Then the
     picture is saved: as JPEG, as JPEG twice, or as it is, with 8 bits
@@ -65,15 +68,19 @@ class Photo(Task):
         return f"photo, shot {self.shot}, protocol {self.protocol}"
 
     def target(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Some pictures as soft as those of a camera at its own resolution, the others sharp."""
+        """Most pictures as a camera sees them at its own resolution, the others as they are."""
         import torch
 
         from clearer.tasks.draws import chance, per_picture
         from clearer.tasks.lens import soften
+        from clearer.tasks.scene import fade
 
-        is_soft = chance(draws, _SOFT_SHARE, clean)
-        blur = per_picture(draws.uniform(*_BLUR), clean)
-        return torch.where(is_soft, soften(clean, blur, most=_BLUR[1]), clean)
+        is_near = chance(draws, _NEAR_SHARE, clean)
+        blur, contrast, saturation = (
+            per_picture(draws.uniform(*span), clean) for span in (_BLUR, _CONTRAST, _SATURATION)
+        )
+        near = soften(fade(clean, contrast, saturation), blur, most=_BLUR[1])
+        return torch.where(is_near, near, clean)
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Photograph pictures and save them; one in ten stays as it is."""

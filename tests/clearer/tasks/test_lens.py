@@ -39,11 +39,11 @@ def test_the_task_photo_softens_some_pictures_and_degrades_what_it_softened() ->
     clean = rand(1, 3, 8, 8).expand(2000, -1, -1, -1)
     target = Photo().target(clean, BatchDraws(torch.Generator().manual_seed(0), 2000))
     detail = target.std(dim=(1, 2, 3)) / clean[0].std()
-    assert (detail < 0.999).float().mean() == pytest.approx(0.6, abs=0.04)
+    assert (detail < 0.999).float().mean() == pytest.approx(0.7, abs=0.04)
     assert detail.min() < 0.5
     picture = np.ascontiguousarray(clean[0].permute(1, 2, 0).numpy())
     softened = [Photo().target_picture(picture, np.random.default_rng(seed)) for seed in range(40)]
-    assert 10 <= sum(bool((soft != picture).any()) for soft in softened) <= 36
+    assert 16 <= sum(bool((soft != picture).any()) for soft in softened) <= 36
 
 
 def test_other_tasks_give_back_the_picture_itself() -> None:
