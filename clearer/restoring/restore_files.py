@@ -61,7 +61,7 @@ def restore_files(
     Args:
         jobs: What to do.
         methods: How, by the kind of a picture without its transparency; without ``gray``, gray
-            pictures fail; without ``photo``, photographs are as other colour pictures.
+            pictures fail; without ``photo`` or ``jpeg``, those are as other colour pictures.
         overwrite: Whether results that exist are made again, rather than left.
         listener: Called with (done, total) tiles of the present picture.
 
@@ -122,7 +122,7 @@ def _restored_file(
     """The bytes of a result, and what to tell about it but for the time."""
     picture = read_picture(job.source)
     height, width, channels = picture.pixels.shape
-    chosen = choose_method(picture.pixels, methods)
+    chosen = choose_method(picture.pixels, methods, picture.jpeg_quality)
     if chosen is None:
         raise InputError(
             f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
