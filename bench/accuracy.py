@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.evaluation import bootstrap_interval
+from clearer.bench.report_record import AccuracyRecord, MeanRecord
 from clearer.bench.runners import Array, NonLocalMeansRunner, Runner
 from clearer.errors import ClearerError, InputError
 from clearer.pictures.images import ImageSet
@@ -45,7 +46,7 @@ class Accuracy:
         """Of PSNR."""
         return float(self.psnr_db.mean())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> AccuracyRecord:
         """Means, the 95 % interval of PSNR over pictures (None for one picture), and all values."""
         return {
             "psnr_db": self.mean_db,
@@ -87,13 +88,17 @@ def measure_accuracy(
     return Accuracy(images.names, columns[0], columns[1], kept)
 
 
-def input_accuracy(images: ImageSet, task: Task) -> dict[str, Any]:
+def input_accuracy(images: ImageSet, task: Task) -> MeanRecord:
     """Of the degraded pictures as they are, not clipped."""
     pairs = list(evaluation_pairs(images, task, VALIDATION_SEED))
     psnrs = np.array([psnr_db(degraded, clean) for degraded, clean in pairs])
     ssims = np.array([ssim(degraded[0], clean[0]) for degraded, clean in pairs])
     figures = Accuracy(images.names, psnrs, ssims, {}).to_dict()
-    return {key: figures[key] for key in ("psnr_db", "ssim", "psnr_db_interval_95")}
+    return {
+        "psnr_db": figures["psnr_db"],
+        "ssim": figures["ssim"],
+        "psnr_db_interval_95": figures["psnr_db_interval_95"],
+    }
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float] | None:

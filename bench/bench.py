@@ -6,10 +6,10 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -34,6 +34,14 @@ from clearer.bench.measure import (
 from clearer.bench.memory import peak_memory_mb
 from clearer.bench.pareto import Point, on_front
 from clearer.bench.plots import Example, plot_frontier, plot_strip, require_matplotlib
+from clearer.bench.report_record import (
+    AboutRecord,
+    BenchReport,
+    BenchRow,
+    RunnerRecord,
+    Skipped,
+    Throughput,
+)
 from clearer.bench.rows import RowSpec, import_backend, open_runner
 from clearer.bench.runners import Runner
 from clearer.bench.strips import picked_pictures, write_strips
@@ -98,7 +106,7 @@ def bench(
     out: Path,
     settings: BenchSettings,
     listener: Listener,
-) -> dict[str, Any]:
+) -> BenchReport:
     """Measure networks in all backends, classical methods and other models.
 
     Writes ``bench.json`` (docs/bench-schema.md), ``bench.png`` (PSNR against time),
@@ -149,12 +157,13 @@ def bench(
         listener=lambda done, total: listener("timing", done, total),
     )
     throughputs = _throughputs(rows, timings, settings, listener)
-    report = {
+    report: BenchReport = {
         **_about(task, data, images, targets, settings, rows),
-        "noise": asdict(judge_noise(timings)),
+        "noise": judge_noise(timings).to_dict(),
         "rows": _report_rows(rows, timings, throughputs, targets.runs),
         "skipped": skipped,
         "notes": [*targets.notes, *int8_losses([_measured(row) for row in rows])],
+        "strips": [],
     }
     _write(out, report, rows, images, task)
     return report
@@ -170,7 +179,7 @@ def _open_rows(
     images: ImageSet,
     task: Task,
     settings: BenchSettings,
-    skipped: list[dict[str, str]],
+    skipped: list[Skipped],
     listener: Listener,
 ) -> list[_Row]:
     """Load each row, restore all pictures with it, and warm it up at the timed size.
@@ -211,9 +220,9 @@ def _artefact(spec: RowSpec, runner: Runner) -> tuple[str, ...]:
 
 def _throughputs(
     rows: list[_Row], timings: Timings, settings: BenchSettings, listener: Listener
-) -> list[dict[str, Any] | None]:
+) -> list[Throughput | None]:
     """Images per second at a batch; None for rows that are slow, classical or take no batch."""
-    found: list[dict[str, Any] | None] = [None] * len(rows)
+    found: list[Throughput | None] = [None] * len(rows)
     medians = [summary(timing.call)["median_ms"] for timing in timings.rows]
     usable = [
         index
@@ -237,17 +246,17 @@ def _throughputs(
 def _report_rows(
     rows: list[_Row],
     timings: Timings,
-    throughputs: list[dict[str, Any] | None],
+    throughputs: list[Throughput | None],
     runs: list[RunTarget],
-) -> list[dict[str, Any]]:
+) -> list[BenchRow]:
     points = [
         Point(row.accuracy.psnr_db, timing.call)
         for row, timing in zip(rows, timings.rows, strict=True)
     ]
     fronts = on_front(points)
-    report = []
+    report: list[BenchRow] = []
     for index, (row, timing) in enumerate(zip(rows, timings.rows, strict=True)):
-        spec, info = row.spec, asdict(row.runner.info)
+        spec, info = row.spec, row.runner.info.to_dict()
         gain, gain_interval = difference(points[index].psnrs_db, points[0].psnrs_db)
         ratio, ratio_95 = ratio_interval(points[index].times_ms, points[0].times_ms)
         report.append(
@@ -275,7 +284,7 @@ def _report_rows(
     return report
 
 
-def _predicted_ms(spec: RowSpec, info: dict[str, Any], runs: list[RunTarget]) -> float | None:
+def _predicted_ms(spec: RowSpec, info: RunnerRecord, runs: list[RunTarget]) -> float | None:
     """By the cost table of a row's run, where it is for this device, backend, size and threads."""
     target = next((r for r in runs if spec.path and Path(spec.path).parent == r.run.path), None)
     table = None if target is None else target.table
@@ -296,7 +305,7 @@ def _about(
     targets: Targets,
     settings: BenchSettings,
     rows: list[_Row],
-) -> dict[str, Any]:
+) -> AboutRecord:
     """How the figures of a report were made."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -333,11 +342,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _write(
-    out: Path, report: dict[str, Any], rows: list[_Row], images: ImageSet, task: Task
-) -> None:
+def _write(out: Path, report: BenchReport, rows: list[_Row], images: ImageSet, task: Task) -> None:
     """The report, then the pictures, for which a disk may be too small, and their names in it."""
-    write_json(out / "bench.json", {**report, "strips": []})
+    write_json(out / "bench.json", report)
     shown: dict[str, Accuracy] = {}
     for row in rows:
         # A network looks the same in every backend: its first row stands for it.

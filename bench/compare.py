@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.accuracy import difference
 from clearer.bench.bench import SCHEMA_VERSION
-from clearer.bench.report_record import BenchRecord
+from clearer.bench.report_record import BenchRecord, ComparedRow
 from clearer.errors import InputError
 from clearer.support.files import read_json
 from clearer.support.schema import checked
@@ -24,9 +24,8 @@ LEAST_RATIO: Final = 0.05
 LEAST_DB: Final = 0.01
 """Difference in dB below which another version of a library may have rounded otherwise."""
 _RESAMPLINGS: Final = 2000
-Report = dict[str, Any]
 
-_SAME: Final[dict[str, Callable[[Report], Any]]] = {
+_SAME: Final[dict[str, Callable[[BenchRecord], Any]]] = {
     "task": lambda report: report["task"],
     "protocol": lambda report: report["protocol"],
     "data": lambda report: report["data"],
@@ -78,7 +77,7 @@ class Comparison:
         return bool(self.lost) or any(row.is_slower or row.is_worse for row in self.rows)
 
 
-def read_bench(path: Path) -> Report:
+def read_bench(path: Path) -> BenchRecord:
     """Read a ``bench.json``.
 
     Raises:
@@ -93,11 +92,12 @@ def read_bench(path: Path) -> Report:
             f"{path} is of schema version {version}, not {SCHEMA_VERSION}: measure anew"
         )
     checked(report, BenchRecord, f"{path} is damaged", advice="measure anew")
-    _require_times(report, path)
-    return report
+    compared = cast(BenchRecord, report)
+    _require_times(compared, path)
+    return compared
 
 
-def _require_times(report: Report, path: Path) -> None:
+def _require_times(report: BenchRecord, path: Path) -> None:
     """Refuse times of zero, whose ratios mean nothing.
 
     Raises:
@@ -116,11 +116,11 @@ def _require_times(report: Report, path: Path) -> None:
         )
 
 
-def _psnrs(row: dict[str, Any]) -> NDArray[np.float64]:
+def _psnrs(row: ComparedRow) -> NDArray[np.float64]:
     return np.array([image["psnr_db"] for image in row["images"]], dtype=float)
 
 
-def compare(old: Report, new: Report) -> Comparison:
+def compare(old: BenchRecord, new: BenchRecord) -> Comparison:
     """Judge a new report by an old one.
 
     A row is slower if its median rose by more than 5 %, by more than the fixed reference workload
@@ -169,7 +169,7 @@ def _note(*, is_quiet: bool, drift: float) -> str:
     )
 
 
-def _label(row: dict[str, Any]) -> str:
+def _label(row: ComparedRow) -> str:
     return f"{row['name']}, {row['backend']}, {row['precision']}"
 
 
@@ -183,11 +183,9 @@ _MATCHES: Final = (
 """By what rows are matched, the strictest first, and whether for ours alone."""
 
 
-def _pairs(
-    old: list[dict[str, Any]], new: list[dict[str, Any]]
-) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _pairs(old: list[ComparedRow], new: list[ComparedRow]) -> list[tuple[ComparedRow, ComparedRow]]:
     """Rows of two reports that stand for the same thing, in the order of the new one."""
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, ComparedRow] = {}
     for for_ours, fields in _MATCHES:
         taken = [id(row) for row in found.values()]
         known = _unique([row for row in old if id(row) not in taken], fields)
@@ -199,21 +197,17 @@ def _pairs(
     return [(found[index], new[index]) for index in sorted(found)]
 
 
-def _key(row: dict[str, Any], fields: tuple[str, ...]) -> tuple[Any, ...]:
+def _key(row: ComparedRow, fields: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(row.get(field) for field in fields)
 
 
-def _unique(
-    rows: list[dict[str, Any]], fields: tuple[str, ...]
-) -> dict[tuple[Any, ...], dict[str, Any]]:
+def _unique(rows: list[ComparedRow], fields: tuple[str, ...]) -> dict[tuple[Any, ...], ComparedRow]:
     """Rows by some fields, where these tell them apart."""
     keys = [_key(row, fields) for row in rows]
     return {key: row for key, row in zip(keys, rows, strict=True) if keys.count(key) == 1}
 
 
-def _change(
-    before: dict[str, Any], after: dict[str, Any], drift: float, *, is_quiet: bool
-) -> RowChange:
+def _change(before: ComparedRow, after: ComparedRow, drift: float, *, is_quiet: bool) -> RowChange:
     old_ms, new_ms = (np.array(row["latency"]["times_ms"]) for row in (before, after))
     rng = np.random.default_rng(0)
     medians = [

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from clearer.bench.compare import Comparison, RowChange
+from clearer.bench.report_record import BenchReport, MeanRecord, Skipped
 
 __all__ = ["bench_markdown", "comparison_markdown", "verdict"]
 
 
-def bench_markdown(report: dict[str, Any]) -> str:
+def bench_markdown(report: BenchReport) -> str:
     """Table of a ``bench.json`` with how it was measured."""
     given, environment = report["input"], report["environment"]
     header = ["", "backend", "precision", "PSNR, dB", "SSIM", "ms", "end to end", "MB", "front"]
@@ -41,11 +41,11 @@ def bench_markdown(report: dict[str, Any]) -> str:
     return _table(header, lines) + "\n" + "\n".join(f"\n{_plain(note)}" for note in notes)
 
 
-def _left_out(entry: dict[str, str]) -> str:
+def _left_out(entry: Skipped) -> str:
     return ", ".join(filter(None, (entry["name"], entry["backend"]))) + f": {entry['reason']}"
 
 
-def _db(row: dict[str, Any]) -> str:
+def _db(row: MeanRecord) -> str:
     interval = row["psnr_db_interval_95"]
     between = "" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})"
     return f"{row['psnr_db']:.2f}{between}"

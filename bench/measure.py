@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from clearer.bench.report_record import NoiseRecord, TimesRecord
 from clearer.bench.runners import Array, Runner
 
 __all__ = [
@@ -205,7 +206,7 @@ def spread(times: Sequence[float]) -> float:
     return 1.4826 * float(np.median(np.abs(np.array(times) - middle))) / middle
 
 
-def summary(times_ms: Sequence[float]) -> dict[str, Any]:
+def summary(times_ms: Sequence[float]) -> TimesRecord:
     """What a report says about some times in ms, and the times."""
     return {
         "median_ms": float(np.median(times_ms)),
@@ -243,6 +244,15 @@ class Noise:
     reference_spread: float
     reference_ms: float
     text: str
+
+    def to_dict(self) -> NoiseRecord:
+        """Plain data for JSON."""
+        return {
+            "is_quiet": self.is_quiet,
+            "reference_spread": self.reference_spread,
+            "reference_ms": self.reference_ms,
+            "text": self.text,
+        }
 
 
 def judge_noise(timings: Timings) -> Noise:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from clearer.bench.cost_fit import Check
+from clearer.bench.report_record import BenchReport, BenchRow
 from clearer.costs.cost import CostTable
 from clearer.errors import require
 from clearer.restoring.metrics import psnr_db, ssim
@@ -75,7 +76,7 @@ def save_figure(figure: Figure, path: Path, description: str = "") -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def plot_frontier(path: Path, report: dict[str, Any]) -> None:
+def plot_frontier(path: Path, report: BenchReport) -> None:
     """PSNR against median time with their intervals, from the content of ``bench.json``.
 
     Rows on the front are filled; ours have a colour of their own.
@@ -109,7 +110,7 @@ def plot_frontier(path: Path, report: dict[str, Any]) -> None:
     save_figure(figure, path)
 
 
-def _plot_row(axes: Axes, row: dict[str, Any], marker: str) -> None:
+def _plot_row(axes: Axes, row: BenchRow, marker: str) -> None:
     color = _OURS if row["kind"] == "ours" else _OTHERS
     ms, db = row["latency"]["median_ms"], row["psnr_db"]
     axes.plot(

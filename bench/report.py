@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clearer.bench.report_architecture import draw_architecture
 from clearer.bench.report_pictures import embed_strips
 from clearer.bench.report_race import draw_race
+from clearer.bench.report_record import BenchReport
 from clearer.bench.report_rows import per_picture, table
 from clearer.bench.report_scatter import predictions, scatter
 from clearer.bench.report_series import (
@@ -38,7 +39,7 @@ _ASSETS: Final = Path(__file__).with_name("report_assets")
 _CHARTS: Final = "chart-4.6.1.umd.min.js"
 
 
-def write_report(path: Path, report: dict[str, Any], run: Run | None) -> None:
+def write_report(path: Path, report: BenchReport, run: Run | None) -> None:
     """Write the report beside the ``bench.json`` that it shows.
 
     Texts may come from files of unknown origin: all of them are escaped, and the page carries a
@@ -85,7 +86,7 @@ def _charts(run: Run | None) -> dict[str, Any]:
 _OF_ARCHITECTURE: Final = ("architecture", "drawing", "race", "race_drawing", "tiles")
 
 
-def _run_context(report: dict[str, Any], run: Run | None) -> dict[str, Any] | None:
+def _run_context(report: BenchReport, run: Run | None) -> dict[str, Any] | None:
     """What the template shows of the run itself."""
     if run is None:
         return None

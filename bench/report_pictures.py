@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from PIL import Image
 
+from clearer.bench.report_record import Strip as StripRecord
 from clearer.errors import InputError
 
 __all__ = ["Strip", "Strips", "embed_strips"]
@@ -42,7 +43,7 @@ class Strips:
     left_out: list[str]
 
 
-def embed_strips(strips: Sequence[dict[str, Any]], folder: Path) -> Strips:
+def embed_strips(strips: Sequence[StripRecord], folder: Path) -> Strips:
     """Read the strips of ``bench.json`` and encode them anew.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from clearer.bench.evaluation import bootstrap_interval
+from clearer.bench.report_record import BenchReport, BenchRow
 
 __all__ = [
     "Table",
@@ -21,8 +22,6 @@ __all__ = [
     "row_label",
     "table",
 ]
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,14 @@ class Table:
     """The row that others are compared with, picture by picture."""
 
 
-_Show = Callable[[Row], Cell]
+_Show = Callable[[BenchRow], Cell]
 _EMPTY: Final = Cell("", None)
 
 
 def _number(path: str, digits: int, scale: float = 1.0) -> _Show:
     """Shows a number that lies at ``path``, such as ``latency.median_ms``; None is left empty."""
 
-    def show(row: Row) -> Cell:
+    def show(row: BenchRow) -> Cell:
         value: Any = row
         for key in path.split("."):
             value = value and value[key]
@@ -78,13 +77,13 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _psnr(row: Row) -> Cell:
+def _psnr(row: BenchRow) -> Cell:
     interval = row["psnr_db_interval_95"]
     note = "" if interval is None else f"{interval[0]:.2f}–{interval[1]:.2f}"
     return Cell(f"{row['psnr_db']:.2f}", finite(row["psnr_db"]), note)
 
 
-def _throughput(row: Row) -> Cell:
+def _throughput(row: BenchRow) -> Cell:
     figures = row["throughput"]
     if figures is None:
         return _EMPTY
@@ -125,7 +124,7 @@ _COLUMNS: Final[list[tuple[Column, _Show]]] = [
 ]
 
 
-def table(report: dict[str, Any]) -> Table:
+def table(report: BenchReport) -> Table:
     """All rows; columns in which no row has anything are left out."""
     rows = report["rows"]
     reference = reference_row(rows)
@@ -146,7 +145,7 @@ def table(report: dict[str, Any]) -> Table:
     )
 
 
-def reference_row(rows: Sequence[Row]) -> Row | None:
+def reference_row(rows: Sequence[BenchRow]) -> BenchRow | None:
     """The first row of ours, where there is another one to compare with, picture by picture."""
     ours = next((row for row in rows if row["kind"] == "ours"), None)
     if ours is None or len(rows) < 2 or len(ours["images"]) < 2:
@@ -154,7 +153,7 @@ def reference_row(rows: Sequence[Row]) -> Row | None:
     return ours
 
 
-def difference(row: Row, reference: Row) -> tuple[float, float, float] | None:
+def difference(row: BenchRow, reference: BenchRow) -> tuple[float, float, float] | None:
     """PSNR less that of the reference on the same pictures: mean and 95 % interval, in dB.
 
     Pictures differ far more than methods do on one picture, so this is far surer than two means
@@ -172,8 +171,8 @@ def difference(row: Row, reference: Row) -> tuple[float, float, float] | None:
     return float(differences.mean()), *bootstrap_interval(differences)
 
 
-def _difference(reference: Row) -> _Show:
-    def show(row: Row) -> Cell:
+def _difference(reference: BenchRow) -> _Show:
+    def show(row: BenchRow) -> Cell:
         found = difference(row, reference)
         if found is None:
             return _EMPTY
@@ -188,12 +187,12 @@ def _signed(value: float) -> str:
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
 
 
-def row_label(row: Row, rows: Sequence[Row]) -> str:
+def row_label(row: BenchRow, rows: Sequence[BenchRow]) -> str:
     """Name of a row, with what tells it apart from others of the same name."""
     return ", ".join([row["name"], *distinction(row, rows)])
 
 
-def distinction(row: Row, rows: Sequence[Row]) -> list[str]:
+def distinction(row: BenchRow, rows: Sequence[BenchRow]) -> list[str]:
     """Backend and precision of a row, as far as rows of its name differ in them."""
     words: list[str] = []
     alike = [other for other in rows if other["name"] == row["name"]]
@@ -204,12 +203,12 @@ def distinction(row: Row, rows: Sequence[Row]) -> list[str]:
     return words
 
 
-def per_picture(rows: Sequence[Row]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def per_picture(rows: Sequence[BenchRow]) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """PSNR per picture and method: titles, and per picture its name and a figure per method.
 
     A method stands once per precision: backends differ in time, hardly in what they restore.
     """
-    methods: dict[tuple[str, str], Row] = {}
+    methods: dict[tuple[str, str], BenchRow] = {}
     for row in rows:
         methods.setdefault((row["name"], row["precision"]), row)
     names = list(dict.fromkeys(image["image"] for row in rows for image in row["images"]))

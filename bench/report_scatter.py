@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from clearer.bench.report_record import BenchReport, BenchRow
 from clearer.bench.report_rows import (
     difference,
     distinction,
@@ -15,7 +16,7 @@ from clearer.bench.report_rows import (
 __all__ = ["predictions", "scatter"]
 
 
-def scatter(report: dict[str, Any]) -> dict[str, Any]:
+def scatter(report: BenchReport) -> dict[str, Any]:
     """A point per row, with what is shown when it is pointed at.
 
     ``y_range`` is the interval of the mean over the pictures, ``difference_range`` that of the
@@ -50,7 +51,7 @@ def scatter(report: dict[str, Any]) -> dict[str, Any]:
     return {"points": points}
 
 
-def _lines(row: dict[str, Any]) -> list[str]:
+def _lines(row: BenchRow) -> list[str]:
     latency, interval = row["latency"], row["psnr_db_interval_95"]
     threads = f"{row['threads']} thread{'s' if row['threads'] != 1 else ''}"
     lines = [f"{row['backend']}, {row['precision']}, {threads}"]
@@ -66,7 +67,7 @@ def _lines(row: dict[str, Any]) -> list[str]:
     return lines
 
 
-def predictions(report: dict[str, Any]) -> list[dict[str, Any]]:
+def predictions(report: BenchReport) -> list[dict[str, Any]]:
     """Measured (x) and predicted (y) milliseconds of the rows that have both."""
     rows = report["rows"]
     return [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from clearer.bench.accuracy import SAME_PSNR_DB
+from clearer.bench.report_record import BenchReport, BenchRow
 from clearer.bench.report_rows import difference, row_label
 
 __all__ = ["Verdict", "verdict", "winner"]
 
-Row = dict[str, Any]
 _SAME_TIME: Final = 1.05
 """A ratio of times below which no one is called faster."""
 _MANY: Final = 4
@@ -27,7 +27,7 @@ class Verdict:
     noise: str
 
 
-def verdict(report: dict[str, Any]) -> Verdict:
+def verdict(report: BenchReport) -> Verdict:
     """Who wins, who is on the front of quality and time, and how far times can be trusted."""
     rows, noise = report["rows"], report["noise"]
     front = sorted(
@@ -40,7 +40,7 @@ def verdict(report: dict[str, Any]) -> Verdict:
     return Verdict(" ".join(filter(None, words)), noise["is_quiet"], noise["text"])
 
 
-def winner(report: dict[str, Any]) -> str:
+def winner(report: BenchReport) -> str:
     """In a sentence, who wins: a network of ours, or what is measured beside it.
 
     Compared are the best of our rows and its strongest rival: what is at least as good and no
@@ -60,7 +60,7 @@ def winner(report: dict[str, Any]) -> str:
     return text if report["noise"]["is_quiet"] else f"By the times of a busy machine, {text}"
 
 
-def _best(rows: Sequence[Row]) -> Row | None:
+def _best(rows: Sequence[BenchRow]) -> BenchRow | None:
     """The one of highest PSNR; of what reads alike, the fastest; those on the front first."""
     front = [row for row in rows if row["on_front"]]
     return max(
@@ -70,13 +70,13 @@ def _best(rows: Sequence[Row]) -> Row | None:
     )
 
 
-def _beats(one: Row, other: Row) -> bool:
+def _beats(one: BenchRow, other: BenchRow) -> bool:
     """Whether it is neither worse nor slower, by the bare figures."""
     is_worse = one["psnr_db"] < other["psnr_db"] - SAME_PSNR_DB
     return not is_worse and one["latency"]["median_ms"] <= other["latency"]["median_ms"]
 
 
-def _compared(ours: Row, rival: Row, rows: Sequence[Row]) -> str:
+def _compared(ours: BenchRow, rival: BenchRow, rows: Sequence[BenchRow]) -> str:
     """Who of two wins, and by how much."""
     is_same = ours["psnr_db"] == rival["psnr_db"]  # perhaps infinite
     gain = 0.0 if is_same else ours["psnr_db"] - rival["psnr_db"]
@@ -105,7 +105,7 @@ def _in_time(slower: float) -> str:
     return f"and {1 / slower:.1f} times as fast"
 
 
-def _doubt(first: Row, second: Row, gain: float) -> str:
+def _doubt(first: BenchRow, second: BenchRow, gain: float) -> str:
     """Why the difference in quality may be none."""
     if abs(gain) < SAME_PSNR_DB:
         return ""
@@ -116,13 +116,13 @@ def _doubt(first: Row, second: Row, gain: float) -> str:
     return " (no more than pictures differ)" if low <= 0 <= high else ""
 
 
-def _in_words(row: Row, rows: Sequence[Row]) -> str:
+def _in_words(row: BenchRow, rows: Sequence[BenchRow]) -> str:
     psnr_db, ms = row["psnr_db"], row["latency"]["median_ms"]
     space = "\N{NO-BREAK SPACE}"
     return f"{row_label(row, rows)} ({psnr_db:.2f}{space}dB at {ms:.1f}{space}ms)"
 
 
-def _listed(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
+def _listed(rows: Sequence[BenchRow], all_rows: Sequence[BenchRow]) -> str:
     words = [row_label(row, all_rows) for row in rows[:_MANY]]
     if len(rows) > len(words):
         words.append(f"{len(rows) - len(words)} more")

@@ -26,7 +26,13 @@ from clearer.runs.run import Run
 from clearer.space.space import Architecture
 from clearer.tasks.base import Task
 from clearer.tasks.registry import make_task
-from clearer.zoo.catalogue import ZooNetwork, default_network, find_in_zoo, photo_network
+from clearer.zoo.catalogue import (
+    ZooNetwork,
+    default_network,
+    find_in_zoo,
+    jpeg_network,
+    photo_network,
+)
 
 __all__ = [
     "BACKENDS",
@@ -103,7 +109,8 @@ def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureK
     """What restores pictures of each kind.
 
     Without a model it is the newest run; without a run, what comes with the package for each kind,
-    which is loaded when the first such picture comes. Photographs are apart there alone. Gray
+    which is loaded when the first such picture comes. Photographs and JPEG of low quality are
+    apart there alone. Gray
     pictures are for no RGB network of pairs: what it learned from colour pictures, such as rain, no
     one has measured on gray ones.
 
@@ -118,9 +125,11 @@ def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureK
         "gray": default_network(1),
         "rgb": default_network(3),
     }
-    photo = photo_network()
-    if photo is not None:
-        networks["photo"] = photo
+    special: dict[PictureKind, ZooNetwork | None] = {
+        "photo": photo_network(),
+        "jpeg": jpeg_network(),
+    }
+    networks |= {kind: network for kind, network in special.items() if network is not None}
     loaded = {network.name: _later(network, backend) for network in networks.values()}
     return {kind: loaded[network.name] for kind, network in networks.items()}
 

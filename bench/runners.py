@@ -22,6 +22,7 @@ from clearer.export.network_io import session_call
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 
 if TYPE_CHECKING:
+    from clearer.bench.report_record import RunnerRecord
     from clearer.networks.network import RestorationNet
 
 __all__ = [
@@ -54,6 +55,19 @@ class RunnerInfo:
     file_bytes: int | None = None
     load_ms: float | None = None
     """From the file to a network that can be called; None where nothing is loaded."""
+
+    def to_dict(self) -> RunnerRecord:
+        """Plain data for JSON."""
+        return {
+            "name": self.name,
+            "backend": self.backend,
+            "version": self.version,
+            "precision": self.precision,
+            "threads": self.threads,
+            "provider": self.provider,
+            "file_bytes": self.file_bytes,
+            "load_ms": self.load_ms,
+        }
 
 
 class Runner(Protocol):

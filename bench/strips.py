@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from clearer.bench.accuracy import Accuracy
 from clearer.bench.plots import draw_frame, most_detailed, new_figure, save_figure, show, shown
+from clearer.bench.report_record import Strip
 from clearer.bench.runners import Array
 from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs
@@ -25,7 +26,7 @@ def picked_pictures(number: int) -> list[int]:
 
 def write_strips(
     folder: Path, images: ImageSet, task: Task, accuracies: dict[str, Accuracy]
-) -> list[dict[str, Any]]:
+) -> list[Strip]:
     """Write ``strips/NN.png`` of a few pictures into a folder.
 
     Args:
@@ -38,7 +39,7 @@ def write_strips(
         Per picture, its name, its file and what its panels show.
     """
     picked = picked_pictures(len(images))
-    strips = []
+    strips: list[Strip] = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
         if index not in picked:
             continue

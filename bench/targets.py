@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from clearer.bench.evaluation import evaluation_images
 from clearer.bench.onnx_precision import written_precision
+from clearer.bench.report_record import Skipped
 from clearer.bench.rows import BACKENDS, RowSpec
 from clearer.costs.cost import CostTable, cost_table
 from clearer.costs.cost_file import read_cost_table
@@ -41,7 +42,6 @@ _NOT_MEASURED: Final = frozenset({"image", "trt", "failed"})
 anyway; int8 for TensorRT; what failed its check."""
 _DEFAULT: Final = ("torch", "onnxruntime", "openvino", "openvino-bf16")
 """Quick everywhere; compiling by torch or building an engine takes minutes."""
-Skipped = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Targets:
     color: Color
     task: Task | None
     """What the first was made for; None where none says."""
-    skipped: Skipped
+    skipped: list[Skipped]
 
     @property
     def notes(self) -> list[str]:
@@ -93,7 +93,7 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
         if not path.is_file():
             raise InputError(f"{path} is not a file: give an ONNX model")
     runs = [_open_run(path) for path in (folders if paths else [None])]
-    skipped: Skipped = []
+    skipped: list[Skipped] = []
     models = []
     for path in (p for p in files if p.suffix.lower() != ".engine"):
         try:
@@ -188,7 +188,7 @@ def target_images(
     return splits.val, (splits.source, "validation, used to select the weights")
 
 
-def choose_backends(wanted: Sequence[str]) -> tuple[list[str], Skipped]:
+def choose_backends(wanted: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     """Backends to measure, and why others are left out.
 
     Args:
@@ -203,7 +203,8 @@ def choose_backends(wanted: Sequence[str]) -> tuple[list[str], Skipped]:
     names = list(dict.fromkeys(wanted)) or list(_DEFAULT)
     if not wanted:
         names += [name for name in ("onnxruntime-cuda",) if _absence(name) is None] + ["tensorrt"]
-    chosen, skipped = [], []
+    chosen: list[str] = []
+    skipped: list[Skipped] = []
     for name in names:
         reason = _absence(name)
         if reason is None:
@@ -244,7 +245,7 @@ def make_rows(
     *,
     threads: int,
     classical: bool,
-) -> tuple[list[RowSpec], Skipped]:
+) -> tuple[list[RowSpec], list[Skipped]]:
     """All rows: ours first, then other networks, then classical methods where they apply.
 
     Args:
@@ -262,7 +263,7 @@ def make_rows(
         "threads": threads,
     }
     rows: list[RowSpec] = []
-    skipped: Skipped = []
+    skipped: list[Skipped] = []
     for target in targets.runs:
         name = f"clearer {target.architecture.label}"
         if target.is_shipped:
@@ -293,7 +294,9 @@ _READS: Final = {
 }
 
 
-def unused_backends(wanted: Sequence[str], rows: Sequence[RowSpec], skipped: Skipped) -> Skipped:
+def unused_backends(
+    wanted: Sequence[str], rows: Sequence[RowSpec], skipped: list[Skipped]
+) -> list[Skipped]:
     """Backends that were asked for, but that no file is for."""
     known = {row.backend for row in rows} | {entry["name"] for entry in skipped}
     return [
@@ -312,7 +315,7 @@ def _run_rows(
     name: str,
     backends: Sequence[str],
     base: dict[str, Any],
-    skipped: Skipped,
+    skipped: list[Skipped],
 ) -> list[RowSpec]:
     run = target.run
     takes_level = target.architecture.space.level_map

@@ -291,7 +291,7 @@ def measure(arguments: argparse.Namespace) -> None:
             listener=lambda done, total: None,
         )
         for runner, row in zip(runners, timings.rows, strict=True):
-            figures = summary(row.call)
+            figures: dict[str, Any] = {**summary(row.call)}
             del figures["times_ms"]
             about = f"{runner.info.backend} {runner.info.version} {runner.info.precision}"
             result["candidates"][runner.info.name].setdefault("times", {})[about] = figures

@@ -1,19 +1,59 @@
-"""Find, train and ship an image restoration network that fits a budget."""
+"""Find, train and ship an image restoration network that fits a budget.
 
+Each name does what the command of that name does. ``export``, ``bench`` and ``zoo`` are packages,
+which an import puts here: their functions are ``export_network``, ``benchmark`` and ``zoo_cards``.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from clearer.api import Restorer, load
+    from clearer.api.benchmark import benchmark
+    from clearer.api.export import export_network
+    from clearer.api.profile import profile
+    from clearer.api.restore import restore
+    from clearer.api.restorer import Restorer, load
+    from clearer.api.search import search
+    from clearer.api.search_request import SearchRequest
+    from clearer.api.train import train
+    from clearer.zoo.catalogue import zoo_cards
 
-__all__ = ["Restorer", "__version__", "load"]
+__all__ = [
+    "Restorer",
+    "SearchRequest",
+    "__version__",
+    "benchmark",
+    "export_network",
+    "load",
+    "profile",
+    "restore",
+    "search",
+    "train",
+    "zoo_cards",
+]
 
 __version__: Final = "0.1.0"
+
+_PLACES: Final = {
+    "Restorer": "api.restorer",
+    "SearchRequest": "api.search_request",
+    "benchmark": "api.benchmark",
+    "export_network": "api.export",
+    "load": "api.restorer",
+    "profile": "api.profile",
+    "restore": "api.restore",
+    "search": "api.search",
+    "train": "api.train",
+    "zoo_cards": "zoo.catalogue",
+}
 
 
 def __getattr__(name: str) -> Any:
     """What is for programs, loaded when it is first asked for: the commands start without it."""
-    if name in ("Restorer", "load"):
-        from clearer import api
+    if name not in _PLACES:
+        raise AttributeError(f"module 'clearer' has no attribute {name!r}")
+    return getattr(import_module(f"clearer.{_PLACES[name]}"), name)
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'clearer' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

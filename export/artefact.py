@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from clearer.errors import require
+from clearer.export.export_record import QuantizationRecord
 from clearer.export.fixed_sizes import with_fixed_sizes
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import Io, Precision
@@ -51,8 +52,8 @@ class Artefact:
     io: Io = "tensor"
     shape: Shape | None = None
     """The only shape that it takes; None: any."""
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """Further entries for ``export.json``."""
+    quantization: QuantizationRecord | None = None
+    """How it was made; None for a file that is not in int8."""
 
     @property
     def name(self) -> str:
@@ -76,7 +77,7 @@ def onnx_artefacts(
     precision: Precision,
     ios: Sequence[Io],
     shapes: Sequence[Shape],
-    about: Mapping[str, Any] | None = None,
+    quantization: QuantizationRecord | None = None,
 ) -> Iterator[Artefact]:
     """An ONNX file for any size, and those that are asked for beside it.
 
@@ -86,7 +87,7 @@ def onnx_artefacts(
         precision: Of its body.
         ios: What the files take.
         shapes: Fixed sizes, each of which gets files of its own.
-        about: Further entries for ``export.json``.
+        quantization: How a body in int8 was made.
     """
     for shape in (None, *shapes):
         fixed = model if shape is None else with_fixed_sizes(model, shape)
@@ -100,7 +101,7 @@ def onnx_artefacts(
                 load=onnx_restorer,
                 io=kind,
                 shape=shape,
-                about=about or {},
+                quantization=quantization,
             )
 
 

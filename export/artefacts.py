@@ -19,6 +19,7 @@ from clearer.export.artefact import (
     openvino_artefact,
     program_restorer,
 )
+from clearer.export.export_record import QuantizationRecord
 from clearer.export.graph_nodes import OPSET
 from clearer.export.int8 import Int8Result, Validate, quantize
 from clearer.export.metadata import Io, model_metadata, with_metadata
@@ -114,7 +115,7 @@ def make_artefacts(
         yield openvino_artefact(model, level, "fp32, fp16 weights")
     if settings.int8:
         for flavour, result in _quantized(run, model, reference, listener):
-            about = {"quantization": _describe(result)}
+            about = _describe(result)
             said = {"precision": "int8", "quantization": json.dumps(_checked_here(result))}
             quantized = with_metadata(result.model, said)
             label = _label(level, _INT8_LABELS[flavour])
@@ -169,7 +170,7 @@ def _quantized(
         )
 
 
-def _describe(result: Int8Result) -> dict[str, Any]:
+def _describe(result: Int8Result) -> QuantizationRecord:
     return {
         "flavour": result.flavour,
         "calibration": result.method,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from clearer.export.engine_library import FLAVOURS, EngineLibrary, Flavour, open
 from clearer.export.engine_profile import EngineProfile
 from clearer.export.engine_record import (
     SCHEMA_VERSION,
+    BuiltEngine,
+    ParityRecord,
     built_by,
     engine_path,
     read_engine,
@@ -56,7 +58,7 @@ class EngineSettings:
 
 def build_engines(
     onnx_files: Sequence[Path], settings: EngineSettings, listener: Listener
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[BuiltEngine], list[str]]:
     """Build an engine beside each ONNX file, and compare it with that file in ONNX Runtime.
 
     Files that are quantised for CPUs are left out, and named to the listener.
@@ -96,7 +98,7 @@ def build_engine(
     onnx_path: Path,
     profile: EngineProfile,
     reference: Reference,
-) -> dict[str, Any]:
+) -> BuiltEngine:
     """Build, check and write one engine, or take the one that is there if nothing has changed.
 
     Args:
@@ -130,7 +132,7 @@ def build_engine(
             if checked["parity"] is not None:
                 record |= checked
                 write_json(record_path(path), record)
-        return {**record, "reused": True}
+        return cast(BuiltEngine, {**record, "reused": True})
     plan, seconds = _build(trt, gpu, model, profile)
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -147,7 +149,7 @@ def build_engine(
     # In this order: a record without its engine is noticed by the hash of the plan.
     write_atomic(path, plan)
     write_json(record_path(path), record)
-    return {**record, "reused": False}
+    return cast(BuiltEngine, {**record, "reused": False})
 
 
 def onnx_reference(path: Path) -> Reference:
@@ -218,7 +220,7 @@ def _check(
 
 def _compare(
     session: EngineSession, reference: Reference, size: tuple[int, int, int], limit: float
-) -> dict[str, Any]:
+) -> ParityRecord:
     batch = _random_batch(session, size)
     restored = session(*file_inputs(batch, has_level=session.has_level))
     expected = reference(batch)

@@ -14,7 +14,9 @@ from clearer.support.schema import Text, checked
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BuiltEngine",
     "EngineRecord",
+    "ParityRecord",
     "built_by",
     "check_runs_here",
     "engine_path",
@@ -39,6 +41,32 @@ class EngineRecord(TypedDict):
     gpu: NotRequired[Text | None]
     compute_capability: NotRequired[Text | None]
     driver: NotRequired[Text | None]
+
+
+class ParityRecord(TypedDict):
+    """How far an engine is from its ONNX file, for a batch of one size."""
+
+    shape: list[int]
+    max_abs: float
+    mean_abs: float
+
+
+class BuiltEngine(EngineRecord):
+    """What is said of an engine when it was made, or found to be there."""
+
+    clearer: str
+    file: str
+    onnx: str
+    bytes: int
+    build_seconds: float
+    built: str
+    parity_limit: float
+    parity: list[ParityRecord] | None
+    """None where this machine cannot run it."""
+    not_run: str | None
+    """Why it cannot."""
+    reused: bool
+    """Whether it was there already."""
 
 
 def engine_path(onnx_path: Path, library: EngineLibrary, gpu: Gpu | None) -> Path:

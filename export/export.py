@@ -15,7 +15,7 @@ from clearer.export.artefact import (
     Artefact,
 )
 from clearer.export.artefacts import ExportSettings, Listener, make_artefacts
-from clearer.export.export_record import ExportRecord
+from clearer.export.export_record import ExportRecord, FileRecord
 from clearer.export.file_budgets import check_first_file, file_budgets
 from clearer.export.parity import Check, check_artefact, make_reference
 from clearer.networks.network import RestorationNet
@@ -36,7 +36,7 @@ class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
         report: The content of ``export.json``.
     """
 
-    def __init__(self, report: dict[str, Any]) -> None:
+    def __init__(self, report: ExportRecord) -> None:
         self.report = report
         failed = [row for row in report["files"] if not row["check"]["passed"]]
         row = failed[0]
@@ -47,7 +47,7 @@ class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
 
 def export_run(
     run: Run, settings: ExportSettings, listener: Listener = lambda what: None
-) -> dict[str, Any]:
+) -> ExportRecord:
     """Write the files of a run, and ``export.json``, file by file.
 
     Args:
@@ -71,7 +71,7 @@ def export_run(
             "--sigma is for a network with a level map, and this one has none: leave it out"
         )
     reference = make_reference(network, made_by, settings.sigma)
-    report: dict[str, Any] = {
+    report: ExportRecord = {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,
         "architecture": network.architecture.text,
@@ -128,7 +128,7 @@ def _params(network: RestorationNet) -> float:
 
 
 def _write(
-    run: Run, artefact: Artefact, check: Check, settings: ExportSettings, report: dict[str, Any]
+    run: Run, artefact: Artefact, check: Check, settings: ExportSettings, report: ExportRecord
 ) -> None:
     """Put the files in place, or aside where they failed, and note it in ``export.json``."""
     has_passed = check.failure is None
@@ -139,7 +139,7 @@ def _write(
             write_atomic(run.path / names[name], data)
     if has_passed:
         report["outdated"] = [name for name in report["outdated"] if name != artefact.name]
-    row = {
+    row: FileRecord = {
         "file": artefact.name,
         "kept_as": names[artefact.name] if not has_passed and settings.keeps_failed else None,
         "precision": artefact.precision,
@@ -148,8 +148,9 @@ def _write(
         "bytes": artefact.num_bytes,
         "sha256": {name: _sha256(data) for name, data in artefact.files.items()},
         "check": check.to_dict(),
-        **artefact.about,
     }
+    if artefact.quantization is not None:
+        row["quantization"] = artefact.quantization
     others = [other for other in report["files"] if other["file"] != artefact.name]
     report["files"] = [*others, row]
     report["budgets"] = file_budgets(run.settings(), report["params"], report["files"])
@@ -166,10 +167,10 @@ def _failed_name(name: str) -> str:
     return f"{path.stem}.failed{path.suffix}"
 
 
-def _earlier_files(run: Run, weights: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+def _earlier_files(run: Run, weights: str | None) -> tuple[list[FileRecord], list[str]]:
     """Rows of an earlier export that still hold, and names of files of other weights."""
     try:
-        earlier = read_json(run.export_report)
+        earlier: ExportRecord = read_json(run.export_report)
         checked(earlier, ExportRecord, run.export_report)
     except InputError:  # none, or damaged: this export writes a new one
         return [], []
@@ -180,6 +181,6 @@ def _earlier_files(run: Run, weights: str | None) -> tuple[list[dict[str, Any]],
     return (rows, []) if is_same else ([], [row["file"] for row in rows])
 
 
-def _is_there(run: Run, row: dict[str, Any]) -> bool:
+def _is_there(run: Run, row: FileRecord) -> bool:
     paths = {run.path / name: digest for name, digest in row["sha256"].items()}
     return all(p.is_file() and _sha256(p.read_bytes()) == h for p, h in paths.items())

@@ -1,4 +1,4 @@
-"""What ``export.json`` holds of a file: the types by which an earlier one is checked."""
+"""What ``export.json`` holds: the types by which an earlier one is checked."""
 
 from __future__ import annotations
 
@@ -6,23 +6,51 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from clearer.support.schema import AtLeast0, Text
+from clearer.support.schema import Above0, AtLeast0, Count, Text
 
-__all__ = ["ExportRecord", "FileRecord"]
+__all__ = [
+    "CheckRecord",
+    "DifferenceRecord",
+    "ExportRecord",
+    "FileBudget",
+    "FileRecord",
+    "QuantizationRecord",
+]
 
 
-class _CheckRecord(TypedDict):
+class DifferenceRecord(TypedDict):
+    """How far a file is from torch on one input, on the scale 0 to 1."""
+
+    shape: list[int]
+    """Of the input, ``(N, C, H, W)``."""
+    max_abs: AtLeast0
+    mean_abs: AtLeast0
+
+
+class CheckRecord(TypedDict):
+    """How a file compares with torch."""
+
     passed: bool
+    failure: Text | None
+    """What is wrong, in a line."""
+    limit_max_abs: AtLeast0 | None
+    limit_psnr_drop_db: AtLeast0
+    inputs: list[DifferenceRecord]
     max_abs: AtLeast0
     mean_abs: AtLeast0
     psnr_torch_db: float
     psnr_file_db: float
     psnr_change_db: float
+    num_images: Count
 
 
-class _QuantizationRecord(TypedDict):
+class QuantizationRecord(TypedDict):
+    """How a file in int8 was made."""
+
+    flavour: Text
     calibration: Text
     weight_bits: Literal[7, 8]
+    drop_db: float
     drops_db: dict[Text, float]
     """Loss of PSNR against fp32 on the processor that exported, by runtime."""
     num_layers: int
@@ -33,19 +61,43 @@ class FileRecord(TypedDict):
     """A file that was exported, and how it compares with torch."""
 
     file: Text
+    kept_as: Text | None
+    """Its name where it failed and was kept."""
     precision: Text
     io: Literal["tensor", "image"]
     shape: list[int] | None
     bytes: Annotated[int, Meta(ge=0)]
     sha256: dict[Text, Text]
     """Of each of its files."""
-    check: _CheckRecord
-    quantization: NotRequired[_QuantizationRecord]
+    check: CheckRecord
+    quantization: NotRequired[QuantizationRecord]
+
+
+class FileBudget(TypedDict):
+    """A budget that a file has a part in."""
+
+    metric: Literal["mb", "params"]
+    limit: Above0
+    measured: AtLeast0 | None
+    """None where the file has not been made."""
+    file: NotRequired[Text]
+    """That a budget in MB is for."""
 
 
 class ExportRecord(TypedDict):
-    """What the next export into the same run needs to know."""
+    """``export.json``."""
 
     schema_version: int
+    clearer: Text
+    architecture: Text
     weights_sha256: Text | None
+    """None for a network that was never trained."""
+    opset: int
+    data: Text
+    """Pictures that files are compared on."""
+    num_images: Count
+    params: AtLeast0
+    budgets: list[FileBudget]
     files: list[FileRecord]
+    outdated: list[Text]
+    """Files of earlier weights."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from clearer.costs.budget import Budget
 from clearer.costs.cost import FilePrecision
 from clearer.errors import ClearerError
+from clearer.export.export_record import ExportRecord, FileBudget, FileRecord
 from clearer.runs.settings import RunSettings
 
 __all__ = ["budget_notes", "check_first_file", "file_budgets"]
@@ -45,8 +46,8 @@ def check_first_file(settings: RunSettings, params: float, num_bytes: int) -> No
 
 
 def file_budgets(
-    settings: RunSettings, params: float, files: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+    settings: RunSettings, params: float, files: Sequence[FileRecord]
+) -> list[FileBudget]:
     """The budgets that a file has a part in, for ``export.json``.
 
     Args:
@@ -59,18 +60,17 @@ def file_budgets(
     """
     name = _FILES[settings.budget_precision]
     mb = [row["bytes"] / 1e6 for row in files if row["file"] == name and row["check"]["passed"]]
-    found: dict[str, dict[str, Any]] = {
-        "mb": {"measured": mb[0] if mb else None, "file": name},
-        "params": {"measured": params},
-    }
-    return [
-        {"metric": budget.metric, "limit": budget.limit, **found[budget.metric]}
-        for budget in settings.budgets
-        if budget.metric in found
-    ]
+    rows: list[FileBudget] = []
+    for budget in settings.budgets:
+        if budget.metric == "mb":
+            size = mb[0] if mb else None
+            rows.append({"metric": "mb", "limit": budget.limit, "measured": size, "file": name})
+        elif budget.metric == "params":
+            rows.append({"metric": "params", "limit": budget.limit, "measured": params})
+    return rows
 
 
-def budget_notes(report: Mapping[str, Any]) -> list[str]:
+def budget_notes(report: ExportRecord) -> list[str]:
     """What to know of the budgets in ``export.json``: a file over its limit, or not made yet.
 
     A file in int8 may be larger than the search could know: what int8 hurts stays in floating
@@ -90,7 +90,7 @@ def budget_notes(report: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _floating_point(name: str, files: Sequence[Mapping[str, Any]]) -> str:
+def _floating_point(name: str, files: Sequence[FileRecord]) -> str:
     for row in files:
         if row["file"] == name and "quantization" in row:
             about = row["quantization"]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clearer.data.splits import load_validation
 from clearer.errors import ClearerError
 from clearer.export.artefact import Artefact, Kind, Restore, Shape
+from clearer.export.export_record import CheckRecord, DifferenceRecord
 from clearer.export.metadata import Io
 from clearer.export.pictures import available_pictures
 from clearer.networks.level_map import at_level
@@ -74,7 +75,7 @@ Planes = NDArray[np.float32]
 class Check:
     """How an artefact compares with torch."""
 
-    rows: tuple[Mapping[str, Any], ...]
+    rows: tuple[DifferenceRecord, ...]
     """Per input: ``shape`` (N, C, H, W), ``max_abs`` and ``mean_abs`` difference."""
     psnr_torch_db: float
     psnr_file_db: float
@@ -83,7 +84,7 @@ class Check:
     failure: str | None
     """What is wrong, in a line; None where all limits hold."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CheckRecord:
         """Plain data for ``export.json``."""
         return {
             "passed": self.failure is None,
@@ -250,7 +251,7 @@ def check_artefact(artefact: Artefact, reference: Reference) -> Check:
     )
 
 
-def _compare(restored: NDArray[Any], expected: NDArray[Any], io: Io) -> dict[str, Any]:
+def _compare(restored: NDArray[Any], expected: NDArray[Any], io: Io) -> DifferenceRecord:
     if restored.shape != expected.shape or restored.dtype != expected.dtype:
         raise ClearerError(
             f"the file gives {restored.dtype} of shape {restored.shape}, torch {expected.dtype} "
@@ -264,7 +265,7 @@ def _compare(restored: NDArray[Any], expected: NDArray[Any], io: Io) -> dict[str
     }
 
 
-def _failure(rows: list[dict[str, Any]], drop_db: float, limit: Limit, io: Io) -> str | None:
+def _failure(rows: list[DifferenceRecord], drop_db: float, limit: Limit, io: Io) -> str | None:
     # Written so that what is not a number fails.
     if not all(math.isfinite(row["mean_abs"]) for row in rows):
         return "it gives values that are not finite"

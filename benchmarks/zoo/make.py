@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from pages import NETWORKS, README, rewrite_page
@@ -52,6 +52,7 @@ from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
 from clearer.zoo.card import card_markdown, comparison_table
+from clearer.zoo.card_record import CardRecord
 from clearer.zoo.overview import overview_table
 
 SCHEMA_VERSION: Final = 1
@@ -97,7 +98,7 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
     else:
         earlier = catalogue.zoo_network(name)
         earlier.unpack(staged.path)
-        card = dict(earlier.card)
+        card = {**cast(dict[str, Any], earlier.card)}
     say("exporting")
     export_run(staged, ExportSettings())
     card["onnx_bytes"] = staged.onnx.stat().st_size
@@ -109,7 +110,7 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
         card |= measure_quality(staged)
     write_atomic(catalogue.FOLDER / f"{name}.safetensors", staged.weights.read_bytes())
     write_json(catalogue.FOLDER / f"{name}.json", card)
-    write_atomic(catalogue.FOLDER / f"{name}.md", card_markdown(card).encode())
+    write_atomic(catalogue.FOLDER / f"{name}.md", card_markdown(cast(CardRecord, card)).encode())
     write_tables()
 
 
@@ -198,16 +199,16 @@ def purpose(color: Color, task: Task) -> str:
     )
 
 
-def times_of(name: str, card: dict[str, Any]) -> dict[str, Any]:
+def times_of(name: str, card: dict[str, Any]) -> Any:
     """The times of a network of the zoo that is the same but for its weights.
 
     Raises:
         InputError: If it is not.
     """
-    other = catalogue.zoo_network(name).card
+    other = cast(dict[str, Any], catalogue.zoo_network(name).card)
     if any(other[key] != card[key] for key in ("architecture", "space", "channels", "params")):
         raise InputError(f"{name} has other layers than {card['name']}: measure its times")
-    times: dict[str, Any] = other["times"]
+    times: Any = other["times"]
     return times if name == card["name"] else {**times, "of": times.get("of", name)}
 
 
@@ -259,7 +260,7 @@ def measure_times(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     )
     rows = []
     for spec, runner, timing in zip(specs, runners, timings.rows, strict=True):
-        figures = summary(timing.call)
+        figures: dict[str, Any] = {**summary(timing.call)}
         del figures["times_ms"]
         about = {
             key: getattr(runner.info, key) for key in ("backend", "version", "precision", "threads")

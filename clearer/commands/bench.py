@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearer.errors import InputError, Interrupted
+from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS
 from clearer.terminal import console, live, tables
 from clearer.terminal.completion import complete_data, complete_networks
-from clearer.terminal.holding import hold
 from clearer.terminal.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.terminal.task_options import with_task_options
 
 if TYPE_CHECKING:
     from clearer.bench.targets import Targets
 
-_DEFAULT_OUT = Path("bench")
-
 
 @with_task_options
 def bench(
-    context: typer.Context,
     models: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -113,68 +106,38 @@ def bench(
         _compare(*compare, markdown=markdown, as_json=as_json)
         return
     with live.status("loading"):
-        from clearer.bench.bench import BenchSettings
-        from clearer.bench.bench import bench as measure
+        from clearer.api.benchmark import benchmark
         from clearer.bench.markdown import bench_markdown
         from clearer.bench.report_verdict import winner
-        from clearer.bench.targets import agreed_task, open_targets, target_images
-        from clearer.data.datasets import resolve_data
+        from clearer.terminal.watch import TerminalWatch
 
-    height, width = parse_size(size)
-    with _pinned(pin) as cores:
-        settings = BenchSettings(
-            height=height,
-            width=width,
-            backends=tuple(backend or ()),
-            classical=classical,
-            num_rounds=runs,
-            max_seconds=max_seconds,
-            batch=batch,
-            threads=_num_threads(threads, cores),
-            pinned_cores=cores,
-            command=("clearer", *sys.argv[1:]),
-        )
-        with live.status("reading what is to be compared"):
-            targets = open_targets(models or (), against or ())
-        for note in targets.notes:
-            console.say(note)
-        what = agreed_task(targets, task, task_options)
-        images, about = target_images(resolve_data(data), targets, what)
-        run = targets.runs[0].run if targets.runs else None
-        is_own = run is not None and not targets.runs[0].is_shipped
-        folder = out or (run.path if run is not None and is_own else _DEFAULT_OUT)
-        if run is not None and folder == run.path:
-            hold(context, run)
-        try:
-            with live.progress_bar() as progress:
-                bar = progress.add_task("loading", total=None, note="")
-
-                def listener(words: str, done: int, total: int) -> None:
-                    progress.update(
-                        bar, description=console.printable(words), completed=done, total=total
-                    )
-
-                result = measure(targets, what, images, about, folder, settings, listener)
-                progress.remove_task(bar)
-            for note in result["notes"][len(targets.notes) :]:
-                console.say(note)
-        except KeyboardInterrupt as error:
-            raise Interrupted("interrupted: no bench.json was written") from error
-    names = ["bench.json", "bench.png", "restored.png"]
-    if report:
-        from clearer.bench.report import write_report
-
-        with live.status("writing the report"):
-            write_report(folder / "report.html", result, run)
-        names.append("report.html")
+    result = benchmark(
+        models or (),
+        data=data,
+        task=task,
+        task_options=task_options,
+        against=against or (),
+        backends=backend or (),
+        classical=classical,
+        size=parse_size(size),
+        num_rounds=runs,
+        max_seconds=max_seconds,
+        batch=batch,
+        threads=threads,
+        cores=_parse_cores(pin),
+        out=out,
+        html=report,
+        command=("clearer", *sys.argv[1:]),
+        watch=TerminalWatch(),
+    )
     if as_json:
-        print(to_json(result))
+        print(to_json(result.report))
     elif markdown:
-        print(bench_markdown(result))
+        print(bench_markdown(result.report))
     else:
-        tables.print_bench(result)
-        console.say(winner(result).replace("\N{NO-BREAK SPACE}", " "))
-        print(f"written: {folder} ({', '.join(names)}){_next(targets)}")
+        tables.print_bench(result.report)
+        console.say(winner(result.report).replace("\N{NO-BREAK SPACE}", " "))
+        print(f"written: {result.folder} ({', '.join(result.files)}){_next(result.targets)}")
 
 
 def _next(targets: Targets) -> str:
@@ -208,33 +171,10 @@ def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-@contextlib.contextmanager
-def _pinned(text: str | None) -> Iterator[tuple[int, ...] | None]:
-    """Bind this process and all threads that it starts to some cores, for a while."""
+def _parse_cores(text: str | None) -> list[int] | None:
     if text is None:
-        yield None
-        return
+        return None
     words = text.split(",")
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--pin {text!r} is not a list of cores, like 0,1")
-    if not hasattr(os, "sched_setaffinity"):
-        raise InputError("--pin: this system cannot bind a process to cores; leave it out")
-    cores, usable = {int(word) for word in words}, os.sched_getaffinity(0)
-    if not cores <= usable:
-        known = ", ".join(map(str, sorted(usable)))
-        raise InputError(f"--pin {text}: the cores of this process are {known}")
-    os.sched_setaffinity(0, cores)
-    try:
-        yield tuple(sorted(cores))
-    finally:
-        os.sched_setaffinity(0, usable)
-
-
-def _num_threads(wanted: int | None, cores: tuple[int, ...] | None) -> int:
-    import torch
-
-    if cores is None:
-        return wanted or torch.get_num_threads()
-    if wanted is not None and wanted > len(cores):
-        raise InputError(f"--threads {wanted} on {len(cores)} core(s) of --pin: give one a core")
-    return wanted or min(torch.get_num_threads(), len(cores))
+    return [int(word) for word in words]

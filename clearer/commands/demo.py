@@ -116,11 +116,12 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
 def _defaults() -> list[Path | None]:
     """The newest run; without one, the networks that ``clearer restore`` takes for colour."""
     from clearer.runs.run import Run
-    from clearer.zoo.catalogue import default_network, photo_network
+    from clearer.zoo.catalogue import default_network, jpeg_network, photo_network
 
     if Run.newest() is not None:
         return [None]
-    return [Path(n.name) for n in (photo_network(), default_network(3)) if n is not None]
+    networks = (photo_network(), default_network(3), jpeg_network())
+    return [Path(network.name) for network in networks if network is not None]
 
 
 def _model(given: Path | None) -> tuple[Path, str]:

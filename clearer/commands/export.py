@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -11,23 +11,15 @@ from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.terminal import console, live, tables
 from clearer.terminal.completion import complete_networks
-from clearer.terminal.engines import (
-    ProfileText,
-    TensorRt,
-    TensorRtRtx,
-    engine_settings,
-    make_engines,
-)
-from clearer.terminal.holding import hold
 from clearer.terminal.options import AsJson, Debug
 
+if TYPE_CHECKING:
+    from clearer.export.engine_library import Flavour
+
 _MAX_SHAPES: Final = 16
-# The check runs torch on it, which takes some gigabytes for one picture of 4K.
-_MAX_PIXELS: Final = 2**23
 
 
 def export(
-    context: typer.Context,
     run_path: Annotated[
         Path | None,
         typer.Argument(
@@ -90,9 +82,24 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Keep files that fail the check, named *.failed.*.")
     ] = False,
-    trt: TensorRt = False,
-    trt_rtx: TensorRtRtx = False,
-    profile: ProfileText = None,
+    trt: Annotated[
+        bool,
+        typer.Option("--trt", help="Also build TensorRT engines, for the GPU of this machine."),
+    ] = False,
+    trt_rtx: Annotated[
+        bool,
+        typer.Option(
+            "--trt-rtx", help="Also build TensorRT-RTX engines, for any RTX card; needs no GPU."
+        ),
+    ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="Sizes that engines take: MIN,OPT,MAX, each NxHxW; default: "
+            "1x16x16,1x512x512,1x1088x1920.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -101,65 +108,55 @@ def export(
     Where an engine cannot be built, the ONNX files are written all the same; the command then
     says what is missing, and exits with 1.
     """
-    wanted = engine_settings(trt, trt_rtx, profile)
     fixed = parse_shapes(shapes) if shapes is not None else ()
     with live.status("loading"):
-        from clearer.export.artefacts import ExportSettings
-        from clearer.export.export import ExportFailed, export_run
+        from clearer.api.export import ExportIncomplete, export_network
         from clearer.export.file_budgets import budget_notes
         from clearer.export.graph_nodes import OPSET
-        from clearer.runs.run import Run
-        from clearer.zoo.catalogue import find_in_zoo
+        from clearer.terminal.watch import TerminalWatch
 
-    settings = ExportSettings(
-        fp16=fp16,
-        int8=int8,
-        openvino=openvino,
-        with_images=io == "image",
-        shapes=fixed,
-        torch_program=torch_program,
-        opset=OPSET if opset is None else opset,
-        sigma=sigma,
-        is_untrained=untrained,
-        keeps_failed=force,
-    )
-    network = find_in_zoo(run_path)
-    if network is None and out is not None:
-        raise InputError("--out is for a network of clearer zoo: a run keeps its files with it")
-    run = Run.open(run_path) if network is None else network.unpack(out or Path(network.name))
-    hold(context, run)
-    if untrained:
-        console.say("warning: these weights have never been trained; the files say so")
-    failure = None
-    with live.status("reading the run") as shown:
-        try:
-            report = export_run(run, settings, shown)
-        except ExportFailed as error:
-            report, failure = error.report, error
-    engines, unbuilt = make_engines(
-        [run.path / row["file"] for row in report["files"] if row["check"]["passed"]], wanted
-    )
+    flavours: dict[Flavour, bool] = {"tensorrt": trt, "tensorrt-rtx": trt_rtx}
+    incomplete = None
+    try:
+        exported = export_network(
+            run_path,
+            out=out,
+            fp16=fp16,
+            int8=int8,
+            openvino=openvino,
+            images=io == "image",
+            shapes=fixed,
+            torch_program=torch_program,
+            opset=OPSET if opset is None else opset,
+            sigma=sigma,
+            untrained=untrained,
+            force=force,
+            engines=[flavour for flavour, is_wanted in flavours.items() if is_wanted],
+            profile=profile,
+            watch=TerminalWatch(),
+        )
+    except ExportIncomplete as error:
+        exported, incomplete = error.exported, error
+    report, engines = exported.report, exported.engines
     if as_json:
         print(to_json({**report, "engines": engines}))
     else:
-        tables.print_export(run.path, report)
+        tables.print_export(exported.run.path, report)
         tables.print_engines(engines)
     if report["outdated"]:
         names = ", ".join(report["outdated"])
         console.say(f"warning: of earlier weights, export them again or delete them: {names}")
     for note in budget_notes(report):
         console.say(note)
-    if failure is not None:
-        raise failure
-    if unbuilt is not None:
-        raise unbuilt
+    if incomplete is not None:
+        raise incomplete
 
 
 def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:
     """Batch, height and width of each of ``1x256x256,4x128x128``.
 
     Raises:
-        InputError: If the text is not that, or a size is absurd.
+        InputError: If the text is not that.
     """
     words = text.lower().split(",")
     if len(words) > _MAX_SHAPES:
@@ -173,10 +170,5 @@ def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:
                 "between several"
             )
         batch, height, width = map(int, sides)
-        if not 0 < batch * height * width <= _MAX_PIXELS:
-            raise InputError(
-                f"--shapes {word[:40]}: each side must be above 0, and all pixels together at most "
-                f"{_MAX_PIXELS} (a picture of 4K)"
-            )
         shapes.append((batch, height, width))
-    return tuple(dict.fromkeys(shapes))
+    return tuple(shapes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,13 +20,9 @@ from clearer.terminal.options import (
     Gates,
     LevelMap,
     Size,
-    gate_fields,
     parse_columns,
     parse_size,
 )
-
-if TYPE_CHECKING:
-    from clearer.space.space import Architecture, SearchSpace
 
 
 def profile(
@@ -76,70 +72,61 @@ def profile(
 ) -> None:
     """Measure what each module of a search space costs on a device."""
     with live.status("loading"):
-        from clearer.bench.cost_fit import collect as collect_folder
-        from clearer.bench.plots import plot_check, require_matplotlib
-        from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
-        from clearer.costs.cost_file import write_cost_table
-        from clearer.planning.workflow import preset_space
-        from clearer.support.files import write_json
+        from clearer.api import profile as api
+        from clearer.terminal.watch import TerminalWatch
 
-    if check is not None and emit is None:
-        require_matplotlib()
+    checked = _parse_check(check)
+    image_size = parse_size(size)
+    of_space: dict[str, Any] = {
+        "preset": preset,
+        "color": color,
+        "width": width,
+        "stem": stem,
+        "columns": parse_columns(columns),
+        "entry": entry,
+        "gates": gates,
+        "level_map": level_map,
+    }
     if collect is not None:
-        table, checked = collect_folder(collect)
+        result = api.collect_profile(collect, out=out, watch=TerminalWatch())
         source = f"measured {collect}"
-    else:
-        height, image_width = parse_size(size)
-        space = preset_space(
-            preset,
-            color,
-            width=width,
-            stem=stem,
-            columns=parse_columns(columns),
-            level_map=level_map or None,
-            **{"entry": entry, **gate_fields(gates, entry)},
+    elif emit is not None:
+        api.emit_profile(emit, api.space_to_profile(**of_space), image_size, checked)
+        print(
+            f"written: {emit}; copy it to the device, run there: python device_timer.py "
+            f"--backend onnxruntime; copy it back, then: clearer profile --collect {emit}"
         )
-        architectures = _to_check(space, check)
-        if emit is not None:
-            emit_plan(emit, space, height, image_width, architectures)
-            print(
-                f"written: {emit}; copy it to the device, run there: python device_timer.py "
-                f"--backend onnxruntime; copy it back, then: clearer profile --collect {emit}"
-            )
-            return
-        settings = ProfileSettings(
-            space=space,
-            height=height,
-            width=image_width,
+        return
+    else:
+        result = api.profile(
+            **of_space,
             backend=backend,
             precision=precision,
-            threads=threads or console.num_cores(),
+            size=image_size,
+            threads=threads,
+            check=checked,
+            seconds=seconds,
+            force=force,
+            out=out,
+            watch=TerminalWatch(),
         )
-        with live.round_bars() as listener:
-            result = profile_space(
-                settings, listener, check=architectures, force=force, max_seconds=seconds
-            )
-        table, checked = result.table, result.check
         source = "known from before (--force measures anew)" if result.is_cached else "measured"
-    out = out or Path(console.cost_file_name(table))
-    write_cost_table(out, table)
-    if checked is not None:
-        write_json(out.with_suffix(".check.json"), checked.to_dict())
-        with live.status("drawing"):
-            plot_check(out.with_suffix(".check.png"), table, checked)
-    report = {**json.loads(out.read_text()), "check": checked.to_dict() if checked else None}
+    report = {
+        **json.loads(result.path.read_text()),
+        "check": None if result.check is None else result.check.to_dict(),
+    }
     if as_json:
         print(to_json(report))
         return
-    console.print_cost_table(table, report["check"], source)
-    print(f"written: {out}; next: clearer search --cost {out} --budget-ms ...")
+    console.print_cost_table(result.table, report["check"], source)
+    print(f"written: {result.path}; next: clearer search --cost {result.path} --budget-ms ...")
 
 
-def _to_check(space: SearchSpace, check: str | None) -> list[Architecture]:
-    from clearer.bench.plan import check_architectures
-
-    if check is None:
-        return []
-    if check != "all" and not (check.isdecimal() and int(check) > 1):
-        raise InputError(f"--check {check!r} is neither a number above 1 nor 'all'")
-    return check_architectures(space, None if check == "all" else int(check))
+def _parse_check(text: str | None) -> int | Literal["all"] | None:
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
+    if not (text.isdecimal() and int(text) > 1):
+        raise InputError(f"--check {text!r} is neither a number above 1 nor 'all'")
+    return int(text)

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from clearer.commands.search_folder import make_search_run
-from clearer.commands.search_options import (
-    REFREEZABLE,
-    RESUMABLE,
-    choose_strategy,
-    given_budgets,
-    image_size_of,
-    refuse_options_of_others,
-    refuse_other_options,
-)
-from clearer.errors import InputError
-from clearer.tasks.registry import TASKS, make_task
-from clearer.terminal import console, live
+from clearer.commands.search_options import is_given, refuse_other_options
+from clearer.tasks.registry import TASKS
+from clearer.terminal import live
 from clearer.terminal.completion import complete_data, complete_runs
-from clearer.terminal.holding import go_on_with_pictures, hold
-from clearer.terminal.measuring import costs_here
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -46,13 +32,10 @@ from clearer.terminal.options import (
     Reduce,
     Size,
     ValidateEvery,
-    check_minutes,
-    gate_fields,
     parse_columns,
-    piece_deadline,
+    parse_size,
 )
 from clearer.terminal.task_options import with_task_options
-from clearer.terminal.trained import fit_minutes, print_trained
 
 
 @with_task_options
@@ -197,163 +180,62 @@ def search(
 ) -> None:
     """Search under hard budgets, freeze the architecture, train it."""
     with live.status("loading"):
-        from clearer.costs.cost_file import read_cost_table
-        from clearer.data.datasets import resolve_data
-        from clearer.data.splits import load_splits
-        from clearer.planning.workflow import make_settings, refreeze_settings
-        from clearer.runs.run import Run
-        from clearer.runs.settings import RunSettings
-        from clearer.searching.search_run import freeze_again
-        from clearer.searching.search_run import search_run as run_search
-        from clearer.support.device import resolve_device
-        from clearer.training.loop import Loop
-        from clearer.training.processes import launch
-        from clearer.training.train import train as train_network
+        from clearer.api.search import search as run_search
+        from clearer.api.search_request import SearchRequest
+        from clearer.terminal.trained import print_trained
+        from clearer.terminal.watch import TerminalWatch
 
-    deadline = piece_deadline(minutes_now)
-    check_minutes(minutes, iterations, validate_every)
-    if changed_data and not resume:
-        raise InputError("--changed-data is for --resume: a new run takes the pictures as they are")
-    budgets = given_budgets(mb=budget_mb, ms=budget_ms, gmacs=budget_gmacs, params=budget_params)
-    if resume:
-        refuse_other_options(context, RESUMABLE, "--resume goes on with the settings of the run")
-    elif source is not None:
-        refuse_other_options(context, REFREEZABLE, "--from keeps the search of that run")
-    if resume or source is not None:  # the device is that of the run
-        where = Run.open(out if resume else source).settings().device
-    else:
-        where = resolve_device(device)
-    engine = launch(where, devices, nodes)
-    if not engine.is_first:
-        console.be_quiet()
-    run = old = table = None
-    if resume:
-        run = resumed = Run.open(out)
-        engine.on_first(lambda: hold(context, resumed))
-        settings = run.settings()
-        if train is None:
-            train = settings.trains or minutes is not None
-        table = read_cost_table(run.cost) if run.cost.exists() else None
-        costs = costs_here(settings.image_size, table, settings.budget_precision)
-    else:
-        train = train is not False
-        if lambda_comp is not None and budgets:
-            raise InputError("--lambda-comp is for a search without budget: a budget sets its own")
-        if cost is not None:
-            if budget_ms is None:
-                raise InputError("--cost is for --budget-ms: give a limit in milliseconds")
-            table = read_cost_table(cost)
-        image_size = image_size_of(context, size, table)
-        costs = costs_here(image_size, table, budget_precision)
-        if source is not None:
-            old = Run.open(source)
-            settings = refreeze_settings(old, budgets, image_size, budget_precision)
-        else:
-            sizes = {"batch_size": batch_size, "patch_size": patch_size}
-            given = {
-                "width": width,
-                "stem": stem,
-                "columns": parse_columns(columns),
-                "entry": entry,
-                **gate_fields(gates, entry),
-                "level_map": level_map or None,
-            }
-            fixes = [cost, columns, entry, gates or None]
-            strategy = choose_strategy(strategy, preset, is_fixed=any(x is not None for x in fixes))
-            of_gradient = {
-                "--seeds": seeds if seeds > 1 else None,
-                "--search-learning-rate": search_learning_rate,
-                "--lambda-arch": lambda_arch,
-                "--lambda-comp": lambda_comp,
-            }
-            refuse_options_of_others(strategy, {"--contenders": contenders}, of_gradient)
-            if table is not None and table.measurement is not None:
-                measured = table.measurement.space
-                given = {
-                    name: getattr(measured, name) if value is None else value
-                    for name, value in given.items()
-                }
-            asked = partial(
-                make_settings,
-                preset=preset,
-                task=make_task(task, task_options),
-                color=color,
-                data=resolve_data(data),
-                budgets=budgets,
-                image_size=image_size,
-                costs=costs,
-                strategy=strategy,
-                num_seeds=seeds,
-                seed=seed,
-                device=device,
-                precision=precision,
-                compile=compile_ or "auto",
-                tensorboard=tensorboard,
-                space=given,
-                race={"iterations": search_iterations, "contenders": contenders},
-                search={
-                    **sizes,
-                    "iterations": search_iterations,
-                    "learning_rate": search_learning_rate,
-                    "lambda_arch": lambda_arch,
-                    "lambda_comp": lambda_comp,
-                },
-                train={
-                    **sizes,
-                    "reduce": reduce,
-                    "iterations": iterations,
-                    "learning_rate": learning_rate,
-                    "validate_every": validate_every,
-                },
-            )
-            # The first process alone measures what is faster, and what fits.
-            with live.status("finding out what is fastest here, and what fits"):
-                plain = engine.on_first(lambda: asked().to_dict())
-            settings = RunSettings.from_dict(plain)
-        settings = replace(settings, minutes=minutes if train else None, trains=train)
-    console.describe_settings(settings)
-    with live.status("reading the pictures"):
-        splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
-    console.describe_images(splits, settings.color)
-    if resume:
-        engine.on_first(lambda: go_on_with_pictures(resumed, settings, may_change=changed_data))
-    if run is None:
-
-        def make_run() -> str:
-            console.say("checking the images and the budgets")
-            for loop in (settings.search, settings.train):
-                engine.share(loop.batch_size)
-            fits = search_iterations is None
-            with live.status("checking"):
-                run = make_search_run(out, settings, splits, costs, width, stem, fits_race=fits)
-            hold(context, run)
-            return str(run.path)
-
-        run = Run(Path(engine.on_first(make_run)))
-        settings = run.settings()  # a race has had its share of a time that was given
-        if not engine.is_first and run.cost.exists():
-            costs = costs_here(settings.image_size, read_cost_table(run.cost))
-    console.say(f"run folder: {run.path}")
-    with live.loop_bars(settings) as listener:
-        loop = Loop(
-            resume=resume,
-            checkpoint_seconds=checkpoint_seconds,
-            listener=listener,
-            engine=engine,
-            say=console.say,
-            deadline=deadline,
-        )
-        if old is not None:
-            freeze_again(run, old, costs, engine)
-        else:
-            run_search(run, splits, costs, loop)
-            settings = run.settings()  # a race chooses the space
-        console.describe_decision(run.read_decision())
-        if train:
-            left = minutes if resume else settings.minutes
-            settings = fit_minutes(run, settings, left, splits, engine)
-            train_network(run, settings, splits, loop)
-    if train and engine.is_first:
-        print_trained(run, splits, as_json)
-    elif as_json and engine.is_first:
-        print(run.architecture.read_text(), end="")
+    refuse_other_options(context, resume=resume, refreezes=source is not None)
+    request = SearchRequest(
+        budget_mb=budget_mb,
+        budget_ms=budget_ms,
+        budget_gmacs=budget_gmacs,
+        budget_params=budget_params,
+        budget_precision=budget_precision,
+        cost=cost,
+        size=parse_size(size) if is_given(context, "size") else None,
+        data=data,
+        task=task,
+        task_options=task_options,
+        color=color,
+        preset=preset,
+        width=width,
+        stem=stem,
+        columns=parse_columns(columns),
+        entry=entry,
+        strategy=strategy,
+        gates=gates,
+        level_map=level_map,
+        contenders=contenders,
+        seeds=seeds,
+        source=source,
+        search_iterations=search_iterations,
+        iterations=iterations,
+        minutes=minutes,
+        minutes_now=minutes_now,
+        validate_every=validate_every,
+        batch_size=batch_size,
+        patch_size=patch_size,
+        reduce=reduce,
+        learning_rate=learning_rate,
+        search_learning_rate=search_learning_rate,
+        lambda_arch=lambda_arch,
+        lambda_comp=lambda_comp,
+        seed=seed,
+        device=device,
+        precision=precision,
+        compile=compile_ or "auto",
+        tensorboard=tensorboard,
+        train=train,
+        out=out,
+        resume=resume,
+        changed_data=changed_data,
+        checkpoint_seconds=checkpoint_seconds,
+        devices=devices,
+        nodes=nodes,
+    )
+    result = run_search(request, TerminalWatch())
+    if result.is_first and result.is_trained:
+        print_trained(result.run, result.splits, as_json)
+    elif result.is_first and as_json:
+        print(result.run.architecture.read_text(), end="")

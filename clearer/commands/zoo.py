@@ -10,9 +10,9 @@ from clearer.terminal.options import AsJson, Debug
 def zoo(as_json: AsJson = False, debug: Debug = False) -> None:
     """List the networks that come with clearer, with their figures."""
     with live.status("loading"):
-        from clearer.zoo.catalogue import zoo_names, zoo_network
+        from clearer.zoo.catalogue import zoo_cards
 
-    cards = [zoo_network(name).card for name in zoo_names()]
+    cards = zoo_cards()
     if as_json:
         print(to_json(cards))
     else:

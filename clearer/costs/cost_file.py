@@ -12,7 +12,7 @@ from clearer.space.space import SearchSpace
 from clearer.support.files import read_json, write_json
 from clearer.support.schema import AtLeast0, checked
 
-__all__ = ["read_cost_table", "write_cost_table"]
+__all__ = ["cost_file_name", "read_cost_table", "write_cost_table"]
 
 _SCHEMA_VERSION: Final = 2
 _ADVICE: Final = "make it anew with clearer profile"
@@ -25,6 +25,14 @@ class _TableRecord(TypedDict):
     fixed: AtLeast0
     choices: list[tuple[AtLeast0, ...]]
     measurement: Measurement
+
+
+def cost_file_name(table: CostTable) -> str:
+    """Default name of the file of a measured table."""
+    m = table.measurement
+    assert m is not None
+    stem = f"-stem{m.space.stem}" if m.space.stem > 1 else ""
+    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{stem}-{m.height}x{m.width}.json"
 
 
 def write_cost_table(path: Path, table: CostTable) -> None:

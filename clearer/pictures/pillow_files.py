@@ -13,6 +13,7 @@ from PIL import Image
 from clearer.errors import InputError, require
 from clearer.pictures.formats import Format
 from clearer.pictures.jpeg_check import check_jpeg
+from clearer.pictures.jpeg_quality import jpeg_quality
 from clearer.pictures.stored_picture import (
     Pixels,
     StoredPicture,
@@ -54,8 +55,9 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         if num_frames > 1 and file.format != "MPO":
             raise InputError(f"{path} is animated, or has several pages: keep one picture")
         check_size(path, file.width, file.height)
-        notes = []
+        notes, quality = [], None
         if kind == "jpeg":
+            quality = jpeg_quality(file.quantization)  # type: ignore[attr-defined]
             note = check_jpeg(data, file.mode)
             if note is not None:
                 notes.append(note)
@@ -79,6 +81,7 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         icc=icc or None,
         exif=exif,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+        jpeg_quality=quality,
         notes=tuple(notes),
     )
     return turn_upright(picture, orientation)

@@ -69,6 +69,8 @@ class StoredPicture:
     dpi: tuple[float, float] | None = None
     color_chunks: bytes = b""
     """Of a PNG file: what its colours mean, other than by a profile."""
+    jpeg_quality: int | None = None
+    """Of a JPEG file, see :func:`clearer.pictures.jpeg_quality.jpeg_quality`."""
     notes: tuple[str, ...] = ()
     """What could not be kept as it was."""
 

@@ -35,6 +35,7 @@ __all__ = [
     "check_inputs",
     "check_level",
     "find_contenders",
+    "gate_fields",
     "make_settings",
     "preset_space",
     "refreeze_settings",
@@ -135,6 +136,14 @@ def preset_space(preset: str, color: Color, **changes: Any) -> SearchSpace:
     """
     channels = 1 if color == "gray" else 3
     return replace(_preset(preset).space, channels=channels, **_given(changes))
+
+
+def gate_fields(is_wanted: bool, entry: str | None) -> dict[str, object]:
+    """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
+    if not is_wanted:
+        return {}
+    first_scales = 2 if entry == "bottlenecks" else 1
+    return {"gates": True, "first_scales": first_scales, "entry": entry or "conv"}
 
 
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, Literal, Required, TypedDict, cast
 
 from clearer.errors import ClearerError, InputError
 from clearer.pictures.encoding import encode_picture
@@ -18,7 +18,32 @@ from clearer.restoring.restore_method import Method, PictureKind, choose_method
 from clearer.restoring.restore_plan import Job
 from clearer.support.files import write_atomic
 
-__all__ = ["restore_files"]
+__all__ = ["RestoredFile", "restore_files"]
+
+
+class RestoredFile(TypedDict, total=False):
+    """What became of a picture: what there is to tell of a restored one, else the reason."""
+
+    input: Required[str]
+    output: Required[str]
+    status: Required[Literal["restored", "skipped", "failed"]]
+    reason: str
+    """Why it was skipped or failed, in a line."""
+    width: int
+    height: int
+    channels: int
+    bits: int
+    """Of a channel of the file."""
+    tiles: int
+    sigma: float | None
+    """Noise level that the network was told, scale 0 to 255."""
+    network: str
+    why: str | None
+    """Why this network was taken; None where nothing was to be chosen."""
+    notes: list[str]
+    """What changed beside the pixels."""
+    seconds: float
+
 
 # Where these stop one result, they stop all.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -30,40 +55,46 @@ def restore_files(
     *,
     overwrite: bool,
     listener: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[RestoredFile]:
     """Restore one picture after the other; a bad one does not stop the others.
 
     Args:
         jobs: What to do.
         methods: How, by the kind of a picture without its transparency; without ``gray``, gray
-            pictures fail; without ``photo``, photographs are as other colour pictures.
+            pictures fail; without ``photo`` or ``jpeg``, those are as other colour pictures.
         overwrite: Whether results that exist are made again, rather than left.
         listener: Called with (done, total) tiles of the present picture.
 
     Yields:
-        A record for each job: input, output, status (restored, skipped or failed), and size, bits,
-        tiles, seconds, notes, the network and why it was taken (None where nothing was to be
-        chosen), or the reason.
+        A record for each job.
 
     Raises:
         ClearerError: If no more can be written, as where a disk is full.
     """
     for job in jobs:
-        record: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
         start = time.perf_counter()
         try:
             if _is_there(job) and not overwrite:
-                yield {**record, "status": "skipped", "reason": "the output exists"}
+                yield _left(job, "skipped", "the output exists")
                 continue
-            data, about = _restored_file(job, methods, listener)
+            data, record = _restored_file(job, methods, listener)
             _write(job.target, data)
         except _NoSpaceError:
             raise
         except Exception as error:  # backends raise types of their own
-            yield {**record, "status": "failed", "reason": _reason(error)}
+            yield _left(job, "failed", _reason(error))
             continue
-        seconds = time.perf_counter() - start
-        yield {**record, "status": "restored", **about, "seconds": round(seconds, 3)}
+        record["seconds"] = round(time.perf_counter() - start, 3)
+        yield record
+
+
+def _left(job: Job, status: Literal["skipped", "failed"], reason: str) -> RestoredFile:
+    return {
+        "input": str(job.source),
+        "output": str(job.target),
+        "status": status,
+        "reason": reason,
+    }
 
 
 def _is_there(job: Job) -> bool:
@@ -87,11 +118,11 @@ def _is_there(job: Job) -> bool:
 
 def _restored_file(
     job: Job, methods: Mapping[PictureKind, Method], listener: Callable[[int, int], None]
-) -> tuple[bytes, dict[str, Any]]:
-    """The bytes of a result, and what to tell about it."""
+) -> tuple[bytes, RestoredFile]:
+    """The bytes of a result, and what to tell about it but for the time."""
     picture = read_picture(job.source)
     height, width, channels = picture.pixels.shape
-    chosen = choose_method(picture.pixels, methods)
+    chosen = choose_method(picture.pixels, methods, picture.jpeg_quality)
     if chosen is None:
         raise InputError(
             f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
@@ -102,6 +133,9 @@ def _restored_file(
     restored = replace(picture, pixels=cast(Pixels, pixels))  # of the type that they were
     data, notes = encode_picture(restored, job.kind)
     return data, {
+        "input": str(job.source),
+        "output": str(job.target),
+        "status": "restored",
         "width": width,
         "height": height,
         "channels": channels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from clearer.errors import InputError
 
-__all__ = ["device_name", "resolve_device", "send"]
+__all__ = ["device_name", "num_cores", "resolve_device", "send"]
 
 
 def resolve_device(name: str) -> str:
@@ -28,6 +29,11 @@ def resolve_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no CUDA device here; use --device cpu")
     return name
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device_name(device: str) -> str:

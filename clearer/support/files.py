@@ -49,6 +49,11 @@ class LogRecord(TypedDict, total=False):
     lambda_comp: list[float]
 
 
+def as_path(name: str | os.PathLike[str] | None) -> Path | None:
+    """What a program gives as the name of a file; None stays None."""
+    return None if name is None else Path(name)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file under a temporary name beside it, then rename: readers see old or new, whole.
 

@@ -20,14 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "be_quiet",
-    "cost_file_name",
     "describe_cost_table",
     "describe_decision",
     "describe_images",
     "describe_settings",
     "has_warned",
     "is_quiet",
-    "num_cores",
     "print_architecture",
     "print_cost_table",
     "print_front",
@@ -165,19 +163,6 @@ def _warn_of_noise(table: CostTable) -> None:
             f"warning: the times spread by {table.measurement.spread:.1%}: the machine is too busy "
             "for a table to be trusted; measure again with clearer profile --force"
         )
-
-
-def cost_file_name(table: CostTable) -> str:
-    """Default name of the file of a cost table."""
-    m = table.measurement
-    assert m is not None
-    stem = f"-stem{m.space.stem}" if m.space.stem > 1 else ""
-    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{stem}-{m.height}x{m.width}.json"
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str) -> None:

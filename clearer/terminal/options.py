@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from typing import Annotated, Literal
 
 import typer
@@ -31,11 +29,8 @@ __all__ = [
     "Reduce",
     "Size",
     "ValidateEvery",
-    "check_minutes",
-    "gate_fields",
     "parse_columns",
     "parse_size",
-    "piece_deadline",
 ]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -131,8 +126,6 @@ Nodes = Annotated[
 Size = Annotated[str, typer.Option(help="HEIGHTxWIDTH of the image that is timed.")]
 DEFAULT_SIZE = "256x256"
 
-_MAX_SIDE = 8192
-
 
 def parse_size(text: str) -> tuple[int, int]:
     """Height and width from text like 321x481.
@@ -140,12 +133,14 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         InputError: If the text is not that, or a side is absurd.
     """
+    from clearer.planning.request_checks import check_size
+
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal()):
         raise InputError(f"--size {text!r} is not HEIGHTxWIDTH, like 321x481")
-    if not (0 < int(height) <= _MAX_SIDE and 0 < int(width) <= _MAX_SIDE):
-        raise InputError(f"--size {text!r}: both sides must lie in 1..{_MAX_SIDE}")
-    return int(height), int(width)
+    size = int(height), int(width)
+    check_size(size)
+    return size
 
 
 def parse_columns(text: str | None) -> tuple[int, ...] | None:
@@ -160,40 +155,3 @@ def parse_columns(text: str | None) -> tuple[int, ...] | None:
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--columns {text!r} is not a list of numbers, like 4,4,4")
     return tuple(int(word) for word in words)
-
-
-def gate_fields(is_wanted: bool, entry: str | None) -> dict[str, object]:
-    """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
-    if not is_wanted:
-        return {}
-    first_scales = 2 if entry == "bottlenecks" else 1
-    return {"gates": True, "first_scales": first_scales, "entry": entry or "conv"}
-
-
-def piece_deadline(minutes_now: float | None) -> float | None:
-    """When a piece of work ends, on the clock of ``time.monotonic``; None: with the work.
-
-    Raises:
-        InputError: If it is not a positive number.
-    """
-    if minutes_now is None:
-        return None
-    if not 0 < minutes_now < math.inf:
-        raise InputError(f"--minutes-now must be a number above 0; got {minutes_now:g}")
-    return time.monotonic() + 60 * minutes_now
-
-
-def check_minutes(
-    minutes: float | None, iterations: int | None, validate_every: int | None
-) -> None:
-    """Refuse what is no time, and what a time decides itself.
-
-    Raises:
-        InputError: If it is not a positive number, or iterations are given too.
-    """
-    if minutes is not None and not 0 < minutes < math.inf:
-        raise InputError(f"--minutes must be a number above 0; got {minutes:g}")
-    if minutes is not None and (iterations is not None or validate_every is not None):
-        raise InputError(
-            "--minutes sets the iterations itself: leave out --iterations and --validate-every"
-        )

@@ -13,7 +13,11 @@ from rich.table import Table
 from clearer.terminal.console import printable, say
 
 if TYPE_CHECKING:
+    from clearer.bench.report_record import BenchReport, MeanRecord
+    from clearer.export.engine_record import BuiltEngine
+    from clearer.export.export_record import ExportRecord, FileRecord
     from clearer.searching.standing import Standing
+    from clearer.zoo.card_record import CardRecord
 
 __all__ = [
     "print_bench",
@@ -57,7 +61,7 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
     say("get one by clearer data get NAME; --json shows the terms and sources")
 
 
-def print_zoo(cards: list[dict[str, Any]]) -> None:
+def print_zoo(cards: list[CardRecord]) -> None:
     """A line per network and test set."""
     from clearer.zoo.card import main_time, measured_where, ratio_to_ffdnet, shown_sigma
 
@@ -93,7 +97,7 @@ def print_zoo(cards: list[dict[str, Any]]) -> None:
         say(f"{', '.join(notes[note])}; {note}")
 
 
-def print_engines(rows: list[dict[str, Any]]) -> None:
+def print_engines(rows: list[BuiltEngine]) -> None:
     """A line per engine."""
     for row in rows:
         differences = [check["max_abs"] for check in row["parity"] or []]
@@ -149,7 +153,7 @@ def print_tasks(rows: list[dict[str, Any]]) -> None:
     _print(shown)
 
 
-def print_export(folder: Path, report: dict[str, Any]) -> None:
+def print_export(folder: Path, report: ExportRecord) -> None:
     """A line per file of ``export.json``."""
     shown = Table(
         title=f"PSNR on {escape(printable(report['data']))} ({report['num_images']} pictures)",
@@ -181,7 +185,7 @@ def print_export(folder: Path, report: dict[str, Any]) -> None:
     print(f"written: {folder}; next: clearer bench {folder}")
 
 
-def _describe_quantization(row: dict[str, Any]) -> str:
+def _describe_quantization(row: FileRecord) -> str:
     about = row["quantization"]
     layers = about["float_layers"]
     named = f": {', '.join(layers)}" if layers else ""
@@ -291,7 +295,7 @@ def print_findings(rows: list[dict[str, Any]]) -> None:
     _print(shown)
 
 
-def print_bench(report: dict[str, Any]) -> None:
+def print_bench(report: BenchReport) -> None:
     """Table of ``bench.json``, and how far it can be trusted."""
     height, width = report["timed_shape"][2:]
     environment = report["environment"]
@@ -332,7 +336,7 @@ def print_bench(report: dict[str, Any]) -> None:
         say(f"left out: {what}: {entry['reason']}")
 
 
-def _quality_cells(row: dict[str, Any]) -> list[str]:
+def _quality_cells(row: MeanRecord) -> list[str]:
     interval = row["psnr_db_interval_95"]
     between = "" if interval is None else f"\n{interval[0]:.2f}-{interval[1]:.2f}"
     return [f"{row['psnr_db']:.2f}{between}", f"{row['ssim']:.4f}"]

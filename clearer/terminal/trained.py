@@ -12,32 +12,10 @@ if TYPE_CHECKING:
     from clearer.data.splits import Splits
     from clearer.planning.more_training import MoreTraining
     from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
-    from clearer.training.processes import Engine
 
-__all__ = ["fit_minutes", "print_trained"]
+__all__ = ["print_trained"]
 
 _LEAST_GAIN_DB: Final = 0.01
-
-
-def fit_minutes(
-    run: Run, settings: RunSettings, minutes: float | None, splits: Splits, engine: Engine
-) -> RunSettings:
-    """Settings with the iterations that fit into a time, where one was given, now or before a stop.
-
-    Raises:
-        InputError: If the time is too short, or the training has begun.
-    """
-    from clearer.planning.time_budget import fit_training_to_time
-
-    if minutes is None:  # a run that goes on may have been stopped before they counted
-        minutes = settings.minutes
-    if minutes is None:
-        return settings
-    with live.status("timing a few steps"):
-        settings = fit_training_to_time(run, minutes, splits, engine)
-    console.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
-    return settings
 
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:

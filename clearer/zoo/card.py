@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final, Literal
+
+from clearer.zoo.card_record import CardRecord, FiguresRecord, TimeRecord
 
 __all__ = [
     "UNCHANGED_DB",
@@ -25,21 +27,19 @@ _NONE: Final = "–"
 """In a cell for which nothing was to be measured."""
 
 
-def main_time(card: dict[str, Any]) -> dict[str, Any] | None:
+def main_time(card: CardRecord) -> TimeRecord | None:
     """The row of times that stands for a network; None where it has not been timed."""
     return _shown_time(card, lambda row: bool(row["is_this"]))
 
 
-def ratio_to_ffdnet(card: dict[str, Any]) -> float | None:
+def ratio_to_ffdnet(card: CardRecord) -> float | None:
     """That time to the one of the FFDNet that took turns with the network; None without one."""
     own = main_time(card)
     other = _shown_time(card, lambda row: row["name"].startswith(_YARDSTICK))
     return own["median_ms"] / other["median_ms"] if own and other else None
 
 
-def _shown_time(
-    card: dict[str, Any], is_it: Callable[[dict[str, Any]], bool]
-) -> dict[str, Any] | None:
+def _shown_time(card: CardRecord, is_it: Callable[[TimeRecord], bool]) -> TimeRecord | None:
     """The first row of times, in the backend that is shown, of the network that is meant."""
     rows = card["times"]["rows"] if card["times"] else []
     return next(
@@ -47,7 +47,7 @@ def _shown_time(
     )
 
 
-def measured_where(card: dict[str, Any]) -> str:
+def measured_where(card: CardRecord) -> str:
     """Device, threads, size and date of the times."""
     times = card["times"]
     if times is None:
@@ -59,27 +59,27 @@ def measured_where(card: dict[str, Any]) -> str:
     )
 
 
-def shown_sigma(row: dict[str, Any]) -> str:
+def shown_sigma(row: FiguresRecord) -> str:
     """The noise level of a row of figures; a dash for pairs, which have none."""
     return _NONE if row["sigma_255"] is None else f"{row['sigma_255']:g}"
 
 
-def _removes_noise(card: dict[str, Any]) -> bool:
+def _removes_noise(card: CardRecord) -> bool:
     """Whether figures are by noise level; else they are of pairs."""
     return bool(card["task"]["name"] == "denoise")
 
 
-def _is_for_photos(card: dict[str, Any]) -> bool:
+def _is_for_photos(card: CardRecord) -> bool:
     """Whether the pairs are photographs."""
     return bool(card["task"]["name"] == "photo")
 
 
-def _removes_jpeg(card: dict[str, Any]) -> bool:
+def _removes_jpeg(card: CardRecord) -> bool:
     """Whether figures are by quality of JPEG; if none of these, they are of rain."""
     return bool(card["task"]["name"] == "dejpeg")
 
 
-def card_markdown(card: dict[str, Any]) -> str:
+def card_markdown(card: CardRecord) -> str:
     """The model card."""
     lines = [
         f"# {card['name']}",
@@ -116,7 +116,7 @@ def card_markdown(card: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _training(card: dict[str, Any]) -> str:
+def _training(card: CardRecord) -> str:
     training = card["training"]
     what = "pairs" if "left_out" in training else "pictures"
     start = training.get("fine_tuned_from")
@@ -150,7 +150,7 @@ def _training(card: dict[str, Any]) -> str:
     )
 
 
-def _quality(card: dict[str, Any]) -> list[str]:
+def _quality(card: CardRecord) -> list[str]:
     figures = card["figures"]
     how = f"{figures['backend']} {figures['version']}, {figures['precision']}"
     interval = "the 95 % interval is that of the mean over"
@@ -185,7 +185,7 @@ def _quality(card: dict[str, Any]) -> list[str]:
     ]
 
 
-def _photographs(card: dict[str, Any], how: str) -> list[str]:
+def _photographs(card: CardRecord, how: str) -> list[str]:
     figures = card["figures"]
     (row,), clean = figures["rows"], figures["clean"]
     return [
@@ -205,7 +205,7 @@ def _photographs(card: dict[str, Any], how: str) -> list[str]:
     ]
 
 
-def _compressed(card: dict[str, Any], how: str) -> list[str]:
+def _compressed(card: CardRecord, how: str) -> list[str]:
     return [
         f"Protocol `{card['figures']['protocol']}`: pictures after libjpeg (colour at half the "
         "resolution), over all pixels of the three channels, whole pictures, clipped to the range; "
@@ -228,7 +228,7 @@ def _compressed(card: dict[str, Any], how: str) -> list[str]:
     ]
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
+def _cells(row: FiguresRecord) -> tuple[str, str, str]:
     """Degraded, restored, and the interval."""
     return (
         f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}",
@@ -237,13 +237,13 @@ def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
-def _pairs(card: dict[str, Any], row: dict[str, Any]) -> str:
+def _pairs(card: CardRecord, row: FiguresRecord) -> str:
     figures = card["figures"]
     num_others = figures["num_tuned"] if _is_for_photos(card) else len(figures["left_out"])
     return f"{row['num_images']} of {row['num_images'] + num_others}"
 
 
-def _clean_pictures(card: dict[str, Any]) -> list[str]:
+def _clean_pictures(card: CardRecord) -> list[str]:
     _, _, height, width = card["probes"]["rows"][0]["box"]
     undone = {"photo": "the noise of cameras", "dejpeg": "JPEG"}.get(card["task"]["name"], "rain")
     return [
@@ -268,7 +268,7 @@ def _clean_pictures(card: dict[str, Any]) -> list[str]:
     ]
 
 
-def _times(card: dict[str, Any]) -> list[str]:
+def _times(card: CardRecord) -> list[str]:
     times = card["times"]
     if times is None:
         return ["Not timed."]
@@ -299,7 +299,7 @@ def _origins(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} of {name}" for name, count in counts.items())
 
 
-def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
+def comparison_table(cards: Sequence[CardRecord]) -> str:
     """All networks side by side, each kind apart, and how times were measured."""
     noise = [card for card in cards if _removes_noise(card)]
     photos = [card for card in cards if _is_for_photos(card)]
@@ -324,9 +324,12 @@ def comparison_table(cards: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, text])
 
 
-def _by_level(cards: Sequence[dict[str, Any]], key: str, word: str) -> list[str]:
+def _by_level(
+    cards: Sequence[CardRecord], key: Literal["sigma_255", "quality"], word: str
+) -> list[str]:
     """A line per network and test set, a column per level."""
-    levels = sorted({row[key] for card in cards for row in card["figures"]["rows"]})
+    given = {row[key] for card in cards for row in card["figures"]["rows"]}
+    levels = sorted(level for level in given if level is not None)
     rows: list[list[str]] = []
     for card in cards:
         (*first, last), figures = _sides(card), card["figures"]["rows"]
@@ -339,7 +342,7 @@ def _by_level(cards: Sequence[dict[str, Any]], key: str, word: str) -> list[str]
     return [*_table(header, rows), ""]
 
 
-def _for_photos(cards: Sequence[dict[str, Any]]) -> list[str]:
+def _for_photos(cards: Sequence[CardRecord]) -> list[str]:
     rows = []
     for card in cards:
         *first, last = _sides(card)
@@ -359,7 +362,7 @@ def _for_photos(cards: Sequence[dict[str, Any]]) -> list[str]:
     return [*_table(header, rows), ""]
 
 
-def _derainers(cards: Sequence[dict[str, Any]]) -> list[str]:
+def _derainers(cards: Sequence[CardRecord]) -> list[str]:
     rows = []
     for card in cards:
         *first, last = _sides(card)
@@ -370,20 +373,20 @@ def _derainers(cards: Sequence[dict[str, Any]]) -> list[str]:
     return [*_table(["network", "MB", "set", "restored", "ms"], rows), ""]
 
 
-def _sides(card: dict[str, Any]) -> list[str]:
+def _sides(card: CardRecord) -> list[str]:
     """First and last cells of a network: name, MB; ms."""
     color = "gray" if card["channels"] == 1 else "RGB"
     return [f"`{card['name']}`, {color}", f"{card['onnx_bytes'] / 1e6:.2f}", _main_ms(card)]
 
 
-def _main_ms(card: dict[str, Any]) -> str:
+def _main_ms(card: CardRecord) -> str:
     time, ratio = main_time(card), ratio_to_ffdnet(card)
     if time is None:
         return _NONE
     return f"{time['median_ms']:.1f}" + ("" if ratio is None else f" ({ratio:.2f})")
 
 
-def _figures(row: dict[str, Any] | None) -> str:
+def _figures(row: FiguresRecord | None) -> str:
     if row is None:
         return _NONE
     return f"{row['psnr_db']:.2f} / {row['ssim']:.3f} ({row['input_psnr_db']:.2f})"

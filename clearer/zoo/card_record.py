@@ -9,10 +9,12 @@ from msgspec import Meta
 from clearer.runs.run_records import ConfigRecord, DecisionRecord
 from clearer.support.schema import Above0, AtLeast0, Count, Side, Text
 
-__all__ = ["CardRecord"]
+__all__ = ["CardRecord", "FiguresRecord", "TimeRecord"]
 
 
-class _Figures(TypedDict):
+class FiguresRecord(TypedDict):
+    """Figures on a set of pictures, or of pairs."""
+
     data: Text
     num_images: Count
     sigma_255: AtLeast0 | None
@@ -39,8 +41,15 @@ class _Clean(TypedDict):
 
 
 class _Quality(TypedDict):
+    backend: NotRequired[Text]
+    version: NotRequired[Text]
+    precision: NotRequired[Text]
     protocol: Text
-    rows: Annotated[list[_Figures], Meta(min_length=1)]
+    noise_seed: NotRequired[int]
+    max_megapixels: NotRequired[Above0]
+    left_out: NotRequired[list[Text]]
+    """Pairs with a picture of more than that."""
+    rows: Annotated[list[FiguresRecord], Meta(min_length=1)]
     num_tuned: NotRequired[Count]
     """Pairs of the set, the first by name, that give no figures."""
     num_ssim_lost: NotRequired[Annotated[int, Meta(ge=0)]]
@@ -48,7 +57,9 @@ class _Quality(TypedDict):
     clean: NotRequired[_Clean]
 
 
-class _Time(TypedDict):
+class TimeRecord(TypedDict):
+    """Time of a call, of a network that took its turn."""
+
     name: Text
     is_this: bool
     backend: Text
@@ -66,7 +77,24 @@ class _Times(TypedDict):
     size: tuple[Side, Side]
     noise: Text
     of: NotRequired[Text]
-    rows: list[_Time]
+    rows: list[TimeRecord]
+
+
+class _Probe(TypedDict):
+    image: Text
+    box: tuple[int, int, int, int]
+    """Top, left, height, width."""
+    psnr_db: float
+    ssim: float
+
+
+class _Probes(TypedDict):
+    """Photographs that scikit-image installs, and what becomes of them."""
+
+    sigma_255: NotRequired[AtLeast0 | None]
+    """Of the noise that is added; None where they stay clean."""
+    noise_seed: NotRequired[int | None]
+    rows: list[_Probe]
 
 
 class _RunRecord(TypedDict):
@@ -88,9 +116,11 @@ class CardRecord(TypedDict):
     params: Count
     macs_per_pixel: Above0
     weights_sha256: Text
+    weights_bytes: NotRequired[Count]
     onnx_bytes: Count
     licence: Text
     training: dict[str, Any]
     run: _RunRecord
     figures: _Quality
+    probes: NotRequired[_Probes]
     times: _Times | None

@@ -20,6 +20,7 @@ from clearer.space.space import Architecture
 from clearer.support.files import read_json, write_atomic, write_json
 from clearer.support.schema import checked
 from clearer.tasks.base import Task
+from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import make_task
@@ -30,7 +31,9 @@ __all__ = [
     "ZooNetwork",
     "default_network",
     "find_in_zoo",
+    "jpeg_network",
     "photo_network",
+    "zoo_cards",
     "zoo_names",
     "zoo_network",
 ]
@@ -44,7 +47,7 @@ class ZooNetwork:
     """A network by its name."""
 
     name: str
-    card: dict[str, Any]
+    card: CardRecord
     """Content of ``<name>.json``."""
 
     @property
@@ -133,9 +136,23 @@ def zoo_network(name: str) -> ZooNetwork:
         known = ", ".join(zoo_names()) or "none"
         raise InputError(f"no network {name!r} comes with clearer: there is {known}")
     path = FOLDER / f"{name}.json"
-    card = read_json(path)
+    card: CardRecord = read_json(path)
     checked(card, CardRecord, path, advice="install clearer again")
     return ZooNetwork(name, card)
+
+
+def zoo_cards() -> list[CardRecord]:
+    """What is known of the networks that come with clearer, by name: ``clearer zoo``.
+
+    Example:
+        >>> import clearer
+        >>> [card["channels"] for card in clearer.zoo_cards() if card["name"] == "gray-blind"]
+        [1]
+
+    Raises:
+        InputError: If a card is damaged.
+    """
+    return [zoo_network(name).card for name in zoo_names()]
 
 
 def find_in_zoo(path: Path | None) -> ZooNetwork | None:
@@ -184,6 +201,12 @@ def default_network(channels: int) -> ZooNetwork:
 def photo_network() -> ZooNetwork | None:
     """The one for photographs of cameras, in RGB, of the highest PSNR; None where there is none."""
     found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, Photo)]
+    return max((n for n in found if n.channels == 3), key=_mean_db, default=None)
+
+
+def jpeg_network() -> ZooNetwork | None:
+    """The one for JPEG of low quality, in RGB, of the highest PSNR; None where there is none."""
+    found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, DeJpeg)]
     return max((n for n in found if n.channels == 3), key=_mean_db, default=None)
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from clearer.zoo.card import ratio_to_ffdnet
+from clearer.zoo.card_record import CardRecord
 
 __all__ = ["overview_table"]
 
 
-def overview_table(cards: Sequence[dict[str, Any]]) -> str:
+def overview_table(cards: Sequence[CardRecord]) -> str:
     """A line per network: what it is for, and one figure, of sigma 25 where it has that."""
     lines = ["network", "for", "MB", "PSNR, dB", "time, of FFDNet's"], ["---"] * 5
     return "\n".join(f"| {' | '.join(line)} |" for line in [*lines, *map(_line, cards)])
 
 
-def _line(card: dict[str, Any]) -> list[str]:
+def _line(card: CardRecord) -> list[str]:
     figures, ratio = card["figures"]["rows"], ratio_to_ffdnet(card)
     row = next((row for row in figures if row["sigma_255"] == 25), figures[0])
     where = row["data"]

@@ -118,7 +118,7 @@ def test_a_row_that_takes_no_batch_says_so() -> None:
 
 
 def test_summary_by_hand() -> None:
-    row = summary([float(value) for value in range(1, 102)])
+    row: Any = summary([float(value) for value in range(1, 102)])
     times = row.pop("times_ms")
     assert times[0] == 1.0
     assert row.pop("spread") == pytest.approx(1.4826 * 25 / 51)
@@ -240,7 +240,7 @@ def test_accuracy_is_that_of_the_library_and_keeps_pictures(tmp_path: Path) -> N
     runner = OnnxRunner("b", tiny_onnx.blur(tmp_path / "b.onnx"), 1, threads=1)
     accuracy = measure_accuracy(runner, pictures(3), Denoise(), keep=[2])
     quality = evaluate(runner, pictures(3), Denoise(), VALIDATION_SEED)
-    data: dict[str, Any] = accuracy.to_dict()
+    data: Any = accuracy.to_dict()
     assert data["psnr_db"] == pytest.approx(quality.psnr_db)
     assert data["ssim"] == pytest.approx(quality.ssim)
     assert data["psnr_db"] == pytest.approx(np.mean([i["psnr_db"] for i in data["images"]]))

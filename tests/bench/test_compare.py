@@ -15,11 +15,11 @@ from clearer.bench.compare import compare, read_bench
 from clearer.bench.markdown import bench_markdown, comparison_markdown
 from clearer.errors import InputError
 
-Report = dict[str, Any]
+Report = Any
 NAMES = ("clearer PPPP", "FFDNet")
 
 
-def row(name: str, ms: float, db: float) -> dict[str, Any]:
+def row(name: str, ms: float, db: float) -> Any:
     rng = np.random.default_rng(len(name))
     psnrs = db + rng.normal(0, 2, size=8)
     times = (ms * rng.normal(1, 0.01, size=50)).tolist()

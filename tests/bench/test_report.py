@@ -91,7 +91,7 @@ def open_report(browser: Browser, run: Run) -> Iterator[Callable[..., Page]]:
         if not request.url.startswith(("file:", "data:", "blob:")):
             messages.append(request.url)
 
-    def make(report: dict[str, Any]) -> Page:
+    def make(report: Any) -> Page:
         path = run.path / "report.html"
         write_report(path, report, run)
         page = context.new_page()
@@ -251,7 +251,8 @@ def test_an_unfinished_run_leaves_sections_out(run: Run) -> None:
 def test_difference_is_of_the_same_pictures() -> None:
     images = [{"image": str(i), "psnr_db": 20.0 + 5 * i} for i in range(6)]
     better = [{"image": str(i), "psnr_db": 20.25 + 5 * i} for i in range(6)]
-    reference, row = {"images": images}, {"images": better[::-1]}
+    reference: Any = {"images": images}
+    row: Any = {"images": better[::-1]}
     assert difference(row, reference) == pytest.approx((0.25, 0.25, 0.25))
     assert difference(reference, reference) is None
 
@@ -410,7 +411,7 @@ def test_a_drawing_has_a_box_per_module(text: str) -> None:
     assert drawing.scales[1][2] == f"{height // 2} × {width // 2}"
 
 
-def noise_strip(folder: Path, size: int) -> list[dict[str, Any]]:
+def noise_strip(folder: Path, size: int) -> Any:
     pixels = np.random.default_rng(0).integers(256, size=(size, size), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "noise.png")
     return [{"image": "noise", "file": "noise.png", "panels": ["a"]}]

@@ -80,9 +80,7 @@ def know(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, scenes: str =
         monkeypatch.setattr(DataSet, "scenes", lambda self: scenes if self.name == name else None)
 
 
-def make(
-    script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]
-) -> dict[str, Any]:
+def make(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]) -> Any:
     """Run make.py at a small size in ONNX Runtime alone; the card."""
     module, readme, networks = script("make"), tmp_path / "README.md", tmp_path / "networks.md"
     for constant, page in (("README", readme), ("NETWORKS", networks)):
@@ -95,7 +93,7 @@ def make(
     monkeypatch.setattr(sys, "argv", ["make.py", *words])
     module.main()
     name = words[1]
-    card: dict[str, Any] = read_json(catalogue.FOLDER / f"{name}.json")
+    card: Any = read_json(catalogue.FOLDER / f"{name}.json")
     assert (catalogue.FOLDER / f"{name}.md").read_text() == card_markdown(card)
     assert f"\n{overview_table([card])}\n" in readme.read_text()
     assert f"\n{comparison_table([card])}\n" in networks.read_text()
@@ -271,13 +269,15 @@ def test_figures_of_jpeg(
 def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder: Path) -> None:
     add_network(folder, "one", 1)
     add_network(folder, "other", 1, "50")
+    one: Any
+    other: Any
     one, other = (dict(catalogue.zoo_network(name).card) for name in ("one", "other"))
     one["times"].pop("of", None)
     write_json(folder / "one.json", one)
     times_of = script("make").times_of
     assert times_of("one", one) == one["times"]
     assert times_of("one", other) == {**one["times"], "of": "one"}
-    text = card_markdown({**other, "times": times_of("one", other)})
+    text = card_markdown(other | {"times": times_of("one", other)})
     assert "Measured with `one`, which differs in its weights alone." in text
     with pytest.raises(InputError, match="one has other layers than other"):
         times_of("one", {**other, "architecture": "FFFF-FFFF-FFFF"})

@@ -96,7 +96,7 @@ def test_minutes_count_after_a_stop_before_the_training(
     words = ["search", "--data", data, "--out", run, *TINY]
     del words[words.index("--iterations") : words.index("--iterations") + 2]
     with monkeypatch.context() as patch:
-        patch.setattr("clearer.planning.time_budget.fit_training_to_time", stop)
+        patch.setattr("clearer.api.session.fit_training_to_time", stop)
         assert clearer(*words, "--minutes", 0.1).exit_code != 0
     preset = Run(run).settings().train.iterations
     result = clearer("search", "--resume", "--out", run)

@@ -22,7 +22,7 @@ from clearer.zoo import catalogue
 from clearer.zoo.card import main_time
 from clearer.zoo.catalogue import default_network, zoo_names
 from tests.bench.tiny_onnx import identity
-from tests.tiny_zoo import add_derainer, add_network, add_photo_network
+from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network
 
 
 def clearer(*words: object) -> Result:
@@ -183,8 +183,30 @@ def test_no_network_is_loaded_that_no_picture_needs(photographs: Path, tiny: Pat
     assert not Path("restored/camera.jpg").exists()
 
 
+def test_colour_jpeg_of_low_quality_is_for_the_network_for_it(
+    photographs: Path, tiny: Path
+) -> None:
+    with Image.open("white.png") as picture:
+        picture.save("low.jpg", quality=60)
+        picture.convert("L").save("low-gray.jpg", quality=20)
+        picture.save("higher.jpg", quality=61)
+    names = ["low.jpg", "low-gray.jpg", "higher.jpg", "white.png"]
+
+    def networks() -> list[str]:
+        result = clearer("restore", *names, "--overwrite", "--json")
+        assert result.exit_code == 0, result.output
+        return [record["network"] for record in json.loads(result.stdout)]
+
+    assert networks() == ["some-photo", "some-gray", "some-photo", "some-rgb"]
+    add_deblocker(tiny, "some-jpeg")
+    assert networks() == ["some-jpeg", "some-gray", "some-photo", "some-rgb"]
+    result = clearer("restore", "low.jpg", "--overwrite")
+    assert "by some-jpeg (JPEG of quality 60)" in " ".join(result.stderr.split())
+
+
 def test_a_level_that_is_given_is_that_of_white_noise(photographs: Path, tiny: Path) -> None:
     add_network(tiny, "some-levelled", 3, "5:60", level_map=True)
+    add_deblocker(tiny, "some-jpeg")
     result = clearer("restore", "camera.jpg", "--sigma", "12", "--json")
     assert result.exit_code == 0, result.output
     (record,) = json.loads(result.stdout)

@@ -23,7 +23,7 @@ from clearer.demo.site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
-from clearer.zoo.catalogue import default_network, photo_network
+from clearer.zoo.catalogue import default_network, jpeg_network, photo_network
 from tests.bench import tiny_onnx
 
 
@@ -241,7 +241,8 @@ def test_in_an_empty_folder_the_page_has_what_restores_colour(
     result = clearer("demo", *runtime, "--save", "site")
     assert result.exit_code == 0, result.output
     networks = json.loads(Path("site/networks.json").read_text())
-    expected = [n.name for n in (photo_network(), default_network(3)) if n is not None]
+    usual = (photo_network(), default_network(3), jpeg_network())
+    expected = [network.name for network in usual if network is not None]
     assert [network["name"] for network in networks] == expected
     assert {network["channels"] for network in networks} == {3}
 

@@ -186,7 +186,7 @@ def test_only_n_h_and_w_may_be_free(rtx: Any, graph: Graph) -> None:
     assert plan
 
 
-def build(folder: Path, flavour: Flavour, profile: EngineProfile = PROFILE) -> list[dict[str, Any]]:
+def build(folder: Path, flavour: Flavour, profile: EngineProfile = PROFILE) -> Any:
     files, lines = sorted(folder.glob("*.onnx")), list[str]()
     settings = EngineSettings(flavour=flavour, profile=profile)
     rows, problems = build_engines(files, settings, lines.append)

@@ -24,6 +24,7 @@ from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
 from clearer.zoo.card import UNCHANGED_DB, card_markdown, comparison_table, main_time
+from clearer.zoo.card_record import CardRecord
 from clearer.zoo.catalogue import (
     default_network,
     find_in_zoo,
@@ -73,7 +74,7 @@ def test_as_onnx_it_has_at_most_5_mb(name: str) -> None:
 @shipped
 def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
     found = zoo_network(name)
-    probes = found.card["probes"]
+    probes: Any = found.card["probes"]
     color: Color = "rgb" if found.channels == 3 else "gray"
     names, crops = [], []
     for row in probes["rows"]:
@@ -171,7 +172,7 @@ def test_cards_and_tables_tell_noise_from_rain(tiny: Path) -> None:
     add_network(tiny, "one-level", 1, "50")
     add_derainer(tiny, "rain")
 
-    def cards(*names: str) -> list[dict[str, Any]]:
+    def cards(*names: str) -> list[CardRecord]:
         return [zoo_network(name).card for name in names]
 
     table = comparison_table(cards("one-level"))
@@ -298,7 +299,7 @@ def test_a_run_folder_is_made_of_it_once(tiny: Path, tmp_path: Path) -> None:
 
 def test_times_stand_beside_the_ratio_to_ffdnet_in_the_same_run(tiny: Path) -> None:
     add_network(tiny, "one-level", 1, "50")
-    card = zoo_network("one-level").card
+    card: Any = zoo_network("one-level").card
     own = main_time(card)
     assert own is not None
     slower = {**own, "name": "ffdnet_s50", "is_this": False, "median_ms": 4 * own["median_ms"]}

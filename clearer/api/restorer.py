@@ -57,6 +57,7 @@ def load(
     from clearer.bench.restorers import find_restorers
 
     found = find_restorers(None if model is None else Path(model), backend)
+    found.pop("jpeg", None)  # a picture in memory does not say which file it comes from
     return Restorer({kind: loaded.method(color, tile) for kind, loaded in found.items()})
 
 

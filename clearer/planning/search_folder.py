@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from clearer.terminal import console
-
-if TYPE_CHECKING:
-    from clearer.costs.cost_source import CostSource
-    from clearer.data.splits import Splits
-    from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
+from clearer.costs.cost import CostTable
+from clearer.costs.cost_file import write_cost_table
+from clearer.costs.cost_source import CostSource
+from clearer.data.splits import Splits
+from clearer.planning.time_budget import fit_race_to_time
+from clearer.planning.workflow import check_inputs, find_contenders
+from clearer.runs.picture_list import write_pictures
+from clearer.runs.run import Run
+from clearer.runs.settings import PRESETS, RunSettings
+from clearer.searching.race import write_race
 
 __all__ = ["make_search_run"]
 
@@ -26,29 +29,23 @@ def make_search_run(
     stem: int | None,
     *,
     fits_race: bool,
+    describe: Callable[[CostTable], None],
 ) -> Run:
     """Check everything, then make the folder with all that belongs into it from the beginning.
 
     Args:
-        out: The folder; None for one named by the time.
+        out: The folder; None for one in ``runs/``, named by what the run is for.
         settings: Of the run.
         splits: Its pictures.
         costs: Where costs come from.
         width: The user's choice.
         stem: Likewise.
         fits_race: Whether a race gets its share of a time that is given.
+        describe: Told of a table that was measured.
 
     Raises:
         InputError: If the pictures or budgets cannot be used, or the folder is in use.
     """
-    from clearer.costs.cost_file import write_cost_table
-    from clearer.planning.time_budget import fit_race_to_time
-    from clearer.planning.workflow import check_inputs, find_contenders
-    from clearer.runs.picture_list import write_pictures
-    from clearer.runs.run import Run
-    from clearer.runs.settings import PRESETS
-    from clearer.searching.race import write_race
-
     tables = check_inputs(settings, splits, costs)
     is_race = settings.strategy == "race"
     entered = find_contenders(settings, costs, width=width, stem=stem) if is_race else []
@@ -63,7 +60,7 @@ def make_search_run(
             write_race(run, [(architecture, []) for architecture in entered])
         for made in tables:
             if made.measurement is not None:
-                console.describe_cost_table(made)
+                describe(made)
                 write_cost_table(run.cost, made)
 
     return Run.create(out, settings, prepare)

@@ -1,0 +1,1 @@
+"""What programs call, and commands too: one file a verb."""

@@ -1,0 +1,156 @@
+"""Quality against time of networks, all of them taking turns."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from clearer.api.watch import SILENT, Watch
+from clearer.bench.bench import BenchSettings, bench
+from clearer.bench.report import write_report
+from clearer.bench.report_record import BenchReport
+from clearer.bench.targets import Targets, agreed_task, open_targets, target_images
+from clearer.data.datasets import resolve_data
+from clearer.errors import InputError, Interrupted
+from clearer.planning.request_checks import check_size
+from clearer.runs.run_lock import lock_run
+from clearer.support.files import as_path
+
+__all__ = ["Benchmark", "benchmark"]
+
+_FOLDER: Final = Path("bench")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What a benchmark measured, and where it is written."""
+
+    report: BenchReport
+    """The content of ``bench.json``."""
+    folder: Path
+    files: tuple[str, ...]
+    """In the folder, beside pictures of details."""
+    targets: Targets
+    """What was compared."""
+
+
+def benchmark(
+    models: Sequence[str | PathLike[str]] = (),
+    *,
+    data: str | PathLike[str] | None = None,
+    task: str | None = None,
+    task_options: Mapping[str, object] | None = None,
+    against: Sequence[str | PathLike[str]] = (),
+    backends: Sequence[str] = (),
+    classical: bool = True,
+    size: tuple[int, int] = (256, 256),
+    num_rounds: int | None = None,
+    max_seconds: float = 10.0,
+    batch: int = 4,
+    threads: int | None = None,
+    cores: Sequence[int] | None = None,
+    out: str | PathLike[str] | None = None,
+    html: bool = False,
+    command: Sequence[str] = (),
+    watch: Watch = SILENT,
+) -> Benchmark:
+    """Measure PSNR against milliseconds per image: ``clearer bench``.
+
+    Args:
+        models: Run folders, model files (``.onnx``, ``.engine``) and names of networks that come
+            with clearer; none: the newest run.
+        data: Folder of pictures (its ``test`` or ``val``, or itself) or a set; None: the run's.
+        task: What degrades them; None: what the run was made for.
+        task_options: By the name of the option, as ``{"sigma": 25}``.
+        against: Further ONNX files.
+        backends: By name, as ``--backend`` takes them; none: those that are here and quick.
+        classical: Whether non-local means and BM3D are rows, where the task is noise.
+        size: (height, width) of the images that are timed.
+        num_rounds: Timed calls per row; None: 100, and 3 seconds in all.
+        max_seconds: Time per row, after which it is timed no more.
+        batch: Images in a call for the throughput; 0: it is not measured.
+        threads: Of the CPU, per call; None: torch's.
+        cores: Bind the process to these while it measures: steadier times.
+        out: Folder for the results; None: the run's, or ``bench/`` without a run.
+        html: Also write ``report.html``.
+        command: For the report: what was typed.
+        watch: Told how it goes.
+
+    Raises:
+        InputError: If models or pictures cannot be used, or a value is out of range.
+        ClearerError: If nothing can be measured, or another process writes the run.
+        Interrupted: On Ctrl-C; nothing is written then.
+    """
+    check_size(size)
+    with _pinned(cores) as pinned, contextlib.ExitStack() as locks:
+        settings = BenchSettings(
+            height=size[0],
+            width=size[1],
+            backends=tuple(backends),
+            classical=classical,
+            num_rounds=num_rounds,
+            max_seconds=max_seconds,
+            batch=batch,
+            threads=_num_threads(threads, pinned),
+            pinned_cores=pinned,
+            command=tuple(command),
+        )
+        with watch.status("reading what is to be compared"):
+            targets = open_targets([*map(Path, models)], [*map(Path, against)])
+        for note in targets.notes:
+            watch.say(note)
+        options = {name: str(value) for name, value in (task_options or {}).items()}
+        what = agreed_task(targets, task, options)
+        images, about = target_images(resolve_data(as_path(data)), targets, what)
+        run = targets.runs[0].run if targets.runs else None
+        is_own = run is not None and not targets.runs[0].is_shipped
+        folder = as_path(out) or (run.path if run is not None and is_own else _FOLDER)
+        if run is not None and folder == run.path:
+            locks.enter_context(lock_run(run.path))
+        try:
+            with watch.steps("loading") as listener:
+                report = bench(targets, what, images, about, folder, settings, listener)
+            for note in report["notes"][len(targets.notes) :]:
+                watch.say(note)
+        except KeyboardInterrupt as error:
+            raise Interrupted("interrupted: no bench.json was written") from error
+        files = ["bench.json", "bench.png", "restored.png"]
+        if html:
+            with watch.status("writing the report"):
+                write_report(folder / "report.html", report, run)
+            files.append("report.html")
+    return Benchmark(report, folder, tuple(files), targets)
+
+
+@contextlib.contextmanager
+def _pinned(wanted: Sequence[int] | None) -> Iterator[tuple[int, ...] | None]:
+    """Bind this process and all threads that it starts to some cores, for a while."""
+    if wanted is None:
+        yield None
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise InputError("--pin: this system cannot bind a process to cores; leave it out")
+    cores, usable = set(wanted), os.sched_getaffinity(0)
+    if not cores <= usable:
+        text, known = (",".join(map(str, sorted(each))) for each in (cores, usable))
+        raise InputError(f"--pin {text}: the cores of this process are {known.replace(',', ', ')}")
+    os.sched_setaffinity(0, cores)
+    try:
+        yield tuple(sorted(cores))
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+def _num_threads(wanted: int | None, cores: tuple[int, ...] | None) -> int:
+    if cores is None:
+        return wanted or torch.get_num_threads()
+    if wanted is not None and wanted > len(cores):
+        raise InputError(f"--threads {wanted} on {len(cores)} core(s) of --pin: give one a core")
+    return wanted or min(torch.get_num_threads(), len(cores))

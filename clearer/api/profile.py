@@ -1,0 +1,190 @@
+"""What each module of a search space costs on a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from clearer.api.watch import SILENT, Watch
+from clearer.bench.cost_fit import Check
+from clearer.bench.cost_fit import collect as collect_folder
+from clearer.bench.plan import check_architectures
+from clearer.bench.plots import plot_check, require_matplotlib
+from clearer.bench.profile import Backend, ProfileSettings, emit_plan, profile_space
+from clearer.costs.cost import CostTable
+from clearer.costs.cost_file import cost_file_name, write_cost_table
+from clearer.errors import InputError
+from clearer.pictures.images import Color
+from clearer.planning.request_checks import check_size
+from clearer.planning.workflow import gate_fields, preset_space
+from clearer.space.space import Architecture, SearchSpace
+from clearer.support.device import num_cores
+from clearer.support.files import as_path, write_json
+
+__all__ = ["Profiled", "collect_profile", "emit_profile", "profile", "space_to_profile"]
+
+NumChecked = int | Literal["all"] | None
+"""Further networks that are measured, to see how well the table predicts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """A cost table, and its file."""
+
+    table: CostTable
+    check: Check | None
+    """How well it predicts further networks, where that was asked for."""
+    path: Path
+    """For ``cost`` of a :class:`clearer.SearchRequest`."""
+    is_cached: bool
+    """Whether it was measured before, with the same device, versions and settings."""
+
+
+def profile(
+    *,
+    backend: Backend = "onnxruntime",
+    precision: Literal["fp32", "bf16"] = "fp32",
+    size: tuple[int, int] = (256, 256),
+    preset: str = "quick",
+    color: Color = "gray",
+    width: int | None = None,
+    stem: int | None = None,
+    columns: tuple[int, ...] | None = None,
+    entry: Literal["bottlenecks", "conv"] | None = None,
+    gates: bool = False,
+    level_map: bool = False,
+    threads: int | None = None,
+    check: NumChecked = None,
+    seconds: float = 60.0,
+    force: bool = False,
+    out: str | PathLike[str] | None = None,
+    watch: Watch = SILENT,
+) -> Profiled:
+    """Measure the modules of a search space on this device: ``clearer profile``.
+
+    Args:
+        backend: What runs the networks.
+        precision: ``bf16``: with torch and OpenVINO.
+        size: (height, width) of the image that is timed.
+        preset: Whose search space.
+        color: What is restored.
+        width: Channels of the finest scale; None: the space's, as for all that follow.
+        stem: 1, or 2 to work at half resolution.
+        columns: Of each cell.
+        entry: What stands before the first cell.
+        gates: Whether each scale of a column may compute, fuse or be passed on.
+        level_map: Whether the network is given the noise level beside the image.
+        threads: Of the CPU; None: all cores.
+        check: Further networks to measure; ``"all"``: all that a table tells apart.
+        seconds: Time for the table; noisy times get twice as much.
+        force: Measure anew what is known from before.
+        out: File to write; None: ``cost-<what>.json``.
+        watch: Told how it goes.
+
+    Raises:
+        InputError: If a value is unknown or out of range.
+        ClearerError: If the backend is missing or fails.
+    """
+    if check is not None:
+        require_matplotlib()
+    check_size(size)
+    space = space_to_profile(
+        preset=preset,
+        color=color,
+        width=width,
+        stem=stem,
+        columns=columns,
+        entry=entry,
+        gates=gates,
+        level_map=level_map,
+    )
+    networks = _to_check(space, check)
+    settings = ProfileSettings(
+        space=space,
+        height=size[0],
+        width=size[1],
+        backend=backend,
+        precision=precision,
+        threads=threads or num_cores(),
+    )
+    with watch.timing_rounds() as listener:
+        found = profile_space(settings, listener, check=networks, force=force, max_seconds=seconds)
+    path = _write(as_path(out), found.table, found.check, watch)
+    return Profiled(found.table, found.check, path, found.is_cached)
+
+
+def space_to_profile(
+    *,
+    preset: str = "quick",
+    color: Color = "gray",
+    width: int | None = None,
+    stem: int | None = None,
+    columns: tuple[int, ...] | None = None,
+    entry: Literal["bottlenecks", "conv"] | None = None,
+    gates: bool = False,
+    level_map: bool = False,
+) -> SearchSpace:
+    """The space of a preset, with what is changed of it; arguments as for :func:`profile`.
+
+    Raises:
+        InputError: If a value is unknown or out of range.
+    """
+    return preset_space(
+        preset,
+        color,
+        width=width,
+        stem=stem,
+        columns=columns,
+        level_map=level_map or None,
+        **{"entry": entry, **gate_fields(gates, entry)},
+    )
+
+
+def emit_profile(
+    folder: str | PathLike[str],
+    space: SearchSpace,
+    size: tuple[int, int] = (256, 256),
+    check: NumChecked = None,
+) -> None:
+    """Write the networks and a script into a new folder, to be measured on another device.
+
+    Raises:
+        InputError: If the folder exists and is not empty, or the size is absurd.
+    """
+    check_size(size)
+    emit_plan(Path(folder), space, *size, _to_check(space, check))
+
+
+def collect_profile(
+    folder: str | PathLike[str],
+    *,
+    out: str | PathLike[str] | None = None,
+    watch: Watch = SILENT,
+) -> Profiled:
+    """Make a table of what the script of such a folder measured; the rest as for :func:`profile`.
+
+    Raises:
+        InputError: If the folder holds no measurement, or a damaged one.
+    """
+    table, checked = collect_folder(Path(folder))
+    return Profiled(table, checked, _write(as_path(out), table, checked, watch), is_cached=False)
+
+
+def _to_check(space: SearchSpace, check: NumChecked) -> list[Architecture]:
+    if check is None:
+        return []
+    if check != "all" and check < 2:
+        raise InputError(f"--check '{check}' is neither a number above 1 nor 'all'")
+    return check_architectures(space, None if check == "all" else check)
+
+
+def _write(out: Path | None, table: CostTable, check: Check | None, watch: Watch) -> Path:
+    path = out or Path(cost_file_name(table))
+    write_cost_table(path, table)
+    if check is not None:
+        write_json(path.with_suffix(".check.json"), check.to_dict())
+        with watch.status("drawing"):
+            plot_check(path.with_suffix(".check.png"), table, check)
+    return path

@@ -1,0 +1,168 @@
+"""What search and training share: processes, the lock of the run, its pictures, the loop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clearer.api.watch import Watch
+from clearer.data.splits import Splits, load_splits
+from clearer.networks.network import load_network
+from clearer.planning.time_budget import fit_training_to_time
+from clearer.runs.picture_list import check_pictures
+from clearer.runs.run import Run
+from clearer.runs.run_lock import lock_run
+from clearer.runs.run_records import DecisionRecord
+from clearer.runs.settings import RunSettings
+from clearer.space.space import Architecture
+from clearer.training.loop import Loop
+from clearer.training.processes import Engine, launch
+
+__all__ = ["RunResult", "Session", "open_session"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunResult:
+    """What a search or a training ended with."""
+
+    run: Run
+    """Its folder, with all that was written."""
+    splits: Splits
+    """The pictures that it used."""
+    is_trained: bool
+    is_first: bool
+    """Whether this process writes and speaks, where several train together."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The frozen architecture."""
+        return self.run.read_architecture()
+
+    @property
+    def decision(self) -> DecisionRecord:
+        """How it was found, and how it meets each budget."""
+        return self.run.read_decision()
+
+    @property
+    def val_psnr_db(self) -> float | None:
+        """Of the validation pictures, in dB, the mean; None where nothing was trained."""
+        return float(load_network(self.run.weights)[1]["val_psnr_db"]) if self.is_trained else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """The work on one run, in this process and those that work with it."""
+
+    engine: Engine
+    watch: Watch
+    resume: bool
+    changed_data: bool
+    checkpoint_seconds: float
+    deadline: float | None
+    locks: contextlib.ExitStack
+
+    def hold(self, run: Run) -> None:
+        """Keep other processes from writing the run until the session ends.
+
+        Raises:
+            ClearerError: If another process writes it.
+        """
+        self.locks.enter_context(lock_run(run.path))
+
+    def load_images(self, settings: RunSettings) -> Splits:
+        """The pictures of a run.
+
+        Raises:
+            InputError: If they cannot be used.
+        """
+        with self.watch.status("reading the pictures"):
+            splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+        self.watch.describe_images(splits, settings.color)
+        return splits
+
+    def go_on_with_images(self, run: Run, settings: RunSettings) -> None:
+        """Compare the pictures with those that the run began with, and say what changed.
+
+        Raises:
+            InputError: If something changed, and it may not.
+        """
+        for line in check_pictures(run, settings, may_change=self.changed_data):
+            self.watch.say(line)
+
+    @contextlib.contextmanager
+    def loop(self, settings: RunSettings) -> Iterator[Loop]:
+        """How the loops of a run go."""
+        with self.watch.loops(settings) as listener:
+            yield Loop(
+                resume=self.resume,
+                checkpoint_seconds=self.checkpoint_seconds,
+                listener=listener,
+                engine=self.engine,
+                say=self.watch.say,
+                deadline=self.deadline,
+            )
+
+    def fit_minutes(
+        self, run: Run, settings: RunSettings, minutes: float | None, splits: Splits
+    ) -> RunSettings:
+        """Settings with the iterations that fit into a time, given now or before a stop.
+
+        Raises:
+            InputError: If the time is too short, or the training has begun.
+        """
+        if minutes is None:  # a run that goes on may have been stopped before they counted
+            minutes = settings.minutes
+        if minutes is None:
+            return settings
+        with self.watch.status("timing a few steps"):
+            settings = fit_training_to_time(run, minutes, splits, self.engine)
+        self.watch.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
+        return settings
+
+    def result(self, run: Run, splits: Splits, *, is_trained: bool) -> RunResult:
+        """What the work ends with."""
+        is_first = self.engine.is_first
+        return RunResult(run=run, splits=splits, is_trained=is_trained, is_first=is_first)
+
+
+@contextlib.contextmanager
+def open_session(
+    device: str,
+    watch: Watch,
+    *,
+    devices: int | None,
+    nodes: int | None,
+    resume: bool,
+    changed_data: bool,
+    checkpoint_seconds: float,
+    deadline: float | None,
+) -> Iterator[Session]:
+    """Start or join the processes that work together; runs that are held are free at the end.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        watch: Told how it goes, in the first process.
+        devices: Processes on each machine; None: what the launcher says, or one.
+        nodes: Machines; likewise.
+        resume: Whether a run goes on.
+        changed_data: Whether it may do so with other pictures.
+        checkpoint_seconds: Between checkpoints.
+        deadline: When this piece of the work ends, on the clock of ``time.monotonic``.
+
+    Raises:
+        InputError: If the processes are not what the launcher started, or too many.
+    """
+    engine = launch(device, devices, nodes)
+    if not engine.is_first:
+        watch.be_quiet()
+    with contextlib.ExitStack() as locks:
+        yield Session(
+            engine=engine,
+            watch=watch,
+            resume=resume,
+            changed_data=changed_data,
+            checkpoint_seconds=checkpoint_seconds,
+            deadline=deadline,
+            locks=locks,
+        )

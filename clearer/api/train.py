@@ -1,0 +1,180 @@
+"""Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from clearer.api.session import RunResult, Session, open_session
+from clearer.api.watch import SILENT, Watch
+from clearer.data.patches import check_patch_size
+from clearer.data.splits import Splits
+from clearer.errors import InputError
+from clearer.planning.request_checks import check_minutes, piece_deadline
+from clearer.planning.training_run import Origin, find_origin, make_training_run, plan_training
+from clearer.restoring.evaluate import check_evaluation_size
+from clearer.runs.run import Run
+from clearer.runs.settings import Compile, RunSettings
+from clearer.support.files import as_path
+from clearer.training.train import train as train_network
+
+__all__ = ["train"]
+
+
+def train(
+    run: str | PathLike[str] | None = None,
+    *,
+    fine_tune: bool = False,
+    data: str | PathLike[str] | None = None,
+    task: str | None = None,
+    task_options: Mapping[str, object] | None = None,
+    preset: Literal["quick", "long", "paper"] | None = None,
+    iterations: int | None = None,
+    minutes: float | None = None,
+    minutes_now: float | None = None,
+    validate_every: int | None = None,
+    batch_size: int | None = None,
+    patch_size: int | None = None,
+    reduce: float | None = None,
+    learning_rate: float | None = None,
+    compile: Compile | None = None,
+    out: str | PathLike[str] | None = None,
+    resume: bool = False,
+    changed_data: bool = False,
+    checkpoint_seconds: float = 60.0,
+    devices: int | None = None,
+    nodes: int | None = None,
+    watch: Watch = SILENT,
+) -> RunResult:
+    """Train the architecture of a run: ``clearer train``.
+
+    Settings that are None are those of the run.
+
+    Args:
+        run: Run folder, or for fine-tuning the name of a network that comes with clearer; None:
+            the newest run.
+        fine_tune: Train the weights of the run on, in a new folder. The result is never worse than
+            they are, on the validation pictures.
+        data: Folder of pictures, or a set, in place of the run's.
+        task: Likewise, by its name.
+        task_options: Likewise, by the name of the option, as ``{"sigma": 25}``.
+        preset: Whose training settings to take.
+        iterations: Of the training.
+        minutes: Train as many iterations as fit into this time.
+        minutes_now: Work for so long, then stop at a checkpoint.
+        validate_every: Iterations between validations.
+        batch_size: Patches in a batch.
+        patch_size: Side of a patch in pixels.
+        reduce: Half of the patches are cut from pictures reduced by a factor from 1 to this.
+        learning_rate: Peak; None: the run's, and a quarter of that for fine-tuning.
+        compile: Whether ``torch.compile`` is used.
+        out: Train in this new folder.
+        resume: Go on with the training of the run.
+        changed_data: Go on though pictures of the run changed.
+        checkpoint_seconds: Between checkpoints, from which ``resume`` goes on.
+        devices: Processes on this machine, each of which runs this program from its start.
+        nodes: Machines.
+        watch: Told how it goes.
+
+    Returns:
+        The run that was trained.
+
+    Raises:
+        InputError: If what is asked for does not go together, pictures cannot be used, or finished
+            work would be overwritten.
+        ClearerError: If another process writes the run, or the training fails.
+        PieceDone: When ``minutes_now`` are over.
+        Interrupted: On Ctrl-C.
+    """
+    deadline = piece_deadline(minutes_now)
+    check_minutes(minutes, iterations, validate_every)
+    if changed_data and (fine_tune or out is not None):
+        raise InputError("--changed-data is for a run that goes on: a new one takes what is there")
+    with watch.status("reading the run"):
+        origin = find_origin(as_path(run), fine_tune=fine_tune)
+    asked = _Asked(
+        origin=origin,
+        out=as_path(out),
+        minutes=minutes,
+        changes={
+            "iterations": iterations,
+            "batch_size": batch_size,
+            "patch_size": patch_size,
+            "reduce": reduce,
+            "learning_rate": learning_rate,
+            "validate_every": validate_every,
+        },
+        others={
+            "preset": preset,
+            "compile": compile,
+            "data": as_path(data),
+            "task": task,
+            "task_options": {name: str(value) for name, value in (task_options or {}).items()},
+        },
+    )
+    with open_session(
+        origin.settings.device,
+        watch,
+        devices=devices,
+        nodes=nodes,
+        resume=resume,
+        changed_data=changed_data,
+        checkpoint_seconds=checkpoint_seconds,
+        deadline=deadline,
+    ) as session:
+        return _work(asked, session)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    origin: Origin
+    out: Path | None
+    minutes: float | None
+    changes: dict[str, Any]
+    """Of the training settings."""
+    others: dict[str, Any]
+    """What else :func:`plan_training` takes."""
+
+    @property
+    def same_run(self) -> Run | None:
+        """The run that goes on; None where a new one is made."""
+        is_new = self.out is not None or self.origin.weights is not None
+        return None if is_new else self.origin.run
+
+
+def _work(asked: _Asked, session: Session) -> RunResult:
+    engine = session.engine
+    with session.watch.status("reading the run"):
+        settings = RunSettings.from_dict(engine.on_first(lambda: _plan(asked, session).to_dict()))
+    splits = session.load_images(settings)
+    run = Run(Path(engine.on_first(lambda: _make_run(asked, settings, splits, session))))
+    session.watch.say(f"run folder: {run.path}")
+    settings = session.fit_minutes(run, settings, asked.minutes, splits)
+    with session.loop(settings) as loop:
+        train_network(run, settings, splits, loop)
+    return session.result(run, splits, is_trained=True)
+
+
+def _plan(asked: _Asked, session: Session) -> RunSettings:
+    if asked.same_run is not None:
+        session.hold(asked.same_run)
+    settings = plan_training(
+        asked.origin, asked.out, train=asked.changes, resume=session.resume, **asked.others
+    )
+    session.engine.share(settings.train.batch_size)
+    return settings if session.resume else replace(settings, minutes=asked.minutes)
+
+
+def _make_run(asked: _Asked, settings: RunSettings, splits: Splits, session: Session) -> str:
+    check_evaluation_size(splits.val, settings.task)
+    check_patch_size(splits.train, settings.train.patch_size)
+    if asked.same_run is not None:
+        session.go_on_with_images(asked.same_run, settings)
+    with session.watch.status("making the run"):
+        run = make_training_run(asked.origin, asked.out, settings, resume=session.resume)
+    if asked.same_run is None:
+        session.hold(run)
+    return str(run.path)

@@ -1,0 +1,106 @@
+"""Searches, trainings and exports that cannot be, refused before anything is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clearer
+from clearer.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"resume": True, "seed": 3}, "--resume goes on .* leave out --seed"),
+        ({"resume": True, "task_options": {"sigma": 5}}, "leave out --task-options"),
+        ({"source": "run", "width": 8}, "--from keeps the search .* leave out --width"),
+        ({"resume": True, "source": "run"}, "leave out --from"),
+        ({"changed_data": True}, "--changed-data is for --resume"),
+        ({"size": (0, 8)}, "both sides must lie in 1..8192"),
+        ({"budget_mb": -1}, "finite number above 0"),
+        ({"budget_mb": 1, "lambda_comp": 0.1}, "a budget sets its own"),
+        ({"cost": "table.json"}, "--cost is for --budget-ms"),
+        ({"minutes": 1, "iterations": 5}, "--minutes sets the iterations itself"),
+        ({"minutes_now": 0}, "--minutes-now must be a number above 0"),
+        ({"strategy": "race", "columns": (2, 2)}, "--strategy race chooses the space"),
+        ({"strategy": "gradient", "contenders": 4}, "--contenders does nothing"),
+        ({"preset": "slow"}, "unknown preset 'slow'"),
+        ({"task_options": {"sigma": -1}}, "sigma"),
+        ({"device": "tpu"}, "unknown device"),
+        ({"resume": True}, "no run under runs/"),
+    ],
+)
+def test_a_search_that_cannot_be(asked: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        clearer.search(clearer.SearchRequest(**asked))
+    assert "\n" not in str(refused.value)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_request_is_plain_data() -> None:
+    request = clearer.SearchRequest(budget_mb=1, budget_params=1e5, task_options={"sigma": 25})
+    assert [budget.metric for budget in request.budgets] == ["mb", "params"]
+    assert request == clearer.SearchRequest(
+        budget_mb=1, budget_params=1e5, task_options={"sigma": 25}
+    )
+    with pytest.raises(AttributeError):
+        request.seed = 1  # type: ignore[misc]
+
+
+def test_a_training_that_cannot_be() -> None:
+    with pytest.raises(InputError, match="no run under runs/"):
+        clearer.train()
+    with pytest.raises(InputError, match="train it on by --fine-tune"):
+        clearer.train("gray-blind")
+    with pytest.raises(InputError, match="--changed-data is for a run that goes on"):
+        clearer.train("gray-blind", fine_tune=True, changed_data=True)
+
+
+def test_an_export_that_cannot_be() -> None:
+    with pytest.raises(InputError, match="each side must be above 0"):
+        clearer.export_network("gray-blind", shapes=[(1, 0, 8)])
+    with pytest.raises(InputError, match="--profile is for engines"):
+        clearer.export_network("gray-blind", profile="1x8x8,1x8x8,1x8x8")
+    with pytest.raises(InputError, match="no run under runs/"):
+        clearer.export_network()
+
+
+def test_a_profile_and_a_benchmark_that_cannot_be() -> None:
+    with pytest.raises(InputError, match="--check '1' is neither"):
+        clearer.profile(check=1)
+    with pytest.raises(InputError, match="both sides must lie in"):
+        clearer.profile(size=(8, 10_000))
+    with pytest.raises(InputError, match="both sides must lie in"):
+        clearer.benchmark(size=(8, 0))
+    with pytest.raises(InputError, match="the cores of this process are"):
+        clearer.benchmark(["gray-blind"], cores=[100_000])
+
+
+def test_pictures_are_restored_and_a_bad_one_stops_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "bad.png").write_bytes(b"no picture")
+    Image.fromarray(np.full((20, 24), 90, np.uint8)).save(folder / "good.png")
+    bad, good = clearer.restore(folder, model="gray-blind", out=tmp_path / "out")
+    assert bad["status"] == "failed"
+    assert bad["reason"]
+    assert good["status"] == "restored"
+    assert (good["width"], good["height"]) == (24, 20)
+    assert Path(good["output"]).is_file()
+    again = clearer.restore(
+        [folder / "good.png"], model="gray-blind", out=Path(good["output"]).parent
+    )
+    assert [record["status"] for record in again] == ["skipped"]
+    for options in ({"sigma": 300}, {"strength": -1}, {"sigma": 20}):
+        with pytest.raises(InputError, match="sigma|strength"):
+            clearer.restore(folder, model="gray-blind", **options)  # type: ignore[arg-type]
