@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def clearer(folder: Path) -> Clearer:
+def clearer_command(folder: Path) -> Clearer:
     """In a process of its own."""
 
     def run(*words: object, exit_code: int = 0) -> str:

@@ -43,7 +43,8 @@ def test_from_a_budget_to_a_picture_that_node_restored(
 ) -> None:
     limits = ["--budget-ms", 5000, "--budget-mb", 0.06, "--budget-precision", "int8"]
     size = ["--size", f"{SIZE[0]}x{SIZE[1]}"]
-    found = clearer("search", "--data", photos, *limits, *size, *SHORT, "--out", "run")
+    clearer("search", "--data", photos, *limits, *size, *SHORT, "--out", "run")
+    found = clearer("show", "run")
     assert all(0 < budget["measured"] <= budget["limit"] for budget in found["budgets"])
     sizes = found["sizes_mb"]
     assert sizes["int8"] <= 0.06 < sizes["fp32"]  # in fp32 it would not have fitted

@@ -66,10 +66,10 @@ def scenes(folder: Path) -> dict[str, Pixels]:
 
 
 def test_a_card_is_restored_by_one_command(
-    folder: Path, scenes: dict[str, Pixels], clearer: Clearer
+    folder: Path, scenes: dict[str, Pixels], clearer_command: Clearer
 ) -> None:
     before = {path: path.read_bytes() for path in (folder / "DCIM").rglob("*.*")}
-    records = json.loads(clearer("restore", "DCIM", "--json", exit_code=1))
+    records = json.loads(clearer_command("restore", "DCIM", "--json", exit_code=1))
     status = {Path(record["input"]).name: record["status"] for record in records}
     restored = dict.fromkeys((Path(name).name for name in scenes), "restored")
     assert status == restored | {"IMG_0004.JPG": "failed"}
@@ -81,7 +81,7 @@ def test_a_card_is_restored_by_one_command(
     assert {path: path.read_bytes() for path in (folder / "DCIM").rglob("*.*")} == before
     # The battery is charged, and the picture taken again: only that is left to do.
     (folder / "DCIM/101/IMG_0004.JPG").write_bytes((folder / next(iter(scenes))).read_bytes())
-    again = json.loads(clearer("restore", "DCIM", "--json"))
+    again = json.loads(clearer_command("restore", "DCIM", "--json"))
     assert [r["input"] for r in again if r["status"] == "restored"] == ["DCIM/101/IMG_0004.JPG"]
 
 
