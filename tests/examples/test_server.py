@@ -126,7 +126,7 @@ def test_what_cannot_be_restored_is_named(
 @pytest.mark.parametrize("is_counted", [True, False])
 def test_an_upload_is_cut_off(served: Served, is_counted: bool) -> None:
     """Whether or not it says beforehand how long it is."""
-    served.module.MAX_BYTES = 1000
+    vars(served.module)["MAX_BYTES"] = 1000
     body = bytes(2000)
     status, text = served.post(body if is_counted else iter([body[:1000], body[1000:]]))
     assert status == 413

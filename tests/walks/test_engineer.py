@@ -60,7 +60,13 @@ def test_from_a_budget_to_a_picture_that_node_restored(
     results = []
     for model in ("model.int8.onnx", "model.int8.image.onnx"):
         target = folder / f"{model}.png"
-        words = ["node", "restore.mjs", folder / "run" / model, folder / "noisy.png", target]
+        words: list[str | Path] = [
+            "node",
+            "restore.mjs",
+            folder / "run" / model,
+            folder / "noisy.png",
+            target,
+        ]
         done = subprocess.run(words, cwd=node_example, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         results.append(np.asarray(Image.open(target)).astype(int))

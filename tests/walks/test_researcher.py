@@ -32,7 +32,7 @@ def request(photos: Path, out: str, seed: int = 0) -> clearer.SearchRequest:
         budget_params=60_000,
         strategy="gradient",
         columns=(2, 2),
-        search_iterations=40,
+        search_iterations=20,
         batch_size=2,
         patch_size=16,
         precision="fp32",
@@ -58,6 +58,7 @@ def test_from_a_search_to_its_plot(folder: Path, photos: Path, clearer_command: 
     assert np.allclose(weights.sum(axis=2), 1, atol=1e-5)
     assert np.abs(weights[-1] - weights[0]).max() > 0.01  # it has learned something
     (budget,) = result.decision["budgets"]
+    assert budget["measured"] is not None
     assert budget["measured"] <= 60_000
     # The same request gives the same search, another seed another one.
     again, other = (clearer.search(request(photos, f"seed{s}", s)) for s in (0, 1))
