@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from tests.visitor import Visitor
 
 # Without these it looks for its maker's hosts, and as root it does not start.
 _FLAGS: Final = (
@@ -35,3 +38,23 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
+    """Open pages as a person does; in the end none may have complained or asked another server."""
+    from tests.visitor import Visitor  # with playwright, which few tests need
+
+    visitors = []
+    with ExitStack() as open_pages:
+
+        def visit(url: str) -> Visitor:
+            context = open_pages.enter_context(
+                browser.new_context(viewport={"width": 1280, "height": 800})
+            )
+            visitors.append(Visitor(context.new_page(), url))
+            return visitors[-1]
+
+        yield visit
+        for visitor in visitors:
+            visitor.check()

@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 # A shell starts what it puts into the background with Ctrl-C switched off; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.browser", "tests.cpp", "tests.npm"]
 
 settings.register_profile(
     "clearer", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

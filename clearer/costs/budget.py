@@ -17,6 +17,7 @@ from clearer.errors import InputError
 from clearer.space.space import CHOICES, Architecture, SearchSpace
 
 __all__ = [
+    "HOPELESS",
     "METRICS",
     "Budget",
     "budget_position",
@@ -24,10 +25,13 @@ __all__ = [
     "choose_architecture",
     "fit_space",
     "random_architecture",
+    "refuse_hopeless",
 ]
 
 METRICS: Final[tuple[Metric, ...]] = ("mb", "ms", "gmacs", "params")
 """What a budget can limit."""
+HOPELESS: Final = 1.5
+"""Times a limit in milliseconds, which no noise of a short measurement explains."""
 _UNITS: Final = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}
 
 _WIDTHS: Final = tuple(range(32, 1, -2))
@@ -75,6 +79,42 @@ class Budget:
         return f"{digits} {_UNITS[self.metric]}"
 
 
+def refuse_hopeless(
+    space: SearchSpace,
+    budgets: Sequence[Budget],
+    costs: CostSource,
+    *,
+    width: int | None = None,
+    stem: int | None = None,
+) -> None:
+    """Time the fastest space before any other, unless what is counted has no room as it is.
+
+    Args:
+        space: Gives all but the width and the stem.
+        budgets: What has to be met.
+        costs: Where costs come from.
+        width: The user's choice.
+        stem: The user's choice.
+
+    Raises:
+        InputError: If it is far over a limit in milliseconds.
+    """
+    narrowest = replace(space, width=width or _WIDTHS[-1], stem=stem or 2)
+    for budget in _counted_first(budgets):
+        limit = costs.usable(budget.metric, budget.limit)
+        cheapest, _ = costs.span(narrowest, budget.metric)
+        if budget.metric != "ms" and cheapest > limit:
+            return  # check_budgets tells of it, and needs no time for that
+        if budget.metric == "ms" and cheapest > HOPELESS * limit:
+            helps = [f"lower or leave out --width {width}"] * (width is not None)
+            helps += ["give --stem 2"] * (stem == 1)
+            raise InputError(
+                f"no network fits {budget.option} {budget.limit:g}: the smallest possible (width "
+                f"{narrowest.width}, stem {narrowest.stem}) has about {budget.text(cheapest)}; "
+                f"{', or '.join([*helps, f'raise {budget.option}'])}"
+            )
+
+
 def fit_space(
     space: SearchSpace,
     budgets: Sequence[Budget],
@@ -110,6 +150,11 @@ def fit_space(
     return halved if halved.width > fitted.width else fitted
 
 
+def _counted_first(budgets: Sequence[Budget]) -> list[Budget]:
+    """Those that nothing has to be timed for, then the others."""
+    return sorted(budgets, key=lambda budget: budget.metric == "ms")
+
+
 def _fit_width(
     space: SearchSpace, budgets: Sequence[Budget], costs: CostSource, width: int | None
 ) -> SearchSpace:
@@ -123,7 +168,8 @@ def _fit_width(
 
 
 def _is_roomy(space: SearchSpace, budgets: Sequence[Budget], costs: CostSource) -> bool:
-    return all(budget_position(space, budget, costs) >= _MIN_POSITION for budget in budgets)
+    positions = (budget_position(space, budget, costs) for budget in _counted_first(budgets))
+    return all(position >= _MIN_POSITION for position in positions)
 
 
 def budget_position(space: SearchSpace, budget: Budget, costs: CostSource) -> float:
@@ -144,8 +190,8 @@ def check_budgets(
         InputError: If the cheapest architecture is over a budget; the text names the smallest
             possible value and the option that would help.
     """
-    tables = []
-    for budget in budgets:
+    tables = {}
+    for budget in _counted_first(budgets):
         table = costs.table(space, budget.metric)
         limit = costs.usable(budget.metric, budget.limit)
         if budget.metric == "mb" and table.cheapest > _TRUSTED_ESTIMATE * limit:
@@ -163,8 +209,8 @@ def check_budgets(
                 f"{smallest}; {', or '.join([*helps, f'raise {budget.option}'])}"
                 f"{_precision_that_fits(space, budget, budgets, costs)}"
             )
-        tables.append(table)
-    return tables
+        tables[budget.metric] = table
+    return [tables[budget.metric] for budget in budgets]
 
 
 def _precision_that_fits(
@@ -209,8 +255,7 @@ def _of_file(
 ) -> str | None:
     """What the file of a network takes of budgets that it meets; None if it is over one."""
     found = []
-    # What has to be timed comes last.
-    for budget in sorted(budgets, key=lambda budget: budget.metric == "ms"):
+    for budget in _counted_first(budgets):
         if budget.metric == "ms":
             (value,) = costs.measure_quickly([architecture], "ms")
         else:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from clearer.costs.budget import Budget, check_budgets, fit_space
+from clearer.costs.budget import Budget, check_budgets, fit_space, refuse_hopeless
 from clearer.costs.cost import CostTable, FilePrecision
 from clearer.costs.cost_source import CostSource
 from clearer.data.patches import check_patch_size
@@ -87,7 +87,7 @@ def make_settings(
         tensorboard: Whether the logs are written for TensorBoard too.
 
     Raises:
-        InputError: If a value is unknown or out of range.
+        InputError: If a value is unknown or out of range, or milliseconds cannot be met.
     """
     if tensorboard:
         require("tensorboard", extra="tensorboard")
@@ -99,6 +99,7 @@ def make_settings(
     if strategy == "race":  # which chooses a space, with the width and stem where they are given
         chosen = replace(chosen, **_given({"width": width, "stem": stem}))
     else:
+        refuse_hopeless(chosen, budgets, costs, width=width, stem=stem)
         chosen = fit_space(chosen, budgets, costs, width=width, stem=stem)
     resolved = resolve_device(device)
     settings = RunSettings(

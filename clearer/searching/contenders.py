@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
-from clearer.costs.budget import Budget, other_precision
+from clearer.costs.budget import HOPELESS, Budget, other_precision
 from clearer.costs.cost import Metric
 from clearer.costs.cost_source import CostSource
 from clearer.errors import InputError
@@ -23,8 +23,6 @@ _MAX_CORRECTIONS: Final = 4
 _USUAL_WORK: Final = 0.8
 _FULL: Final = 0.95
 """Of a budget: what uses less is left out, where others use more."""
-_HOPELESS: Final = 1.5
-"""Times a limit in milliseconds, which no noise of a short measurement explains."""
 _MOST_GAIN: Final = 8
 """Times that files of another precision may be faster."""
 _MB_ERROR: Final = 0.01
@@ -65,9 +63,7 @@ def make_contenders(
     errors: _Errors = {}
 
     def cost(architecture: Architecture, metric: Metric) -> float:
-        estimate = costs.estimate(architecture, metric)
-        if metric == "mb":
-            return estimate * (1 + _MB_ERROR)
+        estimate = _estimate(architecture, metric, costs)
         return estimate * _error(errors, architecture) if metric == "ms" else estimate
 
     def use(architecture: Architecture) -> float:
@@ -106,6 +102,12 @@ def make_contenders(
     return found
 
 
+def _estimate(architecture: Architecture, metric: Metric, costs: CostSource) -> float:
+    """Cost of a network, with room for what the estimate of a file errs by."""
+    estimate = costs.estimate(architecture, metric)
+    return estimate * (1 + _MB_ERROR) if metric == "mb" else estimate
+
+
 def _refuse_hopeless(
     smallest: Sequence[Architecture],
     budgets: Sequence[Budget],
@@ -113,18 +115,29 @@ def _refuse_hopeless(
     *,
     is_given: bool,
 ) -> None:
-    """Time the smallest networks alone, where milliseconds are asked for, before any others.
+    """Count what the smallest networks take; only then time them, alone, before any others.
 
     Raises:
-        InputError: If a limit is far below what they take.
+        InputError: If they are over what is counted, or take far more than the milliseconds.
     """
+    counted = [budget for budget in budgets if budget.metric != "ms"]
+
+    def use(architecture: Architecture) -> float:
+        shares = [_estimate(architecture, b.metric, costs) / b.limit for b in counted]
+        return max(shares, default=0.0)
+
+    least = min(smallest, key=use)
+    if use(least) > 1:
+        has = [budget.text(_estimate(least, budget.metric, costs)) for budget in counted]
+        helps = other_precision(lambda _: smallest, counted, costs)
+        raise InputError(_nothing(counted, least, has, is_given) + helps)
     budget = next((budget for budget in budgets if budget.metric == "ms"), None)
     if budget is None:
         return
     times = costs.measure_quickly(smallest, "ms")
     known = [(ms, a) for ms, a in zip(times, smallest, strict=True) if ms is not None]
     ms, least = min(known, key=lambda pair: pair[0], default=(0.0, smallest[0]))
-    if ms > _HOPELESS * budget.limit:
+    if ms > HOPELESS * budget.limit:
         may_help = ms <= _MOST_GAIN * budget.limit
         helps = other_precision(lambda _: [least], budgets, costs) if may_help else ""
         raise InputError(_nothing(budgets, least, [budget.text(ms)], is_given) + helps)

@@ -71,7 +71,10 @@ void restore(Ort::Session& session, Picture& picture, float sigma) {
   const auto level_name = session.GetInputNameAllocated(input_count - 1, allocator);
   const auto output_name = session.GetOutputNameAllocated(0, allocator);
   const auto type = session.GetInputTypeInfo(0);
-  const int64_t channels = type.GetTensorTypeAndShapeInfo().GetShape().at(1);
+  const auto tensor = type.GetTensorTypeAndShapeInfo();
+  // float, N x C x H x W in [0, 1]; of "export --io image" uint8, N x H x W x C
+  const bool takes_bytes = tensor.GetElementType() == ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8;
+  const int64_t channels = tensor.GetShape().at(takes_bytes ? 3 : 1);
 
   // A gray network restores each channel as a picture of its own; one for colour sees a gray
   // picture as three equal channels.
@@ -81,13 +84,24 @@ void restore(Ort::Session& session, Picture& picture, float sigma) {
       planes.insert(planes.end(), picture.planes.begin(), picture.planes.end());
   const int64_t size = picture.height * picture.width;
   const int64_t batch = static_cast<int64_t>(planes.size()) / (channels * size);
-  const std::vector<int64_t> shape{batch, channels, picture.height, picture.width};
+  const auto place = [&](int64_t i) {  // in N x H x W x C, of value i of the planes
+    const int64_t plane = i / size;
+    return ((plane / channels) * size + i % size) * channels + plane % channels;
+  };
+  std::vector<uint8_t> bytes(takes_bytes ? planes.size() : 0);
+  for (size_t i = 0; i < bytes.size(); ++i)
+    bytes[place(i)] = static_cast<uint8_t>(std::lround(255 * planes[i]));
+
+  using Shape = std::vector<int64_t>;
+  const Shape shape = takes_bytes ? Shape{batch, picture.height, picture.width, channels}
+                                  : Shape{batch, channels, picture.height, picture.width};
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-  const int64_t one = 1;
-  const Ort::Value given[] = {
-      Ort::Value::CreateTensor<float>(memory, planes.data(), planes.size(), shape.data(),
-                                      shape.size()),
-      Ort::Value::CreateTensor<float>(memory, &sigma, 1, &one, 1)};
+  const auto as_tensor = [&](auto& values, const Shape& dims) {
+    return Ort::Value::CreateTensor(memory, values.data(), values.size(), dims.data(), dims.size());
+  };
+  std::vector<float> level{sigma};
+  const Ort::Value given[] = {takes_bytes ? as_tensor(bytes, shape) : as_tensor(planes, shape),
+                              as_tensor(level, {1})};
   const char* inputs[] = {input_name.get(), level_name.get()};
   const char* outputs[] = {output_name.get()};
   const auto results =
@@ -95,11 +109,14 @@ void restore(Ort::Session& session, Picture& picture, float sigma) {
   if (results[0].GetTensorTypeAndShapeInfo().GetShape() != shape)
     throw std::runtime_error("the model is not image to image");
 
-  const float* restored = results[0].GetTensorData<float>();
+  const auto restored = [&](int64_t i) {
+    return takes_bytes ? results[0].GetTensorData<uint8_t>()[place(i)] / 255.0f
+                       : results[0].GetTensorData<float>()[i];
+  };
   const int64_t copies = static_cast<int64_t>(planes.size() / picture.planes.size());
   for (size_t i = 0; i < picture.planes.size(); ++i) {
     float sum = 0;
-    for (int64_t copy = 0; copy < copies; ++copy) sum += restored[copy * size + i];
+    for (int64_t copy = 0; copy < copies; ++copy) sum += restored(copy * size + i);
     picture.planes[i] = sum / copies;
   }
 }

@@ -60,6 +60,13 @@ def check(words: list[str]) -> None:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         case ["pip", "install", *rest]:
             check_extras(rest[-1])
+        case ["pip", "wheel", *_, "."]:
+            pass
+        case ["pipx", "install", wheel]:
+            about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            start = f"dist/clearer-{about['version']}-py3-none-any.whl"
+            assert wheel.startswith(start)
+            check_extras(f".{wheel.removeprefix(start)}")
         case ["python", script, *rest]:
             check_script(ROOT / MADE.get(script, script), rest)
         case [script]:

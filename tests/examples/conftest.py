@@ -1,10 +1,8 @@
-"""Networks that truly denoise, trained for a second; pictures; runtimes where they can be had."""
+"""Networks that truly denoise, trained for a second; pictures; pages with them."""
 
 from __future__ import annotations
 
 import functools
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,10 +19,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from clearer.data.splits import PHOTOGRAPHS
-from clearer.demo.runtime import fetch_runtime
 from clearer.demo.server import make_server
 from clearer.demo.site import PageNetwork, make_site
-from clearer.errors import ClearerError
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.page_model import read_page_model
@@ -34,9 +30,7 @@ from clearer.pictures.images import Color, read_image
 from clearer.space.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-    from tests.examples.visitor import Visitor
+    from tests.visitor import Visitor
 
 Pixels = NDArray[np.uint8]
 
@@ -188,55 +182,6 @@ def make_pair(folder: Path, *, is_gray: bool, size: tuple[int, int]) -> Pair:
     path = folder / "noisy.png"
     Image.fromarray(noisy).save(path)
     return Pair(clean, noisy, path)
-
-
-@pytest.fixture(scope="session")
-def npm_install() -> Callable[..., None]:
-    """Install npm packages into a folder of the tests, or skip."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("node and npm are not installed")
-
-    def install(folder: Path, *packages: str) -> None:
-        words = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", *packages]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
-        if done.returncode != 0:
-            pytest.skip(f"npm cannot install: {done.stderr.strip()[:200]}")
-
-    return install
-
-
-@pytest.fixture(scope="session")
-def ort_web(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The browser's runtime, fetched into the cache of the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-        try:
-            return fetch_runtime()
-        except ClearerError as error:
-            if "wrong SHA-256" in str(error):
-                raise
-            pytest.skip(str(error))
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
-    """Open pages as a person does; in the end none may have complained or asked another server."""
-    from tests.examples.visitor import Visitor  # with playwright, which few tests need
-
-    visitors = []
-    with ExitStack() as open_pages:
-
-        def visit(url: str) -> Visitor:
-            context = open_pages.enter_context(
-                browser.new_context(viewport={"width": 1280, "height": 800})
-            )
-            visitors.append(Visitor(context.new_page(), url))
-            return visitors[-1]
-
-        yield visit
-        for visitor in visitors:
-            visitor.check()
 
 
 @pytest.fixture

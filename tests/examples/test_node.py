@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.examples.conftest import Denoiser, Pair, read
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "node"
-
-
-@pytest.fixture(scope="module")
-def example(npm_install: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the example, with the packages that its lock file names."""
-    folder = tmp_path_factory.mktemp("node") / "example"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules"))
-    npm_install(folder)
-    return folder
-
 
 @pytest.mark.parametrize("takes_bytes", [False, True])
 def test_a_picture_is_restored(
-    example: Path, denoiser: Denoiser, pair: Pair, tmp_path: Path, takes_bytes: bool
+    node_example: Path, denoiser: Denoiser, pair: Pair, tmp_path: Path, takes_bytes: bool
 ) -> None:
     target = tmp_path / "restored.png"
     model = denoiser.of_pictures if takes_bytes else denoiser.path
     words: list[str | Path] = ["node", "restore.mjs", model, pair.path, target]
-    done = subprocess.run(words, cwd=example, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=node_example, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pair.check(read(target), denoiser, is_clipped=takes_bytes)
 
 
 def test_a_network_is_told_the_noise_level(
-    example: Path, levelled: Denoiser, pair: Pair, tmp_path: Path
+    node_example: Path, levelled: Denoiser, pair: Pair, tmp_path: Path
 ) -> None:
     target = tmp_path / "restored.png"
     words: list[str | Path] = [
@@ -47,6 +34,6 @@ def test_a_network_is_told_the_noise_level(
         target,
         *levelled.words,
     ]
-    done = subprocess.run(words, cwd=example, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=node_example, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pair.check(read(target), levelled)

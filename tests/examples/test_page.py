@@ -19,7 +19,7 @@ from clearer.demo.site import PageNetwork
 from clearer.export.page_model import read_page_model
 from clearer.pictures.images import Color
 from tests.examples.conftest import SIGMA_255, Denoiser, Pixels, make_pair, psnr, read
-from tests.examples.visitor import Visitor
+from tests.visitor import Visitor
 
 Open = Callable[..., Visitor]
 

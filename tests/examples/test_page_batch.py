@@ -13,7 +13,7 @@ from PIL import Image
 
 from clearer.pictures.images import Color
 from tests.examples.conftest import Denoiser, Pair, make_pair, read
-from tests.examples.visitor import Visitor
+from tests.visitor import Visitor
 
 Open = Callable[..., Visitor]
 NO_PICTURE = "not a picture that this browser can read"

@@ -14,6 +14,7 @@ from clearer.costs.budget import (
     choose_architecture,
     fit_space,
     random_architecture,
+    refuse_hopeless,
 )
 from clearer.costs.cost import (
     CostTable,
@@ -192,6 +193,52 @@ def test_a_stem_of_2_is_taken_where_1_would_be_too_narrow() -> None:
     assert fit_space(PAPER_SPACE, tight, EXACT, width=20).stem == 2
     # Parameters hardly depend on the stem: half the resolution would buy nothing.
     assert fit_space(PAPER_SPACE, [Budget(metric="params", limit=1e5)], EXACT).stem == 1
+
+
+class Timed(Files):
+    """Remembers what was timed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spaces: list[SearchSpace] = []
+
+    def table(self, space: SearchSpace, metric: Metric) -> CostTable:
+        if metric == "ms":
+            self.spaces.append(space)
+        return super().table(space, metric)
+
+
+@pytest.mark.parametrize("metric", ["mb", "gmacs", "params"])
+def test_what_is_counted_is_refused_before_anything_is_timed(metric: Metric) -> None:
+    timed = Timed()
+    budgets = [Budget(metric="ms", limit=50.0), Budget(metric=metric, limit=1e-9)]
+    refuse_hopeless(PAPER_SPACE, budgets, timed)
+    space = fit_space(PAPER_SPACE, budgets, timed)
+    with pytest.raises(InputError, match=f"no network fits --budget-{metric}"):
+        check_budgets(space, budgets, timed)
+    assert timed.spaces == []
+
+
+@pytest.mark.parametrize(
+    ("given", "narrowest", "helps"),
+    [
+        ({}, (2, 2), "raise"),
+        ({"width": 16}, (16, 2), "lower or leave out --width 16, or raise"),
+        ({"stem": 1}, (2, 1), "give --stem 2, or raise"),
+    ],
+)
+def test_a_hopeless_time_is_refused_after_the_fastest_space_alone(
+    given: dict[str, int], narrowest: tuple[int, int], helps: str
+) -> None:
+    timed = Timed()
+    with pytest.raises(InputError, match=rf"has about .* ms; {helps} --budget-ms"):
+        refuse_hopeless(PAPER_SPACE, [Budget(metric="ms", limit=1e-3)], timed, **given)
+    assert [(space.width, space.stem) for space in timed.spaces] == [narrowest]
+
+
+def test_tables_come_in_the_order_of_the_budgets() -> None:
+    budgets = [Budget(metric="ms", limit=100.0), Budget(metric="mb", limit=20)]
+    assert [table.metric for table in check_budgets(SPACE, budgets, EXACT)] == ["ms", "mb"]
 
 
 def test_a_given_width_and_stem_stay() -> None:

@@ -117,6 +117,7 @@ def test_a_budget_that_only_a_stem_of_2_meets_is_no_reason_to_refuse() -> None:
         ({"mb": 0.001}, {}, "--budget-mb 0.001: the smallest possible .* MB; raise the budget"),
         ({"ms": 1e-4}, {}, "--budget-ms 0.0001"),
         ({"mb": 5.0, "params": 10.0}, {}, "--budget-mb 5 and --budget-params 10"),
+        ({"mb": 0.001, "ms": 50.0}, {}, "fits --budget-mb 0.001: .* MB; raise the budget"),
         ({"mb": 0.1}, {"width": 64}, "with this --width or --stem .*width 64"),
         ({"gmacs": 0.01}, {"stem": 1}, "with this --width or --stem .*stem 1"),
     ],
@@ -136,6 +137,15 @@ def test_a_hopeless_time_is_refused_after_the_smallest_networks_alone() -> None:
     with pytest.raises(InputError, match="has about .* ms"):
         contenders(device, ms=1e-4)
     assert device.num_measured == 2  # one for each stem
+
+
+@pytest.mark.parametrize("limits", [{"mb": 0.001}, {"gmacs": 1e-9}, {"params": 10.0}])
+def test_what_is_counted_is_refused_before_anything_is_timed(limits: dict[str, Any]) -> None:
+    device = Device()
+    ((metric, limit),) = limits.items()
+    with pytest.raises(InputError, match=rf"fits --budget-{metric} {limit:g}: the smallest"):
+        contenders(device, ms=50, **limits)
+    assert device.num_measured == 0
 
 
 @pytest.mark.parametrize(("slower", "lost"), [(1.0, 0), (1.04, 1), (1.1, 2)])
