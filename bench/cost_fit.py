@@ -17,7 +17,7 @@ from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_erro
 from clearer.bench.plan import Entry, Plan, read_plan
 from clearer.costs.cost import CostTable, Measurement, Module, modules
 from clearer.errors import InputError
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_record
 from clearer.support.schema import Above0, Count
 
@@ -74,8 +74,8 @@ def fit_table(
 
 def _counts(architecture: Architecture) -> Counter[Module]:
     """How often each module occurs in a network."""
-    rows = zip(modules(architecture.space), architecture.choices, strict=True)
-    chosen = (row[CHOICES.index(choice)] for row, choice in rows)
+    rows = zip(modules(architecture.space), architecture.picks, strict=True)
+    chosen = (row[pick] for row, pick in rows)
     return Counter(module for module in chosen if module is not None)
 
 

@@ -44,7 +44,7 @@ from clearer.runs.checkpoint import load_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.search import search
-from clearer.space.space import CHOICES, Architecture
+from clearer.space.space import Architecture
 from clearer.support.device import device_name
 from clearer.support.files import read_json, write_json
 from clearer.tasks.denoise import Denoise
@@ -201,9 +201,7 @@ def _log_probabilities(record: dict[str, Any]) -> dict[str, float]:
     log_op_weights = np.log(record["op_weights"])
     columns = np.arange(len(log_op_weights))
     return {
-        architecture.text: float(
-            log_op_weights[columns, [CHOICES.index(c) for c in architecture.choices]].sum()
-        )
+        architecture.text: float(log_op_weights[columns, architecture.picks].sum())
         for architecture in _settings(0).space.architectures()
     }
 

@@ -35,8 +35,8 @@ from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.runners import OnnxRunner, Runner
 from clearer.bench.targets import choose_backends
 from clearer.export.picture_io import PictureIo
-from clearer.networks.blocks import ResidualBlock, conv_norm
 from clearer.networks.network import RestorationNet
+from clearer.operations.layers import ResidualBlock, conv_norm
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
 from clearer.support.files import read_json, write_json

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from clearer.api.watch import SILENT, Watch
-from clearer.bench.restorers import Backend, LoadedModel, find_restorers
+from clearer.bench.restorers import LoadedModel, find_restorers
 from clearer.errors import InputError, Interrupted
 from clearer.pictures.encoding import Kind
 from clearer.restoring.restore import ColorMode
@@ -38,7 +38,7 @@ def restore(
     strength: float = 1.0,
     tile: int | None = None,
     overlap: int | None = None,
-    backend: Backend | None = None,
+    backend: str | None = None,
     overwrite: bool = False,
     watch: Watch = SILENT,
 ) -> list[RestoredFile]:

@@ -46,7 +46,13 @@ def plan_search(
         InputError: If a value is unknown or out of range, does nothing with the strategy, or no
             space meets the budgets.
     """
-    fixes = [request.cost, request.columns, request.entry, request.gates or None]
+    fixes = [
+        request.cost,
+        request.columns,
+        request.operations,
+        request.entry,
+        request.gates or None,
+    ]
     strategy = _choose_strategy(request, is_fixed=any(fix is not None for fix in fixes))
     _refuse_options_of_others(request, strategy)
     sizes = {"batch_size": request.batch_size, "patch_size": request.patch_size}
@@ -92,6 +98,7 @@ def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
         "width": request.width,
         "stem": request.stem,
         "columns": request.columns,
+        "operations": request.operations,
         "entry": request.entry,
         **gate_fields(request.gates, request.entry),
         "level_map": request.level_map or None,
@@ -118,7 +125,8 @@ def _choose_strategy(request: SearchRequest, *, is_fixed: bool) -> Strategy:
     """
     if request.strategy == "race" and is_fixed:
         raise InputError(
-            "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
+            "--strategy race chooses the space: leave out --cost, --columns, --operations, "
+            "--entry and --gates"
         )
     if request.preset not in PRESETS:
         raise InputError(f"unknown preset {request.preset!r}: use one of {', '.join(PRESETS)}")

@@ -76,6 +76,8 @@ class SearchRequest:
     """1, or 2 to work at half resolution."""
     columns: tuple[int, ...] | None = None
     """Of each cell."""
+    operations: tuple[str, ...] | None = None
+    """What a column chooses between, by name; None: parallel, fusion."""
     entry: Literal["bottlenecks", "conv"] | None = None
     """What stands before the first cell."""
     strategy: Strategy | None = None

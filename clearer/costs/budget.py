@@ -14,7 +14,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from clearer.costs.cost import FILE_PRECISIONS, CostTable, Metric
 from clearer.costs.cost_source import CostSource
 from clearer.errors import InputError
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 
 __all__ = [
     "METRICS",
@@ -224,7 +224,7 @@ def _of_file(
 
 def _cheapest(space: SearchSpace, table: CostTable) -> Architecture:
     costs = np.where(space.allowed(), np.array(table.choices), np.inf)
-    return Architecture(space=space, choices=tuple(CHOICES[i] for i in costs.argmin(axis=1)))
+    return Architecture.from_picks(space, costs.argmin(axis=1).tolist())
 
 
 def choose_architecture(
@@ -275,7 +275,7 @@ def choose_architecture(
         taken = np.rint(solution.x).astype(int)
         rows = taken.reshape(num_choices, -1)
         picks = np.where(rows.any(axis=1), rows.argmax(axis=1) + 1, 0)
-        architecture = Architecture(space=space, choices=tuple(CHOICES[i] for i in picks))
+        architecture = Architecture.from_picks(space, picks.tolist())
         if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
             return architecture
         # Within the solver's tolerance but over a limit: forbid this one point and go on.
@@ -297,7 +297,7 @@ def random_architecture(
     options = [np.flatnonzero(row) for row in space.allowed()]
     for _ in range(_MAX_DRAWS):
         picks = [row[rng.integers(len(row))] for row in options]
-        architecture = Architecture(space=space, choices=tuple(CHOICES[pick] for pick in picks))
+        architecture = Architecture.from_picks(space, picks)
         if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
             return architecture
     return None

@@ -20,7 +20,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.race import race
 from clearer.searching.search import search
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import write_json
 from clearer.training.loop import Loop
 from clearer.training.processes import Engine
@@ -154,8 +154,7 @@ def _margins(op_weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _argmax(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Architecture:
-    choices = tuple(CHOICES[i] for i in log_op_weights.argmax(axis=1))
-    return Architecture(space=space, choices=choices)
+    return Architecture.from_picks(space, log_op_weights.argmax(axis=1).tolist())
 
 
 def _freeze(

@@ -26,7 +26,7 @@ from clearer.costs.cost import (
 from clearer.costs.cost_source import CostSource
 from clearer.costs.decision import Choose, decide
 from clearer.errors import InputError
-from clearer.space.space import CHOICES, PAPER_SPACE, Architecture, SearchSpace
+from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace
 
 SPACE = SearchSpace(width=14, residual=True)
 ALL = np.array([[int(c == "fusion") for c in a.choices] for a in PAPER_SPACE.architectures()])
@@ -103,7 +103,7 @@ def test_choice_equals_brute_force_over_all_4096(
         return
     assert chosen is not None
     assert all(t.cost(chosen) <= limit for t, limit in zip(tables, limits, strict=True))
-    picks = [CHOICES.index(choice) for choice in chosen.choices]
+    picks = chosen.picks
     assert log_weights[np.arange(12), picks].sum() == pytest.approx(score[met].max(), abs=1e-5)
 
 
@@ -132,7 +132,7 @@ def test_choice_with_gates_equals_brute_force(seed: int, one: float, two: float)
     ]
 
     def score(architecture: Architecture) -> float:
-        picks = [CHOICES.index(choice) for choice in architecture.choices]
+        picks = architecture.picks
         return float(log_weights[np.arange(len(picks)), picks].sum())
 
     members = list(GATED.architectures())
@@ -154,7 +154,7 @@ def test_without_budget_the_choice_is_the_argmax() -> None:
     rng = np.random.default_rng(0)
     log_weights = np.log(rng.dirichlet([1, 1], size=12))
     decision = decide(PAPER_SPACE, most_probable(log_weights, PAPER_SPACE), [], [], EXACT)
-    picks = [CHOICES[i] for i in log_weights.argmax(axis=1)]
+    picks = [PAPER_SPACE.candidates[i] for i in log_weights.argmax(axis=1)]
     assert decision.architecture.choices == tuple(picks)
 
 
