@@ -49,7 +49,7 @@ from clearer.support.device import device_name
 from clearer.support.files import read_json, write_json
 from clearer.tasks.denoise import Denoise
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.train import train
 
 TRAIN_SEEDS = (0, 1, 2)
@@ -290,7 +290,7 @@ def _loop(*, resume: bool) -> Loop:
         resume=resume,
         checkpoint_seconds=1e9,
         listener=lambda progress: None,
-        engine=Engine(),
+        processes=Processes(),
     )
 
 
