@@ -55,7 +55,7 @@ def fit_table(
     The times of whole networks are explained as a fixed part plus a time per module, all of them at
     least 0, so that the sum of squared *relative* errors is smallest. Timing modules alone and
     adding up predicts badly: alone, a module also pays for copying its inputs and outputs, and for
-    laying them out anew, which vanish inside a network (with OpenVINO and bf16 such sums were
+    laying them out again, which vanish inside a network (with OpenVINO and bf16 such sums were
     wrong by a factor). Differences between pairs of networks that differ in one column are free of
     that, but each carries the noise of two measurements; least squares uses all networks for
     every module, and so the noise averages out.

@@ -126,7 +126,7 @@ class MeasuredCosts(CostSource):
         return self._given
 
     def span(self, space: SearchSpace, metric: Metric) -> tuple[float, float]:
-        """Cost of the cheapest and dearest architecture; in ms, of two that are timed quickly."""
+        """Smallest and largest cost of an architecture; in ms, of two that are timed quickly."""
         if metric != "ms" or self._given is not None:
             return super().span(space, metric)
         self._check_modules()
@@ -163,7 +163,7 @@ class MeasuredCosts(CostSource):
     def measure_quickly(
         self, architectures: Sequence[Architecture], metric: Metric
     ) -> list[float | None]:
-        """Cost of several networks; in ms, of all of them by turns."""
+        """Cost of several networks; in ms, of all of them, interleaved."""
         if metric != "ms":
             return super().measure_quickly(architectures, metric)
         number = len(architectures)

@@ -250,11 +250,11 @@ def read_plan(folder: Path) -> tuple[Plan, str]:
     """
     path = folder / PLAN_FILE
     plain = read_json(path)
-    data = checked(plain, _PlanRecord, path, advice="make the folder anew")
+    data = checked(plain, _PlanRecord, path, advice="make the folder again")
     groups = tuple(tuple(_read_entry(entry) for entry in group) for group in data["groups"])
     space = SearchSpace.from_dict(data["space"])
     if not groups or not groups[0]:
-        raise InputError(f"{path} names no networks: make the folder anew")
+        raise InputError(f"{path} names no networks: make the folder again")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Plan(space=space, height=data["height"], width=data["width"], groups=groups), sha256
 

@@ -81,7 +81,7 @@ def profile_space(
         settings: What to measure, with what.
         listener: Called with (groups done, groups, rounds) after each round.
         check: Networks to compare the table's predictions with.
-        force: Measure anew.
+        force: Measure again.
         max_seconds: Time for the networks that the table rests on.
 
     Raises:
@@ -94,7 +94,7 @@ def profile_space(
     if force:
         shutil.rmtree(folder, ignore_errors=True)
     known = _known_result(folder)
-    if known is None:  # a damaged one would be gone on with
+    if known is None:  # a damaged one would be continued
         (folder / RESULT_FILE).unlink(missing_ok=True)
     elif known["finished"]:
         return Profile(*collect(folder), folder, is_cached=True)

@@ -59,7 +59,7 @@ class LoadedModel:
     has_level: bool = False
     """Whether it is given the level of the noise beside the picture."""
     multiple: int = 1
-    """That the sides of tiles are mirrored to, outside of the network."""
+    """That the sides of tiles are padded to by reflection, outside of the network."""
     notes: tuple[str, ...] = ()
     """What a user is to know, such as what was taken where a file does not say."""
 

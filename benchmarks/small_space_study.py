@@ -55,7 +55,7 @@ from clearer.training.train import train
 TRAIN_SEEDS = (0, 1, 2)
 TRAIN_ITERATIONS = 500
 SEARCH_SEEDS = (10, 11, 12, 13, 14)  # none of them trained a network of the table
-# Of the budgets, between the cheapest and the dearest architecture; None: no budget.
+# Of the budgets, between the cheapest and the most expensive architecture; None: no budget.
 POSITIONS = (None, 0.4, 0.6, 0.8)
 VAL_SIDE = 128
 CALIBRATION_BATCHES = 20
@@ -165,8 +165,8 @@ def _placed(
 ) -> dict[str, Any]:
     """Where the choices of all seeds stand among what the budget allows.
 
-    Beside them: a random choice, the dearest, and the one with the most parallel columns, all as
-    means over what the rule leaves open.
+    Beside them: a random choice, the most expensive, and the one with the most parallel columns,
+    all as means over what the rule leaves open.
     """
     records = [searches[f"{label}/{_name(position)}/{seed}"] for seed in SEARCH_SEEDS]
     budgets = _settings(0, position=position).budgets
@@ -267,7 +267,7 @@ def _settings(
     if position is None:
         return settings
     table = cost_table(settings.space, "params")
-    limit = table.cheapest + position * (table.dearest - table.cheapest)
+    limit = table.cheapest + position * (table.most_expensive - table.cheapest)
     return replace(settings, budgets=(Budget(metric="params", limit=limit),))
 
 

@@ -188,7 +188,7 @@ def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) 
 
 
 def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
-    """Mirror the last rows and columns up to a multiple; the sums are done inside the graph."""
+    """Reflect padding up to a multiple; the sums are done inside the graph."""
     zero, one, step = g.scalar(0), g.scalar(1), g.scalar(multiple)
     for axis, side in enumerate(sides, start=2):
         last = g.node("Sub", g.node("Squeeze", side, g.constant([0])), one)

@@ -81,7 +81,7 @@ def profile(
         threads: Of the CPU; None: all cores.
         check: Further networks to measure; ``"all"``: all that a table tells apart.
         seconds: Time for the table; noisy times get twice as much.
-        force: Measure anew what is known from before.
+        force: Measure again what is known from before.
         out: File to write; None: ``cost-<what>.json``.
         watch: Told how it goes.
 

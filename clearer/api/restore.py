@@ -65,7 +65,7 @@ def restore(
         overlap: Pixels that tiles share on each side; None: half of what the network sees.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; None: torch for weights, ONNX Runtime
             for ONNX files.
-        overwrite: Make results anew that exist already.
+        overwrite: Restore again what has a result already.
         watch: Told how it goes.
 
     Returns:

@@ -128,7 +128,7 @@ class Restorer:
         if pixels.dtype.kind == "f":
             pixels = pixels.astype(np.float32)
             if not np.isfinite(pixels).all():
-                raise InputError("the picture has values that are no numbers")
+                raise InputError("the picture has NaN or infinite values")
         told = {
             kind: replace(method, sigma=sigma, strength=strength)
             for kind, method in self._methods.items()

@@ -91,7 +91,7 @@ class SearchRequest:
     seeds: int = 1
     """Searches by gradient from ``seed`` on, whose op weights are averaged."""
     source: str | PathLike[str] | None = None
-    """Run whose search by gradient is frozen anew, under other budgets."""
+    """Run whose search by gradient is frozen again, under other budgets."""
 
     search_iterations: int | None = None
     """Of the search; of a race, of all its networks together."""

@@ -64,7 +64,7 @@ def profile(
     out: Annotated[
         Path | None, typer.Option(help="Cost table to write; default: cost-<what>.json.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Measure anew.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Measure again.")] = False,
     emit: Annotated[
         Path | None,
         typer.Option(help="Write the networks and a script into this folder, for another device."),
@@ -116,7 +116,7 @@ def profile(
             out=out,
             watch=TerminalWatch(),
         )
-        source = "known from before (--force measures anew)" if result.is_cached else "measured"
+        source = "known from before (--force measures again)" if result.is_cached else "measured"
     report = {
         **json.loads(result.path.read_text()),
         "check": None if result.check is None else result.check.to_dict(),

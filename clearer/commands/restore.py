@@ -74,7 +74,7 @@ def restore(
         backend_option(restoring(), "Default: torch for runs, ONNX Runtime for ONNX files."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make results anew that exist already.")
+        bool, typer.Option("--overwrite", help="Restore again what has a result already.")
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,

@@ -114,7 +114,7 @@ def search(
         typer.Option(
             "--from",
             autocompletion=complete_runs,
-            help="Freeze anew, under other budgets, what this run searched.",
+            help="Freeze again, under other budgets, what this run searched.",
         ),
     ] = None,
     search_iterations: Annotated[

@@ -86,9 +86,9 @@ def fit_space(
     """The space with the width and stem that suit the budgets, where they are not given.
 
     The width is the largest even one, at most 32, that leaves the search a choice: for which each
-    budget lies at least a quarter of the way from the cheapest to the dearest architecture. Where
-    no width is that narrow, the narrowest. The stem is 1, unless the width would then be less than
-    8 and a stem of 2 allows more.
+    budget lies at least a quarter of the way from the smallest to the largest cost. Where no width
+    is that narrow, the narrowest. The stem is 1, unless the width would then be less than 8 and a
+    stem of 2 allows more.
 
     Args:
         space: Gives the rest, and the stem where there is no budget.
@@ -127,10 +127,10 @@ def _is_roomy(space: SearchSpace, budgets: Sequence[Budget], costs: CostSource) 
 
 
 def budget_position(space: SearchSpace, budget: Budget, costs: CostSource) -> float:
-    """Where a budget lies between the cheapest (0) and the dearest (1) architecture."""
-    cheapest, dearest = costs.span(space, budget.metric)
+    """Where a budget lies between the cheapest (0) and the most expensive (1) architecture."""
+    cheapest, most_expensive = costs.span(space, budget.metric)
     limit = costs.usable(budget.metric, budget.limit)
-    return (limit - cheapest) / (dearest - cheapest)
+    return (limit - cheapest) / (most_expensive - cheapest)
 
 
 def check_budgets(

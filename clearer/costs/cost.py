@@ -106,7 +106,7 @@ class CostTable:
         return self.fixed + sum(map(min, self.choices))
 
     @property
-    def dearest(self) -> float:
+    def most_expensive(self) -> float:
         """Largest cost that any architecture of the space has."""
         return self.fixed + sum(map(max, self.choices))
 

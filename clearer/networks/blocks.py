@@ -185,7 +185,7 @@ def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Mirror the last rows and columns until both sides are multiples of ``multiple``.
+    """Reflect padding at the end of both sides, until they are multiples of ``multiple``.
 
     Noise that is mirrored still looks like noise; repeated, it becomes streaks that no network
     removes. What an image is too small to mirror, repeats its first row or column. The form of the

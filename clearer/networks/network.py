@@ -151,7 +151,7 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
         advice = "give a file that clearer train wrote"
         if (path.parent / "config.json").is_file():
             resume = f"clearer train --resume {path.parent}"
-            advice = f"delete it, then {resume} writes it anew from the checkpoint"
+            advice = f"delete it, then {resume} writes it again from the checkpoint"
         raise InputError(
             f"{path} does not hold the weights of a network ({reason}): {advice}"
         ) from error

@@ -40,7 +40,7 @@ class FrontPoint:
 def architecture_front(
     space: SearchSpace, log_op_weights: NDArray[np.float64], table: CostTable
 ) -> list[FrontPoint]:
-    """The most probable architecture under every possible budget, the dearest first.
+    """The most probable architecture under every possible budget, the most expensive first.
 
     Args:
         space: The space that was searched.
@@ -48,7 +48,7 @@ def architecture_front(
         table: What architectures cost.
     """
     points: list[FrontPoint] = []
-    limit = table.dearest
+    limit = table.most_expensive
     while True:
         # Costs differ in their last bits with the order of a sum: equal ones are no step down.
         found = choose_architecture(space, log_op_weights, [table], [limit * (1 + 1e-9)])

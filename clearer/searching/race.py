@@ -212,7 +212,7 @@ def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -
 
 
 def _forget(run: Run, contender: _Contender) -> None:
-    """A network that dropped out, or won, is not gone on with."""
+    """A network that dropped out, or won, is not trained further."""
     path = _checkpoint(run, contender)
     for file in (path, *path.parent.glob(f"{path.stem}-*.safetensors")):
         file.unlink(missing_ok=True)

@@ -154,7 +154,7 @@ def describe_cost_table(table: CostTable) -> None:
     say(
         f"milliseconds: {m.backend} {m.version}, {m.precision}, {m.threads} threads, {m.device}, "
         f"{m.height}x{m.width}, {m.measured}; error of the sum {m.error:.1%}, at most "
-        f"{m.max_error:.1%}; from {table.cheapest:.2f} to {table.dearest:.2f} ms"
+        f"{m.max_error:.1%}; from {table.cheapest:.2f} to {table.most_expensive:.2f} ms"
     )
     _warn_of_noise(table)
 
@@ -190,8 +190,8 @@ def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str
     shown.add_row("all else", f"{table.fixed:.2f}")
     Console().print(shown)
     say(
-        f"networks from {table.cheapest:.2f} to {table.dearest:.2f} ms; a network left out of the "
-        f"fit is predicted within {m.error:.1%} (at most {m.max_error:.1%}); {m.num_rounds} "
+        f"networks from {table.cheapest:.2f} to {table.most_expensive:.2f} ms; a network left out "
+        f"of the fit is predicted within {m.error:.1%} (at most {m.max_error:.1%}); {m.num_rounds} "
         f"rounds, spread {m.spread:.1%}"
     )
     if check is not None:

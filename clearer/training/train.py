@@ -215,7 +215,9 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     """
     path = run.start_weights
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
-        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
+        raise InputError(
+            f"{path} is missing or changed: fine-tune {start.name} again, by --out NEW"
+        )
     network, _ = load_network(path)
     if network.architecture != run.read_architecture():
         raise InputError(f"{path} does not fit the architecture in architecture.json beside it")

@@ -80,9 +80,9 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, list[CostTable], list[float]]
     for _ in range(draw(st.integers(1, 3))):
         columns = tuple(draw(st.lists(st.tuples(costs, costs), min_size=12, max_size=12)))
         table = CostTable(metric="params", unit="parameters", fixed=draw(costs), choices=columns)
-        assume(table.dearest > 0)
+        assume(table.most_expensive > 0)
         share = draw(st.floats(0, 1))
-        limits.append(max(table.cheapest + share * (table.dearest - table.cheapest), 1e-3))
+        limits.append(max(table.cheapest + share * (table.most_expensive - table.cheapest), 1e-3))
         tables.append(table)
     return log_weights, tables, limits
 
@@ -127,7 +127,7 @@ def test_choice_with_gates_equals_brute_force(seed: int, one: float, two: float)
         for _ in range(2)
     ]
     limits = [
-        t.cheapest + share * (t.dearest - t.cheapest) + 1e-3
+        t.cheapest + share * (t.most_expensive - t.cheapest) + 1e-3
         for t, share in zip(tables, (one, two), strict=True)
     ]
 
@@ -280,7 +280,7 @@ def test_budgets_that_contradict_each_other_are_named() -> None:
 def test_a_random_architecture_is_drawn_evenly_from_those_under_the_budget() -> None:
     space = SearchSpace(width=4, columns=(2, 2))
     table = cost_table(space, "params")
-    limit = (table.cheapest + table.dearest) / 2
+    limit = (table.cheapest + table.most_expensive) / 2
     fitting = {a.text for a in space.architectures() if table.cost(a) <= limit}
     drawn = [random_architecture(space, seed, [table], [limit]) for seed in range(400)]
     texts = [a.text for a in drawn if a is not None]

@@ -209,7 +209,7 @@ def test_the_budget_pulls_the_expected_cost_below_its_limit(tmp_path: Path) -> N
 
     space = SearchSpace(width=2, columns=(1, 1), residual=True)
     table = cost_table(space, "params")
-    limit = table.cheapest + 0.2 * (table.dearest - table.cheapest)
+    limit = table.cheapest + 0.2 * (table.most_expensive - table.cheapest)
     budget = Budget(metric="params", limit=limit)
     many = {**_search(), "iterations": 150, "dual_rate": 1.0, "alpha_learning_rate": 0.05}
     settings = tiny_settings(search=many, budgets=(budget,))
