@@ -79,7 +79,7 @@ def measure_accuracy(
         if restored.shape != degraded.shape:
             raise InputError(f"gives {restored.shape} for an input of {degraded.shape}")
         if not np.isfinite(restored).all():
-            raise InputError(f"gives values that are no numbers for {images.names[index]}")
+            raise InputError(f"gives NaN or infinite values for {images.names[index]}")
         restored = restored.clip(0, 1)
         figures.append((psnr_db(restored, clean), ssim(restored[0], clean[0])))
         if index in keep:

@@ -20,6 +20,7 @@ from clearer.bench.accuracy import (
     input_accuracy,
     measure_accuracy,
 )
+from clearer.bench.backends import BACKENDS
 from clearer.bench.int8_loss import Measured, int8_losses
 from clearer.bench.measure import (
     WARM_UP,
@@ -58,7 +59,8 @@ from clearer.tasks.base import Task
 __all__ = ["SCHEMA_VERSION", "BenchSettings", "bench"]
 
 SCHEMA_VERSION: Final = 2
-_PACKAGES: Final = ("torch", "numpy", "onnxruntime", "openvino", "tensorrt", "scikit-image")
+_MODULES: Final = dict.fromkeys(found.module for found in BACKENDS.values())
+_PACKAGES: Final = tuple(dict.fromkeys(("torch", "numpy", *_MODULES, "scikit-image")))
 _MOST_PANELS: Final = 5
 _SLOW_BATCH_SECONDS: Final = 5.0
 Listener = Callable[[str, int, int], None]
@@ -291,7 +293,7 @@ def _predicted_ms(spec: RowSpec, info: RunnerRecord, runs: list[RunTarget]) -> f
     if target is None or table is None or table.measurement is None:
         return None
     m = table.measurement
-    backend = "openvino" if spec.backend == "openvino-bf16" else spec.backend
+    backend = BACKENDS[spec.backend].table if spec.backend in BACKENDS else ""
     here = (backend, info["precision"], spec.threads, spec.height, spec.width, device_name("cpu"))
     if here != (m.backend, m.precision, m.threads, m.height, m.width, m.device):
         return None

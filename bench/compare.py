@@ -89,9 +89,9 @@ def read_bench(path: Path) -> BenchRecord:
         raise InputError(f"{path} is not the report of clearer bench: give a bench.json")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"{path} is of schema version {version}, not {SCHEMA_VERSION}: measure anew"
+            f"{path} is of schema version {version}, not {SCHEMA_VERSION}: measure again"
         )
-    checked(report, BenchRecord, f"{path} is damaged", advice="measure anew")
+    checked(report, BenchRecord, f"{path} is damaged", advice="measure again")
     compared = cast(BenchRecord, report)
     _require_times(compared, path)
     return compared
@@ -107,12 +107,12 @@ def _require_times(report: BenchRecord, path: Path) -> None:
     labels = ", ".join(_label(row) for row in zero or report["rows"])
     if zero:
         raise InputError(
-            f"{path}: {labels} cannot be compared, having a time of 0 ms: measure anew"
+            f"{path}: {labels} cannot be compared, having a time of 0 ms: measure again"
         )
     if report["noise"]["reference_ms"] == 0:
         raise InputError(
             f"{path}: {labels} cannot be compared, since the fixed workload beside took 0 ms: "
-            "measure anew"
+            "measure again"
         )
 
 

@@ -17,7 +17,7 @@ from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_erro
 from clearer.bench.plan import Entry, Plan, read_plan
 from clearer.costs.cost import CostTable, Measurement, Module, modules
 from clearer.errors import InputError
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_record
 from clearer.support.schema import Above0, Count
 
@@ -55,7 +55,7 @@ def fit_table(
     The times of whole networks are explained as a fixed part plus a time per module, all of them at
     least 0, so that the sum of squared *relative* errors is smallest. Timing modules alone and
     adding up predicts badly: alone, a module also pays for copying its inputs and outputs, and for
-    laying them out anew, which vanish inside a network (with OpenVINO and bf16 such sums were
+    laying them out again, which vanish inside a network (with OpenVINO and bf16 such sums were
     wrong by a factor). Differences between pairs of networks that differ in one column are free of
     that, but each carries the noise of two measurements; least squares uses all networks for
     every module, and so the noise averages out.
@@ -74,8 +74,8 @@ def fit_table(
 
 def _counts(architecture: Architecture) -> Counter[Module]:
     """How often each module occurs in a network."""
-    rows = zip(modules(architecture.space), architecture.choices, strict=True)
-    chosen = (row[CHOICES.index(choice)] for row, choice in rows)
+    rows = zip(modules(architecture.space), architecture.picks, strict=True)
+    chosen = (row[pick] for row, pick in rows)
     return Counter(module for module in chosen if module is not None)
 
 

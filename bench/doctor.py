@@ -15,6 +15,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
+from clearer.bench.backends import BACKENDS
 from clearer.errors import ClearerError, how_to_install
 from clearer.export.engine_device import NoGpuError, find_gpus
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, open_library
@@ -29,6 +30,7 @@ State = Literal["ok", "absent", "broken"]
 _CPU_PROVIDER: Final = "CPUExecutionProvider"
 # Sends images to a web service: nothing that this machine can do.
 _REMOTE_PROVIDERS: Final = {"AzureExecutionProvider"}
+_LOOKED_AT: Final = {"torch", "onnxruntime", "openvino", "tensorrt"}
 _IR_VERSION: Final = 10
 _NUM_ERROR_CHARS: Final = 160
 
@@ -53,6 +55,7 @@ def examine() -> list[Finding]:
         *_torch(),
         *_onnxruntime(),
         *_openvino(),
+        *_further(),
         *_nvidia(),
         *(_engine_library(library) for library in FLAVOURS.values()),
     ]
@@ -147,6 +150,13 @@ def _openvino() -> Iterator[Finding]:
         except RuntimeError as error:
             found = f"it does not say what it is: {_first_line(error)}"
         yield Finding(part=f"OpenVINO, {name}", state="ok", found=found)
+
+
+def _further() -> Iterator[Finding]:
+    """Packages of backends that are not looked at more closely."""
+    for found in BACKENDS.values():
+        if found.module not in _LOOKED_AT:
+            yield _imported(found.label, found.module, *([found.extra] if found.extra else []))[1]
 
 
 def _nvidia() -> Iterator[Finding]:

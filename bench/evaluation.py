@@ -229,7 +229,7 @@ def evaluate_model(
             raise InputError(f"{name} is smaller than a patch of {PATCH}x{PATCH}: remove it")
         restored = [restore(piece).clip(0, 1) for piece, _ in pieces]
         if not all(np.isfinite(array).all() for array in restored):
-            raise InputError(f"{model.name} gives values that are no numbers for {name}")
+            raise InputError(f"{model.name} gives NaN or infinite values for {name}")
         rows.append({"image": name, **_figures(pieces, restored, with_luma=with_luma)})
         if settings.save_images and not settings.patches:
             kept.append(restored[0][0].astype(np.float16))

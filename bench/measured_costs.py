@@ -11,14 +11,14 @@ from typing import Final
 
 import torch
 
-from clearer.bench.device_timer import Session, drift_free_ms, open_session, time_rounds
+from clearer.bench.backends import BACKENDS
+from clearer.bench.device_timer import Session, drift_free_ms, time_rounds
 from clearer.bench.plan import Entry
 from clearer.bench.profile import ProfileSettings, profile_space, this_device, version_here
 from clearer.bench.speed_model import SpeedModel, probes
-from clearer.bench.torch_session import open_torch
 from clearer.costs.cost import CostTable, FilePrecision, Measurement, Metric
 from clearer.costs.cost_source import CostSource
-from clearer.errors import ClearerError, InputError, require
+from clearer.errors import ClearerError, InputError
 from clearer.export.graph import network_graph, write_weights
 from clearer.export.network_io import network_inputs
 from clearer.export.picture_io import first_line
@@ -83,9 +83,7 @@ class MeasuredCosts(CostSource):
         self._watch = watch
         self._given = table
         self._listener = listener
-        self._runtime = "onnxruntime"
-        if precision != "fp32" and version_here("openvino"):
-            self._runtime = "openvino"
+        self._runtime = _runtime_of(precision)
         self._spans: dict[SearchSpace, tuple[float, float]] = {}
         self._speed: SpeedModel | None = None
         self._reference: tuple[Architecture, float] | None = None  # a network, and its time
@@ -128,7 +126,7 @@ class MeasuredCosts(CostSource):
         return self._given
 
     def span(self, space: SearchSpace, metric: Metric) -> tuple[float, float]:
-        """Cost of the cheapest and dearest architecture; in ms, of two that are timed quickly."""
+        """Smallest and largest cost of an architecture; in ms, of two that are timed quickly."""
         if metric != "ms" or self._given is not None:
             return super().span(space, metric)
         self._check_modules()
@@ -165,7 +163,7 @@ class MeasuredCosts(CostSource):
     def measure_quickly(
         self, architectures: Sequence[Architecture], metric: Metric
     ) -> list[float | None]:
-        """Cost of several networks; in ms, of all of them by turns."""
+        """Cost of several networks; in ms, of all of them, interleaved."""
         if metric != "ms":
             return super().measure_quickly(architectures, metric)
         number = len(architectures)
@@ -201,7 +199,7 @@ class MeasuredCosts(CostSource):
         if not self._is_here():
             return None
         table = self._given
-        reference = Architecture.uniform(architecture.space, "parallel")
+        reference = Architecture.uniform(architecture.space, architecture.space.operations[0])
         tries: list[tuple[float, float]] = []
         with tempfile.TemporaryDirectory() as folder, self._watch("measuring") as tell:
             path, reference_path = Path(folder) / "network.onnx", Path(folder) / "reference.onnx"
@@ -264,10 +262,11 @@ class MeasuredCosts(CostSource):
 
     def _open_here(self, path: Path, space: SearchSpace) -> Session:
         shapes = network_inputs(space, *self._image_size)
-        require(self._runtime, extra="openvino" if self._runtime == "openvino" else "cpu")
+        backend = BACKENDS[self._runtime]
+        backend.require()
         try:
             # What is not int8 is computed in fp32.
-            return open_session(self._runtime, path, shapes, torch.get_num_threads(), "fp32")
+            return backend.session(None, path, shapes, torch.get_num_threads(), "fp32")
         except (ImportError, RuntimeError) as error:
             raise ClearerError(
                 f"{self._runtime} cannot time {self._precision} files here: {first_line(error)}"
@@ -289,11 +288,16 @@ class MeasuredCosts(CostSource):
         assert self._given is not None
         m = _measurement(self._given)
         shapes = network_inputs(architecture.space, m.height, m.width)
-        if m.backend in ("torch", "torch-cuda"):
-            entry = Entry(architecture=architecture)
-            device = "cuda" if m.backend == "torch-cuda" else "cpu"
-            return open_torch(entry, shapes, device, m.precision, m.threads)
-        return open_session(m.backend, path, shapes, m.threads, m.precision)
+        entry = Entry(architecture=architecture)
+        return BACKENDS[m.backend].session(entry, path, shapes, m.threads, m.precision)
+
+
+def _runtime_of(precision: FilePrecision) -> str:
+    """What times files of a precision here."""
+    if precision == "fp32":
+        return "onnxruntime"
+    faithful = (found.name for found in BACKENDS.values() if found.is_faithful and found.version())
+    return next(faithful, "onnxruntime")
 
 
 def _measurement(table: CostTable) -> Measurement:

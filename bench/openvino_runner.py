@@ -28,7 +28,7 @@ Call = Callable[..., NDArray[Any]]
 
 
 class OpenVinoRunner:
-    """Compiled anew for each size of image, as an application with one size would.
+    """Compiled again for each size of image, as an application with one size would.
 
     Args:
         name: For reports.

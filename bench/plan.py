@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, combinations_with_replacement, product
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
@@ -16,7 +16,9 @@ from clearer.costs.cost import Module, cost_table, modules
 from clearer.errors import InputError
 from clearer.export.graph import module_graph, module_shapes, network_graph, write_weights
 from clearer.export.network_io import network_inputs
-from clearer.space.space import CHOICES, Architecture, Choice, SearchSpace
+from clearer.operations.identity import IDENTITY
+from clearer.operations.registry import OPERATIONS
+from clearer.space.space import Architecture, Choice, SearchSpace
 from clearer.support.files import read_json, write_json
 from clearer.support.schema import Side, checked
 
@@ -99,68 +101,62 @@ def _networks(space: SearchSpace) -> list[Entry]:
 
 
 def _without_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
-    """The extremes, one cell of fusions at a time, mixed ones, and one column less.
+    """The extremes, one cell of each other candidate at a time, mixed ones, one column less.
 
     All but the last have the same number of columns in each cell: only networks with one column
     less tell the columns' common part from the fixed part.
     """
-    counts = space.columns
-    texts = ["-".join("P" * n for n in counts), "-".join("F" * n for n in counts)]
-    for cell in range(len(counts)):
-        texts.append("-".join(("F" if i == cell else "P") * n for i, n in enumerate(counts)))
+    counts, (first, *others) = space.columns, space.operations
+    found = [Architecture.uniform(space, choice) for choice in space.operations]
+    for cell, choice in product(range(len(counts)), others):
+        wanted = [[choice if i == cell else first] * n for i, n in enumerate(counts)]
+        found.append(Architecture.nearest(space, list(chain(*wanted))))
     for index in range(_NUM_MIXED):
-        # Every second one has few fusions or few parallels, alternately.
+        # Every second one has few of the first or few others, alternately.
         share = (0.5, 0.25, 0.75)[index % 3]
-        cells = ["".join("F" if rng.random() < share else "P" for _ in range(n)) for n in counts]
-        texts.append("-".join(cells))
-    found = [Architecture.from_text(text, space) for text in texts]
+        drawn = [rng.random() / share for _ in range(space.num_columns)]
+        mixed = [others[int(place * len(others))] if place < 1 else first for place in drawn]
+        found.append(Architecture.nearest(space, mixed))
     for cell, count in enumerate(counts):
         step = -1 if count > 1 else 1
         columns = tuple(n + step * (i == cell) for i, n in enumerate(counts))
-        other = replace(space, columns=columns)
-        found.append(Architecture.from_text("-".join("P" * n for n in columns), other))
+        found.append(Architecture.uniform(replace(space, columns=columns), first))
     return found
 
 
 def _with_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
-    """The extremes, blocks on one scale alone, fusions in one cell alone, and mixed ones."""
+    """The extremes, each operation where it costs the same, and nothing else, and mixed ones."""
     found = [Architecture.uniform(space, choice) for choice in space.candidates]
     places = space.choice_scales()
-    for scale in range(space.num_scales):
-        found.append(
-            _chosen(space, ["parallel" if s[0] == scale else "identity" for _, s in places])
-        )
-    for scales in range(2, space.num_scales + 1):
-        found.append(_chosen(space, ["fusion" if n == scales else "identity" for n, _ in places]))
+    for choice in space.operations:
+        known = OPERATIONS[choice]
+        groups = [s[0] for _, s in places] if known.is_local else [n for n, _ in places]
+        for group in range(0 if known.is_local else known.smallest_column, max(groups) + 1):
+            wanted = [choice if own == group else IDENTITY.name for own in groups]
+            found.append(Architecture.nearest(space, wanted))
     found += [_drawn(space, rng, index) for index in range(2 * _NUM_MIXED)]
     return found
 
 
-def _chosen(space: SearchSpace, wanted: Sequence[Choice]) -> Architecture:
-    """What is wanted; where there is nothing to fuse, what comes in is passed on."""
-    choices: list[Choice] = [
-        choice if allowed[CHOICES.index(choice)] else "identity"
-        for choice, allowed in zip(wanted, space.allowed(), strict=True)
-    ]
-    return Architecture(space=space, choices=tuple(choices))
-
-
 def _drawn(space: SearchSpace, rng: random.Random, index: int) -> Architecture:
     """A random network with gates; every third one computes on one scale at a time, as a U does."""
-    shares = ((0.4, 0.3, 0.3), (0.2, 0.2, 0.6), (0.7, 0.3, 0.0))[index % 3]
+    first, others, nothing = ((0.4, 0.3, 0.3), (0.2, 0.2, 0.6), (0.7, 0.3, 0.0))[index % 3]
+    number = len(space.operations) - 1
+    shares = (first, *[others / number] * number, nothing)
     if index % 3:
-        return _chosen(space, rng.choices(space.candidates, shares, k=space.num_choices))
+        wanted = rng.choices(space.candidates, shares, k=space.num_choices)
+        return Architecture.nearest(space, wanted)
     choices: list[Choice] = []
     for scales in space.column_scales():
-        column: list[Choice] = ["identity"] * scales
+        column = [IDENTITY.name] * scales
         column[rng.randrange(scales)] = rng.choices(space.candidates, shares)[0]
         choices += column
-    return _chosen(space, choices)
+    return Architecture.nearest(space, choices)
 
 
 def _modules(space: SearchSpace) -> list[Entry]:
     """Every distinct module alone."""
-    some = Architecture.uniform(space, "parallel")
+    some = Architecture.uniform(space, space.operations[0])
     distinct = dict.fromkeys(module for row in modules(space) for module in row if module)
     return [Entry(architecture=some, module=module) for module in distinct]
 
@@ -204,12 +200,10 @@ def _gated_sample(space: SearchSpace, rng: random.Random) -> list[Architecture]:
 
 def _one_of_each(space: SearchSpace, rng: random.Random) -> list[Architecture]:
     drawn = []
-    for counts in product(*(range(n + 1) for n in space.columns)):
-        choices: list[Choice] = []
-        for fusions, num_columns in zip(counts, space.columns, strict=True):
-            cell = [CHOICES[index < fusions] for index in range(num_columns)]
-            choices += rng.sample(cell, num_columns)
-        drawn.append(Architecture(space=space, choices=tuple(choices)))
+    mixtures = (combinations_with_replacement(space.operations, n) for n in space.columns)
+    for cells in product(*mixtures):
+        choices = chain(*(rng.sample(cell[::-1], len(cell)) for cell in cells))
+        drawn.append(Architecture.nearest(space, list(choices)))
     return drawn
 
 
@@ -256,11 +250,11 @@ def read_plan(folder: Path) -> tuple[Plan, str]:
     """
     path = folder / PLAN_FILE
     plain = read_json(path)
-    data = checked(plain, _PlanRecord, path, advice="make the folder anew")
+    data = checked(plain, _PlanRecord, path, advice="make the folder again")
     groups = tuple(tuple(_read_entry(entry) for entry in group) for group in data["groups"])
     space = SearchSpace.from_dict(data["space"])
     if not groups or not groups[0]:
-        raise InputError(f"{path} names no networks: make the folder anew")
+        raise InputError(f"{path} names no networks: make the folder again")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Plan(space=space, height=data["height"], width=data["width"], groups=groups), sha256
 

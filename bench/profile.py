@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Literal
 
 import torch
 
 from clearer.bench import device_timer
+from clearer.bench.backends import BACKENDS, find_backend, profiling
 from clearer.bench.cost_fit import Check, ResultRecord, collect
 from clearer.bench.device_timer import (
     RESULT_FILE,
     SCHEMA_VERSION,
     Session,
-    open_session,
     processor_name,
     run_plan,
 )
 from clearer.bench.plan import Plan, read_plan, write_plan
-from clearer.bench.torch_session import open_torch
 from clearer.costs.cost import CostTable
-from clearer.errors import ClearerError, InputError, require
+from clearer.errors import ClearerError, InputError
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_record
 from clearer.support.user_cache import user_cache
 
 __all__ = [
-    "BACKENDS",
-    "Backend",
     "Profile",
     "ProfileSettings",
     "emit_plan",
@@ -42,17 +38,7 @@ __all__ = [
     "version_here",
 ]
 
-Backend = Literal["torch", "torch-cuda", "onnxruntime", "onnxruntime-cuda", "openvino", "tensorrt"]
 Listener = Callable[[float, int, int], None]
-BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
-
-_PACKAGES: Final[dict[str, tuple[str, str]]] = {
-    "onnxruntime": ("onnxruntime", "cpu"),
-    "onnxruntime-cuda": ("onnxruntime", "gpu"),
-    "openvino": ("openvino", "openvino"),
-    "tensorrt": ("tensorrt", "trt"),
-}
-"""Module of each optional backend, and the extra that installs it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +48,8 @@ class ProfileSettings:
     space: SearchSpace
     height: int = 256
     width: int = 256
-    backend: Backend = "onnxruntime"
+    backend: str = "onnxruntime"
+    """One of :func:`clearer.bench.backends.profiling`."""
     precision: Literal["fp32", "bf16"] = "fp32"
     threads: int = 1
 
@@ -94,19 +81,20 @@ def profile_space(
         settings: What to measure, with what.
         listener: Called with (groups done, groups, rounds) after each round.
         check: Networks to compare the table's predictions with.
-        force: Measure anew.
+        force: Measure again.
         max_seconds: Time for the networks that the table rests on.
 
     Raises:
-        ClearerError: If the backend is missing or fails.
+        InputError: If the backend is unknown.
+        ClearerError: If it is missing or fails.
     """
-    _require_backend(settings.backend)
+    find_backend(settings.backend, profiling()).require()
     plan = Plan.make(settings.space, settings.height, settings.width, check)
     folder = _cache_folder(settings, check)
     if force:
         shutil.rmtree(folder, ignore_errors=True)
     known = _known_result(folder)
-    if known is None:  # a damaged one would be gone on with
+    if known is None:  # a damaged one would be continued
         (folder / RESULT_FILE).unlink(missing_ok=True)
     elif known["finished"]:
         return Profile(*collect(folder), folder, is_cached=True)
@@ -138,26 +126,11 @@ def emit_plan(
     shutil.copy(device_timer.__file__, folder / "device_timer.py")
 
 
-def _require_backend(backend: Backend) -> None:
-    if backend in _PACKAGES:
-        module, extra = _PACKAGES[backend]
-        require(module, extra=extra)
-
-
 def _opener(folder: Path, settings: ProfileSettings) -> Callable[[dict[str, Any]], Session]:
-    if settings.backend in ("torch", "torch-cuda"):
-        plan, _ = read_plan(folder)
-        entries = {entry.name: entry for group in plan.groups for entry in group}
-        device = "cuda" if settings.backend == "torch-cuda" else "cpu"
-        return lambda data: open_torch(
-            entries[Path(data["file"]).stem],
-            data["inputs"],
-            device,
-            settings.precision,
-            settings.threads,
-        )
-    return lambda data: open_session(
-        settings.backend,
+    plan, _ = read_plan(folder)
+    entries = {entry.name: entry for group in plan.groups for entry in group}
+    return lambda data: BACKENDS[settings.backend].session(
+        entries[Path(data["file"]).stem],
         folder / data["file"],
         data["inputs"],
         settings.threads,
@@ -167,20 +140,14 @@ def _opener(folder: Path, settings: ProfileSettings) -> Callable[[dict[str, Any]
 
 def this_device(backend: str) -> str:
     """Name of the processor here that a backend computes on; empty if there is none."""
-    if backend not in ("torch-cuda", "onnxruntime-cuda", "tensorrt"):
+    if backend not in BACKENDS or BACKENDS[backend].device == "cpu":
         return processor_name()
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def version_here(backend: str) -> str:
     """Version of the runtime that is installed here; empty if it is not."""
-    if backend in ("torch", "torch-cuda"):
-        return str(torch.__version__)
-    try:
-        module = importlib.import_module(_PACKAGES[backend][0])
-    except (ImportError, KeyError):
-        return ""
-    return str(module.__version__).split("-")[0]
+    return BACKENDS[backend].version() if backend in BACKENDS else ""
 
 
 def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clearer.bench.report_architecture import draw_architecture
+from clearer.bench.report_colours import operation_style
 from clearer.bench.report_pictures import embed_strips
 from clearer.bench.report_race import draw_race
 from clearer.bench.report_record import BenchReport
@@ -24,6 +25,7 @@ from clearer.bench.report_series import (
 from clearer.bench.report_verdict import verdict
 from clearer.costs.budget import Budget
 from clearer.errors import InputError, require
+from clearer.operations.registry import OPERATIONS
 from clearer.runs.run import Run
 from clearer.runs.run_records import BudgetRecord, ConfigRecord
 from clearer.searching.race import read_race
@@ -56,7 +58,7 @@ def write_report(path: Path, report: BenchReport, run: Run | None) -> None:
         OSError: If the report cannot be written.
     """
     environment, safe = _environment(), require("markupsafe", extra="bench").Markup
-    script, style = _asset("report.js"), _asset("report.css")
+    script, style = _asset("report.js"), _asset("report.css") + operation_style()
     charts = _asset(_CHARTS).rsplit("\n//# sourceMappingURL", 1)[0]
     html = environment.get_template("report.html.j2").render(
         report=report,
@@ -83,7 +85,7 @@ def _charts(run: Run | None) -> dict[str, Any]:
     }
 
 
-_OF_ARCHITECTURE: Final = ("architecture", "drawing", "race", "race_drawing", "tiles")
+_OF_ARCHITECTURE: Final = ("architecture", "operations", "drawing", "race", "race_drawing", "tiles")
 
 
 def _run_context(report: BenchReport, run: Run | None) -> dict[str, Any] | None:
@@ -107,6 +109,7 @@ def _run_context(report: BenchReport, run: Run | None) -> dict[str, Any] | None:
         "budgets": [
             _budget(check, about.get("budget_precision")) for check in about.get("budgets", [])
         ],
+        "operations": [OPERATIONS[name] for name in architecture.space.operations],
         "drawing": draw_architecture(architecture, op_weights, report["timed_shape"][2:]),
         "race": rows,
         "race_drawing": draw_race(rows),

@@ -13,7 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clearer.space.space import CHOICES, Architecture, Column, SearchSpace
+from clearer.operations.fusion import FUSION
+from clearer.operations.registry import OPERATIONS
+from clearer.space.space import Architecture, Column, SearchSpace
 
 __all__ = ["Drawing", "draw_architecture"]
 
@@ -34,6 +36,8 @@ class Box:
     kind: str
     text: str
     title: str
+    corner: int = 4
+    """Radius."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ def _weights(
     """Op weight of what was chosen, for each scale of each column."""
     if log_op_weights is None:
         return itertools.repeat(None)
-    picks = [CHOICES.index(choice) for choice in architecture.choices]
+    picks = architecture.picks
     chosen = np.exp(log_op_weights)[np.arange(len(picks)), picks].tolist()
     places = zip(chosen, architecture.space.choice_scales(), strict=True)
     return (weight for weight, (_, scales) in places for _ in scales)
@@ -176,29 +180,28 @@ def _column(
 ) -> float:
     after = x + _STEP
     for target, (choice, weight) in enumerate(zip(column, op_weights, strict=True)):
-        if choice == "identity":
+        found = OPERATIONS[choice]
+        if found.box is None:
             # A line ends where a box begins; here it goes through.
             _pass_on(drawing, x, after, target)
             continue
-        if choice == "fusion":
-            text, title = "Σ", "Fusion: ReLU of the sum of all scales, brought to this resolution"
-        else:
-            text, title = "res", "Parallel: residual block of two 3×3 convolutions"
-        title += "" if weight is None else f"; op weight {weight:.3f}"
-        drawing.boxes.append(Box(after, _row(target), choice, text, title))
-        for source in range(len(column)):
-            if choice == "fusion" and source != target:
-                drawing.wires.append(Wire(_wire(x, source, after, target), "fusion"))
+        title = found.box.title + ("" if weight is None else f"; op weight {weight:.3f}")
+        box = Box(after, _row(target), choice, found.box.text, title, found.box.corner)
+        drawing.boxes.append(box)
+        for source in range(0 if found.is_local else len(column)):
+            if source != target:
+                drawing.wires.append(Wire(_wire(x, source, after, target), choice))
         drawing.wires.append(Wire(_wire(x, target, after, target), "line"))
     return after
 
 
 def _head(x: float, column: Column, op_weights: Sequence[float | None]) -> Head | None:
     """What stands above a column whose scales agree."""
-    if len(set(column)) > 1 or column[0] == "identity":
+    found = OPERATIONS[column[0]]
+    if len(set(column)) > 1 or found.box is None:
         return None
     weight = op_weights[0] if len(set(op_weights)) == 1 else None
-    return Head(x, column[0][0].upper(), column[0], weight)
+    return Head(x, found.letter, found.name, weight)
 
 
 def _output(drawing: Drawing, x: float, num_scales: int) -> None:
@@ -206,7 +209,7 @@ def _output(drawing: Drawing, x: float, num_scales: int) -> None:
     title = "Fusion of all scales into the finest"
     drawing.boxes.append(Box(after, _row(0), "fixed", "Σ", title))
     for source in range(num_scales):
-        kind = "fusion" if source else "line"
+        kind = FUSION.name if source else "line"
         drawing.wires.append(Wire(_wire(x, source, after, 0), kind))
     drawing.boxes.append(Box(end, _row(0), "fixed", "out", "1×1 convolution to the image"))
     drawing.wires.append(Wire(_wire(after, 0, end, 0), "line"))

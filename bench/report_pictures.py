@@ -44,7 +44,7 @@ class Strips:
 
 
 def embed_strips(strips: Sequence[StripRecord], folder: Path) -> Strips:
-    """Read the strips of ``bench.json`` and encode them anew.
+    """Read the strips of ``bench.json`` and encode them again.
 
     Args:
         strips: As in ``bench.json``, with paths relative to ``folder``.

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from clearer.costs.budget import Budget
+from clearer.operations.operation import Operation
+from clearer.operations.registry import OPERATIONS
 from clearer.runs.settings import RunSettings
-from clearer.space.space import CHOICES, Architecture
+from clearer.space.space import Architecture
 
 __all__ = ["Tile", "Tiles", "op_weight_tiles", "search_charts", "train_charts"]
 
@@ -104,14 +106,14 @@ def train_charts(records: Sequence[Record]) -> list[Chart]:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Op weight of fusion in one column over the search."""
+    """Op weight of one of two operations in one column over the search."""
 
     title: str
-    choice: str
+    chosen: Operation
     weight: float
-    """Of fusion, at the end."""
+    """Of ``up``, at the end."""
     line: str
-    """Points of an SVG polyline; x from 0 to 100, y from 0 (fusion) to 40 (parallel)."""
+    """Points of an SVG polyline; x from 0 to 100, y from 0 (all ``up``) to 40 (all ``down``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,9 @@ class Tiles:
     """A tile per column, cell by cell."""
 
     cells: list[list[Tile]]
+    down: Operation
+    up: Operation
+    """What the curves lean to: the two candidates."""
     low: float
     high: float
     """Range of the weights that the height of a tile stands for, around 0.5."""
@@ -129,11 +134,15 @@ class Tiles:
 def op_weight_tiles(
     records: Sequence[Record], settings: RunSettings, architecture: Architecture
 ) -> Tiles | None:
-    """How each column leans over the search; None with gates, or if the log has nothing of it."""
-    if architecture.space.gates:  # a weight of fusion alone says little there
+    """How each column leans over the search; None if the log has nothing of it.
+
+    Also None where there are more than two candidates: one weight alone says little there.
+    """
+    candidates = [OPERATIONS[name] for name in architecture.space.candidates]
+    if len(candidates) > 2:
         return None
     curves = [
-        _points(records, "op_weights", column, CHOICES.index("fusion"))
+        _points(records, "op_weights", column, 1)
         for column in range(architecture.space.num_columns)
     ]
     if any(len(curve) < 2 for curve in curves):
@@ -151,7 +160,8 @@ def op_weight_tiles(
             ]
         )
     warmup = 100 * min(1.0, settings.search.warmup_iterations / total)
-    return Tiles(cells=cells, low=0.5 - reach, high=0.5 + reach, warmup=warmup)
+    down, up = candidates
+    return Tiles(cells=cells, down=down, up=up, low=0.5 - reach, high=0.5 + reach, warmup=warmup)
 
 
 def _tile(
@@ -159,4 +169,4 @@ def _tile(
 ) -> Tile:
     places = [(100 * x / total, 20 - 20 * (y - 0.5) / reach) for x, y in curve]
     line = " ".join(f"{x:.1f},{min(40.0, max(0.0, y)):.2f}" for x, y in places)
-    return Tile(title=title, choice=choice, weight=curve[-1][1], line=line)
+    return Tile(title=title, chosen=OPERATIONS[choice], weight=curve[-1][1], line=line)

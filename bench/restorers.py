@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from clearer.bench.runners import OnnxRunner, Runner, RunnerInfo, TorchRunner
+from clearer.bench.backends import BACKENDS, find_backend, restoring
+from clearer.bench.runners import Runner, RunnerInfo, TorchRunner
 from clearer.errors import InputError
 from clearer.export.external_data import model_bytes
 from clearer.export.model_description import read_description
@@ -35,8 +36,6 @@ from clearer.zoo.catalogue import (
 )
 
 __all__ = [
-    "BACKENDS",
-    "Backend",
     "LateRunner",
     "LoadedModel",
     "OpenVinoRunner",
@@ -45,8 +44,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float32]
-Backend = Literal["torch", "onnxruntime", "openvino"]
-BACKENDS: Final[tuple[Backend, ...]] = ("torch", "onnxruntime", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class LoadedModel:
     has_level: bool = False
     """Whether it is given the level of the noise beside the picture."""
     multiple: int = 1
-    """That the sides of tiles are mirrored to, outside of the network."""
+    """That the sides of tiles are padded to by reflection, outside of the network."""
     notes: tuple[str, ...] = ()
     """What a user is to know, such as what was taken where a file does not say."""
 
@@ -105,7 +102,7 @@ class LoadedModel:
         )
 
 
-def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureKind, LoadedModel]:
+def find_restorers(model: Path | None, backend: str | None) -> dict[PictureKind, LoadedModel]:
     """What restores pictures of each kind.
 
     Without a model it is the newest run; without a run, what comes with the package for each kind,
@@ -121,6 +118,8 @@ def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureK
         found = find_restorer(model, backend)
         is_for_rgb = found.channels == 3 and found.task is not None and found.task.pairs is not None
         return {"rgb": found} if is_for_rgb else {"gray": found, "rgb": found}
+    if backend is not None:
+        find_backend(backend, restoring())
     networks: dict[PictureKind, ZooNetwork] = {
         "gray": default_network(1),
         "rgb": default_network(3),
@@ -134,18 +133,21 @@ def find_restorers(model: Path | None, backend: Backend | None) -> dict[PictureK
     return {kind: loaded[network.name] for kind, network in networks.items()}
 
 
-def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
+def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
     """Load a run, its weights, an ONNX file, or what comes with the package.
 
     Args:
         model: A run folder, a ``.safetensors`` or an ``.onnx`` file, or the name of a network of
             :mod:`clearer.zoo.catalogue`; None: the newest run.
-        backend: By default torch for weights, ONNX Runtime for ONNX files.
+        backend: One of :func:`clearer.bench.backends.restoring`; by default torch for weights,
+            ONNX Runtime for ONNX files.
 
     Raises:
         InputError: If there is no such model, it cannot be loaded, or the backend cannot run it.
         ClearerError: If a package is missing.
     """
+    if backend is not None:
+        find_backend(backend, restoring())
     shipped = find_in_zoo(model)
     if shipped is not None:
         return _from_zoo(shipped, backend)
@@ -167,7 +169,7 @@ def find_restorer(model: Path | None, backend: Backend | None) -> LoadedModel:
     return _made_of(*load_network(model), model.stem)
 
 
-def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
+def _from_zoo(network: ZooNetwork, backend: str | None) -> LoadedModel:
     if backend in (None, "torch"):
         loaded = _made_of(*network.load(), network.name)
     else:
@@ -175,7 +177,7 @@ def _from_zoo(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
     return replace(loaded, is_shipped=True)
 
 
-def _later(network: ZooNetwork, backend: Backend | None) -> LoadedModel:
+def _later(network: ZooNetwork, backend: str | None) -> LoadedModel:
     """The same, known by its card until it is needed."""
     architecture = network.architecture
     return LoadedModel(
@@ -201,7 +203,7 @@ class LateRunner:
         InputError, ClearerError: As :func:`find_restorer`, when it is loaded.
     """
 
-    def __init__(self, network: ZooNetwork, backend: Backend | None) -> None:
+    def __init__(self, network: ZooNetwork, backend: str | None) -> None:
         self._network, self._backend = network, backend
 
     @cached_property
@@ -236,17 +238,14 @@ def _task_of(info: Mapping[str, Any]) -> Task | None:
     return make_task(words.pop("name", ""), words)
 
 
-def _onnx(path: Path, backend: Backend | None, name: str | None = None) -> LoadedModel:
-    if backend == "torch":
+def _onnx(path: Path, backend: str | None, name: str | None = None) -> LoadedModel:
+    chosen = BACKENDS[backend or "onnxruntime"]
+    if chosen.files == "weights":
         raise InputError(f"{path} is an ONNX file: torch runs run folders and .safetensors files")
     file = read_description(path)
     file.require_any_size()
     name, io = name or path.stem, file.io
-    runner: Runner
-    if backend == "openvino":
-        runner = OpenVinoRunner(name, path, io)
-    else:
-        runner = OnnxRunner(name, path, None, io=io)
+    runner = chosen.restorer(name, path, io)
     architecture, task = file.info.architecture, file.info.task
     return LoadedModel(
         name,

@@ -4,51 +4,20 @@ from __future__ import annotations
 
 import importlib
 import json
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from clearer.bench.runners import OnnxRunner, Runner, TorchRunner
+from clearer.bench.backends import BACKENDS
+from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, Runner
 from clearer.errors import InputError
 from clearer.export.picture_io import PictureIo
 
-__all__ = ["BACKENDS", "Backend", "RowSpec", "import_backend", "open_runner"]
+__all__ = ["RowSpec", "import_backend", "open_runner"]
 
 Kind = Literal["ours", "other", "classical"]
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """What a backend reads and needs."""
-
-    label: str
-    module: str
-    files: Literal["weights", "onnx", "engine"]
-    precisions: tuple[str, ...] = ("fp32",)
-    """Of the files that it is given: others would be computed like one of these."""
-
-
-BACKENDS: Final[dict[str, Backend]] = {
-    "torch": Backend("torch eager", "torch", "weights"),
-    "torch-compile": Backend("torch compiled", "torch", "weights"),
-    "onnxruntime": Backend("ONNX Runtime", "onnxruntime", "onnx", ("fp32", "fp16", "int8")),
-    "onnxruntime-cuda": Backend("ONNX Runtime", "onnxruntime", "onnx", ("fp32", "fp16")),
-    "onnxruntime-tensorrt": Backend(
-        "ONNX Runtime", "onnxruntime", "onnx", ("fp32", "fp16", "int8")
-    ),
-    "openvino": Backend("OpenVINO", "openvino", "onnx", ("fp32", "int8")),
-    "openvino-bf16": Backend("OpenVINO", "openvino", "onnx"),
-    "tensorrt": Backend("TensorRT", "clearer.bench.engine_runner", "engine"),
-}
-"""By the name that ``--backend`` takes."""
-
-_PROVIDERS: Final = {
-    "onnxruntime": "CPUExecutionProvider",
-    "onnxruntime-cuda": "CUDAExecutionProvider",
-    "onnxruntime-tensorrt": "TensorrtExecutionProvider",
-}
 _CLASSICAL: Final = {"nlm": "skimage.restoration", "bm3d": "bm3d"}
 
 
@@ -59,7 +28,7 @@ class RowSpec:
     name: str
     kind: Kind
     backend: str
-    """One of :data:`BACKENDS`; ``nlm`` or ``bm3d``."""
+    """One of :data:`clearer.bench.backends.BACKENDS`; ``nlm`` or ``bm3d``."""
     path: str | None
     source: str
     """The file, for reports."""
@@ -82,6 +51,17 @@ class RowSpec:
         """The backend, for people."""
         return BACKENDS[self.backend].label if self.backend in BACKENDS else self.backend
 
+    @property
+    def file(self) -> Path:
+        """That is loaded.
+
+        Raises:
+            InputError: If there is none.
+        """
+        if self.path is None:
+            raise InputError(f"{self.name} has no file")
+        return Path(self.path)
+
     def to_json(self) -> str:
         """For another process."""
         return json.dumps(asdict(self))
@@ -100,11 +80,10 @@ def import_backend(spec: RowSpec) -> None:
     Raises:
         ImportError: If it is not installed.
     """
-    backend = BACKENDS.get(spec.backend)
-    importlib.import_module(backend.module if backend else _CLASSICAL[spec.backend])
-    if backend and backend.files == "weights":
-        importlib.import_module("clearer.networks.network")
-        importlib.import_module("clearer.restoring.evaluate")
+    if spec.backend in BACKENDS:
+        BACKENDS[spec.backend].load()
+    else:
+        importlib.import_module(_CLASSICAL[spec.backend])
 
 
 def open_runner(spec: RowSpec) -> Runner:
@@ -113,7 +92,7 @@ def open_runner(spec: RowSpec) -> Runner:
     Raises:
         ClearerError: If it cannot run as asked for.
     """
-    runner = _OPENERS[spec.backend](spec)
+    runner = _open(spec)
     if not spec.takes_level:
         return runner
     from clearer.bench.level_runner import LevelRunner
@@ -121,73 +100,8 @@ def open_runner(spec: RowSpec) -> Runner:
     return LevelRunner(runner, spec.sigma_255)
 
 
-def _path(spec: RowSpec) -> Path:
-    if spec.path is None:
-        raise InputError(f"{spec.name} has no file")
-    return Path(spec.path)
-
-
-def _open_torch(spec: RowSpec) -> Runner:
-    import torch
-
-    from clearer.networks.network import load_network
-
-    torch.set_num_threads(spec.threads)
-    start = time.perf_counter()
-    network, _ = load_network(_path(spec))
-    load_ms = 1000 * (time.perf_counter() - start)
-    is_compiled = spec.backend == "torch-compile"
-    return TorchRunner(spec.name, network, compiled=is_compiled, load_ms=load_ms)
-
-
-def _open_onnx(spec: RowSpec) -> Runner:
-    provider = _PROVIDERS[spec.backend]
-    return OnnxRunner(
-        spec.name,
-        _path(spec),
-        spec.channels,
-        io=spec.io,
-        threads=spec.threads,
-        provider=provider,
-    )
-
-
-def _open_openvino(spec: RowSpec) -> Runner:
-    from clearer.bench.openvino_runner import OpenVinoRunner
-
-    return OpenVinoRunner(
-        spec.name,
-        _path(spec),
-        io=spec.io or PictureIo(),
-        precision="bf16" if spec.backend == "openvino-bf16" else "fp32",
-        threads=spec.threads,
-        shape=(1, spec.channels, spec.height, spec.width),
-    )
-
-
-def _open_engine(spec: RowSpec) -> Runner:
-    from clearer.bench.engine_runner import EngineRunner
-
-    start = time.perf_counter()
-    runner = EngineRunner(spec.name, _path(spec))
-    load_ms = 1000 * (time.perf_counter() - start)
-    runner.info = replace(runner.info, load_ms=load_ms)
-    return runner
-
-
-def _open_classical(spec: RowSpec) -> Runner:
-    from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner
-
+def _open(spec: RowSpec) -> Runner:
+    if spec.backend in BACKENDS:
+        return BACKENDS[spec.backend].open(spec)
     kind = NonLocalMeansRunner if spec.backend == "nlm" else Bm3dRunner
     return kind(spec.sigma_255)
-
-
-_OPENERS: Final[dict[str, Callable[[RowSpec], Runner]]] = {
-    "torch": _open_torch,
-    "torch-compile": _open_torch,
-    **dict.fromkeys(_PROVIDERS, _open_onnx),
-    "openvino": _open_openvino,
-    "openvino-bf16": _open_openvino,
-    "tensorrt": _open_engine,
-    **dict.fromkeys(_CLASSICAL, _open_classical),
-}

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from scipy.optimize import nnls
 
-from clearer.costs.cost import Conv, network_convs
+from clearer.costs.cost import network_convs
+from clearer.operations.convolution import Conv
 from clearer.space.shapes import Shape, u_space
 from clearer.space.space import Architecture, SearchSpace
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from clearer.bench.backend import Files
+from clearer.bench.backends import BACKENDS, find_backend, measured
 from clearer.bench.evaluation import evaluation_images
 from clearer.bench.onnx_precision import written_precision
 from clearer.bench.report_record import Skipped
-from clearer.bench.rows import BACKENDS, RowSpec
+from clearer.bench.rows import RowSpec
 from clearer.costs.cost import CostTable, cost_table
 from clearer.costs.cost_file import read_cost_table
 from clearer.data.splits import load_splits
-from clearer.errors import ClearerError, InputError, how_to_install
+from clearer.errors import ClearerError, InputError
 from clearer.export.model_description import ModelDescription, read_description
 from clearer.export.zoo import exported_network
 from clearer.pictures.images import Color, ImageSet
@@ -40,8 +42,6 @@ _MODELS: Final = (".onnx", ".engine")
 _NOT_MEASURED: Final = frozenset({"image", "trt", "failed"})
 """Words in the names of exports: the same network for 8-bit pictures, which every row is timed with
 anyway; int8 for TensorRT; what failed its check."""
-_DEFAULT: Final = ("torch", "onnxruntime", "openvino", "openvino-bf16")
-"""Quick everywhere; compiling by torch or building an engine takes minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +198,11 @@ def choose_backends(wanted: Sequence[str]) -> tuple[list[str], list[Skipped]]:
         InputError: If a name is unknown.
     """
     for name in wanted:
-        if name not in BACKENDS:
-            raise InputError(f"unknown --backend {name}: use one of {', '.join(BACKENDS)}")
-    names = list(dict.fromkeys(wanted)) or list(_DEFAULT)
-    if not wanted:
-        names += [name for name in ("onnxruntime-cuda",) if _absence(name) is None] + ["tensorrt"]
+        find_backend(name, measured())
     chosen: list[str] = []
     skipped: list[Skipped] = []
-    for name in names:
-        reason = _absence(name)
+    for name in dict.fromkeys(wanted) or _by_default():
+        reason = BACKENDS[name].absence()
         if reason is None:
             chosen.append(name)
         else:
@@ -214,27 +210,13 @@ def choose_backends(wanted: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     return chosen, skipped
 
 
-def _absence(name: str) -> str | None:
-    """Why a backend cannot be here, as far as that shows before a network is loaded."""
-    module = BACKENDS[name].module
-    if name != "tensorrt" and importlib.util.find_spec(module) is None:
-        extra = "cpu" if module == "onnxruntime" else module
-        return f"{module} is not installed: {how_to_install(extra)}"
-    providers = {
-        "onnxruntime-cuda": "CUDAExecutionProvider",
-        "onnxruntime-tensorrt": "TensorrtExecutionProvider",
-    }
-    if name in providers:
-        import onnxruntime as ort
-
-        if providers[name] not in ort.get_available_providers():
-            return f"this ONNX Runtime has no {providers[name]}: {how_to_install('gpu')} has it"
-    if name == "openvino-bf16":
-        from clearer.export.openvino import open_core
-
-        if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            return "this processor does not compute in bf16"
-    return None
+def _by_default() -> list[str]:
+    """What is quick everywhere; compiling by torch or building an engine takes minutes."""
+    found = list(BACKENDS.values())
+    always = [one for one in found if one.by_default == "yes"]
+    present = [one for one in found if one.by_default == "if here" and one.absence() is None]
+    on_gpu = [one for one in always if one.device == "cuda"]
+    return [one.name for one in (*(o for o in always if o.device == "cpu"), *present, *on_gpu)]
 
 
 def make_rows(
@@ -274,8 +256,8 @@ def make_rows(
     for model in sorted(targets.models, key=lambda model: not model.is_ours):
         rows += _onnx_rows(model, None, backends, base)
     for path in targets.engines:
-        if "tensorrt" in backends:
-            rows.append(_row(path.stem, "other", "tensorrt", path, base))
+        for backend in _reading("engine", backends):
+            rows.append(_row(path.stem, "other", backend, path, base))
     rows = [replace(row, sigma_255=task.sigma_255) if row.takes_level else row for row in rows]
     if classical and task.is_noise:
         names = {"nlm": "non-local means"}
@@ -287,7 +269,7 @@ def make_rows(
     return rows, skipped
 
 
-_READS: Final = {
+_READS: Final[dict[Files, str]] = {
     "weights": "the weights of a run",
     "onnx": "ONNX files, which clearer export makes of a run",
     "engine": "*.engine files, which clearer export makes of a run",
@@ -303,11 +285,16 @@ def unused_backends(
         {
             "name": name,
             "backend": BACKENDS[name].label,
-            "reason": f"there is no file for it here: it reads {_READS[BACKENDS[name].files]}",
+            "reason": f"there is no file for it here: it reads {_READS[files]}",
         }
         for name in wanted
-        if name not in known
+        if name not in known and (files := BACKENDS[name].files) is not None
     ]
+
+
+def _reading(files: Files, backends: Sequence[str]) -> list[str]:
+    """Those of some backends that are given such files."""
+    return [name for name in backends if BACKENDS[name].files == files]
 
 
 def _run_rows(
@@ -322,8 +309,7 @@ def _run_rows(
     num_params = round(cost_table(target.architecture.space, "params").cost(target.architecture))
     rows = [
         _row(name, "ours", backend, run.weights, base, takes_level=takes_level)
-        for backend in backends
-        if BACKENDS[backend].files == "weights"
+        for backend in _reading("weights", backends)
     ]
     if not run.onnx.exists():
         reason = f"{run.onnx.name} is not there: make it with clearer export {run.path}"
@@ -335,12 +321,12 @@ def _run_rows(
             skipped.append({"name": path.name, "backend": "", "reason": str(error)})
             continue
         rows += _onnx_rows(model, name, backends, base)
-    if "tensorrt" in backends:
-        rows += [
-            _row(name, "ours", "tensorrt", path, base, takes_level=takes_level)
-            for path in sorted(run.path.glob("*.engine"))
-            if "image" not in path.name.split(".")
-        ]
+    rows += [
+        _row(name, "ours", backend, path, base, takes_level=takes_level)
+        for backend in _reading("engine", backends)
+        for path in sorted(run.path.glob("*.engine"))
+        if "image" not in path.name.split(".")
+    ]
     return [replace(row, num_params=num_params) for row in rows]
 
 
@@ -363,8 +349,8 @@ def _onnx_rows(
             io=model.io,
             takes_level=model.io.has_level,
         )
-        for backend in backends
-        if BACKENDS[backend].files == "onnx" and precision in BACKENDS[backend].precisions
+        for backend in _reading("onnx", backends)
+        if precision in BACKENDS[backend].precisions
     ]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from clearer.bench.device_timer import Session, processor_name
 from clearer.bench.plan import Entry
 from clearer.networks.network import FrozenColumn, RestorationNet
+from clearer.operations.identity import IDENTITY
 from clearer.space.space import Choice
 from clearer.training.precision import Precision, autocast
 
@@ -75,5 +76,5 @@ def _module(entry: Entry) -> nn.Module:
     if entry.module is None:
         return RestorationNet(entry.architecture)
     choice, num_scales, scales = entry.module
-    column = tuple[Choice, ...](choice if s in scales else "identity" for s in range(num_scales))
+    column = tuple[Choice, ...](choice if s in scales else IDENTITY.name for s in range(num_scales))
     return FrozenColumn(entry.architecture.space, column)

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import Splits, load_splits
-from clearer.networks.blocks import Bottleneck, ResidualBlock
+from clearer.networks.blocks import Bottleneck
 from clearer.networks.network import RestorationNet
+from clearer.operations.layers import ResidualBlock
 from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.space.space import Architecture, SearchSpace

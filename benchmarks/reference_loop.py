@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from clearer.networks.blocks import ColumnModule
 from clearer.networks.network import RestorationNet
 from clearer.networks.supernet import SuperNet
+from clearer.operations.fusion import FUSION
+from clearer.operations.operation import Operation
 from clearer.pictures.images import ImageSet
 from clearer.space.space import Architecture, SearchSpace
 from clearer.training.losses import architecture_loss
@@ -26,11 +28,19 @@ from clearer.training.losses import architecture_loss
 __all__ = ["ReferenceSearch", "ReferenceTraining"]
 
 
-def _plain_fuse(column: ColumnModule, target: int, features: list[Tensor]) -> Tensor:
+def _plain_compute(
+    column: ColumnModule, found: Operation, target: int, features: list[Tensor]
+) -> Tensor:
+    """What the operation gives; a fusion map by map."""
+    if found.name != FUSION.name:
+        layers = {part: getattr(column, part)[str(target)] for part in found.parts}
+        return found.forward(layers, features, target)
     total = features[target]
-    for descent, x in zip(column.down[str(target)].children(), features, strict=False):
+    for descent, x in zip(
+        column.get_submodule(f"down.{target}").children(), features, strict=False
+    ):
         total = total + descent(x)
-    ascents = column.up[str(target)].children()
+    ascents = column.get_submodule(f"up.{target}").children()
     for octave, (ascent, x) in enumerate(
         zip(ascents, features[target + 1 :], strict=True), start=1
     ):
@@ -41,7 +51,7 @@ def _plain_fuse(column: ColumnModule, target: int, features: list[Tensor]) -> Te
 def _make_plain(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, ColumnModule):
-            module.fuse = MethodType(_plain_fuse, module)  # type: ignore[method-assign]
+            module.compute = MethodType(_plain_compute, module)  # type: ignore[method-assign]
 
 
 class _Loader:

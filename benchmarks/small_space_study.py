@@ -44,18 +44,18 @@ from clearer.runs.checkpoint import load_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.search import search
-from clearer.space.space import CHOICES, Architecture
+from clearer.space.space import Architecture
 from clearer.support.device import device_name
 from clearer.support.files import read_json, write_json
 from clearer.tasks.denoise import Denoise
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.train import train
 
 TRAIN_SEEDS = (0, 1, 2)
 TRAIN_ITERATIONS = 500
 SEARCH_SEEDS = (10, 11, 12, 13, 14)  # none of them trained a network of the table
-# Of the budgets, between the cheapest and the dearest architecture; None: no budget.
+# Of the budgets, between the cheapest and the most expensive architecture; None: no budget.
 POSITIONS = (None, 0.4, 0.6, 0.8)
 VAL_SIDE = 128
 CALIBRATION_BATCHES = 20
@@ -165,8 +165,8 @@ def _placed(
 ) -> dict[str, Any]:
     """Where the choices of all seeds stand among what the budget allows.
 
-    Beside them: a random choice, the dearest, and the one with the most parallel columns, all as
-    means over what the rule leaves open.
+    Beside them: a random choice, the most expensive, and the one with the most parallel columns,
+    all as means over what the rule leaves open.
     """
     records = [searches[f"{label}/{_name(position)}/{seed}"] for seed in SEARCH_SEEDS]
     budgets = _settings(0, position=position).budgets
@@ -201,9 +201,7 @@ def _log_probabilities(record: dict[str, Any]) -> dict[str, float]:
     log_op_weights = np.log(record["op_weights"])
     columns = np.arange(len(log_op_weights))
     return {
-        architecture.text: float(
-            log_op_weights[columns, [CHOICES.index(c) for c in architecture.choices]].sum()
-        )
+        architecture.text: float(log_op_weights[columns, architecture.picks].sum())
         for architecture in _settings(0).space.architectures()
     }
 
@@ -269,7 +267,7 @@ def _settings(
     if position is None:
         return settings
     table = cost_table(settings.space, "params")
-    limit = table.cheapest + position * (table.dearest - table.cheapest)
+    limit = table.cheapest + position * (table.most_expensive - table.cheapest)
     return replace(settings, budgets=(Budget(metric="params", limit=limit),))
 
 
@@ -292,7 +290,7 @@ def _loop(*, resume: bool) -> Loop:
         resume=resume,
         checkpoint_seconds=1e9,
         listener=lambda progress: None,
-        engine=Engine(),
+        processes=Processes(),
     )
 
 

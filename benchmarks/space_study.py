@@ -7,8 +7,8 @@ r"""Which space restores best at a given time? Small networks, each trained for 
 
 Gray, sigma 50, protocol awgn. Training as in learning_study.py; names after the file choose some.
 Times are those of the network as it would be deployed, branches and batch normalisation folded,
-untrained: one image of 320x480, all by turns, in ONNX Runtime and in OpenVINO, with bf16 where the
-processor has it.
+untrained: one image of 320x480, all interleaved, in ONNX Runtime and in OpenVINO, with bf16 where
+the processor has it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from clearer.bench.openvino_runner import OpenVinoRunner
 from clearer.bench.runners import OnnxRunner, Runner
 from clearer.bench.targets import choose_backends
 from clearer.export.picture_io import PictureIo
-from clearer.networks.blocks import ResidualBlock, conv_norm
 from clearer.networks.network import RestorationNet
+from clearer.operations.layers import ResidualBlock, conv_norm
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
 from clearer.support.files import read_json, write_json
@@ -260,7 +260,7 @@ def place_times(path: Path, threads: int) -> dict[str, float]:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Times of the trained candidates and FFDNet's layers by turns, and where they go in each."""
+    """Times of the trained candidates and FFDNet's layers, interleaved, and where they go."""
     threads = arguments.threads
     torch.set_num_threads(threads)
     # Even sides: the plain stack does not pad.

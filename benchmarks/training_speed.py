@@ -36,7 +36,7 @@ from clearer.support.device import device_name
 from clearer.support.files import write_json
 from clearer.tasks.denoise import Denoise
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.training_step import TrainingStep, new_training_state
 
 ROUNDS: Final = 3
@@ -105,7 +105,7 @@ def _search_times(settings: RunSettings, images: Any, warmup: bool, sampling: bo
                 resume=False,
                 checkpoint_seconds=1e9,
                 listener=lambda progress: moments.append(time.perf_counter()),
-                engine=Engine(),
+                processes=Processes(),
             ),
         )
     # The last iteration also writes the checkpoint, but after it is told.
@@ -127,12 +127,12 @@ def measure(kind: str) -> dict[str, Any]:
         both = kind == "reference, search"
         seconds = _times(loop.both if both else loop.weights)
     elif kind == "clearer, training":
-        engine = Engine()
-        state = new_training_state(settings, architecture, engine)
+        processes = Processes()
+        state = new_training_state(settings, architecture, processes)
         sampler = PatchSampler(
             images, settings.task, patch_size=sizes[0], batch_size=sizes[1], seed=[0]
         )
-        step = TrainingStep(settings, state, engine, print)
+        step = TrainingStep(settings, state, processes, print)
         loader = _times(lambda: sampler.batch(1))
         seconds = _times(lambda: step(sampler.batch(2), s.learning_rate, 5).item())
     else:

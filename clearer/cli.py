@@ -127,7 +127,7 @@ _add(
     "clearer export --fp16 --io image",
     "clearer export --int8 --openvino",
     "clearer export runs/denoise-s25-5mb-0 --shapes 1x256x256,4x128x128 --torch --json",
-    "clearer export --trt --profile 1x64x64,1x512x512,4x1088x1920",
+    "clearer export --trt --trt-profile 1x64x64,1x512x512,4x1088x1920",
     "clearer export gray-blind --out shipped",
     "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",
 )

@@ -170,7 +170,7 @@ def _require_gpu(library: EngineLibrary) -> Gpu | None:
 def _known_engine(path: Path, identity: dict[str, Any]) -> tuple[bytes, dict[str, Any]] | None:
     try:
         plan, record = read_engine(path)
-    except InputError:  # none, or a damaged one: build it anew
+    except InputError:  # none, or a damaged one: build it again
         return None
     is_same = all(record.get(key) == value for key, value in identity.items())
     return (plan, record) if is_same else None

@@ -38,16 +38,18 @@ class EngineProfile:
         found = [tuple(map(int, match.groups())) for match in sizes if match]
         if len(found) != 3 or len(sizes) != 3:
             raise InputError(
-                f"--profile {text!r} is not MIN,OPT,MAX, each NxHxW, like {DEFAULT_PROFILE}"
+                f"--trt-profile {text!r} is not MIN,OPT,MAX, each NxHxW, like {DEFAULT_PROFILE}"
             )
         for batch, height, width in found:
             if not 0 < batch <= _MAX_BATCH:
-                raise InputError(f"--profile {text!r}: batches must lie in 1..{_MAX_BATCH}")
+                raise InputError(f"--trt-profile {text!r}: batches must lie in 1..{_MAX_BATCH}")
             if not 0 < min(height, width) <= max(height, width) <= _MAX_SIDE:
-                raise InputError(f"--profile {text!r}: sides must lie in 1..{_MAX_SIDE}")
+                raise InputError(f"--trt-profile {text!r}: sides must lie in 1..{_MAX_SIDE}")
         low, opt, high = found
         if any(not a <= b <= c for a, b, c in zip(low, opt, high, strict=True)):
-            raise InputError(f"--profile {text!r}: N, H and W must not fall from MIN to OPT to MAX")
+            raise InputError(
+                f"--trt-profile {text!r}: N, H and W must not fall from MIN to OPT to MAX"
+            )
         return cls(min=low, opt=opt, max=high)  # type: ignore[arg-type]
 
     @property

@@ -81,7 +81,7 @@ def record_path(engine: Path) -> Path:
 
 
 def built_by(library: EngineLibrary, version: str, gpu: Gpu | None) -> dict[str, Any]:
-    """What an engine of this library and GPU hangs on; null where it hangs on no GPU."""
+    """What an engine of this library and GPU depends on; null where it depends on no GPU."""
     gpu = gpu if library.is_tied else None
     return {
         "flavour": library.flavour,

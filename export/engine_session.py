@@ -117,7 +117,7 @@ class EngineSession:
         if context is None:
             raise ClearerError(
                 f"the engine does not get the memory of the GPU that it needs "
-                f"({self._last_error()}): build it for smaller images with --profile"
+                f"({self._last_error()}): build it for smaller images with --trt-profile"
             )
         return context
 
@@ -131,7 +131,7 @@ class EngineSession:
                 low, _, high = ("x".join(map(str, tuple(size))) for size in sizes)
                 raise InputError(
                     f"the engine takes {low} to {high}, not {'x'.join(map(str, array.shape))}: "
-                    "build it with a wider --profile"
+                    "build it with a wider --trt-profile"
                 )
         if self._context.infer_shapes():
             raise ClearerError(f"the engine cannot infer its shapes: {self._last_error()}")

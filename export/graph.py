@@ -9,6 +9,7 @@ of many scales: it traces the arithmetic on free sizes through every layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from clearer.costs.cost import choice_convs, fixed_convs
 from clearer.export.graph_nodes import OPSET, Graph, Weights, to_bytes
 from clearer.export.network_io import INPUT_NAME, LEVEL_NAME, OUTPUT_NAME
 from clearer.networks.level_map import LEVEL_GAIN
+from clearer.operations.fusion import FUSION
+from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, Choice, SearchSpace
 from clearer.support.files import write_atomic
 
@@ -43,8 +47,8 @@ _WEIGHT_SCALE: Final = 0.02
 
 def write_weights(folder: Path, space: SearchSpace) -> None:
     """Write the file of random weights that the graphs of a space need beside them."""
-    lowest = space.scale_width(space.num_scales - 1)
-    largest = max(9 * lowest * lowest, 9 * 4 * space.width * 2 * space.width)
+    convs = [*fixed_convs(space), *chain.from_iterable(chain(*choice_convs(space)))]
+    largest = max(conv.num_weights for conv in convs)
     values = np.random.default_rng(_SEED).normal(scale=_WEIGHT_SCALE, size=largest)
     write_atomic(folder / WEIGHTS_FILE, values.astype(np.float32).tobytes())
 
@@ -119,7 +123,7 @@ def network_model(
         for place, column in enumerate(columns):
             layer = f"cells.{cell}.{place}"
             features = [
-                _MODULES[choice](g, features, scale, layer, space)
+                OPERATIONS[choice].nodes(g, features, layer, space.place(len(column), scale))
                 for scale, choice in enumerate(column)
             ]
     restored = _output_stage(g, features, space)
@@ -165,7 +169,9 @@ def module_graph(
     names = [value.name for value in inputs]
     outputs = [
         helper.make_tensor_value_info(
-            _MODULES[choice](g, names, scale, choice, space), TensorProto.FLOAT, shapes[scale]
+            OPERATIONS[choice].nodes(g, names, choice, space.place(num_scales, scale)),
+            TensorProto.FLOAT,
+            shapes[scale],
         )
         for scale in scales
     ]
@@ -182,7 +188,7 @@ def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) 
 
 
 def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
-    """Mirror the last rows and columns up to a multiple; the sums are done inside the graph."""
+    """Reflect padding up to a multiple; the sums are done inside the graph."""
     zero, one, step = g.scalar(0), g.scalar(1), g.scalar(multiple)
     for axis, side in enumerate(sides, start=2):
         last = g.node("Sub", g.node("Squeeze", side, g.constant([0])), one)
@@ -246,51 +252,9 @@ def _transition(g: Graph, features: list[str], layer: str, space: SearchSpace) -
     return [*features, down]
 
 
-def _parallel(g: Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
-    x, width, block = features[scale], space.scale_width(scale), f"{layer}.blocks.{scale}.body"
-    body = g.conv_relu(x, f"{block}.0", width, width, 3)
-    body = g.conv(body, f"{block}.3", width, width, 3)
-    return g.node("Relu", g.node("Add", body, x))
-
-
-def _fusion(g: Graph, features: list[str], target: int, layer: str, space: SearchSpace) -> str:
-    total, width = features[target], space.scale_width(target)
-    for source in range(target):
-        descent = f"{layer}.down.{target}.{source}"
-        total = g.node("Add", _descent(g, features[source], descent, space, source, target), total)
-    lower = [
-        g.conv(x, f"{layer}.up.{target}.{place}.0", space.scale_width(source), width, 1)
-        for place, (source, x) in enumerate(list(enumerate(features))[target + 1 :])
-    ]
-    if lower:
-        total = g.node("Add", _upsampled_sum(g, lower), total)
-    return g.node("Relu", total)
-
-
-def _identity(g: Graph, features: list[str], scale: int, layer: str, space: SearchSpace) -> str:
-    return features[scale]
-
-
-def _descent(g: Graph, x: str, layer: str, space: SearchSpace, source: int, target: int) -> str:
-    start, end, last = space.scale_width(source), space.scale_width(target), target - source - 1
-    for step in range(last):
-        x = g.conv_relu(x, f"{layer}.{step}.0", start, start, 3, stride=2)
-    return g.conv(x, f"{layer}.{last}.0", start, end, 3, stride=2)
-
-
-def _upsampled_sum(g: Graph, lower: list[str]) -> str:
-    total = lower[-1]
-    for x in reversed(lower[:-1]):
-        total = g.node("Add", x, g.upsample(total))
-    return g.upsample(total)
-
-
 def _output_stage(g: Graph, features: list[str], space: SearchSpace) -> str:
-    x = _fusion(g, features, 0, "output.fusion", space)
+    x = FUSION.nodes(g, features, "output.fusion", space.place(len(features), 0))
     x = g.conv(x, "output.head", space.width, space.channels * space.stem**2, 1, bias=False)
     if space.stem > 1:
         x = g.node("DepthToSpace", x, blocksize=space.stem, mode="CRD")
     return x
-
-
-_MODULES: Final = {"parallel": _parallel, "fusion": _fusion, "identity": _identity}

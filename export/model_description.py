@@ -76,7 +76,7 @@ class ModelDescription:
         if self.io.multiple > 1:
             found.append(
                 f"{self.path.name} takes sides that are multiples of {self.io.multiple}: pictures "
-                "are mirrored to them, and cropped again"
+                "are padded to them by reflection, and cropped again"
             )
         return tuple(found)
 

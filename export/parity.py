@@ -281,7 +281,7 @@ def _failure(rows: list[DifferenceRecord], drop_db: float, limit: Limit, io: Io)
 
 
 def _fit(picture: Planes, height: int, width: int) -> Planes:
-    """The middle of a picture; what is missing is mirrored."""
+    """The middle of a picture; what is missing is reflect padding."""
     pads = [(0, 0)] + [
         (0, max(0, wanted - side))
         for wanted, side in zip((height, width), picture.shape[1:], strict=True)

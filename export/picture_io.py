@@ -38,7 +38,7 @@ class PictureIo:
     is_bgr: bool = False
     """Whether three channels are blue, green, red."""
     multiple: int = 1
-    """That both sides must have: pictures are mirrored to it, and the results are cropped."""
+    """That both sides must have: pictures get reflect padding, and results are cropped."""
     height: int | None = None
     """The only one that it takes; None: any."""
     width: int | None = None
@@ -52,7 +52,7 @@ class PictureIo:
         return self.height is None and self.width is None
 
     def shape(self, planes: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of what the network gets for a batch ``(N, C, H, W)``, with its mirrored edges."""
+        """Shape of what the network gets for a batch ``(N, C, H, W)``, with its reflect padding."""
         n, c, h, w = planes
         full = (n, c, *(-(-side // self.multiple) * self.multiple for side in (h, w)))
         return tuple(full[axis] for axis in _AXES[self.layout])
@@ -77,7 +77,7 @@ class PictureIo:
         return np.ascontiguousarray(planes, dtype=self.element)
 
     def decode(self, result: NDArray[Any]) -> Array:
-        """Inverse of :meth:`encode`; mirrored edges stay."""
+        """Inverse of :meth:`encode`; the reflect padding stays."""
         planes = result.transpose(np.argsort(_AXES[self.layout])).astype(np.float32, copy=False)
         if self.is_bgr:
             planes = planes[:, ::-1]

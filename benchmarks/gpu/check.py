@@ -25,7 +25,7 @@ from clearer.export.engine_device import driver_version
 from clearer.support.device import device_name, resolve_device
 from clearer.support.files import write_json
 from clearer.training.precision import Precision
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.training_step import training_sampler
 
 __all__ = ["check", "compare", "describe_machine", "print_row", "step_times", "tf32"]
@@ -181,7 +181,7 @@ def compare(case: Case, device: str, say: Callable[[str], None]) -> Iterator[dic
 def _cpu_batches(case: Case) -> Callable[[int], Batch]:
     if case.architecture is None:
         return sampler(case, case.settings, 1).batch
-    return training_sampler(case.settings, case.images, 1, Engine()).batch
+    return training_sampler(case.settings, case.images, 1, Processes()).batch
 
 
 def _difference(what: str, one: Step, other: Step, count: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from clearer.searching.search_step import SearchStep
 from clearer.space.space import Architecture
 from clearer.tasks.denoise import Denoise
 from clearer.training.precision import Precision
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.training_step import (
     TrainingStep,
     compile_training,
@@ -154,12 +154,12 @@ def make_step(
     )
     if case.architecture is None:
         return _search_step(case, settings, mode, say, batches)
-    engine = Engine()
-    state = new_training_state(settings, case.architecture, engine)
-    draw = batches or training_sampler(settings, case.images, _STREAM, engine).batch
+    processes = Processes()
+    state = new_training_state(settings, case.architecture, processes)
+    draw = batches or training_sampler(settings, case.images, _STREAM, processes).batch
     if mode.startswith("compiled"):
         compile_training(state, settings, draw(0), say)
-    step = TrainingStep(settings, state, engine, say, is_captured=mode in _RECORDED)
+    step = TrainingStep(settings, state, processes, say, is_captured=mode in _RECORDED)
     rate, count = settings.train.learning_rate, itertools.count()
 
     def call() -> Tensor:
@@ -178,7 +178,7 @@ def _search_step(
 ) -> Step:
     """Both steps of an iteration after the warm-up."""
     s, count = settings.search, itertools.count()
-    step = SearchStep(settings, [], Engine(), say, is_captured=mode in _RECORDED)
+    step = SearchStep(settings, [], Processes(), say, is_captured=mode in _RECORDED)
     draws = [batches or sampler(case, settings, stream).batch for stream in (1, 2)]
 
     def call() -> Tensor:

@@ -1,4 +1,4 @@
-r"""The paper's tables 1, 3, 4 and 5, run anew at a scale that is given, beside its own figures.
+r"""The paper's tables 1, 3, 4 and 5, run again at a scale that is given, beside its own figures.
 
     python benchmarks/paper/reproduce.py DATA paper --iterations 100000
     python benchmarks/paper/reproduce.py DATA paper --iterations 300 --width 8 --images 4

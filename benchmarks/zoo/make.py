@@ -1,7 +1,7 @@
-"""Make a network that comes with the package from a trained run, or measure one anew.
+"""Make a network that comes with the package from a trained run, or measure one again.
 
     python benchmarks/zoo/make.py RUN NAME --data FOLDER --peers FOLDER
-    python benchmarks/zoo/make.py NAME                  # its figures and times anew
+    python benchmarks/zoo/make.py NAME                  # its figures and times again
     python benchmarks/zoo/make.py NAME --keep-times     # its figures alone
     python benchmarks/zoo/make.py NAME --keep-figures   # its times alone
     python benchmarks/zoo/make.py NAME --keep-times --keep-figures    # the size of its file alone
@@ -10,8 +10,8 @@
 Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the tables in the README and
 docs/networks.md, after all is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and Kodak24
 (RGB), the test pairs of Rain800 (rain), the second half of PolyU (photographs) or Kodak24 and Set12
-(JPEG, PSNR-B as well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO, by turns
-with other networks where their files are.
+(JPEG, PSNR-B as well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO,
+interleaved with other networks where their files are.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def peer_files(folder: Path | None, task: Task, color: Color) -> list[Path]:
 
 
 def measure_times(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The exported file and other networks by turns, in each backend that is here."""
+    """The exported file and other networks, interleaved, in each backend that is here."""
     settings = run.settings()
     peers = peer_files(arguments.peers, settings.task, settings.color)
     targets = open_targets([run.path], peers)

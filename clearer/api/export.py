@@ -151,7 +151,7 @@ def export_network(
 def _engine_settings(engines: Sequence[Flavour], profile: str | None) -> list[EngineSettings]:
     if not engines:
         if profile is not None:
-            raise InputError("--profile is for engines: give --trt or --trt-rtx too")
+            raise InputError("--trt-profile is for engines: give --trt or --trt-rtx too")
         return []
     sizes = EngineProfile.from_text(profile or DEFAULT_PROFILE)
     return [EngineSettings(flavour=flavour, profile=sizes) for flavour in engines]

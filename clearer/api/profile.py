@@ -12,7 +12,7 @@ from clearer.bench.cost_fit import Check
 from clearer.bench.cost_fit import collect as collect_folder
 from clearer.bench.plan import check_architectures
 from clearer.bench.plots import plot_check, require_matplotlib
-from clearer.bench.profile import Backend, ProfileSettings, emit_plan, profile_space
+from clearer.bench.profile import ProfileSettings, emit_plan, profile_space
 from clearer.costs.cost import CostTable
 from clearer.costs.cost_file import cost_file_name, write_cost_table
 from clearer.errors import InputError
@@ -44,7 +44,7 @@ class Profiled:
 
 def profile(
     *,
-    backend: Backend = "onnxruntime",
+    backend: str = "onnxruntime",
     precision: Literal["fp32", "bf16"] = "fp32",
     size: tuple[int, int] = (256, 256),
     preset: str = "quick",
@@ -52,6 +52,7 @@ def profile(
     width: int | None = None,
     stem: int | None = None,
     columns: tuple[int, ...] | None = None,
+    operations: tuple[str, ...] | None = None,
     entry: Literal["bottlenecks", "conv"] | None = None,
     gates: bool = False,
     level_map: bool = False,
@@ -73,13 +74,14 @@ def profile(
         width: Channels of the finest scale; None: the space's, as for all that follow.
         stem: 1, or 2 to work at half resolution.
         columns: Of each cell.
+        operations: What a column chooses between, by name.
         entry: What stands before the first cell.
         gates: Whether each scale of a column may compute, fuse or be passed on.
         level_map: Whether the network is given the noise level beside the image.
         threads: Of the CPU; None: all cores.
         check: Further networks to measure; ``"all"``: all that a table tells apart.
         seconds: Time for the table; noisy times get twice as much.
-        force: Measure anew what is known from before.
+        force: Measure again what is known from before.
         out: File to write; None: ``cost-<what>.json``.
         watch: Told how it goes.
 
@@ -96,6 +98,7 @@ def profile(
         width=width,
         stem=stem,
         columns=columns,
+        operations=operations,
         entry=entry,
         gates=gates,
         level_map=level_map,
@@ -122,6 +125,7 @@ def space_to_profile(
     width: int | None = None,
     stem: int | None = None,
     columns: tuple[int, ...] | None = None,
+    operations: tuple[str, ...] | None = None,
     entry: Literal["bottlenecks", "conv"] | None = None,
     gates: bool = False,
     level_map: bool = False,
@@ -137,6 +141,7 @@ def space_to_profile(
         width=width,
         stem=stem,
         columns=columns,
+        operations=operations,
         level_map=level_map or None,
         **{"entry": entry, **gate_fields(gates, entry)},
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from clearer.api.watch import SILENT, Watch
-from clearer.bench.restorers import Backend, LoadedModel, find_restorers
+from clearer.bench.restorers import LoadedModel, find_restorers
 from clearer.errors import InputError, Interrupted
 from clearer.pictures.encoding import Kind
 from clearer.restoring.restore import ColorMode
@@ -38,7 +38,7 @@ def restore(
     strength: float = 1.0,
     tile: int | None = None,
     overlap: int | None = None,
-    backend: Backend | None = None,
+    backend: str | None = None,
     overwrite: bool = False,
     watch: Watch = SILENT,
 ) -> list[RestoredFile]:
@@ -65,7 +65,7 @@ def restore(
         overlap: Pixels that tiles share on each side; None: half of what the network sees.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; None: torch for weights, ONNX Runtime
             for ONNX files.
-        overwrite: Make results anew that exist already.
+        overwrite: Restore again what has a result already.
         watch: Told how it goes.
 
     Returns:

@@ -18,7 +18,6 @@ from clearer.restoring.restore_method import Method, PictureKind, choose_method
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clearer.bench.restorers import Backend
 
 __all__ = ["Restorer", "load"]
 
@@ -28,7 +27,7 @@ _TYPES: Final = ("uint8", "uint16", "float16", "float32", "float64")
 def load(
     model: str | PathLike[str] | None = None,
     *,
-    backend: Backend | None = None,
+    backend: str | None = None,
     color: ColorMode = "per-channel",
     tile: int | None = None,
 ) -> Restorer:
@@ -130,7 +129,7 @@ class Restorer:
         if pixels.dtype.kind == "f":
             pixels = pixels.astype(np.float32)
             if not np.isfinite(pixels).all():
-                raise InputError("the picture has values that are no numbers")
+                raise InputError("the picture has NaN or infinite values")
         told = {
             kind: replace(method, sigma=sigma, strength=strength)
             for kind, method in self._methods.items()

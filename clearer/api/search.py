@@ -80,7 +80,7 @@ def _device(request: SearchRequest) -> str:
 
 def _resumed(request: SearchRequest, session: Session) -> _Plan:
     run = Run.open(as_path(request.out))
-    session.engine.on_first(lambda: session.hold(run))
+    session.processes.on_first(lambda: session.hold(run))
     settings, trains = run.settings(), request.train
     if trains is None:
         trains = settings.trains or request.minutes is not None
@@ -109,7 +109,7 @@ def _planned(request: SearchRequest, session: Session) -> _Plan:
         settings = refreeze_settings(source, request.budgets, image_size, request.budget_precision)
     else:
         with session.watch.status("finding out what is fastest here, and what fits"):
-            settings = plan_search(request, table, costs, session.engine)
+            settings = plan_search(request, table, costs, session.processes)
     minutes = request.minutes if trains else None
     settings = replace(settings, minutes=minutes, trains=trains)
     return _Plan(settings=settings, costs=costs, source=source, trains=trains)
@@ -122,15 +122,15 @@ def _work(request: SearchRequest, plan: _Plan, session: Session) -> RunResult:
     if run is None:
         run = _make_run(request, plan, splits, session)
         settings = run.settings()  # a race has had its share of a time that was given
-        if not session.engine.is_first and run.cost.exists():
+        if not session.processes.is_first and run.cost.exists():
             costs = _costs(session.watch, settings.image_size, read_cost_table(run.cost))
     else:
         going_on = run
-        session.engine.on_first(lambda: session.go_on_with_images(going_on, settings))
+        session.processes.on_first(lambda: session.go_on_with_images(going_on, settings))
     watch.say(f"run folder: {run.path}")
     with session.loop(settings) as loop:
         if plan.source is not None:
-            freeze_again(run, plan.source, costs, session.engine)
+            freeze_again(run, plan.source, costs, session.processes)
         else:
             search_run(run, splits, costs, loop)
             settings = run.settings()  # a race chooses the space
@@ -148,7 +148,7 @@ def _make_run(request: SearchRequest, plan: _Plan, splits: Splits, session: Sess
     def make() -> str:
         session.watch.say("checking the images and the budgets")
         for loop in (plan.settings.search, plan.settings.train):
-            session.engine.share(loop.batch_size)
+            session.processes.share(loop.batch_size)
         with session.watch.status("checking"):
             run = make_search_run(
                 as_path(request.out),
@@ -163,4 +163,4 @@ def _make_run(request: SearchRequest, plan: _Plan, splits: Splits, session: Sess
         session.hold(run)
         return str(run.path)
 
-    return Run(Path(session.engine.on_first(make)))
+    return Run(Path(session.processes.on_first(make)))

@@ -15,7 +15,7 @@ from clearer.errors import InputError
 from clearer.planning.workflow import gate_fields, make_settings
 from clearer.runs.settings import PRESETS, RunSettings, Strategy
 from clearer.tasks.registry import make_task
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 
 __all__ = ["image_size_of", "plan_search"]
 
@@ -32,7 +32,7 @@ def image_size_of(request: SearchRequest, table: CostTable | None) -> tuple[int,
 
 
 def plan_search(
-    request: SearchRequest, table: CostTable | None, costs: CostSource, engine: Engine
+    request: SearchRequest, table: CostTable | None, costs: CostSource, processes: Processes
 ) -> RunSettings:
     """Settings of a new search.
 
@@ -40,13 +40,19 @@ def plan_search(
         request: What is asked for.
         table: The cost table of the request.
         costs: Where costs come from, for images of the size that is meant.
-        engine: The processes; the first alone measures what is faster, and what fits.
+        processes: Those that search; the first alone measures what is faster, and what fits.
 
     Raises:
         InputError: If a value is unknown or out of range, does nothing with the strategy, or no
             space meets the budgets.
     """
-    fixes = [request.cost, request.columns, request.entry, request.gates or None]
+    fixes = [
+        request.cost,
+        request.columns,
+        request.operations,
+        request.entry,
+        request.gates or None,
+    ]
     strategy = _choose_strategy(request, is_fixed=any(fix is not None for fix in fixes))
     _refuse_options_of_others(request, strategy)
     sizes = {"batch_size": request.batch_size, "patch_size": request.patch_size}
@@ -83,7 +89,7 @@ def plan_search(
             "validate_every": request.validate_every,
         },
     )
-    return RunSettings.from_dict(engine.on_first(lambda: asked().to_dict()))
+    return RunSettings.from_dict(processes.on_first(lambda: asked().to_dict()))
 
 
 def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
@@ -92,6 +98,7 @@ def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
         "width": request.width,
         "stem": request.stem,
         "columns": request.columns,
+        "operations": request.operations,
         "entry": request.entry,
         **gate_fields(request.gates, request.entry),
         "level_map": request.level_map or None,
@@ -118,7 +125,8 @@ def _choose_strategy(request: SearchRequest, *, is_fixed: bool) -> Strategy:
     """
     if request.strategy == "race" and is_fixed:
         raise InputError(
-            "--strategy race chooses the space: leave out --cost, --columns, --entry and --gates"
+            "--strategy race chooses the space: leave out --cost, --columns, --operations, "
+            "--entry and --gates"
         )
     if request.preset not in PRESETS:
         raise InputError(f"unknown preset {request.preset!r}: use one of {', '.join(PRESETS)}")

@@ -76,6 +76,8 @@ class SearchRequest:
     """1, or 2 to work at half resolution."""
     columns: tuple[int, ...] | None = None
     """Of each cell."""
+    operations: tuple[str, ...] | None = None
+    """What a column chooses between, by name; None: parallel, fusion."""
     entry: Literal["bottlenecks", "conv"] | None = None
     """What stands before the first cell."""
     strategy: Strategy | None = None
@@ -89,7 +91,7 @@ class SearchRequest:
     seeds: int = 1
     """Searches by gradient from ``seed`` on, whose op weights are averaged."""
     source: str | PathLike[str] | None = None
-    """Run whose search by gradient is frozen anew, under other budgets."""
+    """Run whose search by gradient is frozen again, under other budgets."""
 
     search_iterations: int | None = None
     """Of the search; of a race, of all its networks together."""

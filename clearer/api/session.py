@@ -17,7 +17,7 @@ from clearer.runs.run_records import DecisionRecord
 from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine, launch
+from clearer.training.processes import Processes, launch
 
 __all__ = ["RunResult", "Session", "open_session"]
 
@@ -54,7 +54,7 @@ class RunResult:
 class Session:
     """The work on one run, in this process and those that work with it."""
 
-    engine: Engine
+    processes: Processes
     watch: Watch
     resume: bool
     changed_data: bool
@@ -98,7 +98,7 @@ class Session:
                 resume=self.resume,
                 checkpoint_seconds=self.checkpoint_seconds,
                 listener=listener,
-                engine=self.engine,
+                processes=self.processes,
                 say=self.watch.say,
                 deadline=self.deadline,
             )
@@ -116,13 +116,13 @@ class Session:
         if minutes is None:
             return settings
         with self.watch.status("timing a few steps"):
-            settings = fit_training_to_time(run, minutes, splits, self.engine)
+            settings = fit_training_to_time(run, minutes, splits, self.processes)
         self.watch.say(f"{minutes:g} minutes: {settings.train.iterations:,} iterations")
         return settings
 
     def result(self, run: Run, splits: Splits, *, is_trained: bool) -> RunResult:
         """What the work ends with."""
-        is_first = self.engine.is_first
+        is_first = self.processes.is_first
         return RunResult(run=run, splits=splits, is_trained=is_trained, is_first=is_first)
 
 
@@ -153,12 +153,12 @@ def open_session(
     Raises:
         InputError: If the processes are not what the launcher started, or too many.
     """
-    engine = launch(device, devices, nodes)
-    if not engine.is_first:
+    processes = launch(device, devices, nodes)
+    if not processes.is_first:
         watch.be_quiet()
     with contextlib.ExitStack() as locks:
         yield Session(
-            engine=engine,
+            processes=processes,
             watch=watch,
             resume=resume,
             changed_data=changed_data,

@@ -146,11 +146,13 @@ class _Asked:
 
 
 def _work(asked: _Asked, session: Session) -> RunResult:
-    engine = session.engine
+    processes = session.processes
     with session.watch.status("reading the run"):
-        settings = RunSettings.from_dict(engine.on_first(lambda: _plan(asked, session).to_dict()))
+        settings = RunSettings.from_dict(
+            processes.on_first(lambda: _plan(asked, session).to_dict())
+        )
     splits = session.load_images(settings)
-    run = Run(Path(engine.on_first(lambda: _make_run(asked, settings, splits, session))))
+    run = Run(Path(processes.on_first(lambda: _make_run(asked, settings, splits, session))))
     session.watch.say(f"run folder: {run.path}")
     settings = session.fit_minutes(run, settings, asked.minutes, splits)
     with session.loop(settings) as loop:
@@ -164,7 +166,7 @@ def _plan(asked: _Asked, session: Session) -> RunSettings:
     settings = plan_training(
         asked.origin, asked.out, train=asked.changes, resume=session.resume, **asked.others
     )
-    session.engine.share(settings.train.batch_size)
+    session.processes.share(settings.train.batch_size)
     return settings if session.resume else replace(settings, minutes=asked.minutes)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clearer.bench.backends import measured
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS
@@ -49,8 +50,7 @@ def bench(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="torch, torch-compile (slow to start), onnxruntime, onnxruntime-cuda, "
-            "onnxruntime-tensorrt, openvino, openvino-bf16 or tensorrt; may be repeated. "
+            help=f"{', '.join(measured())}; may be repeated. torch-compile is slow to start. "
             "Default: what is here and quick."
         ),
     ] = None,

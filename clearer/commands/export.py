@@ -95,7 +95,7 @@ def export(
     profile: Annotated[
         str | None,
         typer.Option(
-            "--profile",
+            "--trt-profile",
             help="Sizes that engines take: MIN,OPT,MAX, each NxHxW; default: "
             "1x16x16,1x512x512,1x1088x1920.",
         ),

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from clearer.bench.backends import profiling
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.terminal import console, live
@@ -19,16 +20,19 @@ from clearer.terminal.options import (
     EntryOption,
     Gates,
     LevelMap,
+    Operations,
     Size,
+    backend_option,
     parse_columns,
+    parse_operations,
     parse_size,
 )
 
 
 def profile(
     backend: Annotated[
-        Literal["torch", "torch-cuda", "onnxruntime", "onnxruntime-cuda", "openvino", "tensorrt"],
-        typer.Option(help="What runs the networks."),
+        str,
+        backend_option(profiling(), "What runs the networks."),
     ] = "onnxruntime",
     precision: Annotated[
         Literal["fp32", "bf16"], typer.Option(help="bf16: with torch and OpenVINO.")
@@ -42,6 +46,7 @@ def profile(
     ] = None,
     stem: Annotated[int | None, typer.Option(help="1 or 2; default: the space's.")] = None,
     columns: Columns = None,
+    operations: Operations = None,
     entry: EntryOption = None,
     gates: Gates = False,
     level_map: LevelMap = False,
@@ -59,7 +64,7 @@ def profile(
     out: Annotated[
         Path | None, typer.Option(help="Cost table to write; default: cost-<what>.json.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Measure anew.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Measure again.")] = False,
     emit: Annotated[
         Path | None,
         typer.Option(help="Write the networks and a script into this folder, for another device."),
@@ -83,6 +88,7 @@ def profile(
         "width": width,
         "stem": stem,
         "columns": parse_columns(columns),
+        "operations": parse_operations(operations),
         "entry": entry,
         "gates": gates,
         "level_map": level_map,
@@ -110,7 +116,7 @@ def profile(
             out=out,
             watch=TerminalWatch(),
         )
-        source = "known from before (--force measures anew)" if result.is_cached else "measured"
+        source = "known from before (--force measures again)" if result.is_cached else "measured"
     report = {
         **json.loads(result.path.read_text()),
         "check": None if result.check is None else result.check.to_dict(),

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from clearer.bench.backends import restoring
 from clearer.errors import ClearerError
 from clearer.support.json_text import to_json
 from clearer.terminal import live
 from clearer.terminal.completion import complete_networks
-from clearer.terminal.options import AsJson, Debug
+from clearer.terminal.options import AsJson, Debug, backend_option
 
 _STATUS = ("restored", "skipped", "failed")
 
@@ -69,11 +70,11 @@ def restore(
         ),
     ] = None,
     backend: Annotated[
-        Literal["torch", "onnxruntime", "openvino"] | None,
-        typer.Option(help="Default: torch for runs, ONNX Runtime for ONNX files."),
+        str | None,
+        backend_option(restoring(), "Default: torch for runs, ONNX Runtime for ONNX files."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Make results anew that exist already.")
+        bool, typer.Option("--overwrite", help="Restore again what has a result already.")
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,

@@ -28,11 +28,13 @@ from clearer.terminal.options import (
     Minutes,
     MinutesNow,
     Nodes,
+    Operations,
     PatchSize,
     Reduce,
     Size,
     ValidateEvery,
     parse_columns,
+    parse_operations,
     parse_size,
 )
 from clearer.terminal.task_options import with_task_options
@@ -88,13 +90,15 @@ def search(
         int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
     ] = None,
     columns: Columns = None,
+    operations: Operations = None,
     entry: EntryOption = None,
     strategy: Annotated[
         Literal["race", "gradient", "random"] | None,
         typer.Option(
             help="race: U shapes that use the budgets train against each other; gradient: the "
             "paper's search, in one space; random: drawn evenly from that. Default: race, or "
-            "gradient with --preset paper, --cost, --columns, --entry or --gates."
+            "gradient with --preset paper, --cost, --columns, --operations, "
+            "--entry or --gates."
         ),
     ] = None,
     gates: Gates = False,
@@ -110,7 +114,7 @@ def search(
         typer.Option(
             "--from",
             autocompletion=complete_runs,
-            help="Freeze anew, under other budgets, what this run searched.",
+            help="Freeze again, under other budgets, what this run searched.",
         ),
     ] = None,
     search_iterations: Annotated[
@@ -202,6 +206,7 @@ def search(
         width=width,
         stem=stem,
         columns=parse_columns(columns),
+        operations=parse_operations(operations),
         entry=entry,
         strategy=strategy,
         gates=gates,

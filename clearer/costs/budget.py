@@ -14,7 +14,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from clearer.costs.cost import FILE_PRECISIONS, CostTable, Metric
 from clearer.costs.cost_source import CostSource
 from clearer.errors import InputError
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 
 __all__ = [
     "HOPELESS",
@@ -126,9 +126,9 @@ def fit_space(
     """The space with the width and stem that suit the budgets, where they are not given.
 
     The width is the largest even one, at most 32, that leaves the search a choice: for which each
-    budget lies at least a quarter of the way from the cheapest to the dearest architecture. Where
-    no width is that narrow, the narrowest. The stem is 1, unless the width would then be less than
-    8 and a stem of 2 allows more.
+    budget lies at least a quarter of the way from the smallest to the largest cost. Where no width
+    is that narrow, the narrowest. The stem is 1, unless the width would then be less than 8 and a
+    stem of 2 allows more.
 
     Args:
         space: Gives the rest, and the stem where there is no budget.
@@ -173,10 +173,10 @@ def _is_roomy(space: SearchSpace, budgets: Sequence[Budget], costs: CostSource) 
 
 
 def budget_position(space: SearchSpace, budget: Budget, costs: CostSource) -> float:
-    """Where a budget lies between the cheapest (0) and the dearest (1) architecture."""
-    cheapest, dearest = costs.span(space, budget.metric)
+    """Where a budget lies between the cheapest (0) and the most expensive (1) architecture."""
+    cheapest, most_expensive = costs.span(space, budget.metric)
     limit = costs.usable(budget.metric, budget.limit)
-    return (limit - cheapest) / (dearest - cheapest)
+    return (limit - cheapest) / (most_expensive - cheapest)
 
 
 def check_budgets(
@@ -269,7 +269,7 @@ def _of_file(
 
 def _cheapest(space: SearchSpace, table: CostTable) -> Architecture:
     costs = np.where(space.allowed(), np.array(table.choices), np.inf)
-    return Architecture(space=space, choices=tuple(CHOICES[i] for i in costs.argmin(axis=1)))
+    return Architecture.from_picks(space, costs.argmin(axis=1).tolist())
 
 
 def choose_architecture(
@@ -320,7 +320,7 @@ def choose_architecture(
         taken = np.rint(solution.x).astype(int)
         rows = taken.reshape(num_choices, -1)
         picks = np.where(rows.any(axis=1), rows.argmax(axis=1) + 1, 0)
-        architecture = Architecture(space=space, choices=tuple(CHOICES[i] for i in picks))
+        architecture = Architecture.from_picks(space, picks.tolist())
         if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
             return architecture
         # Within the solver's tolerance but over a limit: forbid this one point and go on.
@@ -342,7 +342,7 @@ def random_architecture(
     options = [np.flatnonzero(row) for row in space.allowed()]
     for _ in range(_MAX_DRAWS):
         picks = [row[rng.integers(len(row))] for row in options]
-        architecture = Architecture(space=space, choices=tuple(CHOICES[pick] for pick in picks))
+        architecture = Architecture.from_picks(space, picks)
         if all(t.cost(architecture) <= limit for t, limit in zip(tables, limits, strict=True)):
             return architecture
     return None

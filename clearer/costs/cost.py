@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple, get_args
 
-from clearer.space.space import CHOICES, Architecture, Choice, SearchSpace
+from clearer.operations.convolution import Conv
+from clearer.operations.fusion import FUSION
+from clearer.operations.identity import IDENTITY
+from clearer.operations.registry import OPERATIONS
+from clearer.space.space import Architecture, Choice, SearchSpace
 from clearer.support.schema import AtLeast0, Count, Side
 
 __all__ = [
     "FILE_PRECISIONS",
-    "Conv",
     "CostTable",
     "FilePrecision",
     "Measurement",
@@ -72,33 +75,6 @@ class Measurement:
         return self.spread > _NOISY_SPREAD
 
 
-@dataclass(frozen=True, slots=True)
-class Conv:
-    """One convolution without bias, followed by batch normalisation unless ``norm`` is off."""
-
-    inputs: int
-    outputs: int
-    kernel: int
-    octave: int
-    """The output has ``4**-octave`` of the image's pixels."""
-    norm: bool = True
-
-    @property
-    def num_weights(self) -> int:
-        """Weights of the kernel."""
-        return self.inputs * self.outputs * self.kernel**2
-
-    @property
-    def macs(self) -> float:
-        """Multiply-accumulates per pixel of the image."""
-        return self.num_weights / (1 << 2 * self.octave)
-
-    @property
-    def activations(self) -> float:
-        """Outputs per pixel of the image."""
-        return self.outputs / (1 << 2 * self.octave)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostTable:
     """Cost of the fixed part of a space and of each candidate of each choice.
@@ -111,15 +87,14 @@ class CostTable:
     unit: str
     fixed: float
     choices: tuple[tuple[float, ...], ...]
-    """Of each choice of the space, in its order: (parallel, fusion) and, with gates, the 0 of what
-    is passed on."""
+    """Of each choice of the space, in its order, one for each of ``space.candidates``."""
     measurement: Measurement | None = None
     """Of a table in ms."""
 
     def cost(self, architecture: Architecture) -> float:
         """Cost of one architecture, in ``unit``."""
-        picks = zip(self.choices, architecture.choices, strict=True)
-        return self.fixed + sum(row[CHOICES.index(choice)] for row, choice in picks)
+        picks = zip(self.choices, architecture.picks, strict=True)
+        return self.fixed + sum(row[pick] for row, pick in picks)
 
     def corrected(self, architecture: Architecture, measured: float) -> CostTable:
         """With the fixed part moved, so that it is right for one architecture."""
@@ -131,7 +106,7 @@ class CostTable:
         return self.fixed + sum(map(min, self.choices))
 
     @property
-    def dearest(self) -> float:
+    def most_expensive(self) -> float:
         """Largest cost that any architecture of the space has."""
         return self.fixed + sum(map(max, self.choices))
 
@@ -144,24 +119,6 @@ def _bottleneck(inputs: int, width: int, octave: int) -> list[Conv]:
         Conv(width, outputs, 1, octave),
     ]
     return convs if inputs == outputs else [*convs, Conv(inputs, outputs, 1, octave)]
-
-
-def _block(space: SearchSpace, scale: int) -> list[Conv]:
-    width = space.scale_width(scale)
-    return [Conv(width, width, 3, space.stem - 1 + scale)] * 2
-
-
-def _fusion(space: SearchSpace, num_scales: int, target: int) -> list[Conv]:
-    """What brings all scales to one."""
-    convs, base, end = [], space.stem - 1, space.scale_width(target)
-    for source in range(num_scales):
-        start = space.scale_width(source)
-        if source > target:
-            convs.append(Conv(start, end, 1, base + source))
-        # All steps down keep the source's width, but for the last.
-        for octave in range(source + 1, target + 1):
-            convs.append(Conv(start, end if octave == target else start, 3, base + octave))
-    return convs
 
 
 def choice_convs(space: SearchSpace) -> list[list[list[Conv]]]:
@@ -180,26 +137,32 @@ class Module(NamedTuple):
 
     choice: Choice
     num_scales: int
-    """Of its column; of a block with gates, as many as reach down to it."""
+    """Of its column; with gates, of what reads its own scale alone, as many as reach down to it."""
     scales: tuple[int, ...]
     """That it computes."""
 
 
 def modules(space: SearchSpace) -> list[tuple[Module | None, ...]]:
     """The module of each candidate of each choice; None where nothing is computed."""
-    rows = []
-    for (number, scales), allowed in zip(space.choice_scales(), space.allowed(), strict=True):
-        block = Module("parallel", scales[-1] + 1 if space.gates else number, tuple(scales))
-        fusion = Module("fusion", number, tuple(scales)) if allowed[1] else None
-        rows.append((block, fusion, None)[: len(allowed)])
-    return rows
+    return [
+        tuple(
+            _module(space, choice, number, scales) if has else None
+            for choice, has in zip(space.candidates, row, strict=True)
+        )
+        for (number, scales), row in zip(space.choice_scales(), space.allowed(), strict=True)
+    ]
+
+
+def _module(space: SearchSpace, choice: Choice, number: int, scales: range) -> Module | None:
+    if choice == IDENTITY.name:
+        return None
+    reaches_down = space.gates and OPERATIONS[choice].is_local
+    return Module(choice, scales[-1] + 1 if reaches_down else number, tuple(scales))
 
 
 def _convs(space: SearchSpace, choice: Choice, num_scales: int, scale: int) -> list[Conv]:
     """Convolutions of a candidate on one scale of a column."""
-    if choice == "parallel":
-        return _block(space, scale)
-    return _fusion(space, num_scales, scale) if choice == "fusion" else []
+    return OPERATIONS[choice].convs(space.place(num_scales, scale))
 
 
 def fixed_convs(space: SearchSpace) -> list[Conv]:
@@ -215,7 +178,7 @@ def fixed_convs(space: SearchSpace) -> list[Conv]:
     for scale in range(1, space.num_scales):
         convs.append(Conv(above, space.scale_width(scale), 3, base + scale))
         above = space.scale_width(scale)
-    convs += _fusion(space, space.num_scales, 0)
+    convs += FUSION.convs(space.place(space.num_scales, 0))
     return [*convs, Conv(width, image, 1, base, norm=False)]
 
 

@@ -15,7 +15,7 @@ from clearer.support.schema import AtLeast0, checked
 __all__ = ["cost_file_name", "read_cost_table", "write_cost_table"]
 
 _SCHEMA_VERSION: Final = 2
-_ADVICE: Final = "make it anew with clearer profile"
+_ADVICE: Final = "make it again with clearer profile"
 
 
 class _TableRecord(TypedDict):

@@ -66,9 +66,9 @@ class CostSource:
         return cost_table(space, metric, self._precision)
 
     def span(self, space: SearchSpace, metric: Metric) -> tuple[float, float]:
-        """Cost of the cheapest and of the dearest architecture of a space."""
+        """Cost of the cheapest and of the most expensive architecture of a space."""
         table = self.table(space, metric)
-        return table.cheapest, table.dearest
+        return table.cheapest, table.most_expensive
 
     def estimate(self, architecture: Architecture, metric: Metric) -> float:
         """Cost of an architecture of any space, at once or nearly so."""

@@ -1,4 +1,4 @@
-"""The modules of the search space: Gou et al., "CLEARER", NeurIPS 2020, section 3.1 and figure 1.
+"""The modules around the operations: Gou et al., "CLEARER", NeurIPS 2020, section 3.1 and figure 1.
 
 Features are lists of tensors, one per scale, finest first: scale s has shape
 ``(N, space.scale_width(s), H / 2**s, W / 2**s)``. No module writes to a tensor that it was given.
@@ -6,53 +6,29 @@ Features are lists of tensors, one per scale, finest first: scale s has shape
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from clearer.networks.level_map import LEVEL_GAIN
+from clearer.operations.fusion import FUSION
+from clearer.operations.layers import conv_norm
+from clearer.operations.operation import Operation
+from clearer.operations.registry import OPERATIONS
 from clearer.space.space import SearchSpace
 
 __all__ = [
     "ColumnModule",
     "InputStage",
     "OutputStage",
-    "ResidualBlock",
     "TransitionModule",
     "grow",
     "make_transitions",
     "pad_to_multiple",
     "remove",
 ]
-
-
-def conv_norm(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = False
-) -> nn.Sequential:
-    """Convolution without bias, batch normalisation and, where asked for, ReLU."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-    ]
-    if relu:
-        layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an identity: ``(N, C, H, W)`` to the same shape."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *conv_norm(width, width, 3, relu=True), *conv_norm(width, width, 3)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``relu(x + body(x))``."""
-        return F.relu_(self.body(x) + x)
 
 
 class Bottleneck(nn.Module):
@@ -77,80 +53,32 @@ class Bottleneck(nn.Module):
 
 
 class ColumnModule(nn.Module):
-    """A column: each scale gets a residual block, the fusion of all scales, or is passed on.
+    """A column: each of its scales has the layers of some operations.
 
-    A parallel module is a column of blocks alone: the scales do not talk. In a fusion module every
-    scale gets the ReLU of the sum over all scales, brought to its resolution: going down, one
-    strided 3x3 convolution per octave; going up, a 1x1 convolution and nearest up-sampling; on the
-    same scale, the identity.
+    Layers are held by part, then by scale: ``blocks.0`` is what :class:`Parallel` has on the finest
+    scale. What an operation computes of them is in its file of :mod:`clearer.operations`.
 
     Args:
         space: Gives the widths.
         num_scales: Scales that come in.
-        blocks: Scales that have a residual block.
-        fused: Scales that have what fuses all into them.
+        scales: Those on which an operation stands, by its name.
     """
 
     def __init__(
-        self, space: SearchSpace, num_scales: int, blocks: Iterable[int], fused: Iterable[int]
+        self, space: SearchSpace, num_scales: int, scales: Mapping[str, Iterable[int]]
     ) -> None:
         super().__init__()
-        fused = list(fused)
-        self.blocks = nn.ModuleDict(
-            {str(scale): ResidualBlock(space.scale_width(scale)) for scale in blocks}
-        )
-        self.down = nn.ModuleDict(
-            {
-                str(target): nn.ModuleList(
-                    _descent(space, source, target) for source in range(target)
-                )
-                for target in fused
-            }
-        )
-        self.up = nn.ModuleDict(
-            {
-                str(target): nn.ModuleList(
-                    conv_norm(space.scale_width(source), space.scale_width(target), 1)
-                    for source in range(target + 1, num_scales)
-                )
-                for target in fused
-            }
-        )
+        for name, used in scales.items():
+            places = [space.place(num_scales, scale) for scale in used]
+            found = OPERATIONS[name]
+            for part in found.parts:
+                layers = {str(place.scale): found.layer(part, place) for place in places}
+                self.add_module(part, nn.ModuleDict(layers))
 
-    def block(self, scale: int, features: list[Tensor]) -> Tensor:
-        """The residual block of a scale."""
-        restored: Tensor = self.blocks[str(scale)](features[scale])
-        return restored
-
-    def fuse(self, target: int, features: list[Tensor]) -> Tensor:
-        """All scales, fused into one."""
-        total = features[target]
-        for descent, x in zip(self.down[str(target)].children(), features, strict=False):
-            total = descent(x) + total
-        ascents = self.up[str(target)].children()
-        lower = [ascent(x) for ascent, x in zip(ascents, features[target + 1 :], strict=True)]
-        if lower:
-            total = _upsampled_sum(lower) + total
-        return F.relu(total)
-
-
-def _descent(space: SearchSpace, source: int, target: int) -> nn.Sequential:
-    """Strided convolutions from a scale to a lower one; all but the last keep the width."""
-    start, end = space.scale_width(source), space.scale_width(target)
-    steps = [conv_norm(start, start, 3, stride=2, relu=True) for _ in range(target - source - 1)]
-    return nn.Sequential(*steps, conv_norm(start, end, 3, stride=2))
-
-
-def _upsampled_sum(lower: list[Tensor]) -> Tensor:
-    """Sum of maps at 1/2, 1/4, ... of the resolution, at full resolution.
-
-    Nearest up-sampling is linear, and by 4 it is twice that by 2. So the sum is built from the
-    lowest scale upwards, and just one map is up-sampled to full resolution.
-    """
-    total = lower[-1]
-    for x in reversed(lower[:-1]):
-        total = x + F.interpolate(total, scale_factor=2.0, mode="nearest")
-    return F.interpolate(total, scale_factor=2.0, mode="nearest")
+    def compute(self, found: Operation, scale: int, features: Sequence[Tensor]) -> Tensor:
+        """What an operation makes of a scale, from the features of all scales."""
+        layers = {part: getattr(self, part)[str(scale)] for part in found.parts}
+        return found.forward(layers, features, scale)
 
 
 class TransitionModule(nn.Module):
@@ -225,7 +153,7 @@ class OutputStage(nn.Module):
 
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
-        self.fusion = ColumnModule(space, space.num_scales, blocks=[], fused=[0])
+        self.fusion = ColumnModule(space, space.num_scales, {FUSION.name: [0]})
         self.head = nn.Conv2d(space.width, space.channels * space.stem**2, 1, bias=False)
         self.shuffle = nn.PixelShuffle(space.stem) if space.stem > 1 else nn.Identity()
         if space.residual:
@@ -234,7 +162,7 @@ class OutputStage(nn.Module):
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Return the image, or what to remove from it."""
-        image: Tensor = self.shuffle(self.head(self.fusion.fuse(0, features)))
+        image: Tensor = self.shuffle(self.head(self.fusion.compute(FUSION, 0, features)))
         return image
 
 
@@ -257,7 +185,7 @@ def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Mirror the last rows and columns until both sides are multiples of ``multiple``.
+    """Reflect padding at the end of both sides, until they are multiples of ``multiple``.
 
     Noise that is mirrored still looks like noise; repeated, it becomes streaks that no network
     removes. What an image is too small to mirror, repeats its first row or column. The form of the

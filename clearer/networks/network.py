@@ -26,6 +26,7 @@ from clearer.networks.blocks import (
     pad_to_multiple,
     remove,
 )
+from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, Choice, Column, SearchSpace
 from clearer.support.files import write_atomic
 
@@ -57,19 +58,14 @@ class FrozenColumn(ColumnModule):
     """A column with what was chosen, and nothing else: what is passed on is not there."""
 
     def __init__(self, space: SearchSpace, column: Column) -> None:
-        super().__init__(space, len(column), _scales(column, "parallel"), _scales(column, "fusion"))
+        chosen = {name: _scales(column, name) for name in space.candidates}
+        super().__init__(space, len(column), chosen)
         self.column = column
+        self.operations = [OPERATIONS[choice] for choice in column]
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Map the features of all scales to features of the same shapes."""
-        outputs = []
-        for scale, choice in enumerate(self.column):
-            if choice == "parallel":
-                outputs.append(self.block(scale, features))
-            else:
-                fuses = choice == "fusion"
-                outputs.append(self.fuse(scale, features) if fuses else features[scale])
-        return outputs
+        return [self.compute(found, scale, features) for scale, found in enumerate(self.operations)]
 
 
 def _scales(column: Column, choice: Choice) -> list[int]:
@@ -155,7 +151,7 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
         advice = "give a file that clearer train wrote"
         if (path.parent / "config.json").is_file():
             resume = f"clearer train --resume {path.parent}"
-            advice = f"delete it, then {resume} writes it anew from the checkpoint"
+            advice = f"delete it, then {resume} writes it again from the checkpoint"
         raise InputError(
             f"{path} does not hold the weights of a network ({reason}): {advice}"
         ) from error

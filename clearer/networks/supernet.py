@@ -1,4 +1,4 @@
-"""The relaxed network that the search trains: every column mixes its two candidates."""
+"""The relaxed network that the search trains: every column mixes its candidates."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from clearer.networks.blocks import (
     make_transitions,
     remove,
 )
-from clearer.space.space import CHOICES, SearchSpace
+from clearer.operations.registry import OPERATIONS
+from clearer.space.space import SearchSpace
 
 __all__ = ["MixedColumn", "SuperNet"]
 
-_FUSION: Final = CHOICES.index("fusion")
 _NEVER: Final = -1e9
 
 
@@ -28,13 +28,17 @@ class MixedColumn(ColumnModule):
     r"""Equation (1): :math:`y_{j+1} = \\alpha_p f_p(y_j) + \\alpha_f f_f(y_j)`.
 
     All candidates read the same ``y_j``. With gates each scale has op weights of its own, and the
-    third is of :math:`y_j` itself.
+    last is of :math:`y_j` itself.
     """
 
     def __init__(self, space: SearchSpace, num_scales: int) -> None:
+        found = [OPERATIONS[name] for name in space.candidates]
+        self._candidates = [
+            (index, one) for index, one in enumerate(found) if one.smallest_column <= num_scales
+        ]
         scales = range(num_scales)
-        super().__init__(space, num_scales, scales, scales if num_scales > 1 else ())
-        self.gates = space.gates
+        super().__init__(space, num_scales, {one.name: scales for _, one in self._candidates})
+        self.operations = found
         self._num_scales = num_scales
 
     def forward(self, features: list[Tensor], op_weights: Tensor) -> list[Tensor]:
@@ -42,8 +46,8 @@ class MixedColumn(ColumnModule):
 
         Args:
             features: One tensor per scale, finest first.
-            op_weights: :math:`(\\alpha_p, \\alpha_f)`, shape ``(1, 2)``; with gates
-                ``(num_scales, 3)``.
+            op_weights: :math:`(\\alpha_p, \\alpha_f)`, shape ``(1, C)`` for C candidates; with
+                gates ``(num_scales, C)``.
 
         Returns:
             One tensor per scale, of the shapes that came in.
@@ -55,19 +59,15 @@ class MixedColumn(ColumnModule):
         mixed = []
         for scale, row in enumerate(rows):
             if picks and max(picks[scale]) == 1:
-                mixed.append(self._candidate(picks[scale].index(1), scale, features))
+                chosen = self.operations[picks[scale].index(1)]
+                mixed.append(self.compute(chosen, scale, features))
                 continue
-            total = row[0] * self._candidate(0, scale, features)
-            for index in range(1, len(row)):
-                if index != _FUSION or self._num_scales > 1:
-                    total = total + row[index] * self._candidate(index, scale, features)
+            (first, one), *others = self._candidates
+            total = row[first] * self.compute(one, scale, features)
+            for index, one in others:
+                total = total + row[index] * self.compute(one, scale, features)
             mixed.append(total)
         return mixed
-
-    def _candidate(self, index: int, scale: int, features: list[Tensor]) -> Tensor:
-        if CHOICES[index] == "parallel":
-            return self.block(scale, features)
-        return self.fuse(scale, features) if index == _FUSION else features[scale]
 
 
 class SuperNet(nn.Module):
@@ -77,9 +77,9 @@ class SuperNet(nn.Module):
         space: The space to search.
 
     Attributes:
-        alpha: Logits of the choices, shape ``(K, 2)``: K columns, (parallel, fusion); with gates
-            ``(K, 3)``: K scales of columns, (parallel, fusion, identity). What a choice does not
-            have is so low that its op weight is 0.
+        alpha: Logits of the choices, shape ``(K, C)``: K columns or, with gates, K scales of
+            columns; C candidates in the order of ``space.candidates``. What a choice does not have
+            is so low that its op weight is 0.
     """
 
     def __init__(self, space: SearchSpace) -> None:

@@ -17,7 +17,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.race import iteration_work
 from clearer.space.space import Architecture
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.training_step import TrainingStep, new_training_state, training_sampler
 
 __all__ = ["fit_race_to_time", "fit_training_to_time"]
@@ -28,7 +28,9 @@ _VALIDATIONS: Final = 6
 _STREAM: Final = 5
 
 
-def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engine) -> RunSettings:
+def fit_training_to_time(
+    run: Run, minutes: float, splits: Splits, processes: Processes
+) -> RunSettings:
     """Give the training of a run the iterations that fit, and write them into its settings.
 
     The schedule then spans exactly these iterations, so that it is as repeatable, and goes on as
@@ -39,7 +41,7 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
         run: With an architecture, and no training yet.
         minutes: For steps and validations.
         splits: Pictures of the run.
-        engine: The processes that train together.
+        processes: Those that train together.
 
     Raises:
         InputError: If the time is too short for a few steps, or the training has begun.
@@ -47,8 +49,8 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
     if run.train_checkpoint.exists() or run.weights.exists():
         raise InputError("the training has begun, with its iterations set: leave out --minutes")
     settings = run.settings()
-    seconds = torch.tensor(_seconds(run, settings, splits, engine))
-    engine.average([seconds])
+    seconds = torch.tensor(_seconds(run, settings, splits, processes))
+    processes.average([seconds])
     step_s, validation_s = seconds.tolist()
     num_validations = _VALIDATIONS + (settings.fine_tuned_from is not None)  # one before all steps
     left_s = 60 * minutes - num_validations * validation_s
@@ -64,7 +66,7 @@ def fit_training_to_time(run: Run, minutes: float, splits: Splits, engine: Engin
         validate_every=-(-iterations // _VALIDATIONS),
     )
     settings = replace(settings, train=train, minutes=None)
-    engine.on_first(lambda: run.write_config(settings))
+    processes.on_first(lambda: run.write_config(settings))
     return settings
 
 
@@ -84,19 +86,19 @@ def fit_race_to_time(
     """
     usual = min(contenders, key=lambda a: abs(math.log(iteration_work(a))))
     # By one process: before a run is made, the others wait.
-    seconds = _step_seconds(settings, usual, splits, Engine())
+    seconds = _step_seconds(settings, usual, splits, Processes())
     iterations = int(60 * minutes / seconds * iteration_work(usual))
     race = replace(settings.race, iterations=max(iterations, settings.race.contenders))
     return replace(settings, race=race)
 
 
 def _seconds(
-    run: Run, settings: RunSettings, splits: Splits, engine: Engine
+    run: Run, settings: RunSettings, splits: Splits, processes: Processes
 ) -> tuple[float, float]:
     """Of a step and of a validation, with networks that are thrown away."""
     architecture = run.read_architecture()
-    step_s = _step_seconds(settings, architecture, splits, engine)
-    network = new_training_state(settings, architecture, engine).average.network
+    step_s = _step_seconds(settings, architecture, splits, processes)
+    network = new_training_state(settings, architecture, processes).average.network
     start = time.perf_counter()
     restore = torch_restorer(network, settings.device)
     level_map = settings.space.level_map
@@ -105,13 +107,13 @@ def _seconds(
 
 
 def _step_seconds(
-    settings: RunSettings, architecture: Architecture, splits: Splits, engine: Engine
+    settings: RunSettings, architecture: Architecture, splits: Splits, processes: Processes
 ) -> float:
     """Of a step, with a network that is thrown away."""
     settings = replace(settings, space=architecture.space)
-    state = new_training_state(settings, architecture, engine)
-    sampler = training_sampler(settings, splits.train, _STREAM, engine)
-    step = TrainingStep(settings, state, engine, lambda line: None)
+    state = new_training_state(settings, architecture, processes)
+    sampler = training_sampler(settings, splits.train, _STREAM, processes)
+    step = TrainingStep(settings, state, processes, lambda line: None)
     rate, start = settings.train.learning_rate, 0.0
     for index in range(_WARMUP_STEPS + _TIMED_STEPS):
         loss = step(sampler.batch(index), rate, index)

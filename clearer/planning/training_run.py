@@ -129,7 +129,7 @@ def plan_training(
     elif run is not None and (run.train_checkpoint.exists() or run.weights.exists()):
         raise InputError(
             f"{run.path} is trained already, or partly: go on by --resume, train its architecture "
-            "anew in another folder by --out, or train it on by --fine-tune"
+            "again in another folder by --out, or train it on by --fine-tune"
         )
     check_level(settings)
     if run is None:

@@ -300,7 +300,7 @@ def training_settings(
     if start is not None:
         base = replace(
             base,
-            learning_rate=base.settled_rate * base.learning_rate,
+            learning_rate=base.frozen_norm_rate * base.learning_rate,
             # The statistics are good from the first step, and the weights go with them.
             batch_statistics_share=0.0,
         )

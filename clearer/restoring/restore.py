@@ -118,7 +118,7 @@ def restore_pixels(
         Of the same shape and type.
 
     Raises:
-        ClearerError: If the network gives values that are no numbers.
+        ClearerError: If the network gives NaN or infinite values.
     """
     if strength == 0:
         return pixels

@@ -54,7 +54,7 @@ class Method:
             listener: Called with (done, total) tiles.
 
         Raises:
-            ClearerError: If the network gives values that are no numbers.
+            ClearerError: If the network gives NaN or infinite values.
         """
         level = self._level(pixels) if self.has_level else None
         restored = restore_pixels(

@@ -156,7 +156,7 @@ def restore_tiles(
             columns.keep_start - columns.read_start : columns.keep_stop - columns.read_start,
         ]
         if not np.isfinite(kept).all():
-            raise ClearerError("the network gives values that are no numbers")
+            raise ClearerError("the network gives NaN or infinite values")
         target = restored[rows.keep_start : rows.keep_stop, columns.keep_start : columns.keep_stop]
         values = kept.clip(0, 1) * top
         target[...] = (np.rint(values) if is_whole else values).transpose(1, 2, 0)

@@ -39,7 +39,7 @@ class _Pictures(TypedDict):
     val: dict[Text, _File]
     test: dict[Text, _File]
     changes: list[_Change]
-    """What was changed while the run was stopped, and was gone on with."""
+    """What was changed while the run was stopped, and it went on."""
 
 
 def write_pictures(run: Run, settings: RunSettings) -> None:

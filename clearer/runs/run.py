@@ -192,7 +192,7 @@ class Run:
         if network.architecture != architecture:
             raise InputError(
                 f"{self.weights} does not fit the architecture in {self.architecture.name} beside "
-                f"it: put the right one there, or train anew by clearer train {self.path} --out NEW"
+                f"it: put the right one there, or train again: clearer train {self.path} --out NEW"
             )
         return network, info
 

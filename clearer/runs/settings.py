@@ -110,7 +110,7 @@ class TrainSettings:
     optimizer: TrainingOptimizer
     learning_rate: Above0
     """Peak: it rises linearly over the warm-up, then falls along a cosine to 0, where batch
-    normalisation settles; from there it falls again, from ``settled_rate`` of this."""
+    normalisation is frozen; from there it falls again, from ``frozen_norm_rate`` of this."""
     warmup_iterations: Iterations
     gradient_clip: Above0 = 5.0
     """Largest norm of the weights' gradient."""
@@ -121,8 +121,8 @@ class TrainSettings:
     on it keeps the averaged ones, and the weights learn with what they will be used with. In a
     small batch, one saturated patch moves the statistics of all; a network that has only seen that
     fails on large bright areas."""
-    settled_rate: AtLeast0 = 0.25
-    """Peak learning rate from then on, relative to the first: nothing normalises any more."""
+    frozen_norm_rate: AtLeast0 = 0.25
+    """Peak learning rate from then on, with batch normalisation frozen, relative to the first."""
     mirrored_share: Share = 0.0
     """Of the patches, that end as pictures do which the network pads (see ``PatchSampler``)."""
     reduce: Annotated[float, Meta(ge=1, le=4)] = 1.0
@@ -144,6 +144,17 @@ class StartWeights:
     """Of the run's folder, or of the network in ``clearer zoo``."""
     sha256: str
     """Of their file."""
+
+
+_RENAMED: Final = {"settled_rate": "frozen_norm_rate"}
+
+
+def _with_names_of_today(data: Any) -> Any:
+    """Settings as earlier runs saved them, with the names that their fields have now."""
+    train = data.get("train") if isinstance(data, dict) else None
+    if not isinstance(train, dict) or not _RENAMED.keys() & train.keys():
+        return data
+    return {**data, "train": {_RENAMED.get(name, name): train[name] for name in train}}
 
 
 def _from_plain(kind: type, value: Any) -> Any:
@@ -316,6 +327,7 @@ class RunSettings:
         Raises:
             InputError: If a field is missing, unknown, of another type or out of range.
         """
+        data = _with_names_of_today(data)
         settings = checked(data, cls, where, hook=_from_plain)
         if settings.preset not in PRESETS:
             raise InputError(f"{where}: unknown preset {settings.preset!r}")

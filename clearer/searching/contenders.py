@@ -85,7 +85,7 @@ def make_contenders(
 
     found = make()
     for _ in range(_MAX_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
-        # The model of the speed errs by kind of network: each is measured, and built anew.
+        # The model of the speed errs by kind of network: each is measured, and built again.
         new = [a for a in found or smallest if a.space.width not in errors.get(_kind(a), {})]
         if not new:
             break

@@ -19,7 +19,7 @@ from clearer.errors import InputError
 from clearer.networks.supernet import SuperNet
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint
 from clearer.runs.run import Run
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["FrontPoint", "architecture_front", "supernet_psnr_db"]
 
@@ -40,7 +40,7 @@ class FrontPoint:
 def architecture_front(
     space: SearchSpace, log_op_weights: NDArray[np.float64], table: CostTable
 ) -> list[FrontPoint]:
-    """The most probable architecture under every possible budget, the dearest first.
+    """The most probable architecture under every possible budget, the most expensive first.
 
     Args:
         space: The space that was searched.
@@ -48,13 +48,13 @@ def architecture_front(
         table: What architectures cost.
     """
     points: list[FrontPoint] = []
-    limit = table.dearest
+    limit = table.most_expensive
     while True:
         # Costs differ in their last bits with the order of a sum: equal ones are no step down.
         found = choose_architecture(space, log_op_weights, [table], [limit * (1 + 1e-9)])
         if found is None:
             return points
-        picks = [CHOICES.index(choice) for choice in found.choices]
+        picks = found.picks
         probability = float(log_op_weights[np.arange(len(picks)), picks].sum())
         points.append(FrontPoint(found, table.cost(found), probability))
         limit = table.cost(found) * (1 - 1e-6)
@@ -90,7 +90,7 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
     batches = [sampler.batch(index) for index in range(_BATCHES)]
     figures = []
     for architecture in architectures:
-        picks = torch.tensor([CHOICES.index(choice) for choice in architecture.choices])
+        picks = torch.tensor(architecture.picks)
         op_weights = torch.nn.functional.one_hot(picks, len(settings.space.candidates)).float()
         with torch.inference_mode():
             errors = [

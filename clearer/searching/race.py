@@ -158,7 +158,7 @@ def race(
         Interrupted: On Ctrl-C; the checkpoint is saved.
         PieceDone: When the time of this piece is over; likewise.
     """
-    begun = loop.engine.on_first(lambda: [[a.to_dict(), scores] for a, scores in read_race(run)])
+    begun = loop.processes.on_first(lambda: [[a.to_dict(), scores] for a, scores in read_race(run)])
     entered = [
         _Contender(place, Architecture.from_dict(data), scores)
         for place, (data, scores) in enumerate(begun)
@@ -175,7 +175,7 @@ def race(
                     work = round_work(settings.race.iterations, len(entered), index)
                     turn.go(work, partial(_tell, loop, turns, sum(rounds)))
                     standing = [(c.architecture, c.scores) for c in entered]
-                    loop.engine.on_first(partial(write_race, run, standing))
+                    loop.processes.on_first(partial(write_race, run, standing))
                 turns += 1
             heading = {c.place: expected_db(c.scores[: index + 1]) for c in left}
             ranked = sorted(left, key=lambda c: -heading[c.place])
@@ -187,16 +187,16 @@ def race(
             left = sorted(ranked[: -(-number // 2)], key=lambda c: c.place)
             for dropped in ranked[-(-number // 2) :]:
                 dropped.state = None
-                loop.engine.on_first(partial(_forget, run, dropped))
-        if loop.engine.any(stop.requested):  # what comes next does not begin
+                loop.processes.on_first(partial(_forget, run, dropped))
+        if loop.processes.any(stop.requested):  # what comes next does not begin
             raise Interrupted("stopped at the end of the race")
-    loop.engine.on_first(partial(_forget, run, left[0]))
+    loop.processes.on_first(partial(_forget, run, left[0]))
     return left[0].architecture
 
 
 def _tell(loop: Loop, turns: int, total: int, part: int) -> None:
     """Progress of the race, so many whole turns and parts of the next being done."""
-    if loop.engine.is_first:
+    if loop.processes.is_first:
         done = turns * _TURN_PARTS + part
         loop.listener(Progress(stage="race", iteration=done, total=total * _TURN_PARTS, record={}))
 
@@ -212,7 +212,7 @@ def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -
 
 
 def _forget(run: Run, contender: _Contender) -> None:
-    """A network that dropped out, or won, is not gone on with."""
+    """A network that dropped out, or won, is not trained further."""
     path = _checkpoint(run, contender)
     for file in (path, *path.parent.glob(f"{path.stem}-*.safetensors")):
         file.unlink(missing_ok=True)
@@ -245,12 +245,12 @@ class _Turn:
             work: To have been done by then, in iterations of a usual network.
             listener: Told how many parts of the turn are done.
         """
-        contender, train, engine = self._contender, self._settings.train, self._loop.engine
+        contender, train, processes = self._contender, self._settings.train, self._loop.processes
         state = contender.state = contender.state or self._begin()
         total = max(1, round(work / iteration_work(contender.architecture)))
         state.average.decay = 1 - 1 / max(1.0, _EMA_SHARE * total)
-        sampler = training_sampler(self._settings, self._splits.train, _STREAM, engine)
-        step = TrainingStep(self._settings, state, engine, self._loop.say)
+        sampler = training_sampler(self._settings, self._splits.train, _STREAM, processes)
+        step = TrainingStep(self._settings, state, processes, self._loop.say)
         start, told, saved = contender.iteration, 0, time.monotonic()
         warmup = max(1, min(train.warmup_iterations, total // _WARMUP))
         for iteration in range(start, total):
@@ -261,7 +261,7 @@ class _Turn:
             if part > told:
                 told = part
                 listener(part)
-            if engine.any(self._stop.requested):
+            if processes.any(self._stop.requested):
                 self._save()
                 raise Interrupted("stopped in the race")
             if self._loop.is_over():
@@ -270,16 +270,16 @@ class _Turn:
             if time.monotonic() - saved > self._loop.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
-        psnr_db = engine.on_first(self._score)
+        psnr_db = processes.on_first(self._score)
         self._save()
         contender.scores.append(Score(iterations=total, psnr_db=psnr_db))
 
     def _begin(self) -> TrainingState:
         """A network that is untrained, or as its checkpoint has it."""
-        contender, engine = self._contender, self._loop.engine
-        state = new_training_state(self._settings, contender.architecture, engine)
+        contender, processes = self._contender, self._loop.processes
+        state = new_training_state(self._settings, contender.architecture, processes)
         path = _checkpoint(self._run, contender)
-        if not engine.on_first(path.exists):
+        if not processes.on_first(path.exists):
             return state
         with checkpoint_errors(path, "delete it, and this network begins again"):
             saved = load_checkpoint(path)
@@ -289,7 +289,7 @@ class _Turn:
 
     def _save(self) -> None:
         state = self._contender.state
-        if state is None or not self._loop.engine.is_first:
+        if state is None or not self._loop.processes.is_first:
             return
         to_save = {"iteration": self._contender.iteration, **saved_state(state)}
         save_checkpoint(_checkpoint(self._run, self._contender), to_save)

@@ -62,7 +62,7 @@ def search(
         Interrupted: On Ctrl-C; the checkpoint is saved.
         PieceDone: When the time of this piece is over; likewise.
     """
-    s, engine = settings.search, loop.engine
+    s, processes = settings.search, loop.processes
     weight_batches, alpha_batches = (
         PatchSampler(
             half,
@@ -71,14 +71,14 @@ def search(
             batch_size=s.batch_size,
             seed=[settings.seed, stream],
             device=settings.device,
-            share=engine.share(s.batch_size),
+            share=processes.share(s.batch_size),
             level_map=settings.space.level_map,
         )
         for half, stream in zip(
             partition(images, settings.seed), (_WEIGHT_STREAM, _ALPHA_STREAM), strict=True
         )
     )
-    step = SearchStep(settings, tables, engine, loop.say)
+    step = SearchStep(settings, tables, processes, loop.say)
     start, log = 0, None
     board = run.tensorboard / "search" if settings.tensorboard else None
     if loop.resume and run.search_checkpoint.exists():
@@ -89,12 +89,12 @@ def search(
             load_optimizer(step.alpha_optimizer, state["alpha_optimizer"])
             step.costs.lambdas.copy_(state["lambdas"])
             start = state["iteration"]
-        log = LoopLog(run.search_log, start, state["sums"], engine.is_first, board)
-    log = log or LoopLog(run.search_log, writes=engine.is_first, board=board)
-    engine.barrier()  # all have read the run before the first writes to it
+        log = LoopLog(run.search_log, start, state["sums"], processes.is_first, board)
+    log = log or LoopLog(run.search_log, writes=processes.is_first, board=board)
+    processes.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
-        if not engine.is_first:
+        if not processes.is_first:
             return
         state = {
             "iteration": iteration,
@@ -128,11 +128,11 @@ def search(
                     expected_cost=step.costs.expected(op_weights),
                     lambda_comp=step.costs.lambdas.tolist(),
                 )
-            if engine.is_first:
+            if processes.is_first:
                 loop.listener(
                     Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
                 )
-            if engine.any(stop.requested):
+            if processes.any(stop.requested):
                 save(done)
                 raise Interrupted(f"stopped at search iteration {done}")
             if loop.is_over():

@@ -20,10 +20,10 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.race import race
 from clearer.searching.search import search
-from clearer.space.space import CHOICES, Architecture, SearchSpace
+from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import write_json
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 
 __all__ = ["freeze_again", "search_run"]
 
@@ -47,8 +47,8 @@ def search_run(
         ClearerError: If the search fails.
         PieceDone: When the time of this piece is over.
     """
-    engine = loop.engine
-    if engine.on_first(run.architecture.exists):
+    processes = loop.processes
+    if processes.on_first(run.architecture.exists):
         return run.read_architecture()
     settings = run.settings()
     if settings.strategy == "race":
@@ -59,7 +59,7 @@ def search_run(
         def choose(tables: Sequence[CostTable], limits: Sequence[float]) -> Architecture | None:
             return random_architecture(settings.space, settings.seed, tables, limits)
 
-        return _freeze(run, choose, tables, costs, {"strategy": "random"}, engine)
+        return _freeze(run, choose, tables, costs, {"strategy": "random"}, processes)
     found = []
     with _saying_how_to_go_on(run):
         for seed in range(settings.seed, settings.seed + settings.num_seeds):
@@ -75,7 +75,7 @@ def search_run(
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
     most_probable = _most_probable(settings.space, mean)
-    return _freeze(run, most_probable, tables, costs, about, engine)
+    return _freeze(run, most_probable, tables, costs, about, processes)
 
 
 def _race(
@@ -90,7 +90,7 @@ def _race(
         run.write_config(replace(settings, space=decision.architecture.space))
         write_json(run.architecture, {**decision.to_dict(), "strategy": "race"})
 
-    loop.engine.on_first(freeze)
+    loop.processes.on_first(freeze)
     return run.read_architecture()
 
 
@@ -105,7 +105,7 @@ def _saying_how_to_go_on(run: Run) -> Iterator[None]:
         raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
 
 
-def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Architecture:
+def freeze_again(run: Run, source: Run, costs: CostSource, processes: Processes) -> Architecture:
     """Freeze another architecture, under the budgets of ``run``, from a search that is done.
 
     Raises:
@@ -120,7 +120,7 @@ def freeze_again(run: Run, source: Run, costs: CostSource, engine: Engine) -> Ar
         **_describe_choices(settings.space, [log_op_weights], log_op_weights),
     }
     most_probable = _most_probable(settings.space, log_op_weights)
-    return _freeze(run, most_probable, tables, costs, about, engine)
+    return _freeze(run, most_probable, tables, costs, about, processes)
 
 
 def _most_probable(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Choose:
@@ -154,8 +154,7 @@ def _margins(op_weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _argmax(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> Architecture:
-    choices = tuple(CHOICES[i] for i in log_op_weights.argmax(axis=1))
-    return Architecture(space=space, choices=choices)
+    return Architecture.from_picks(space, log_op_weights.argmax(axis=1).tolist())
 
 
 def _freeze(
@@ -164,7 +163,7 @@ def _freeze(
     tables: Sequence[CostTable],
     costs: CostSource,
     about: dict[str, Any],
-    engine: Engine,
+    processes: Processes,
 ) -> Architecture:
     """The first process decides, and the others read what."""
 
@@ -173,5 +172,5 @@ def _freeze(
         decision = decide(settings.space, choose, settings.budgets, tables, costs)
         write_json(run.architecture, {**decision.to_dict(), **about})
 
-    engine.on_first(freeze)
+    processes.on_first(freeze)
     return run.read_architecture()

@@ -21,7 +21,7 @@ from clearer.training.captured import CapturedWork
 from clearer.training.compilation import compile_network
 from clearer.training.losses import architecture_loss, restoration_loss, search_loss
 from clearer.training.precision import autocast
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.schedule import set_learning_rate
 from clearer.training.training_step import average_gradients, make_rate
 
@@ -47,7 +47,7 @@ class SearchStep:
     Args:
         settings: Of the run.
         tables: Cost table of each budget.
-        engine: The processes that search together; each gives its share of a batch.
+        processes: Those that search together; each gives its share of a batch.
         say: Takes a line for the user.
         is_captured: Whether the steps are recorded, on CUDA.
     """
@@ -56,18 +56,18 @@ class SearchStep:
         self,
         settings: RunSettings,
         tables: Sequence[CostTable],
-        engine: Engine,
+        processes: Processes,
         say: Callable[[str], None],
         *,
         is_captured: bool = True,
     ) -> None:
         s, device = settings.search, settings.device
-        self._settings, self._engine = settings, engine
+        self._settings, self._processes = settings, processes
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
             self.supernet = SuperNet(settings.space)
         self.supernet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        engine.prepare(self.supernet)
+        processes.prepare(self.supernet)
         self._weights = list(self.supernet.weight_parameters())
         self.weight_optimizer = _weight_optimizer(settings, self._weights)
         self.alpha_optimizer = torch.optim.Adam(
@@ -84,7 +84,7 @@ class SearchStep:
         self._loss = torch.zeros((), device=device)
         self._alpha_losses = AlphaLosses(*(torch.zeros((), device=device) for _ in range(3)))
         self._turned: list[int] = []
-        captured = is_captured and engine.num_processes == 1
+        captured = is_captured and processes.num_processes == 1
         self._weight_work = CapturedWork(self._change_weights, device, say, is_captured=captured)
         self._alpha_work = CapturedWork(self._change_alpha, device, say, is_captured=captured)
 
@@ -161,7 +161,7 @@ class SearchStep:
         loss = self._restoration(degraded, clean, seen)
         self.weight_optimizer.zero_grad()
         loss.backward()
-        average_gradients(self._engine, loss, self._weights)
+        average_gradients(self._processes, loss, self._weights)
         torch.nn.utils.clip_grad_norm_(self._weights, self._settings.search.gradient_clip)
         self.weight_optimizer.step()
         self._loss.copy_(loss.detach())
@@ -178,7 +178,7 @@ class SearchStep:
         loss_arch, loss_comp = architecture_loss(alpha), self.costs.loss(alpha)
         loss = search_loss(loss_res, loss_arch, loss_comp, self._settings.search.lambda_arch, 1.0)
         (alpha.grad,) = torch.autograd.grad(loss, alpha)
-        self._engine.average([alpha.grad, loss_res.detach()])
+        self._processes.average([alpha.grad, loss_res.detach()])
         self.alpha_optimizer.step()
         _set_requires_grad(self._weights, True)
         self.costs.ascend(alpha)

@@ -1,23 +1,19 @@
-"""What a scale of a column can do, and the letters that stand for it (no torch)."""
+"""The short form of what the scales of columns do: a letter an operation (no torch)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, Literal, get_args
 
-__all__ = ["CHOICES", "Choice", "Column", "cell_text", "read_cells"]
+from clearer.operations.registry import OPERATIONS
 
-Choice = Literal["parallel", "fusion", "identity"]
-CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
-"""Order of the candidates wherever an array has one entry per candidate; the last needs gates."""
+__all__ = ["Choice", "Column", "cell_text", "read_cells"]
+
+Choice = str
+"""Name of an operation."""
 
 Column = tuple[Choice, ...]
 """What each scale of a column does, finest first."""
-
-_LETTERS: Final[dict[Choice, str]] = {"parallel": "P", "fusion": "F", "identity": "."}
-_NAMES: Final[dict[str, Choice]] = {letter: choice for choice, letter in _LETTERS.items()}
-_COLUMN: Final = re.compile(r"[PF.]|\[[PF.]+\]")
 
 
 def cell_text(cell: Sequence[Column]) -> str:
@@ -26,7 +22,7 @@ def cell_text(cell: Sequence[Column]) -> str:
 
 
 def _column_text(column: Column) -> str:
-    letters = "".join(_LETTERS[choice] for choice in column)
+    letters = "".join(OPERATIONS[choice].letter for choice in column)
     return letters[0] if len(set(letters)) == 1 else f"[{letters}]"
 
 
@@ -56,7 +52,8 @@ def read_cells(
 
 
 def _columns_of(cell: str, number: int) -> list[str]:
-    columns = _COLUMN.findall(cell)
+    letter = f"[{re.escape(''.join(_names()))}]"
+    columns = re.findall(rf"{letter}|\[{letter}+\]", cell)
     if "".join(columns) != cell or len(columns) != number:
         raise ValueError("another number of columns, or unknown letters")
     return columns
@@ -69,4 +66,10 @@ def _choices_of(column: str, number: int) -> list[Choice]:
         letters *= number
     if len(letters) != number:
         raise ValueError("another number of scales")
-    return [_NAMES[letter] for letter in letters]
+    names = _names()
+    return [names[letter] for letter in letters]
+
+
+def _names() -> dict[str, Choice]:
+    """Of operations, by their letters."""
+    return {found.letter: name for name, found in OPERATIONS.items()}

@@ -1,9 +1,8 @@
 """The search space and one architecture of it, as plain data (no torch).
 
 Gou et al., "CLEARER: Multi-Scale Neural Architecture Search for Image Restoration", NeurIPS 2020,
-section 3.1. There a column is a parallel or a fusion module as a whole. With gates, each scale of a
-column has a choice of its own: a residual block, the fusion of all scales into it, or nothing: what
-comes in is passed on. The paper's space is the part of it in which all scales of a column agree.
+section 3.1. There a column is a parallel or a fusion module as a whole. With gates, each scale has
+a choice of its own, and may be passed on. The paper's space is the part of it in which all agree.
 """
 
 from __future__ import annotations
@@ -11,18 +10,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final, Literal, get_args
 
 from clearer.errors import InputError
-from clearer.space.choices import CHOICES, Choice, Column, cell_text, read_cells
+from clearer.operations.identity import IDENTITY
+from clearer.operations.operation import Place
+from clearer.operations.registry import OPERATIONS, PAPER_OPERATIONS, check_operations, operation
+from clearer.space.choices import Choice, Column, cell_text, read_cells
 from clearer.support.json_text import parse_json
 from clearer.support.schema import checked
 
 __all__ = [
-    "CHOICES",
     "ENTRIES",
     "PAPER_SPACE",
     "Architecture",
@@ -41,7 +42,7 @@ _SCHEMA_VERSION: Final = 1
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
 _MAX_COLUMNS: Final = 32
-_LATER_FIELDS: Final = ("growth", "first_scales", "gates", "level_map")
+_LATER_FIELDS: Final = ("growth", "first_scales", "gates", "level_map", "operations")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +78,8 @@ class SearchSpace:
     level_map: bool = False
     """Whether a plane with the noise level comes in beside the image, as in FFDNet (Zhang et al.,
     2018): one network then serves all levels."""
+    operations: tuple[str, ...] = PAPER_OPERATIONS
+    """What each choice is between, in the order of arrays. The first works on any scale alone."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -101,6 +104,7 @@ class SearchSpace:
             raise InputError(f"there must be 1..{most} cells, got {len(self.columns)}")
         if any(not 1 <= count <= _MAX_COLUMNS for count in self.columns):
             raise InputError(f"each cell needs 1..{_MAX_COLUMNS} columns, got {self.columns}")
+        check_operations(self.operations)
 
     @property
     def input_planes(self) -> int:
@@ -130,7 +134,7 @@ class SearchSpace:
     @property
     def candidates(self) -> tuple[Choice, ...]:
         """What each choice is between, in the order of arrays."""
-        return CHOICES if self.gates else CHOICES[:2]
+        return (*self.operations, IDENTITY.name) if self.gates else self.operations
 
     def choice_scales(self) -> list[tuple[int, range]]:
         """Of each choice, in order: the number of scales of its column, and those that it is for.
@@ -146,7 +150,7 @@ class SearchSpace:
     def allowed(self) -> list[tuple[bool, ...]]:
         """Which candidates each choice has; on a single scale there is nothing to fuse."""
         return [
-            tuple(choice != "fusion" or scales > 1 for choice in self.candidates)
+            tuple(OPERATIONS[choice].smallest_column <= scales for choice in self.candidates)
             for scales, _ in self.choice_scales()
         ]
 
@@ -165,6 +169,11 @@ class SearchSpace:
         if self.growth == 2:
             return int(self.width * 2**scale)
         return self.width if scale == 0 else max(8, round(self.width * self.growth**scale / 8) * 8)
+
+    def place(self, num_scales: int, scale: int) -> Place:
+        """A scale of a column that works on ``num_scales`` scales."""
+        widths = tuple(self.scale_width(s) for s in range(num_scales))
+        return Place(widths, scale, self.stem - 1)
 
     @property
     def entry_width(self) -> int:
@@ -189,8 +198,9 @@ class SearchSpace:
         """Plain data for JSON. What the paper's space has not is left out where it is not used."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         later = {name: getattr(self, name) for name in _LATER_FIELDS}
+        used = [(name, value) for name, value in later.items() if value != defaults[name]]
         return {
-            **{name: value for name, value in later.items() if value != defaults[name]},
+            **{name: list(v) if isinstance(v, tuple) else v for name, v in used},
             "channels": self.channels,
             "width": self.width,
             "columns": list(self.columns),
@@ -217,7 +227,8 @@ class SearchSpace:
 class Architecture:
     """A search space and what is chosen in it.
 
-    The short form has a letter per column: ``P`` (parallel), ``F`` (fusion) or ``.`` (passed on).
+    The short form has a letter per column: ``P`` (parallel), ``F`` (fusion), ``.`` (passed on), or
+    that of a further operation.
     Where the scales of a column differ, their letters stand in brackets, finest first.
 
     Example:
@@ -248,9 +259,12 @@ class Architecture:
             raise InputError(
                 f"unknown choice {unknown[0]!r}; each is one of {self.space.candidates}"
             )
-        for choice, allowed in zip(self.choices, self.space.allowed(), strict=True):
-            if not allowed[CHOICES.index(choice)]:
-                raise InputError("there is nothing to fuse in a column of one scale")
+        for choice, (scales, _) in zip(self.choices, self.space.choice_scales(), strict=True):
+            if scales < OPERATIONS[choice].smallest_column:
+                raise InputError(
+                    f"{choice} needs {OPERATIONS[choice].smallest_column} scales or more, and one "
+                    f"of its columns works on {scales}"
+                )
 
     @property
     def cells(self) -> tuple[tuple[Column, ...], ...]:
@@ -287,20 +301,43 @@ class Architecture:
 
     @classmethod
     def uniform(cls, space: SearchSpace, choice: Choice) -> Architecture:
-        """The same choice everywhere; where there is nothing to fuse, what comes in is passed on.
+        """The same choice everywhere that has it; elsewhere, what comes in is passed on.
 
         Raises:
             InputError: If the space does not have this choice.
         """
         if choice not in space.candidates:
             raise InputError(f"{choice} is no choice of this space: it needs gates")
+        return cls.nearest(space, [choice] * space.num_choices)
+
+    @classmethod
+    def nearest(cls, space: SearchSpace, wanted: Sequence[Choice]) -> Architecture:
+        """What is wanted; where a column has not that choice, what comes in is passed on.
+
+        Without gates, such a column does the first operation of the space.
+
+        Raises:
+            InputError: If there is not one for each choice, or the space does not have it.
+        """
+        other = IDENTITY.name if space.gates else space.operations[0]
+        choices = zip(wanted, space.choice_scales(), strict=True)
         return cls(
             space=space,
             choices=tuple(
-                choice if allowed[CHOICES.index(choice)] else "identity"
-                for allowed in space.allowed()
+                choice if operation(choice).smallest_column <= scales else other
+                for choice, (scales, _) in choices
             ),
         )
+
+    @property
+    def picks(self) -> list[int]:
+        """Of each choice, the index of what was chosen among ``space.candidates``."""
+        return [self.space.candidates.index(choice) for choice in self.choices]
+
+    @classmethod
+    def from_picks(cls, space: SearchSpace, picks: Iterable[int]) -> Architecture:
+        """Inverse of :attr:`picks`."""
+        return cls(space=space, choices=tuple(space.candidates[pick] for pick in picks))
 
     @classmethod
     def from_text(cls, text: str, space: SearchSpace) -> Architecture:
@@ -314,7 +351,8 @@ class Architecture:
             choices = read_cells(text, space.columns, scales, gates=space.gates)
             return cls(space=space, choices=choices)
         except (ValueError, InputError) as error:
-            example = "-".join("P" * count for count in space.columns)
+            first = OPERATIONS[space.operations[0]].letter
+            example = "-".join(first * count for count in space.columns)
             raise InputError(
                 f"architecture {text!r} does not fit the space; expected {example} or alike"
             ) from error

@@ -18,7 +18,7 @@ _REACH = 3.0
 
 
 def soften(pictures: Tensor, blur: Tensor, most: float) -> Tensor:
-    """Pictures as a lens draws them: each smoothed by a Gaussian of its own, mirrored at borders.
+    """Pictures as a lens draws them: each smoothed by a Gaussian of its own, with reflect padding.
 
     Args:
         pictures: ``(N, C, H, W)``.

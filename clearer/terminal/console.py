@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clearer.operations.identity import IDENTITY
+from clearer.operations.registry import OPERATIONS
+
 if TYPE_CHECKING:
     from clearer.costs.cost import CostTable
     from clearer.data.splits import Splits
@@ -151,7 +154,7 @@ def describe_cost_table(table: CostTable) -> None:
     say(
         f"milliseconds: {m.backend} {m.version}, {m.precision}, {m.threads} threads, {m.device}, "
         f"{m.height}x{m.width}, {m.measured}; error of the sum {m.error:.1%}, at most "
-        f"{m.max_error:.1%}; from {table.cheapest:.2f} to {table.dearest:.2f} ms"
+        f"{m.max_error:.1%}; from {table.cheapest:.2f} to {table.most_expensive:.2f} ms"
     )
     _warn_of_noise(table)
 
@@ -175,18 +178,20 @@ def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str
         box=SIMPLE,
     )
     shown.add_column("column on")
-    for header in ("parallel, ms", "fusion, ms", "alone: par.", "fus."):
+    names = m.space.operations
+    first, *others = [f"{name[:3]}." for name in names]
+    for header in (*(f"{name}, ms" for name in names), f"alone: {first}", *others):
         shown.add_column(header, justify="right")
     rows = zip(m.space.choice_scales(), table.choices, m.modules_alone_ms, strict=True)
     for (number, scales), row, alone in dict.fromkeys(rows):
         of = f", scale {scales[0] + 1}" if m.space.gates else ""
-        cells = [f"{value:.2f}" for value in (*row[:2], *alone[:2])]
+        cells = [f"{value:.2f}" for value in (*row[: len(names)], *alone[: len(names)])]
         shown.add_row(f"{number} scales{of}", *cells)
     shown.add_row("all else", f"{table.fixed:.2f}")
     Console().print(shown)
     say(
-        f"networks from {table.cheapest:.2f} to {table.dearest:.2f} ms; a network left out of the "
-        f"fit is predicted within {m.error:.1%} (at most {m.max_error:.1%}); {m.num_rounds} "
+        f"networks from {table.cheapest:.2f} to {table.most_expensive:.2f} ms; a network left out "
+        f"of the fit is predicted within {m.error:.1%} (at most {m.max_error:.1%}); {m.num_rounds} "
         f"rounds, spread {m.spread:.1%}"
     )
     if check is not None:
@@ -205,10 +210,11 @@ def print_architecture(architecture: Architecture, decision: DecisionRecord) -> 
     for scale in range(space.num_scales):
         cells = []
         for columns in architecture.cells:
-            marks = {"parallel": "-[ ]-", "fusion": "-(+)-", "identity": "-----"}
-            cells.append("".join(marks[c[scale]] if scale < len(c) else " " * 5 for c in columns))
+            marks = (OPERATIONS[c[scale]].mark if scale < len(c) else " " * 5 for c in columns)
+            cells.append("".join(marks))
         print(f"1/{space.stem * 2**scale:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
-    print("[ ] a residual block   (+) the sum of all scales   --- passed on")
+    known = [OPERATIONS[name] for name in (*space.operations, IDENTITY.name)]
+    print("   ".join(f"{found.mark[1:-1]} {found.words}" for found in known))
     if space.level_map:
         print("the noise level comes in as a plane beside the image")
 

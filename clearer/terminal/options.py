@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,11 +26,14 @@ __all__ = [
     "Minutes",
     "MinutesNow",
     "Nodes",
+    "Operations",
     "PatchSize",
     "Reduce",
     "Size",
     "ValidateEvery",
+    "backend_option",
     "parse_columns",
+    "parse_operations",
     "parse_size",
 ]
 
@@ -51,6 +55,13 @@ Columns = Annotated[
     typer.Option(
         metavar="N,N,...",
         help="Columns of each cell; every cell adds a scale. Default: 4,4,4, the paper's.",
+    ),
+]
+Operations = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="What a column chooses between. Default: parallel,fusion, the paper's.",
     ),
 ]
 EntryOption = Annotated[
@@ -127,6 +138,15 @@ Size = Annotated[str, typer.Option(help="HEIGHTxWIDTH of the image that is timed
 DEFAULT_SIZE = "256x256"
 
 
+def backend_option(names: Sequence[str], text: str) -> Any:
+    """One of some backends; another one is refused where it is looked up."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return typer.Option(metavar=f"[{'|'.join(names)}]", autocompletion=complete, help=text)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Height and width from text like 321x481.
 
@@ -155,3 +175,8 @@ def parse_columns(text: str | None) -> tuple[int, ...] | None:
     if not all(word.strip().isdecimal() for word in words):
         raise InputError(f"--columns {text!r} is not a list of numbers, like 4,4,4")
     return tuple(int(word) for word in words)
+
+
+def parse_operations(text: str | None) -> tuple[str, ...] | None:
+    """Names of operations from text like parallel,fusion; None for None."""
+    return None if text is None else tuple(word.strip() for word in text.split(","))

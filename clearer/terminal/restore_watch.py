@@ -72,7 +72,7 @@ class RestoreWatch(TerminalWatch):
 
 def _line(record: RestoredFile) -> str:
     if record["status"] == "skipped":
-        return f"{record['output']}: exists, left as it is (--overwrite makes it anew)"
+        return f"{record['output']}: exists, left as it is (--overwrite makes it again)"
     given = record["sigma"]
     sigma = "" if given is None else f", noise level {given:.1f}"
     tiles = "" if record["tiles"] == 1 else f", {record['tiles']} tiles"

@@ -274,7 +274,7 @@ def _takes(pictures: dict[str, Any] | None) -> str:
         pictures["color_order"] if pictures["channels"] else "gray or RGB",
     ]
     if pictures["needs_multiple"] > 1:
-        words.append(f"sides of multiples of {pictures['needs_multiple']}, by mirroring")
+        words.append(f"sides of multiples of {pictures['needs_multiple']}, by reflect padding")
     if pictures["takes_level"]:
         words.append("and the noise level of each, 0..255, as the input sigma")
     return ", ".join(words)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.progress import Listener
 
 __all__ = ["Loop"]
@@ -26,7 +26,7 @@ class Loop:
     """Time between checkpoints."""
     listener: Listener
     """Called after each iteration, in the first process."""
-    engine: Engine
+    processes: Processes
     """The processes that work together."""
     say: Callable[[str], None] = _say_nothing
     """Takes a line for the user."""
@@ -37,4 +37,4 @@ class Loop:
         """Whether the time of this piece is over, in any process."""
         if self.deadline is None:
             return False
-        return self.engine.any(time.monotonic() > self.deadline)
+        return self.processes.any(time.monotonic() > self.deadline)

@@ -1,4 +1,4 @@
-"""Batch normalisation outside of training: by each batch, or by statistics measured anew."""
+"""Batch normalisation outside of training: by each batch, or by statistics measured again."""
 
 from __future__ import annotations
 

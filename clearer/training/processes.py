@@ -23,12 +23,12 @@ from clearer.training.sync_norm import SyncBatchNorm
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Engine", "launch"]
+__all__ = ["Processes", "launch"]
 
 _FIRST: Final = (None, "0")
 
 
-class Engine:
+class Processes:
     """This process among those that train together.
 
     Args:
@@ -133,7 +133,7 @@ class Engine:
         return message["result"]
 
 
-def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engine:
+def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Processes:
     """Start or join the processes that train together.
 
     Under torchrun or srun each process joins the others. Else the first starts the rest of this
@@ -157,7 +157,7 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engin
     if device == "cuda" and devices > torch.cuda.device_count():
         raise InputError(f"--devices {devices}: torch finds {torch.cuda.device_count()} here")
     if devices * nodes == 1:
-        return Engine()
+        return Processes()
     # Slow to import, and one process does without.
     fabric = require("lightning_fabric", extra="distributed").Fabric(
         accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp"
@@ -167,7 +167,7 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Engin
         fabric.launch()
     # Where a command fails, the threads of the group would otherwise outlive it and abort.
     atexit.register(_leave)
-    return Engine(fabric)
+    return Processes(fabric)
 
 
 @contextlib.contextmanager

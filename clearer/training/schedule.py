@@ -30,17 +30,17 @@ def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def training_rate(settings: TrainSettings, iteration: int, settled: int) -> float:
-    """Learning rate of a training whose batch normalisation settles at iteration ``settled``.
+def training_rate(settings: TrainSettings, iteration: int, frozen: int) -> float:
+    """Learning rate of a training whose batch normalisation is frozen at iteration ``frozen``.
 
-    A training that is settled from the start, as fine-tuning is, has one fall, from its own peak.
+    One whose is frozen from the start, as in fine-tuning, has one fall, from its own peak.
     """
     peak, warmup = settings.learning_rate, settings.warmup_iterations
-    if iteration < settled:
-        return cosine(iteration, settled, peak, 0.0, warmup)
-    if settled:
-        peak, warmup = settings.settled_rate * peak, 0
-    return cosine(iteration - settled, settings.iterations - settled, peak, 0.0, warmup)
+    if iteration < frozen:
+        return cosine(iteration, frozen, peak, 0.0, warmup)
+    if frozen:
+        peak, warmup = settings.frozen_norm_rate * peak, 0
+    return cosine(iteration - frozen, settings.iterations - frozen, peak, 0.0, warmup)
 
 
 def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:

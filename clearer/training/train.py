@@ -22,7 +22,7 @@ from clearer.support.interrupt import StopRequest
 from clearer.tasks.registry import task_to_dict
 from clearer.training.loop import Loop
 from clearer.training.norm_statistics import float_buffers, measure_statistics
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.progress import LoopLog, Progress
 from clearer.training.schedule import training_rate
 from clearer.training.training_step import (
@@ -60,21 +60,21 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
         Interrupted: On Ctrl-C; the checkpoint is saved.
         PieceDone: When the time of this piece is over; likewise.
     """
-    s, engine = settings.train, loop.engine
-    sampler = training_sampler(settings, splits.train, _STREAM, engine)
+    s, processes = settings.train, loop.processes
+    sampler = training_sampler(settings, splits.train, _STREAM, processes)
     architecture = run.read_architecture()
-    state = new_training_state(settings, architecture, engine)
+    state = new_training_state(settings, architecture, processes)
     network, average = state.network, state.average
     held = _begin(run, settings, splits, state, loop)
     start, best, log = held.iteration, held.best, held.log
     if held.is_compiled:
         compile_training(state, settings, sampler.batch(start), loop.say)
-    step = TrainingStep(settings, state, engine, loop.say, num_pieces=held.num_pieces)
-    engine.barrier()  # all have read the run before the first writes to it
+    step = TrainingStep(settings, state, processes, loop.say, num_pieces=held.num_pieces)
+    processes.barrier()  # all have read the run before the first writes to it
 
     def save(iteration: int) -> None:
         sums = _finite(log.read_sums(), iteration, settings)
-        if not engine.is_first:
+        if not processes.is_first:
             return
         to_save = {
             "iteration": iteration,
@@ -88,22 +88,22 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
 
     if not held.is_resumed:
         save(0)  # from here on, weights never lie in a run without a checkpoint
-    settled = math.ceil(s.batch_statistics_share * s.iterations)
-    if start > settled:
+    frozen = math.ceil(s.batch_statistics_share * s.iterations)
+    if start > frozen:
         _keep_statistics(network)
     saved = time.monotonic()
     with StopRequest() as stop:
         for iteration in range(start, s.iterations):
-            if iteration == 0 and settings.fine_tuned_from is not None and engine.is_first:
+            if iteration == 0 and settings.fine_tuned_from is not None and processes.is_first:
                 # What is learnt has to be better than this.
                 best = _validate(run, settings, splits, average.network, 0, best, log)
-            rate = training_rate(s, iteration, settled)
-            if iteration == settled:
-                if settled:  # else they are those of the weights that training starts from
-                    first = max(0, settled - _MEASURED_BATCHES)
-                    seen = (sampler.batch(index).degraded for index in range(first, settled))
+            rate = training_rate(s, iteration, frozen)
+            if iteration == frozen:
+                if frozen:  # else they are those of the weights that training starts from
+                    first = max(0, frozen - _MEASURED_BATCHES)
+                    seen = (sampler.batch(index).degraded for index in range(first, frozen))
                     measure_statistics(average.network, seen)
-                    engine.average(float_buffers(average.network))
+                    processes.average(float_buffers(average.network))
                 average.copy_statistics(network)
                 _keep_statistics(network)
                 step.reset()
@@ -113,13 +113,13 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
             if done % s.log_every == 0 or done == s.iterations:
                 _finite(log.read_sums(), done, settings)
                 log.write_means(done, learning_rate=rate)
-            if engine.is_first and (done % s.validate_every == 0 or done == s.iterations):
+            if processes.is_first and (done % s.validate_every == 0 or done == s.iterations):
                 best = _validate(run, settings, splits, average.network, done, best, log)
-            if engine.is_first:
+            if processes.is_first:
                 loop.listener(
                     Progress(stage="train", iteration=done, total=s.iterations, record=log.record)
                 )
-            if done < s.iterations and engine.any(stop.requested):
+            if done < s.iterations and processes.any(stop.requested):
                 save(done)
                 raise Interrupted(
                     f"stopped at training iteration {done}; go on with: "
@@ -132,7 +132,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
             if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
                 save(done)
                 saved = time.monotonic()
-    engine.barrier()  # the files are whole before any process ends
+    processes.barrier()  # the files are whole before any process ends
     return best
 
 
@@ -152,18 +152,18 @@ def _begin(
     run: Run, settings: RunSettings, splits: Splits, state: TrainingState, loop: Loop
 ) -> _Start:
     """Load the checkpoint, or what a fine-tuning starts from, into the networks and optimizers."""
-    engine = loop.engine
+    processes = loop.processes
     board = run.tensorboard / "train" if settings.tensorboard else None
     has_weights = run.weights.exists()
     if loop.resume and run.train_checkpoint.exists():
-        return _resume(run, settings, splits, state, engine)
+        return _resume(run, settings, splits, state, processes)
     if has_weights:
         raise InputError(
             f"{run.path} has trained weights and no checkpoint to go on from: train its "
             f"architecture again by clearer train {run.path} --out NEW"
         )
     architecture = run.read_architecture()
-    compiled = engine.on_first(lambda: is_compiled(settings, architecture, splits.train))
+    compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
     if settings.fine_tuned_from is not None:
         weights = _read_start_weights(run, settings.fine_tuned_from)
         state.network.load_state_dict(weights)
@@ -171,14 +171,14 @@ def _begin(
     return _Start(
         iteration=0,
         best={"val_psnr_db": -math.inf},
-        log=LoopLog(run.train_log, writes=engine.is_first, board=board),
+        log=LoopLog(run.train_log, writes=processes.is_first, board=board),
         is_resumed=False,
         is_compiled=compiled,
     )
 
 
 def _resume(
-    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, engine: Engine
+    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, processes: Processes
 ) -> _Start:
     board = run.tensorboard / "train" if settings.tensorboard else None
     with checkpoint_errors(
@@ -190,10 +190,10 @@ def _resume(
         start, compiled = saved["iteration"], saved["compiled"]
         best = saved["best"] or {"val_psnr_db": -math.inf}
         pieces, sums = saved["pieces"], saved["sums"]
-    log = LoopLog(run.train_log, start, sums, engine.is_first, board)
+    log = LoopLog(run.train_log, start, sums, processes.is_first, board)
     if run.weights.exists():
         run.load_network()  # damaged ones are found now, not after the training
-    elif saved["best"] is not None and engine.is_first:
+    elif saved["best"] is not None and processes.is_first:
         # They were written once, and are lost: the average in the checkpoint replaces them.
         worst = {"val_psnr_db": -math.inf}
         best = _validate(run, settings, splits, state.average.network, start, worst, log)
@@ -215,7 +215,9 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     """
     path = run.start_weights
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
-        raise InputError(f"{path} is missing or changed: fine-tune {start.name} anew, by --out NEW")
+        raise InputError(
+            f"{path} is missing or changed: fine-tune {start.name} again, by --out NEW"
+        )
     network, _ = load_network(path)
     if network.architecture != run.read_architecture():
         raise InputError(f"{path} does not fit the architecture in architecture.json beside it")

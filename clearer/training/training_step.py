@@ -22,7 +22,7 @@ from clearer.training.ema import MovingAverage
 from clearer.training.losses import restoration_loss, root_error_loss
 from clearer.training.muon import Muon, hidden_and_other
 from clearer.training.precision import autocast
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.schedule import set_learning_rate
 
 __all__ = [
@@ -56,14 +56,14 @@ class TrainingState:
 
 
 def new_training_state(
-    settings: RunSettings, architecture: Architecture, engine: Engine
+    settings: RunSettings, architecture: Architecture, processes: Processes
 ) -> TrainingState:
     """An untrained network, initialised by the seed of the run, in training mode."""
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed + _INIT_STREAM)
         network = RestorationNet(architecture)
     network.to(settings.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    engine.prepare(network)
+    processes.prepare(network)
     s = settings.train
     average = MovingAverage(network, s.ema_share * s.iterations)
     optimizers = _make_optimizers(settings, network)
@@ -105,7 +105,7 @@ def _make_optimizers(settings: RunSettings, network: RestorationNet) -> list[tor
 
 
 def training_sampler(
-    settings: RunSettings, images: ImageSet, stream: int, engine: Engine
+    settings: RunSettings, images: ImageSet, stream: int, processes: Processes
 ) -> PatchSampler:
     """Batches of the training, this process's share of each, from a stream of the run's seed.
 
@@ -123,7 +123,7 @@ def training_sampler(
         multiple=settings.space.multiple,
         mirrored_share=s.mirrored_share,
         reduce=s.reduce,
-        share=engine.share(s.batch_size),
+        share=processes.share(s.batch_size),
         level_map=settings.space.level_map,
     )
 
@@ -132,7 +132,7 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
     """Whether the training uses ``torch.compile``: as asked for, else where that is sooner done."""
     if settings.compile != "auto":
         return settings.compile == "on"
-    s, alone = settings.train, Engine()
+    s, alone = settings.train, Processes()
     batch = training_sampler(settings, images, 0, alone).batch(0)
 
     def make_step(is_compiled: bool) -> Callable[[], object]:
@@ -159,10 +159,10 @@ def compile_training(
     return compile_network(state.network, call, say)
 
 
-def average_gradients(engine: Engine, loss: Tensor, weights: list[nn.Parameter]) -> None:
+def average_gradients(processes: Processes, loss: Tensor, weights: list[nn.Parameter]) -> None:
     """Mean over the processes of a loss and of its gradients, where there are any, in place."""
     gradients = [p.grad for p in weights if p.grad is not None]
-    engine.average([loss.detach(), *gradients])
+    processes.average([loss.detach(), *gradients])
 
 
 class TrainingStep:
@@ -174,7 +174,7 @@ class TrainingStep:
     Args:
         settings: Of the run.
         state: What is changed.
-        engine: Every process gives its share of the batch; the loss is that of the whole.
+        processes: Each gives its share of the batch; the loss is that of the whole.
         say: Takes a line for the user.
         num_pieces: Parts of a batch that are computed one after the other.
         is_captured: Whether the step is recorded, on CUDA.
@@ -184,17 +184,17 @@ class TrainingStep:
         self,
         settings: RunSettings,
         state: TrainingState,
-        engine: Engine,
+        processes: Processes,
         say: Callable[[str], None],
         *,
         num_pieces: int = 1,
         is_captured: bool = True,
     ) -> None:
-        self._settings, self._state, self._engine, self._say = settings, state, engine, say
+        self._settings, self._state, self._processes, self._say = settings, state, processes, say
         self.num_pieces = num_pieces
         self._ema_rate = make_rate(0.0, settings.device)
         self._loss = torch.zeros((), device=settings.device)
-        alone = engine.num_processes == 1  # messages to other processes are not recorded
+        alone = processes.num_processes == 1  # messages to other processes are not recorded
         captured = is_captured and alone
         self._work = CapturedWork(self._update, settings.device, say, is_captured=captured)
 
@@ -251,7 +251,7 @@ class TrainingStep:
             loss = error * (len(piece.clean) / len(clean))
             loss.backward()
             total += loss.detach()
-        average_gradients(self._engine, total, state.weights)
+        average_gradients(self._processes, total, state.weights)
         torch.nn.utils.clip_grad_norm_(state.weights, settings.train.gradient_clip)
         for optimizer in state.optimizers:
             optimizer.step()

@@ -261,5 +261,5 @@ def test_a_paired_difference_is_far_narrower_than_its_means() -> None:
 
 def test_values_that_are_no_numbers_are_named(tmp_path: Path) -> None:
     runner = OnnxRunner("n", tiny_onnx.not_a_number(tmp_path / "n.onnx"), 1, threads=1)
-    with pytest.raises(InputError, match="no numbers for 0.png"):
+    with pytest.raises(InputError, match="NaN or infinite values for 0.png"):
         measure_accuracy(runner, pictures(1), Denoise())

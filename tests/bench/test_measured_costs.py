@@ -87,7 +87,7 @@ def test_who_watches_is_told_how_much_of_the_time_is_over() -> None:
         assert 0 < shares[-1] <= 1
 
 
-def test_another_precision_is_timed_anew() -> None:
+def test_another_precision_is_timed_again() -> None:
     costs = MeasuredCosts((24, 24), None, lambda _: None)
     assert costs.backend("ms") == "onnxruntime"
     assert costs.in_precision("int8").precision == "int8"

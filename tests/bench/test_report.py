@@ -369,9 +369,9 @@ def test_logs_become_curves() -> None:
     assert [y for _, y in limit["points"]] == [5, 5]
     tiles = op_weight_tiles(records, settings(), FROZEN)
     assert tiles is not None
-    assert [[tile.choice[0] for tile in cell] for cell in tiles.cells] == [
-        ["p", "f"],
-        ["f", "p", "f"],
+    assert [[tile.chosen.letter for tile in cell] for cell in tiles.cells] == [
+        ["P", "F"],
+        ["F", "P", "F"],
     ]
     assert tiles.low < 0.4
     assert tiles.high > 0.6

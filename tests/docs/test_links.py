@@ -22,7 +22,7 @@ SLUG = slugify(case="lower")
 
 def links(page: Path) -> list[str]:
     """Targets of its links and pictures, those on the web left out."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"`[^`\n]*`", lambda code: "x" * len(code[0]), text)
     return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
 

@@ -37,7 +37,7 @@ def test_what_can_be_built_is_built_and_what_is_missing_is_named(
 ) -> None:
     """Without TensorRT: the ONNX file and the RTX engine are there, one line says what is not."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    words = ["--trt", "--trt-rtx", "--profile", "1x16x16,1x64x64,2x96x96", "--json"]
+    words = ["--trt", "--trt-rtx", "--trt-profile", "1x16x16,1x64x64,2x96x96", "--json"]
     result = clearer("export", trained, *words)
     assert result.exit_code == 1
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
@@ -59,8 +59,8 @@ def test_what_can_be_built_is_built_and_what_is_missing_is_named(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--profile", "1x16x16,1x64x64,2x96x96"], "--trt"),
-        (["--trt-rtx", "--profile", "64,512,1088"], "NxHxW"),
+        (["--trt-profile", "1x16x16,1x64x64,2x96x96"], "--trt"),
+        (["--trt-rtx", "--trt-profile", "64,512,1088"], "NxHxW"),
     ],
 )
 def test_bad_profiles_are_refused_before_the_export(

@@ -24,7 +24,7 @@ from clearer.runs.settings import RunSettings
 from clearer.support.files import read_json, read_jsonl
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.training_step import training_sampler
 from clearer.zoo import catalogue
 from tests.photographs import save_photographs
@@ -155,7 +155,7 @@ def test_it_sees_other_batches_than_made_the_weights(tuned: Path, photos: Path) 
     images = load_splits(photos, "gray", 0, settings.task).train
 
     def first_batch(settings: RunSettings) -> torch.Tensor:
-        return training_sampler(settings, images, 3, Engine()).batch(0).degraded
+        return training_sampler(settings, images, 3, Processes()).batch(0).degraded
 
     own = first_batch(settings)
     assert torch.equal(own, first_batch(settings))
@@ -303,7 +303,7 @@ def test_weights_that_are_missing_damaged_or_changed(
     shutil.copy(tuned / "weights.safetensors", out / "start.safetensors")
     result = clearer("train", "--resume", out)
     assert result.exit_code == 2
-    assert "start.safetensors is missing or changed: fine-tune source anew" in result.stderr
+    assert "start.safetensors is missing or changed: fine-tune source again" in result.stderr
 
 
 def test_from_scratch_its_settings_are_no_longer_those_of_a_fine_tuning(

@@ -238,7 +238,7 @@ def test_files_with_one_graph_and_other_weights_beside_are_two(
 def test_show_says_how_pictures_go_in(tmp_path: Path) -> None:
     result = clearer("show", of_multiples_of_8(tmp_path / "m.onnx"))
     assert result.exit_code == 0
-    assert "sides of multiples of 8, by mirroring" in " ".join(result.stdout.split())
+    assert "sides of multiples of 8, by reflect padding" in " ".join(result.stdout.split())
     refused = clearer("show", batches_of_7(tmp_path / "b.onnx"), "--json")
     assert refused.exit_code == 0
     assert "batches of 7" in json.loads(refused.stdout)["not_usable"]

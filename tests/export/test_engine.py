@@ -219,7 +219,7 @@ def test_engine_and_record_are_written_and_used_again(
 
 
 @pytest.mark.parametrize("change", ["model", "profile", "version", "plan", "record", "no record"])
-def test_whatever_changes_has_the_engine_built_anew(
+def test_whatever_changes_has_the_engine_built_again(
     rtx: Any, graph: Graph, tmp_path: Path, change: str
 ) -> None:
     model, path = tmp_path / "model.onnx", tmp_path / "model.rtx.engine"

@@ -119,7 +119,7 @@ def test_a_module_keeps_the_shapes_of_its_features(tmp_path: Path, choice: str) 
     space = SearchSpace(width=4, columns=(1, 1), stem=2)
     write_weights(tmp_path, space)
     path = tmp_path / "module.onnx"
-    path.write_bytes(module_graph(space, choice, 3, range(3), 33, 48))  # type: ignore[arg-type]
+    path.write_bytes(module_graph(space, choice, 3, range(3), 33, 48))
     onnx.checker.check_model(path, full_check=True)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     # 33 x 48 is padded to 40 x 48; the stem halves it.

@@ -69,7 +69,7 @@ def test_a_training_that_cannot_be() -> None:
 def test_an_export_that_cannot_be() -> None:
     with pytest.raises(InputError, match="each side must be above 0"):
         clearer.export_network("gray-blind", shapes=[(1, 0, 8)])
-    with pytest.raises(InputError, match="--profile is for engines"):
+    with pytest.raises(InputError, match="--trt-profile is for engines"):
         clearer.export_network("gray-blind", profile="1x8x8,1x8x8,1x8x8")
     with pytest.raises(InputError, match="no run under runs/"):
         clearer.export_network()

@@ -112,7 +112,7 @@ def test_without_a_name_each_kind_has_its_network() -> None:
         (np.zeros((4, 4, 4), np.uint8), {}, "shape"),
         (np.zeros((2, 4, 4, 3), np.uint8), {}, "shape"),
         (np.zeros((0, 4), np.uint8), {}, "shape"),
-        (np.full((9, 9), np.nan), {}, "no numbers"),
+        (np.full((9, 9), np.nan), {}, "NaN or infinite"),
         (np.zeros((9, 9), np.uint8), {"strength": -1}, "strength"),
         (np.zeros((9, 9), np.uint8), {"sigma": 300}, "sigma must"),
         (np.zeros((9, 9), np.uint8), {"sigma": 20}, "finds the noise level itself"),

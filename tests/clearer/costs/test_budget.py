@@ -27,7 +27,7 @@ from clearer.costs.cost import (
 from clearer.costs.cost_source import CostSource
 from clearer.costs.decision import Choose, decide
 from clearer.errors import InputError
-from clearer.space.space import CHOICES, PAPER_SPACE, Architecture, SearchSpace
+from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace
 
 SPACE = SearchSpace(width=14, residual=True)
 ALL = np.array([[int(c == "fusion") for c in a.choices] for a in PAPER_SPACE.architectures()])
@@ -81,9 +81,9 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, list[CostTable], list[float]]
     for _ in range(draw(st.integers(1, 3))):
         columns = tuple(draw(st.lists(st.tuples(costs, costs), min_size=12, max_size=12)))
         table = CostTable(metric="params", unit="parameters", fixed=draw(costs), choices=columns)
-        assume(table.dearest > 0)
+        assume(table.most_expensive > 0)
         share = draw(st.floats(0, 1))
-        limits.append(max(table.cheapest + share * (table.dearest - table.cheapest), 1e-3))
+        limits.append(max(table.cheapest + share * (table.most_expensive - table.cheapest), 1e-3))
         tables.append(table)
     return log_weights, tables, limits
 
@@ -104,7 +104,7 @@ def test_choice_equals_brute_force_over_all_4096(
         return
     assert chosen is not None
     assert all(t.cost(chosen) <= limit for t, limit in zip(tables, limits, strict=True))
-    picks = [CHOICES.index(choice) for choice in chosen.choices]
+    picks = chosen.picks
     assert log_weights[np.arange(12), picks].sum() == pytest.approx(score[met].max(), abs=1e-5)
 
 
@@ -128,12 +128,12 @@ def test_choice_with_gates_equals_brute_force(seed: int, one: float, two: float)
         for _ in range(2)
     ]
     limits = [
-        t.cheapest + share * (t.dearest - t.cheapest) + 1e-3
+        t.cheapest + share * (t.most_expensive - t.cheapest) + 1e-3
         for t, share in zip(tables, (one, two), strict=True)
     ]
 
     def score(architecture: Architecture) -> float:
-        picks = [CHOICES.index(choice) for choice in architecture.choices]
+        picks = architecture.picks
         return float(log_weights[np.arange(len(picks)), picks].sum())
 
     members = list(GATED.architectures())
@@ -155,7 +155,7 @@ def test_without_budget_the_choice_is_the_argmax() -> None:
     rng = np.random.default_rng(0)
     log_weights = np.log(rng.dirichlet([1, 1], size=12))
     decision = decide(PAPER_SPACE, most_probable(log_weights, PAPER_SPACE), [], [], EXACT)
-    picks = [CHOICES[i] for i in log_weights.argmax(axis=1)]
+    picks = [PAPER_SPACE.candidates[i] for i in log_weights.argmax(axis=1)]
     assert decision.architecture.choices == tuple(picks)
 
 
@@ -327,7 +327,7 @@ def test_budgets_that_contradict_each_other_are_named() -> None:
 def test_a_random_architecture_is_drawn_evenly_from_those_under_the_budget() -> None:
     space = SearchSpace(width=4, columns=(2, 2))
     table = cost_table(space, "params")
-    limit = (table.cheapest + table.dearest) / 2
+    limit = (table.cheapest + table.most_expensive) / 2
     fitting = {a.text for a in space.architectures() if table.cost(a) <= limit}
     drawn = [random_architecture(space, seed, [table], [limit]) for seed in range(400)]
     texts = [a.text for a in drawn if a is not None]

@@ -68,7 +68,7 @@ def test_the_decision_is_by_the_file_and_gives_all_sizes() -> None:
     space = SearchSpace(width=12, columns=(1, 1), residual=True)
     costs = COSTS["int8"]
     table = cost_table(space, "mb", "int8")
-    budget = Budget(metric="mb", limit=(table.cheapest + table.dearest) / 2)
+    budget = Budget(metric="mb", limit=(table.cheapest + table.most_expensive) / 2)
     leaning = np.log(np.tile([0.9, 0.1], (space.num_choices, 1)))
     decision = decide(
         space,

@@ -59,7 +59,7 @@ def test_parameters_of_the_paper_columns(cell: int, parallel: int, fusion: int) 
 def test_parameters_are_counted_in_any_space(architecture: Architecture) -> None:
     table = cost_table(architecture.space, "params")
     assert table.cost(architecture) == count(RestorationNet(architecture))
-    assert table.cheapest <= table.cost(architecture) <= table.dearest
+    assert table.cheapest <= table.cost(architecture) <= table.most_expensive
 
 
 def test_sizes_of_table_5_of_the_paper_can_be_met() -> None:
@@ -73,7 +73,7 @@ def test_macs_of_the_paper_space() -> None:
     table = cost_table(PAPER_SPACE, "macs")
     assert table.fixed == 96_320
     assert round(table.cheapest / 1000) == 294
-    assert round(table.dearest / 1000) == 760
+    assert round(table.most_expensive / 1000) == 760
 
 
 def test_the_space_knows_125_different_costs() -> None:
@@ -111,11 +111,11 @@ def measured_macs(network: RestorationNet, side: int) -> int:
 
 
 @given(st.integers(2, 64), st.sampled_from([1, 2]), st.sampled_from(ENTRIES))
-def test_cheapest_and_dearest_bound_every_cost(width: int, stem: int, entry: Entry) -> None:
+def test_cheapest_and_most_expensive_bound_every_cost(width: int, stem: int, entry: Entry) -> None:
     space = SearchSpace(width=width, stem=stem, entry=entry, columns=(2, 2))
     metrics: tuple[Literal["params", "macs", "mb"], ...] = ("params", "macs", "mb")
     for metric in metrics:
         table = cost_table(space, metric)
         costs = [table.cost(a) for a in space.architectures()]
         assert min(costs) == pytest.approx(table.cheapest)
-        assert max(costs) == pytest.approx(table.dearest)
+        assert max(costs) == pytest.approx(table.most_expensive)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from clearer.networks.blocks import ResidualBlock
 from clearer.networks.freeze import inherit_weights
 from clearer.networks.network import FrozenColumn, RestorationNet
 from clearer.networks.supernet import MixedColumn, SuperNet
+from clearer.operations.layers import ResidualBlock
 from clearer.space.space import Architecture, SearchSpace
 from tests.spaces import architectures
 
@@ -33,7 +33,7 @@ def random_features(space: SearchSpace, num_scales: int) -> list[Tensor]:
 
 def only(column: MixedColumn, candidate: int, features: list[Tensor]) -> list[Tensor]:
     """What one candidate makes of all scales."""
-    row = torch.zeros(1, 3 if column.gates else 2)
+    row = torch.zeros(1, len(column.operations))
     row[0, candidate] = 1
     return column(features, row)  # type: ignore[no-any-return]
 
@@ -96,9 +96,9 @@ def test_fusion_is_the_relu_of_the_sum_over_all_scales() -> None:
         total = features[target].clone()
         for source, x in enumerate(features):
             if source < target:
-                total += module.down[str(target)].get_submodule(str(source))(x)
+                total += module.get_submodule(f"down.{target}.{source}")(x)
             elif source > target:
-                up = module.up[str(target)].get_submodule(str(source - target - 1))(x)
+                up = module.get_submodule(f"up.{target}.{source - target - 1}")(x)
                 factor = 2 ** (source - target)
                 total += up.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
         torch.testing.assert_close(out, total.relu(), rtol=1e-4, atol=1e-4)
@@ -131,8 +131,8 @@ def test_a_network_has_the_layers_that_were_chosen_and_no_others(
             assert isinstance(column, FrozenColumn)
             blocks = {str(scale) for scale, c in enumerate(chosen) if c == "parallel"}
             fused = {str(scale) for scale, c in enumerate(chosen) if c == "fusion"}
-            assert set(column.blocks) == blocks
-            assert set(column.down) == set(column.up) == fused
+            for part, scales in (("blocks", blocks), ("down", fused), ("up", fused)):
+                assert {name for name, _ in column.get_submodule(part).named_children()} == scales
 
 
 def test_what_a_choice_does_not_have_is_never_drawn() -> None:

@@ -32,7 +32,7 @@ from clearer.searching.standing import Score, expected_db
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.progress import Progress
 from clearer.training.training_step import TrainingState, new_training_state
 from tests.clearer.training.test_loops import pictures, tiny_settings
@@ -71,7 +71,7 @@ def go(run: Run, **options: Any) -> Architecture:
         "resume": True,
         "checkpoint_seconds": 1e9,
         "listener": lambda state: None,
-        "engine": Engine(),
+        "processes": Processes(),
     }
     return race(run, run.settings(), splits, Loop(**{**values, **options}))
 
@@ -233,8 +233,10 @@ def test_piece_by_piece(tmp_path: Path, unbroken: tuple[Run, Architecture]) -> N
 def _spoil(monkeypatch: pytest.MonkeyPatch, spoilt: list[Architecture]) -> None:
     """Some networks begin with weights that are not finite."""
 
-    def make(settings: RunSettings, architecture: Architecture, engine: Engine) -> TrainingState:
-        state = new_training_state(settings, architecture, engine)
+    def make(
+        settings: RunSettings, architecture: Architecture, processes: Processes
+    ) -> TrainingState:
+        state = new_training_state(settings, architecture, processes)
         if architecture in spoilt:
             with torch.no_grad():
                 for weight in state.weights:

@@ -33,7 +33,7 @@ from clearer.support.files import read_jsonl, write_atomic, write_json
 from clearer.tasks.denoise import Denoise
 from clearer.training.ema import MovingAverage
 from clearer.training.loop import Loop
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.progress import LoopLog, Progress
 from clearer.training.schedule import cosine, training_rate
 from clearer.training.train import train
@@ -74,7 +74,7 @@ def run_search(folder: Path, settings: RunSettings, **options: Any) -> tuple[np.
         "resume": False,
         "checkpoint_seconds": 1e9,
         "listener": lambda state: None,
-        "engine": Engine(),
+        "processes": Processes(),
     }
     weights = search(run, settings, pictures(), [], Loop(**{**values, **options}))
     return weights, run
@@ -166,7 +166,7 @@ def test_statistics_settle_also_after_an_interrupt(
         if not resume:
             write_json(run.architecture, Architecture.from_text("P-F", settings.space).to_dict())
         options = {"resume": resume, "checkpoint_seconds": -1.0, "listener": listener}
-        options["engine"] = Engine()
+        options["processes"] = Processes()
         return train(run, settings, splits, Loop(**options))  # type: ignore[arg-type]
 
     monkeypatch.setattr("clearer.training.train.save_checkpoint", spy)
@@ -209,7 +209,7 @@ def test_the_budget_pulls_the_expected_cost_below_its_limit(tmp_path: Path) -> N
 
     space = SearchSpace(width=2, columns=(1, 1), residual=True)
     table = cost_table(space, "params")
-    limit = table.cheapest + 0.2 * (table.dearest - table.cheapest)
+    limit = table.cheapest + 0.2 * (table.most_expensive - table.cheapest)
     budget = Budget(metric="params", limit=limit)
     many = {**_search(), "iterations": 150, "dual_rate": 1.0, "alpha_learning_rate": 0.05}
     settings = tiny_settings(search=many, budgets=(budget,))
@@ -223,7 +223,7 @@ def test_the_budget_pulls_the_expected_cost_below_its_limit(tmp_path: Path) -> N
             resume=False,
             checkpoint_seconds=1e9,
             listener=lambda state: None,
-            engine=Engine(),
+            processes=Processes(),
         ),
     )
     records = [r for r in read_jsonl(run.search_log) if "loss_arch" in r]
@@ -266,13 +266,13 @@ def test_settings_survive_json() -> None:
 @given(st.integers(2, 200), st.floats(0.1, 0.9))
 def test_the_learning_rate_falls_twice(iterations: int, share: float) -> None:
     settings = replace(PRESETS["quick"].train, iterations=iterations, warmup_iterations=0)
-    settled = math.ceil(share * iterations)
-    rates = [training_rate(settings, i, settled) for i in range(iterations)]
-    first, second = rates[:settled], rates[settled:]
+    frozen = math.ceil(share * iterations)
+    rates = [training_rate(settings, i, frozen) for i in range(iterations)]
+    first, second = rates[:frozen], rates[frozen:]
     assert first == sorted(first, reverse=True)
     assert second == sorted(second, reverse=True)
     assert first[0] == settings.learning_rate
-    assert second[:1] in ([], [settings.settled_rate * settings.learning_rate])
+    assert second[:1] in ([], [settings.frozen_norm_rate * settings.learning_rate])
     alone = [training_rate(settings, i, 0) for i in range(iterations)]
     assert alone == [cosine(i, iterations, settings.learning_rate, 0.0) for i in range(iterations)]
     assert alone == [training_rate(settings, i, iterations) for i in range(iterations)]

@@ -11,7 +11,7 @@ from clearer.errors import ClearerError
 from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
 from clearer.training.captured import CapturedWork
-from clearer.training.processes import Engine
+from clearer.training.processes import Processes
 from clearer.training.training_step import (
     TrainingState,
     TrainingStep,
@@ -26,14 +26,14 @@ TRAIN = {"iterations": 6, "batch_size": 4, "patch_size": 16, "batch_statistics_s
 
 def make(**changes: Any) -> tuple[RunSettings, TrainingState]:
     settings = tiny_settings(train={**TRAIN, **changes})
-    state = new_training_state(settings, Architecture.from_text("P-F", settings.space), Engine())
+    state = new_training_state(settings, Architecture.from_text("P-F", settings.space), Processes())
     generator = torch.Generator().manual_seed(0)
     torch.nn.init.normal_(state.network.output.head.weight, std=0.1, generator=generator)
     return settings, state
 
 
 def first_batch(settings: RunSettings) -> Batch:
-    return training_sampler(settings, pictures(), 3, Engine()).batch(0)
+    return training_sampler(settings, pictures(), 3, Processes()).batch(0)
 
 
 def changed(state: TrainingState) -> list[Tensor]:
@@ -47,7 +47,7 @@ def test_a_batch_in_pieces_gives_what_it_gives_at_once(loss: str) -> None:
     for num_pieces in (1, 2, 3, 4):
         settings, state = make(loss=loss, mirrored_share=0.5)
         state.network.eval()
-        step = TrainingStep(settings, state, Engine(), print, num_pieces=num_pieces)
+        step = TrainingStep(settings, state, Processes(), print, num_pieces=num_pieces)
         value = step(first_batch(settings), 1e-3, 0).item()
         results.append((value, changed(state)))
     for value, weights in results[1:]:
@@ -73,7 +73,7 @@ def test_what_does_not_fit_into_memory_is_split_and_said_once() -> None:
     settings, state = make()
     said: list[str] = []
     seen = limit_memory(state, 1)
-    step = TrainingStep(settings, state, Engine(), said.append)
+    step = TrainingStep(settings, state, Processes(), said.append)
     for iteration in range(2):
         step(first_batch(settings), 1e-3, iteration)
     assert seen == [4, 2, 1, 1, 1, 1, 1, 1, 1, 1]
@@ -89,7 +89,9 @@ def test_a_single_patch_that_does_not_fit_is_an_error_and_changes_nothing() -> N
     before = changed(state)
     limit_memory(state, 0)
     with pytest.raises(ClearerError, match="out of memory with a single patch.*--patch-size"):
-        TrainingStep(settings, state, Engine(), lambda line: None)(first_batch(settings), 1e-3, 0)
+        TrainingStep(settings, state, Processes(), lambda line: None)(
+            first_batch(settings), 1e-3, 0
+        )
     assert all(map(torch.equal, changed(state), before))
 
 
@@ -102,7 +104,7 @@ def test_the_loss_does_not_count_where_the_network_pads() -> None:
     losses = []
     for each in (batch, other):
         settings, state = make(mirrored_share=1.0)
-        losses.append(TrainingStep(settings, state, Engine(), print)(each, 1e-3, 0).item())
+        losses.append(TrainingStep(settings, state, Processes(), print)(each, 1e-3, 0).item())
     assert losses[0] == losses[1]
 
 
@@ -146,9 +148,9 @@ def test_a_recorded_training_learns_as_an_unrecorded_one(precision: str) -> None
             train={**TRAIN, "iterations": 40}, device="cuda", precision=precision
         )
         architecture = Architecture.from_text("P-F", settings.space)
-        state = new_training_state(settings, architecture, Engine())
-        sampler = training_sampler(settings, pictures(), 3, Engine())
-        step = TrainingStep(settings, state, Engine(), print, is_captured=is_captured)
+        state = new_training_state(settings, architecture, Processes())
+        sampler = training_sampler(settings, pictures(), 3, Processes())
+        step = TrainingStep(settings, state, Processes(), print, is_captured=is_captured)
         losses.append([step(sampler.batch(i), 3e-3, i).item() for i in range(12)])
     tolerance = 1e-3 if precision == "fp32" else 0.05
     assert losses[1] == pytest.approx(losses[0], rel=tolerance)

@@ -1,0 +1,34 @@
+"""A convolution, as far as its cost goes (no torch)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Conv"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """One convolution without bias, followed by batch normalisation unless ``norm`` is off."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    octave: int
+    """The output has ``4**-octave`` of the image's pixels."""
+    norm: bool = True
+
+    @property
+    def num_weights(self) -> int:
+        """Weights of the kernel."""
+        return self.inputs * self.outputs * self.kernel**2
+
+    @property
+    def macs(self) -> float:
+        """Multiply-accumulates per pixel of the image."""
+        return self.num_weights / (1 << 2 * self.octave)
+
+    @property
+    def activations(self) -> float:
+        """Outputs per pixel of the image."""
+        return self.outputs / (1 << 2 * self.octave)

@@ -1,0 +1,53 @@
+"""Nothing: what comes in is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from clearer.operations.convolution import Conv
+from clearer.operations.operation import NodeWriter, Operation, Place
+from clearer.operations.seen import Seen
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = ["IDENTITY", "Identity"]
+
+
+class Identity(Operation):
+    """What spaces with gates have beside their operations."""
+
+    name: ClassVar[str] = "identity"
+    letter: ClassVar[str] = "."
+    mark: ClassVar[str] = "-----"
+    words: ClassVar[str] = "passed on"
+
+    def layer(self, part: str, place: Place) -> nn.Module:
+        """There is none.
+
+        Raises:
+            KeyError: Always.
+        """
+        raise KeyError(part)
+
+    def forward(
+        self, layers: Mapping[str, nn.Module], features: Sequence[Tensor], scale: int
+    ) -> Tensor:
+        """The scale itself, not a copy."""
+        return features[scale]
+
+    def convs(self, place: Place) -> list[Conv]:
+        """None."""
+        return []
+
+    def reach(self, features: Sequence[Seen], scale: int) -> Seen:
+        """As before."""
+        return features[scale]
+
+    def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
+        """None."""
+        return features[place.scale]
+
+
+IDENTITY = Identity()

@@ -1,0 +1,40 @@
+"""Layers that operations and the fixed parts of a network are built of."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["ResidualBlock", "conv_norm", "upsample"]
+
+
+def conv_norm(
+    inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = False
+) -> nn.Sequential:
+    """Convolution without bias, batch normalisation and, where asked for, ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+    ]
+    if relu:
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and a skip connection: ``(N, C, H, W)`` to the same shape."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *conv_norm(width, width, 3, relu=True), *conv_norm(width, width, 3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``relu(x + body(x))``."""
+        return F.relu_(self.body(x) + x)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Nearest up-sampling by 2: ``(N, C, H, W)`` to ``(N, C, 2 * H, 2 * W)``."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

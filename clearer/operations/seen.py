@@ -1,0 +1,60 @@
+"""Which input pixels the features of a scale have seen, along one axis (no torch).
+
+Up-sampling by repetition makes the answer differ from position to position, with a period. So a
+scale is followed position by position over one period, as intervals of input pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["Interval", "Seen", "union"]
+
+Interval = tuple[int, int]
+"""First and last input pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the features of one scale have seen: an interval per position of a period."""
+
+    intervals: tuple[Interval, ...]
+    period: int
+    """In input pixels."""
+
+    def __getitem__(self, position: int) -> Interval:
+        turns, place = divmod(position, len(self.intervals))
+        first, last = self.intervals[place]
+        return first + turns * self.period, last + turns * self.period
+
+    def after(self, num_positions: int, needs: Callable[[int], Interval]) -> Seen:
+        """Positions that each see what the positions ``needs(i)`` see, ends included."""
+        intervals = []
+        for position in range(num_positions):
+            low, high = needs(position)
+            # The ends of intervals never fall along an axis, so the outer positions decide.
+            intervals.append((self[low][0], self[high][1]))
+        return Seen(tuple(intervals), self.period)
+
+    def conv(self, kernel: int = 3) -> Seen:
+        """After a convolution with a kernel of odd size."""
+        half = kernel // 2
+        return self.after(len(self.intervals), lambda i: (i - half, i + half))
+
+    def down(self) -> Seen:
+        """After a 3x3 convolution with stride 2."""
+        return self.after(len(self.intervals) // 2, lambda i: (2 * i - 1, 2 * i + 1))
+
+    def up(self) -> Seen:
+        """After nearest up-sampling by 2."""
+        return self.after(2 * len(self.intervals), lambda i: (i // 2, i // 2))
+
+
+def union(*seen: Seen) -> Seen:
+    """A sum of features sees what each term sees."""
+    joined = tuple(
+        (min(first for first, _ in group), max(last for _, last in group))
+        for group in zip(*(one.intervals for one in seen), strict=True)
+    )
+    return Seen(joined, seen[0].period)

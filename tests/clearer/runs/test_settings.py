@@ -1,0 +1,47 @@
+"""Settings of runs that were begun earlier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clearer.errors import InputError
+from clearer.runs.settings import PRESETS, RunSettings
+from clearer.space.space import PAPER_SPACE
+from clearer.tasks.denoise import Denoise
+
+
+def saved() -> dict[str, Any]:
+    preset = PRESETS["quick"]
+    return RunSettings(
+        preset="quick",
+        task=Denoise(),
+        color="gray",
+        data=None,
+        space=PAPER_SPACE,
+        budgets=(),
+        image_size=(64, 64),
+        strategy="race",
+        num_seeds=1,
+        search=preset.search,
+        train=replace(preset.train, frozen_norm_rate=0.5),
+        seed=0,
+        device="cpu",
+        precision="fp32",
+    ).to_dict()
+
+
+def test_a_field_that_had_another_name_is_read() -> None:
+    data, today = saved(), RunSettings.from_dict(saved())
+    data["train"]["settled_rate"] = data["train"].pop("frozen_norm_rate")
+    assert RunSettings.from_dict(data) == today
+    assert today.train.frozen_norm_rate == 0.5
+
+
+def test_a_field_that_never_was_is_refused() -> None:
+    data = saved()
+    data["train"]["settling_rate"] = 0.5
+    with pytest.raises(InputError, match="settling_rate"):
+        RunSettings.from_dict(data)
