@@ -44,7 +44,7 @@ class LogRecord(TypedDict, total=False):
     val_psnr_db: float | None
     val_ssim: float | None
     iterations_per_s: Annotated[float, msgspec.Meta(gt=0)]
-    op_weights: list[tuple[float, float]]
+    op_weights: list[list[float]]
     expected_cost: list[float]
     lambda_comp: list[float]
 

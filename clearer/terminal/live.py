@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from clearer.operations.registry import OPERATIONS
 from clearer.terminal.console import printable, say, stderr
 
 if TYPE_CHECKING:
@@ -171,14 +172,15 @@ def _note(settings: RunSettings, record: dict[str, Any]) -> str:
         return ""
     pairs = zip(settings.budgets, record.get("expected_cost", []), strict=False)
     costs = [f"expected {b.text(cost)} of {b.text(b.limit)}" for b, cost in pairs]
-    return "  ".join([_leaning(op_weights), f"loss {loss:.2e}", *costs])
+    leaning = _leaning(op_weights, settings.space.candidates)
+    return "  ".join([leaning, f"loss {loss:.2e}", *costs])
 
 
-def _leaning(op_weights: list[list[float]]) -> str:
-    """A letter per choice, P or F; small while it is undecided; a dot for what is passed on."""
+def _leaning(op_weights: list[list[float]], candidates: tuple[str, ...]) -> str:
+    """The letter of each choice, small while it is undecided."""
     letters = []
     for row in op_weights:
         first, second = sorted(row, reverse=True)[:2]
-        letter = "pf."[row.index(first)]
-        letters.append(letter.upper() if first - second > _DECIDED else letter)
+        letter = OPERATIONS[candidates[row.index(first)]].letter
+        letters.append(letter if first - second > _DECIDED else letter.lower())
     return "".join(letters)

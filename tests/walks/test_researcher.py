@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from typer.testing import CliRunner
 
 import clearer
+from clearer.cli import app
+from clearer.operations.registry import OPERATIONS
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
+from tests.clearer.operations.below import Below
 from tests.photographs import save_photographs
 from tests.walks.conftest import Clearer
 
@@ -23,6 +28,13 @@ def photos(folder: Path) -> Path:
     (folder / "photos").mkdir()
     names = {"train": ["astronaut", "brick", "coins", "motorcycle_left"], "val": ["camera"]}
     return save_photographs(folder / "photos", names, "L", (64, 64))
+
+
+@pytest.fixture
+def own_operation(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Hers, as a file and a line of the registry would have it."""
+    monkeypatch.setitem(OPERATIONS, "below", Below())
+    return "below"
 
 
 def request(photos: Path, out: str, seed: int = 0) -> clearer.SearchRequest:
@@ -76,3 +88,23 @@ def test_from_a_search_to_its_plot(folder: Path, photos: Path, clearer_command: 
         with Image.open(picture) as drawn:
             assert min(drawn.size) > 300
             assert np.asarray(drawn.convert("L")).std() > 5
+
+
+def test_an_operation_of_her_own_takes_part(folder: Path, photos: Path, own_operation: str) -> None:
+    asked = replace(
+        request(photos, "own"),
+        operations=("parallel", "fusion", own_operation),
+        train=True,
+        iterations=4,
+        search_iterations=8,
+    )
+    run = clearer.search(asked).run
+    weights = course(run)
+    assert weights.shape[2] == 3
+    assert (weights[-1] != weights[0]).all()  # each is trained, hers too
+    # The registry of this process knows it: the commands run here.
+    shown = CliRunner().invoke(app, ["show", str(run.path)])
+    assert shown.exit_code == 0, shown.output
+    exported = CliRunner().invoke(app, ["export", str(run.path), "--json"])
+    assert exported.exit_code == 0, exported.output
+    assert (run.path / "model.onnx").is_file()
