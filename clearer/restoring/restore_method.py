@@ -24,7 +24,7 @@ PictureKind = Literal["gray", "rgb", "photo", "jpeg"]
 
 _LOW_QUALITY: Final = 60
 """Up to here what JPEG takes away is more than what most cameras add: a network for JPEG restores
-clean pictures 0.7 to 0.9 dB better than one for photographs (``benchmarks/jpeg_or_noise.py``)."""
+clean pictures 0.8 to 0.9 dB better than one for photographs (``benchmarks/jpeg_or_noise.py``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
