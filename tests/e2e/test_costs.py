@@ -257,7 +257,7 @@ def test_the_user_may_choose_cells_and_columns(photos: Path) -> None:
         (["profile", "--check", "999"], "use 'all'"),
         (["profile", "--width", 1], "width must lie in"),
         (["profile", "--collect", "."], "plan.json does not exist"),
-        (["profile", "--backend", "abacus"], "Invalid value"),
+        (["profile", "--backend", "abacus"], "unknown --backend abacus"),
         (["show", "nowhere"], "nowhere is not the folder of a run"),
     ],
 )
