@@ -234,8 +234,8 @@ def test_a_loss_that_is_not_finite(photos: Path, tmp_path: Path, how: list[str])
         (["--lambda-comp", "-1", *TINY[:2]], "--lambda-comp must be a finite number"),
         (["--lambda-arch", "1"], "--lambda-arch does nothing with --strategy race"),
         (["--seeds", "2"], "--seeds does nothing with --strategy race"),
-        (["--strategy", "race", "--columns", "4,4"], "leave out --cost, --columns, --entry"),
-        (["--strategy", "race", "--gates"], "leave out --cost, --columns, --entry"),
+        (["--strategy", "race", "--columns", "4,4"], "leave out --cost, --columns, --stem"),
+        (["--strategy", "race", "--gates"], "leave out --cost, --columns, --stem"),
         (["--contenders", "4", "--columns", "4,4"], "--contenders does nothing"),
         (["--contenders", "4", "--strategy", "random"], "or give --strategy race"),
         (["--contenders", "1"], "Invalid value"),
@@ -314,7 +314,7 @@ def test_a_search_without_training_resumes_without_it(photos: Path, tmp_path: Pa
 
 def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = [*RACE, "--data", photos, "--out", run, "--color", "rgb", "--stem", 2]
+    words = [*RACE, "--data", photos, "--out", run, "--color", "rgb", "--unshuffle", 2]
     assert clearer("search", *words).exit_code == 0
     assert clearer("export", run).exit_code == 0
     result = clearer("bench", run, "--runs", 3, "--size", "32x32", "--json")
