@@ -131,7 +131,7 @@ class MeasuredCosts(CostSource):
             return super().span(space, metric)
         self._check_modules()
         if space not in self._spans:
-            self._listener(f"timing width {space.width}, stem {space.stem}")
+            self._listener(f"timing width {space.width}, unshuffle {space.unshuffle}")
             with tempfile.TemporaryDirectory() as name, self._watch("timing") as tell:
                 folder = Path(name)
                 write_weights(folder, space)
@@ -244,7 +244,7 @@ class MeasuredCosts(CostSource):
         settings = ProfileSettings(
             space=space, height=height, width=width, threads=torch.get_num_threads()
         )
-        self._listener(f"timing the modules at width {space.width}, stem {space.stem}")
+        self._listener(f"timing the modules at width {space.width}, unshuffle {space.unshuffle}")
         with self._watch("timing") as tell:
 
             def listener(done: float, groups: int, rounds: int) -> None:

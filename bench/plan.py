@@ -11,7 +11,7 @@ from itertools import chain, combinations_with_replacement, product
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
-from clearer.bench.device_timer import PLAN_FILE, SCHEMA_VERSION
+from clearer.bench.device_timer import PLAN_FILE
 from clearer.costs.cost import Module, cost_table, modules
 from clearer.errors import InputError
 from clearer.export.graph import module_graph, module_shapes, network_graph, write_weights
@@ -24,6 +24,7 @@ from clearer.support.schema import Side, checked
 
 __all__ = ["Entry", "Plan", "check_architectures", "read_plan", "write_plan"]
 
+_SCHEMA_VERSION: Final = 3
 _NUM_MIXED: Final = 6
 _NUM_CHECKS: Final = 100
 _GROUP: Final = 16
@@ -233,7 +234,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     write_json(
         folder / PLAN_FILE,
         {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": _SCHEMA_VERSION,
             "space": plan.space.to_dict(),
             "height": plan.height,
             "width": plan.width,
@@ -276,7 +277,7 @@ class _EntryRecord(TypedDict):
 class _PlanRecord(TypedDict):
     """``plan.json``."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[2, 3]
     space: dict[str, Any]
     height: Side
     width: Side

@@ -267,7 +267,7 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
     axes.set_ylabel("predicted, ms")
     axes.legend(loc="best", fontsize=8)
     axes.set_title(
-        f"{len(check.measured_ms)} networks, width {m.space.width}, stem {m.space.stem}, "
+        f"{len(check.measured_ms)} networks, width {m.space.width}, unshuffle {m.space.unshuffle}, "
         f"{m.height}x{m.width}\n{m.backend} {m.version}, {m.precision}, {m.threads} threads, "
         f"{m.device}",
         fontsize=9,

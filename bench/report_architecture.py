@@ -105,16 +105,16 @@ def draw_architecture(
     drawing = Drawing(height=_row(space.num_scales - 1) + _ROW / 2 + 28)
     height, width = space.padded_size(*size)
     for scale in range(space.num_scales):
-        shrink = space.stem * 2**scale
+        shrink = space.unshuffle * 2**scale
         channels = space.scale_width(scale)
         text = f"{height // shrink} × {width // shrink}"
         drawing.scales.append((_row(scale), f"{channels} channels", text))
 
     x = float(_LEFT + _BOX_W / 2)
-    narrows = space.entry == "bottlenecks"
+    narrows = space.stem == "bottlenecks"
     kind = "Two bottlenecks of 1×1, 3×3 and 1×1 convolutions" if narrows else "3×3 convolution"
     given = " of the image and the noise level" * space.level_map
-    title = f"{kind}{given}, to {space.entry_width} channels"
+    title = f"{kind}{given}, to {space.stem_width} channels"
     drawing.boxes.append(Box(x, _row(0), "fixed", "in", title))
     weights = _weights(architecture, log_op_weights)
     scales = 1

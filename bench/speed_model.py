@@ -60,9 +60,9 @@ def probes(space: SearchSpace) -> list[Architecture]:
     ]
     return [
         Shape(
-            u_space(space, stem=stem, width=width, growth=growth), down, bottom, up
+            u_space(space, unshuffle=unshuffle, width=width, growth=growth), down, bottom, up
         ).architecture()
-        for stem, width, growth, down, bottom, up in shapes
+        for unshuffle, width, growth, down, bottom, up in shapes
     ]
 
 

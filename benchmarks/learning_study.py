@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from study_file import add_row, missing
+from study_file import add_row, missing, read_study
 from torch import Tensor, nn
 
 from clearer.data.patches import PatchSampler
@@ -33,7 +33,6 @@ from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
-from clearer.support.files import read_json
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 from clearer.training.ema import MovingAverage
@@ -122,10 +121,10 @@ class Variant:
 
 
 WIDE: Final = Variant(
-    space={"width": 32, "stem": 2, "columns": (4, 2)}, architecture="PPPP-PF", settle=0.85
+    space={"width": 32, "unshuffle": 2, "columns": (4, 2)}, architecture="PPPP-PF", settle=0.85
 )
 FAST: Final = Variant(
-    space={"width": 32, "stem": 2, "columns": (6, 2), "entry": "conv"},
+    space={"width": 32, "unshuffle": 2, "columns": (6, 2), "stem": "conv"},
     architecture="PPPPPP-PF",
     settle=0.8,
     loss=mean_root_error,
@@ -136,8 +135,8 @@ VARIANTS: Final = {
     "no batch normalisation": Variant(change=without_norm),
     "no batch normalisation, rate 1e-3": Variant(change=without_norm, rate=1e-3),
     "no residual": Variant(space={"residual": False}),
-    "stem 2": Variant(space={"stem": 2}),
-    "stem 2, width 28": Variant(space={"stem": 2, "width": 28}),
+    "unshuffle 2": Variant(space={"unshuffle": 2}),
+    "unshuffle 2, width 28": Variant(space={"unshuffle": 2, "width": 28}),
     "L1": Variant(loss=F.l1_loss),
     "Charbonnier": Variant(loss=charbonnier),
     "rate 1e-3": Variant(rate=1e-3),
@@ -362,7 +361,7 @@ def main() -> None:
             found = train_network(build(variant), variant, splits, task, arguments.seconds)
             add_row(out, about, "variants", name, found)
             print(name, found, flush=True)
-    print(table(read_json(out)))
+    print(table(read_study(out)))
 
 
 if __name__ == "__main__":

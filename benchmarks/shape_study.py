@@ -34,7 +34,7 @@ from typing import Any, Final
 
 import torch
 from learning_study import Variant, mean_root_error, study_splits, train_network
-from study_file import add_row, missing
+from study_file import add_row, missing, read_study
 
 from clearer.costs.budget import Budget
 from clearer.costs.cost import cost_table, network_cost
@@ -46,7 +46,7 @@ from clearer.runs.run import Run
 from clearer.space.shapes import Shape, shapes_within
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
-from clearer.support.files import read_json, write_json
+from clearer.support.files import write_json
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 from clearer.training.precision import fastest_precision
@@ -58,14 +58,19 @@ MEASURED: Final = 16
 """Batches that statistics are measured on, where they settle."""
 _SPEED_ROUNDS: Final = 3
 _SPEED_STEPS: Final = 8
-_U: Final = SearchSpace(residual=True, entry="conv", first_scales=1, gates=True)
+_U: Final = SearchSpace(residual=True, stem="conv", first_scales=1, gates=True)
 
 
 def u(
-    stem: int, width: int, growth: float, down: tuple[int, ...], bottom: int, up: tuple[int, ...]
+    unshuffle: int,
+    width: int,
+    growth: float,
+    down: tuple[int, ...],
+    bottom: int,
+    up: tuple[int, ...],
 ) -> Architecture:
     """A U shape."""
-    space = replace(_U, stem=stem, width=width, growth=growth)
+    space = replace(_U, unshuffle=unshuffle, width=width, growth=growth)
     return Shape(space, down, bottom, up).architecture()
 
 
@@ -77,16 +82,16 @@ def plain(text: str, **space: Any) -> Architecture:
 NETWORKS: Final = {
     "U, width 20": u(1, 20, 2, (2, 2), 4, (2, 2)),
     "U, width 16, 4 scales, 2 blocks": u(1, 16, 2, (2, 2, 2), 2, (2, 4, 3)),
-    "U, stem 2, width 32": u(2, 32, 2, (2, 2), 2, (2, 4)),
+    "U, unshuffle 2, width 32": u(2, 32, 2, (2, 2), 2, (2, 4)),
     "U, width 24, growth 1.5, 4 scales": u(1, 24, 1.5, (2, 2, 2), 6, (2, 2, 3)),
-    "U, stem 2, width 40": u(2, 40, 2, (1, 1), 1, (3, 3)),
+    "U, unshuffle 2, width 40": u(2, 40, 2, (1, 1), 1, (3, 3)),
     "U, width 16, 4 scales, 1 block": u(1, 16, 2, (1, 1, 1), 3, (3, 1, 1)),
     "PPPP-PPPP-FFFP, width 14": plain("PPPP-PPPP-FFFP", width=14),
-    "U, stem 2, width 48, growth 1.5": u(2, 48, 1.5, (2, 2), 2, (4, 2)),
+    "U, unshuffle 2, width 48, growth 1.5": u(2, 48, 1.5, (2, 2), 2, (4, 2)),
     "U, width 32, growth 1.5, 4 scales": u(1, 32, 1.5, (1, 1, 1), 3, (1, 1, 1)),
-    "U, stem 2, width 24, growth 1.5": u(2, 24, 1.5, (2, 2, 2), 6, (3, 3, 3)),
+    "U, unshuffle 2, width 24, growth 1.5": u(2, 24, 1.5, (2, 2, 2), 6, (3, 3, 3)),
     "U, width 24, 3 scales, 1 block": u(1, 24, 2, (1, 1), 4, (1, 1)),
-    "gray-50": plain("PPPP-PPPPPP", width=16, columns=(4, 6), entry="conv"),
+    "gray-50": plain("PPPP-PPPPPP", width=16, columns=(4, 6), stem="conv"),
 }
 
 
@@ -164,7 +169,7 @@ def length(arguments: argparse.Namespace, name: str) -> int | None:
     """Steps of a network, or None where processor time ends its training."""
     steps: int | None = arguments.iterations
     if arguments.speeds:
-        steps = round(1000 * arguments.seconds / read_json(arguments.speeds)["ms_per_step"][name])
+        steps = round(1000 * arguments.seconds / read_study(arguments.speeds)["ms_per_step"][name])
     return steps
 
 
@@ -176,7 +181,7 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         about["seconds"] = arguments.seconds
     if arguments.speeds:
-        about["ms_per_step"] = read_json(arguments.speeds)["ms_per_step"]
+        about["ms_per_step"] = read_study(arguments.speeds)["ms_per_step"]
     out: Path = arguments.out
     networks = chosen_networks(arguments)
     for name in missing(out, about, "networks", networks):
@@ -203,7 +208,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Markdown, best first: means over the files, with each of them where there are several."""
-    files = [read_json(path)["networks"] for path in arguments.files]
+    files = [read_study(path)["networks"] for path in arguments.files]
     found = {
         name: [rows[name] for rows in files if name in rows] for rows in files for name in rows
     }

@@ -27,7 +27,7 @@ import onnxruntime
 import torch
 import torch.nn.functional as F
 from learning_study import Variant, mean_root_error, study_splits, train_network, without_norm
-from study_file import add_row, missing
+from study_file import add_row, missing, read_study
 from torch import Tensor, nn
 
 from clearer.bench.measure import judge_noise, summary, time_rounds, warm_up
@@ -39,7 +39,7 @@ from clearer.networks.network import RestorationNet
 from clearer.operations.layers import ResidualBlock, conv_norm
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
-from clearer.support.files import read_json, write_json
+from clearer.support.files import write_json
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 from clearer.training.precision import Precision, fastest_precision
@@ -136,19 +136,22 @@ RECIPES: Final = {
     "adam": Variant(),
     "muon": Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error),
 }
-WIDE: Final[dict[str, Any]] = {"text": "PPPP-PF", "space": dict(width=32, stem=2, columns=(4, 2))}
+WIDE: Final[dict[str, Any]] = {
+    "text": "PPPP-PF",
+    "space": dict(width=32, unshuffle=2, columns=(4, 2)),
+}
 LEAN: Final[dict[str, Any]] = {
     "text": "PPPPPP-PF",
-    "space": dict(width=32, stem=2, columns=(6, 2), entry="conv"),
+    "space": dict(width=32, unshuffle=2, columns=(6, 2), stem="conv"),
 }
 CANDIDATES: Final = {
     "FFDNet's layers": Candidate(),
-    "stem 2, width 32, PPPP-PF": Candidate(**WIDE),
-    "stem 2, width 32, PPPPPF-PF": Candidate(
-        text="PPPPPF-PF", space={"width": 32, "stem": 2, "columns": (6, 2)}
+    "unshuffle 2, width 32, PPPP-PF": Candidate(**WIDE),
+    "unshuffle 2, width 32, PPPPPF-PF": Candidate(
+        text="PPPPPF-PF", space={"width": 32, "unshuffle": 2, "columns": (6, 2)}
     ),
-    "stem 2, width 32, PPPP-PF, settled at 0.9": Candidate(**WIDE, settle=0.9),
-    "stem 2, width 32, PPPPPP-PF, entry conv": Candidate(**LEAN),
+    "unshuffle 2, width 32, PPPP-PF, settled at 0.9": Candidate(**WIDE, settle=0.9),
+    "unshuffle 2, width 32, PPPPPP-PF, stem conv": Candidate(**LEAN),
     "the same, no norm": Candidate(**LEAN, train=without_norm, rate_share=1 / 3),
     "the same, branched blocks": Candidate(
         **LEAN,
@@ -164,16 +167,16 @@ CANDIDATES: Final = {
         ),
         deploy=lambda network: replace_blocks(network, deployed_pair),
     ),
-    "stem 1, width 16, PPPPPP-PF, entry conv": Candidate(
-        text="PPPPPP-PF", space={**LEAN["space"], "width": 16, "stem": 1}
+    "unshuffle 1, width 16, PPPPPP-PF, stem conv": Candidate(
+        text="PPPPPP-PF", space={**LEAN["space"], "width": 16, "unshuffle": 1}
     ),
-    "stem 1, width 16, PPPP-PPF, entry conv": Candidate(
-        text="PPPP-PPF", space={**LEAN["space"], "width": 16, "stem": 1, "columns": (4, 3)}
+    "unshuffle 1, width 16, PPPP-PPF, stem conv": Candidate(
+        text="PPPP-PPF", space={**LEAN["space"], "width": 16, "unshuffle": 1, "columns": (4, 3)}
     ),
-    "stem 2, width 24, PPPPPPPPPP-PPF, entry conv": Candidate(
+    "unshuffle 2, width 24, PPPPPPPPPP-PPF, stem conv": Candidate(
         text="PPPPPPPPPP-PPF", space={**LEAN["space"], "width": 24, "columns": (10, 3)}
     ),
-    "stem 2, width 48, PPPP-F, entry conv": Candidate(
+    "unshuffle 2, width 48, PPPP-F, stem conv": Candidate(
         text="PPPP-F", space={**LEAN["space"], "width": 48, "columns": (4, 1)}
     ),
 }
@@ -265,7 +268,7 @@ def measure(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(threads)
     # Even sides: the plain stack does not pad.
     shape = (1, 1, SIZE[0] - 1, SIZE[1] - 1)
-    result = read_json(arguments.out)
+    result = read_study(arguments.out)
     precision: Precision = "bf16" if choose_backends(("openvino-bf16",))[0] else "fp32"
     with tempfile.TemporaryDirectory() as folder:
         runners: list[Runner] = []
@@ -307,7 +310,7 @@ def measure(arguments: argparse.Namespace) -> None:
 
 def table(arguments: argparse.Namespace) -> None:
     """Markdown, fastest first."""
-    candidates = read_json(arguments.out)["candidates"]
+    candidates = read_study(arguments.out)["candidates"]
     backends = sorted({name for row in candidates.values() for name in row.get("times", {})})
 
     def ms(row: dict[str, Any], backend: str) -> float:

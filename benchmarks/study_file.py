@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from clearer.space.old_words import text_in_words_of_today
 from clearer.support.files import read_json, write_json
 
-__all__ = ["add_row", "missing"]
+__all__ = ["add_row", "missing", "read_study"]
 
 
 def missing(path: Path, about: dict[str, Any], rows: str, names: Iterable[str]) -> Iterator[str]:
@@ -39,8 +40,19 @@ def add_row(path: Path, about: dict[str, Any], rows: str, name: str, row: Any) -
     write_json(path, result)
 
 
+def read_study(path: Path) -> dict[str, Any]:
+    """Content of a file; rows that were named in words of earlier versions have those of today."""
+    return cast(dict[str, Any], _in_words_of_today(read_json(path)))
+
+
+def _in_words_of_today(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    return {text_in_words_of_today(name): _in_words_of_today(row) for name, row in data.items()}
+
+
 def _read(path: Path, about: dict[str, Any], rows: str) -> dict[str, Any]:
-    result = read_json(path) if path.exists() else {"about": about, rows: {}}
+    result = read_study(path) if path.exists() else {"about": about, rows: {}}
     if result["about"] != about:
         raise SystemExit(f"{path} was made with other settings: {result['about']}")
     return result

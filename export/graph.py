@@ -180,7 +180,7 @@ def module_graph(
 
 def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) -> list[list[int]]:
     """Shapes of the features that a column works on, for images of one size, finest first."""
-    rows, columns = (side // space.stem for side in space.padded_size(height, width))
+    rows, columns = (side // space.unshuffle for side in space.padded_size(height, width))
     return [
         [1, space.scale_width(scale), rows >> scale, columns >> scale]
         for scale in range(num_scales)
@@ -201,14 +201,14 @@ def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
 
 
 def _space_to_depth(g: Graph, image: str, space: SearchSpace) -> str:
-    """``PixelUnshuffle`` by the stem: ONNX's own SpaceToDepth orders the channels otherwise."""
-    block, any_ = g.constant([space.stem]), g.constant([-1])
+    """``PixelUnshuffle`` of the space: ONNX's own SpaceToDepth orders the channels otherwise."""
+    block, any_ = g.constant([space.unshuffle]), g.constant([-1])
     rows = g.node("Div", g.node("Shape", image, start=2, end=3), block)
     columns = g.node("Div", g.node("Shape", image, start=3, end=4), block)
     channels = g.constant([space.channels])
     split = g.node("Concat", any_, channels, rows, block, columns, block, axis=0)
     blocks = g.node("Transpose", g.node("Reshape", image, split), perm=[0, 1, 3, 5, 2, 4])
-    merged = g.constant([space.channels * space.stem**2])
+    merged = g.constant([space.channels * space.unshuffle**2])
     return g.node("Reshape", blocks, g.node("Concat", any_, merged, rows, columns, axis=0))
 
 
@@ -230,12 +230,12 @@ def _with_level(g: Graph, planes: str, level: str) -> str:
 
 
 def _input_stage(g: Graph, image: str, level: str | None, space: SearchSpace) -> str:
-    if space.stem > 1:
+    if space.unshuffle > 1:
         image = _space_to_depth(g, image, space)
     if level is not None:
         image = _with_level(g, image, level)
     inputs = space.first_planes
-    if space.entry == "conv":
+    if space.stem == "conv":
         return g.conv_relu(image, "input.blocks.0", inputs, space.width, 3)
     x = _bottleneck(g, image, "input.blocks.0", inputs, space.width)
     return _bottleneck(g, x, "input.blocks.1", 4 * space.width, space.width)
@@ -244,7 +244,7 @@ def _input_stage(g: Graph, image: str, level: str | None, space: SearchSpace) ->
 def _transition(g: Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
     num_scales, lowest = len(features), features[-1]
     kept = space.scale_width(num_scales - 1)
-    inputs = space.entry_width if num_scales == 1 else kept
+    inputs = space.stem_width if num_scales == 1 else kept
     outputs = space.scale_width(num_scales)
     down = g.conv_relu(lowest, f"{layer}.down.0", inputs, outputs, 3, stride=2)
     if inputs != kept:
@@ -254,7 +254,7 @@ def _transition(g: Graph, features: list[str], layer: str, space: SearchSpace) -
 
 def _output_stage(g: Graph, features: list[str], space: SearchSpace) -> str:
     x = FUSION.nodes(g, features, "output.fusion", space.place(len(features), 0))
-    x = g.conv(x, "output.head", space.width, space.channels * space.stem**2, 1, bias=False)
-    if space.stem > 1:
-        x = g.node("DepthToSpace", x, blocksize=space.stem, mode="CRD")
+    x = g.conv(x, "output.head", space.width, space.channels * space.unshuffle**2, 1, bias=False)
+    if space.unshuffle > 1:
+        x = g.node("DepthToSpace", x, blocksize=space.unshuffle, mode="CRD")
     return x

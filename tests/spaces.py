@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from clearer.space.space import ENTRIES, Architecture, SearchSpace
+from clearer.space.space import STEMS, Architecture, SearchSpace
 
 
 @st.composite
@@ -16,8 +16,8 @@ def spaces(draw: st.DrawFn, max_width: int = 4, max_columns: int = 2) -> SearchS
         channels=draw(st.sampled_from((1, 3))),
         width=draw(st.integers(2, max_width)),
         columns=tuple(draw(st.lists(st.integers(1, max_columns), min_size=1, max_size=3))),
-        stem=draw(st.sampled_from((1, 2))),
-        entry="conv" if first_scales == 1 else draw(st.sampled_from(ENTRIES)),
+        unshuffle=draw(st.sampled_from((1, 2))),
+        stem="conv" if first_scales == 1 else draw(st.sampled_from(STEMS)),
         residual=draw(st.booleans()),
         growth=draw(st.sampled_from((2.0, 1.5, 1.0))) if gates else 2.0,
         first_scales=first_scales,

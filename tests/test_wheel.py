@@ -23,7 +23,7 @@ from clearer.zoo import catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "2", "--batch-size", "2"]
-TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
+TINY += ["--patch-size", "16", "--precision", "fp32", "--unshuffle", "2", "--columns", "1,1"]
 BUILD = """
 import sys
 from setuptools import build_meta

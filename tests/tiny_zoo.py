@@ -107,7 +107,7 @@ def _add(
 ) -> Path:
     torch.manual_seed(channels)
     space = SearchSpace(
-        channels=channels, width=2, columns=(1, 1), stem=2, residual=True, level_map=level_map
+        channels=channels, width=2, columns=(1, 1), unshuffle=2, residual=True, level_map=level_map
     )
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight, std=0.03)

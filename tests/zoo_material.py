@@ -12,7 +12,7 @@ TINY_QUEUE = """
 name = "tiny"
 why = "to be quick"
 architecture = "P-F"
-space = {{ width = 2, stem = 2, columns = [1, 1] }}
+space = {{ width = 2, unshuffle = 2, columns = [1, 1] }}
 color = "rgb"
 data = "photos-fair"
 sigma = "5:50"
@@ -28,7 +28,7 @@ name = "tiny-search"
 why = "likewise"
 data = "bsds500-fair"
 width = 2
-stem = 2
+unshuffle = 2
 columns = "1,1"
 search-iterations = 4
 batch-size = 2

@@ -111,7 +111,7 @@ def full_cases() -> list[Case]:
 def tiny_cases() -> list[Case]:
     """The same kinds, to try the script on a CPU."""
     paper, quick = (
-        _settings(preset, "gray", 2, 16, width=2, stem=2, columns=(1, 1))
+        _settings(preset, "gray", 2, 16, width=2, unshuffle=2, columns=(1, 1))
         for preset in ("paper", "quick")
     )
     found = Architecture.from_text("P-F", quick.space)

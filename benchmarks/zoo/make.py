@@ -55,7 +55,7 @@ from clearer.zoo.card import card_markdown, comparison_table
 from clearer.zoo.card_record import CardRecord
 from clearer.zoo.overview import overview_table
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MAX_ONNX_BYTES: Final = 5_000_000
 SIZE: Final = (321, 481)
 BACKENDS: Final = ("onnxruntime", "openvino", "openvino-bf16")
@@ -166,7 +166,7 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
         "channels": space.channels,
         "task": task_to_dict(settings.task),
         "architecture": architecture.text,
-        "space": f"width {space.width}, stem {space.stem}",
+        "space": f"width {space.width}, unshuffle {space.unshuffle}",
         "params": round(cost_table(space, "params").cost(architecture)),
         "macs_per_pixel": decision["macs_per_pixel"],
         "weights_sha256": hashlib.sha256(staged.weights.read_bytes()).hexdigest(),

@@ -25,6 +25,7 @@ from recipes import RECIPES, picture_folder
 from clearer.data.datasets import DATA_SETS
 from clearer.errors import InputError
 from clearer.runs.run import Run
+from clearer.space.old_words import space_in_words_of_today
 from clearer.support.files import append_jsonl, read_json, read_jsonl
 from clearer.zoo.catalogue import zoo_names
 
@@ -192,7 +193,7 @@ def state_of(entry: Entry, folder: Path) -> State:
     text = "done" if is_done else "begun" if pieces or iteration else "waiting"
     if not is_done and pieces and pieces[-1]["exit_code"] not in (0, 130):
         text = f"failed: {last_line(log_path(entry.name, folder))}"
-    if pieces and pieces[-1]["entry"] != entry.plain:
+    if pieces and _in_words_of_today(pieces[-1]["entry"]) != entry.plain:
         text += f"; the list has changed, remove {folder / entry.name} to begin again"
     return State(
         iteration=iteration,
@@ -201,6 +202,12 @@ def state_of(entry: Entry, folder: Path) -> State:
         hours=sum(piece["seconds"] for piece in pieces) / 3600,
         text=text,
     )
+
+
+def _in_words_of_today(plain: dict[str, Any]) -> dict[str, Any]:
+    """An entry as an earlier piece logged it, with the words that the list has now."""
+    named = {key: space_in_words_of_today(plain.get(key)) for key in ("space", "options")}
+    return {**plain, **named}
 
 
 def last_line(path: Path) -> str:

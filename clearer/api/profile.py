@@ -50,10 +50,10 @@ def profile(
     preset: str = "quick",
     color: Color = "gray",
     width: int | None = None,
-    stem: int | None = None,
+    unshuffle: int | None = None,
     columns: tuple[int, ...] | None = None,
     operations: tuple[str, ...] | None = None,
-    entry: Literal["bottlenecks", "conv"] | None = None,
+    stem: Literal["bottlenecks", "conv"] | None = None,
     gates: bool = False,
     level_map: bool = False,
     threads: int | None = None,
@@ -72,10 +72,10 @@ def profile(
         preset: Whose search space.
         color: What is restored.
         width: Channels of the finest scale; None: the space's, as for all that follow.
-        stem: 1, or 2 to work at half resolution.
+        unshuffle: 1, or 2 to work at half resolution.
         columns: Of each cell.
         operations: What a column chooses between, by name.
-        entry: What stands before the first cell.
+        stem: What stands before the first cell.
         gates: Whether each scale of a column may compute, fuse or be passed on.
         level_map: Whether the network is given the noise level beside the image.
         threads: Of the CPU; None: all cores.
@@ -96,10 +96,10 @@ def profile(
         preset=preset,
         color=color,
         width=width,
-        stem=stem,
+        unshuffle=unshuffle,
         columns=columns,
         operations=operations,
-        entry=entry,
+        stem=stem,
         gates=gates,
         level_map=level_map,
     )
@@ -123,10 +123,10 @@ def space_to_profile(
     preset: str = "quick",
     color: Color = "gray",
     width: int | None = None,
-    stem: int | None = None,
+    unshuffle: int | None = None,
     columns: tuple[int, ...] | None = None,
     operations: tuple[str, ...] | None = None,
-    entry: Literal["bottlenecks", "conv"] | None = None,
+    stem: Literal["bottlenecks", "conv"] | None = None,
     gates: bool = False,
     level_map: bool = False,
 ) -> SearchSpace:
@@ -139,11 +139,11 @@ def space_to_profile(
         preset,
         color,
         width=width,
-        stem=stem,
+        unshuffle=unshuffle,
         columns=columns,
         operations=operations,
         level_map=level_map or None,
-        **{"entry": entry, **gate_fields(gates, entry)},
+        **{"stem": stem, **gate_fields(gates, stem)},
     )
 
 

@@ -156,7 +156,7 @@ def _make_run(request: SearchRequest, plan: _Plan, splits: Splits, session: Sess
                 splits,
                 plan.costs,
                 request.width,
-                request.stem,
+                request.unshuffle,
                 fits_race=request.search_iterations is None,
                 describe=session.watch.describe_costs,
             )

@@ -50,7 +50,7 @@ def plan_search(
         request.cost,
         request.columns,
         request.operations,
-        request.entry,
+        request.stem,
         request.gates or None,
     ]
     strategy = _choose_strategy(request, is_fixed=any(fix is not None for fix in fixes))
@@ -96,11 +96,11 @@ def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
     """Fields that replace those of the preset's space; a table's space stands where none do."""
     given: dict[str, Any] = {
         "width": request.width,
-        "stem": request.stem,
+        "unshuffle": request.unshuffle,
         "columns": request.columns,
         "operations": request.operations,
-        "entry": request.entry,
-        **gate_fields(request.gates, request.entry),
+        "stem": request.stem,
+        **gate_fields(request.gates, request.stem),
         "level_map": request.level_map or None,
     }
     if table is None or table.measurement is None:
@@ -126,7 +126,7 @@ def _choose_strategy(request: SearchRequest, *, is_fixed: bool) -> Strategy:
     if request.strategy == "race" and is_fixed:
         raise InputError(
             "--strategy race chooses the space: leave out --cost, --columns, --operations, "
-            "--entry and --gates"
+            "--stem and --gates"
         )
     if request.preset not in PRESETS:
         raise InputError(f"unknown preset {request.preset!r}: use one of {', '.join(PRESETS)}")

@@ -72,13 +72,13 @@ class SearchRequest:
     """``quick`` takes about ten minutes on two cores, ``paper`` days."""
     width: int | None = None
     """Channels of the finest scale."""
-    stem: int | None = None
+    unshuffle: int | None = None
     """1, or 2 to work at half resolution."""
     columns: tuple[int, ...] | None = None
     """Of each cell."""
     operations: tuple[str, ...] | None = None
     """What a column chooses between, by name; None: parallel, fusion."""
-    entry: Literal["bottlenecks", "conv"] | None = None
+    stem: Literal["bottlenecks", "conv"] | None = None
     """What stands before the first cell."""
     strategy: Strategy | None = None
     """None: a race, or by gradient where the space is given, or the preset is the paper's."""
@@ -106,7 +106,7 @@ class SearchRequest:
     batch_size: int | None = None
     """Patches in a batch."""
     patch_size: int | None = None
-    """Side of a training patch in pixels, a multiple of 8 (16 for a stem of 2)."""
+    """Side of a training patch in pixels, a multiple of 8 (16 where ``unshuffle`` is 2)."""
     reduce: float | None = None
     """Half of the patches are cut from pictures reduced by a factor from 1 to this, at most 4."""
     learning_rate: float | None = None

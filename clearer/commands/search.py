@@ -22,7 +22,6 @@ from clearer.terminal.options import (
     CompileOption,
     Debug,
     Devices,
-    EntryOption,
     Gates,
     LevelMap,
     Minutes,
@@ -32,6 +31,7 @@ from clearer.terminal.options import (
     PatchSize,
     Reduce,
     Size,
+    StemOption,
     ValidateEvery,
     parse_columns,
     parse_operations,
@@ -86,19 +86,19 @@ def search(
     width: Annotated[
         int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
     ] = None,
-    stem: Annotated[
+    unshuffle: Annotated[
         int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
     ] = None,
     columns: Columns = None,
     operations: Operations = None,
-    entry: EntryOption = None,
+    stem: StemOption = None,
     strategy: Annotated[
         Literal["race", "gradient", "random"] | None,
         typer.Option(
             help="race: U shapes that use the budgets train against each other; gradient: the "
             "paper's search, in one space; random: drawn evenly from that. Default: race, or "
             "gradient with --preset paper, --cost, --columns, --operations, "
-            "--entry or --gates."
+            "--stem or --gates."
         ),
     ] = None,
     gates: Gates = False,
@@ -204,10 +204,10 @@ def search(
         color=color,
         preset=preset,
         width=width,
-        stem=stem,
+        unshuffle=unshuffle,
         columns=parse_columns(columns),
         operations=parse_operations(operations),
-        entry=entry,
+        stem=stem,
         strategy=strategy,
         gates=gates,
         level_map=level_map,

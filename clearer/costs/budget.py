@@ -85,21 +85,21 @@ def refuse_hopeless(
     costs: CostSource,
     *,
     width: int | None = None,
-    stem: int | None = None,
+    unshuffle: int | None = None,
 ) -> None:
     """Time the fastest space before any other, unless what is counted has no room as it is.
 
     Args:
-        space: Gives all but the width and the stem.
+        space: Gives all but the width and the unshuffle factor.
         budgets: What has to be met.
         costs: Where costs come from.
         width: The user's choice.
-        stem: The user's choice.
+        unshuffle: The user's choice.
 
     Raises:
         InputError: If it is far over a limit in milliseconds.
     """
-    narrowest = replace(space, width=width or _WIDTHS[-1], stem=stem or 2)
+    narrowest = replace(space, width=width or _WIDTHS[-1], unshuffle=unshuffle or 2)
     for budget in _counted_first(budgets):
         limit = costs.usable(budget.metric, budget.limit)
         cheapest, _ = costs.span(narrowest, budget.metric)
@@ -107,11 +107,11 @@ def refuse_hopeless(
             return  # check_budgets tells of it, and needs no time for that
         if budget.metric == "ms" and cheapest > HOPELESS * limit:
             helps = [f"lower or leave out --width {width}"] * (width is not None)
-            helps += ["give --stem 2"] * (stem == 1)
+            helps += ["give --unshuffle 2"] * (unshuffle == 1)
             raise InputError(
                 f"no network fits {budget.option} {budget.limit:g}: the smallest possible (width "
-                f"{narrowest.width}, stem {narrowest.stem}) has about {budget.text(cheapest)}; "
-                f"{', or '.join([*helps, f'raise {budget.option}'])}"
+                f"{narrowest.width}, unshuffle {narrowest.unshuffle}) has about "
+                f"{budget.text(cheapest)}; {', or '.join([*helps, f'raise {budget.option}'])}"
             )
 
 
@@ -121,25 +121,27 @@ def fit_space(
     costs: CostSource,
     *,
     width: int | None = None,
-    stem: int | None = None,
+    unshuffle: int | None = None,
 ) -> SearchSpace:
-    """The space with the width and stem that suit the budgets, where they are not given.
+    """The space with the width and unshuffle factor for the budgets, where they are not given.
 
     The width is the largest even one, at most 32, that leaves the search a choice: for which each
     budget lies at least a quarter of the way from the smallest to the largest cost. Where no width
-    is that narrow, the narrowest. The stem is 1, unless the width would then be less than 8 and a
-    stem of 2 allows more.
+    is that narrow, the narrowest. The factor is 1, unless the width would then be less than 8 and a
+    factor of 2 allows more.
 
     Args:
-        space: Gives the rest, and the stem where there is no budget.
+        space: Gives the rest, and the unshuffle factor where there is no budget.
         budgets: What has to be met.
         costs: Where costs come from.
         width: The user's choice.
-        stem: The user's choice.
+        unshuffle: The user's choice.
     """
-    if stem is not None or not budgets:
-        return _fit_width(replace(space, stem=stem or space.stem), budgets, costs, width)
-    first, second = (replace(space, stem=s) for s in (1, 2))
+    if unshuffle is not None or not budgets:
+        return _fit_width(
+            replace(space, unshuffle=unshuffle or space.unshuffle), budgets, costs, width
+        )
+    first, second = (replace(space, unshuffle=s) for s in (1, 2))
     if width is not None:
         first, second = replace(first, width=width), replace(second, width=width)
         return first if _is_roomy(first, budgets, costs) else second
@@ -201,12 +203,15 @@ def check_budgets(
             table = table.corrected(cheapest, measured)
         if table.cheapest > limit:
             helps = [f"lower or leave out --width {space.width}"] * (space.width > _WIDTHS[-1])
-            helps += ["give --stem 2"] * (budget.metric in ("ms", "gmacs") and space.stem == 1)
+            helps += ["give --unshuffle 2"] * (
+                budget.metric in ("ms", "gmacs") and space.unshuffle == 1
+            )
             smallest = budget.text(table.cheapest * (1 + costs.margin(budget.metric)))
             raise InputError(
                 f"no network fits {budget.option} {budget.limit:g}: the smallest possible "
-                f"(width {space.width}, stem {space.stem}, {_cheapest(space, table).text}) has "
-                f"{smallest}; {', or '.join([*helps, f'raise {budget.option}'])}"
+                f"(width {space.width}, unshuffle {space.unshuffle}, "
+                f"{_cheapest(space, table).text}) has {smallest}; "
+                f"{', or '.join([*helps, f'raise {budget.option}'])}"
                 f"{_precision_that_fits(space, budget, budgets, costs)}"
             )
         tables[budget.metric] = table

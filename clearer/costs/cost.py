@@ -167,14 +167,14 @@ def _convs(space: SearchSpace, choice: Choice, num_scales: int, scale: int) -> l
 
 def fixed_convs(space: SearchSpace) -> list[Conv]:
     """Convolutions outside the columns: first modules, transitions, last fusion and head."""
-    base, width = space.stem - 1, space.width
-    given, image = space.first_planes, space.channels * space.stem**2
-    if space.entry == "bottlenecks":
+    base, width = space.unshuffle - 1, space.width
+    given, image = space.first_planes, space.channels * space.unshuffle**2
+    if space.stem == "bottlenecks":
         convs = _bottleneck(given, width, base) + _bottleneck(4 * width, width, base)
         convs.append(Conv(4 * width, width, 3, base))
     else:
         convs = [Conv(given, width, 3, base)]
-    above = space.entry_width
+    above = space.stem_width
     for scale in range(1, space.num_scales):
         convs.append(Conv(above, space.scale_width(scale), 3, base + scale))
         above = space.scale_width(scale)
@@ -211,7 +211,7 @@ class _FileBytes(NamedTuple):
     """The same of a 1x1 convolution: what it reads, others often read too."""
     rest: int
     """Metadata and padding."""
-    stem: int
+    unshuffle: int
     """What goes to half the resolution, and comes back."""
 
 
@@ -244,7 +244,7 @@ def _measure(space: SearchSpace, metric: _Derived, precision: FilePrecision) -> 
     if metric == "macs":
         return _Measure("MACs per pixel", _macs_per_pixel)
     each = _FILE_BYTES[precision]
-    rest = each.rest + each.stem * (space.stem > 1)
+    rest = each.rest + each.unshuffle * (space.unshuffle > 1)
     unit = "MB" if precision == "fp32" else f"MB, {precision}"
     return _Measure(unit, partial(_convs_mb, each=each), rest / 1e6)
 

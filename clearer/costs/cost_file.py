@@ -8,18 +8,19 @@ from typing import Any, Final, Literal, TypedDict
 
 from clearer.costs.cost import CostTable, Measurement
 from clearer.errors import InputError
+from clearer.space.old_words import space_in_words_of_today
 from clearer.space.space import SearchSpace
 from clearer.support.files import read_json, write_json
 from clearer.support.schema import AtLeast0, checked
 
 __all__ = ["cost_file_name", "read_cost_table", "write_cost_table"]
 
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 _ADVICE: Final = "make it again with clearer profile"
 
 
 class _TableRecord(TypedDict):
-    schema_version: Literal[2]
+    schema_version: Literal[2, 3]
     metric: Literal["ms"]
     unit: str
     fixed: AtLeast0
@@ -31,8 +32,8 @@ def cost_file_name(table: CostTable) -> str:
     """Default name of the file of a measured table."""
     m = table.measurement
     assert m is not None
-    stem = f"-stem{m.space.stem}" if m.space.stem > 1 else ""
-    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{stem}-{m.height}x{m.width}.json"
+    suffix = f"-unshuffle{m.space.unshuffle}" if m.space.unshuffle > 1 else ""
+    return f"cost-{m.backend}-{m.precision}-w{m.space.width}{suffix}-{m.height}x{m.width}.json"
 
 
 def write_cost_table(path: Path, table: CostTable) -> None:
@@ -60,6 +61,15 @@ def _plain(measurement: Measurement) -> dict[str, Any]:
     return {**asdict(measurement), "space": measurement.space.to_dict()}
 
 
+def _in_words_of_today(data: Any) -> Any:
+    """A table as earlier versions wrote it, with the names that fields of the space have now."""
+    measurement = data.get("measurement") if isinstance(data, dict) else None
+    if not isinstance(measurement, dict) or "space" not in measurement:
+        return data
+    space = space_in_words_of_today(measurement["space"])
+    return {**data, "measurement": {**measurement, "space": space}}
+
+
 def read_cost_table(path: Path) -> CostTable:
     """Read what :func:`write_cost_table` wrote.
 
@@ -68,7 +78,7 @@ def read_cost_table(path: Path) -> CostTable:
     """
     where = f"{path} is not a usable cost table"
     try:
-        plain = read_json(path)
+        plain = _in_words_of_today(read_json(path))
     except InputError as error:
         raise InputError(f"{error}; {_ADVICE}") from error
     data = checked(plain, _TableRecord, where, advice=_ADVICE)

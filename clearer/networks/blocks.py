@@ -89,7 +89,7 @@ class TransitionModule(nn.Module):
 
     def __init__(self, space: SearchSpace, num_scales: int) -> None:
         super().__init__()
-        inputs = space.entry_width if num_scales == 1 else space.scale_width(num_scales - 1)
+        inputs = space.stem_width if num_scales == 1 else space.scale_width(num_scales - 1)
         narrows = inputs != space.scale_width(num_scales - 1)
         self.narrow = conv_norm(inputs, space.width, 3, relu=True) if narrows else None
         lowest = space.scale_width(num_scales)
@@ -118,35 +118,37 @@ def grow(
 
 
 class InputStage(nn.Module):
-    """Space-to-depth (where the stem is 2), then two bottlenecks or a 3x3 convolution.
+    """Space-to-depth (where ``unshuffle`` is 2), then two bottlenecks or a 3x3 convolution.
 
-    Maps an image ``(N, input_planes, H, W)`` to ``(N, entry_width, H / stem, W / stem)``. Of the
-    noise level, one plane is left at any stem.
+    Maps an image ``(N, input_planes, H, W)`` to ``(N, stem_width, H / unshuffle, W /
+    unshuffle)``. Of the noise level, one plane is left at any factor.
     """
 
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
         self.space = space
-        self.unshuffle = nn.PixelUnshuffle(space.stem) if space.stem > 1 else nn.Identity()
+        self.unshuffle = (
+            nn.PixelUnshuffle(space.unshuffle) if space.unshuffle > 1 else nn.Identity()
+        )
         inputs, width = space.first_planes, space.width
         self.blocks = (
             nn.Sequential(Bottleneck(inputs, width), Bottleneck(4 * width, width))
-            if space.entry == "bottlenecks"
+            if space.stem == "bottlenecks"
             else conv_norm(inputs, width, 3, relu=True)
         )
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the features before the first transition."""
-        stem, channels = self.space.stem, self.space.channels
+        unshuffle, channels = self.space.unshuffle, self.space.channels
         planes = self.unshuffle(image[:, :channels])
         if self.space.level_map:
-            planes = torch.cat([planes, image[:, channels:, ::stem, ::stem]], dim=1)
+            planes = torch.cat([planes, image[:, channels:, ::unshuffle, ::unshuffle]], dim=1)
         features: Tensor = self.blocks(planes)
         return features
 
 
 class OutputStage(nn.Module):
-    """Fusion into the finest scale, 1x1 convolution and, where the stem is 2, depth-to-space.
+    """Fusion into the finest scale, 1x1 convolution and, where ``unshuffle`` is 2, depth-to-space.
 
     Maps the features of all scales to an image ``(N, channels, H, W)``.
     """
@@ -154,8 +156,8 @@ class OutputStage(nn.Module):
     def __init__(self, space: SearchSpace) -> None:
         super().__init__()
         self.fusion = ColumnModule(space, space.num_scales, {FUSION.name: [0]})
-        self.head = nn.Conv2d(space.width, space.channels * space.stem**2, 1, bias=False)
-        self.shuffle = nn.PixelShuffle(space.stem) if space.stem > 1 else nn.Identity()
+        self.head = nn.Conv2d(space.width, space.channels * space.unshuffle**2, 1, bias=False)
+        self.shuffle = nn.PixelShuffle(space.unshuffle) if space.unshuffle > 1 else nn.Identity()
         if space.residual:
             # An untrained network then returns its input: training starts from 'remove nothing'.
             nn.init.zeros_(self.head.weight)

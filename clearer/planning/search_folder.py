@@ -26,7 +26,7 @@ def make_search_run(
     splits: Splits,
     costs: CostSource,
     width: int | None,
-    stem: int | None,
+    unshuffle: int | None,
     *,
     fits_race: bool,
     describe: Callable[[CostTable], None],
@@ -39,7 +39,7 @@ def make_search_run(
         splits: Its pictures.
         costs: Where costs come from.
         width: The user's choice.
-        stem: Likewise.
+        unshuffle: Likewise.
         fits_race: Whether a race gets its share of a time that is given.
         describe: Told of a table that was measured.
 
@@ -48,7 +48,7 @@ def make_search_run(
     """
     tables = check_inputs(settings, splits, costs)
     is_race = settings.strategy == "race"
-    entered = find_contenders(settings, costs, width=width, stem=stem) if is_race else []
+    entered = find_contenders(settings, costs, width=width, unshuffle=unshuffle) if is_race else []
     share, whole = PRESETS[settings.preset].race_share, settings.minutes
     if is_race and whole is not None and share and fits_race:
         settings = fit_race_to_time(settings, entered, share * whole, splits)

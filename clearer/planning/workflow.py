@@ -71,7 +71,7 @@ def make_settings(
         task: What to undo.
         color: What the network restores.
         data: Folder of pictures, or None.
-        budgets: Limits; where no width or stem is given, they are chosen by them.
+        budgets: Limits; where no width or unshuffle is given, they are chosen by them.
         image_size: (height, width) that milliseconds and GMACs are meant for.
         costs: Where costs come from, and of files of which precision.
         strategy: How an architecture is found.
@@ -94,13 +94,15 @@ def make_settings(
     _check_precision(costs.precision, budgets)
     base = _preset(preset)
     fields = _given(space)
-    width, stem = fields.pop("width", None), fields.pop("stem", None)
+    width, unshuffle = fields.pop("width", None), fields.pop("unshuffle", None)
     chosen = preset_space(preset, color, **fields)
-    if strategy == "race":  # which chooses a space, with the width and stem where they are given
-        chosen = replace(chosen, **_given({"width": width, "stem": stem}))
+    if (
+        strategy == "race"
+    ):  # which chooses a space, with the width and unshuffle where they are given
+        chosen = replace(chosen, **_given({"width": width, "unshuffle": unshuffle}))
     else:
-        refuse_hopeless(chosen, budgets, costs, width=width, stem=stem)
-        chosen = fit_space(chosen, budgets, costs, width=width, stem=stem)
+        refuse_hopeless(chosen, budgets, costs, width=width, unshuffle=unshuffle)
+        chosen = fit_space(chosen, budgets, costs, width=width, unshuffle=unshuffle)
     resolved = resolve_device(device)
     settings = RunSettings(
         preset=preset,
@@ -139,12 +141,12 @@ def preset_space(preset: str, color: Color, **changes: Any) -> SearchSpace:
     return replace(_preset(preset).space, channels=channels, **_given(changes))
 
 
-def gate_fields(is_wanted: bool, entry: str | None) -> dict[str, object]:
+def gate_fields(is_wanted: bool, stem: str | None) -> dict[str, object]:
     """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
     if not is_wanted:
         return {}
-    first_scales = 2 if entry == "bottlenecks" else 1
-    return {"gates": True, "first_scales": first_scales, "entry": entry or "conv"}
+    first_scales = 2 if stem == "bottlenecks" else 1
+    return {"gates": True, "first_scales": first_scales, "stem": stem or "conv"}
 
 
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
@@ -225,7 +227,7 @@ def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> li
 
 
 def find_contenders(
-    settings: RunSettings, costs: CostSource, *, width: int | None, stem: int | None
+    settings: RunSettings, costs: CostSource, *, width: int | None, unshuffle: int | None
 ) -> list[Architecture]:
     """Networks for the race of a run.
 
@@ -238,7 +240,7 @@ def find_contenders(
         costs,
         settings.race.contenders,
         width=width,
-        stem=stem,
+        unshuffle=unshuffle,
         patch_size=settings.train.patch_size,
     )
 

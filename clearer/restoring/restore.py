@@ -85,7 +85,7 @@ def _least_side(margin: Reach, multiple: int) -> int:
 
 def _affordable_side(architecture: Architecture) -> int:
     space = architecture.space
-    bytes_per_pixel = _BYTES_PER_PIXEL_AND_CHANNEL * space.width / space.stem**2
+    bytes_per_pixel = _BYTES_PER_PIXEL_AND_CHANNEL * space.width / space.unshuffle**2
     return int((_TILE_BYTES / bytes_per_pixel) ** 0.5)
 
 

@@ -28,7 +28,7 @@ from clearer.support.files import read_json, read_record, write_json
 
 __all__ = ["RUNS", "Run"]
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _REPORTED_PACKAGES: Final = ("torch", "numpy", "onnx", "onnxruntime", "scikit-image")
 
 
@@ -171,8 +171,8 @@ class Run:
         """
         self._require_architecture()
         decision = read_record(self.architecture, DecisionRecord)
-        Architecture.from_dict(decision)
-        return decision
+        space = Architecture.from_dict(decision).space
+        return {**decision, "schema_version": 2, "space": space.to_dict()}
 
     def _require_architecture(self) -> None:
         if not self.architecture.exists():

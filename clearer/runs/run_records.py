@@ -13,7 +13,7 @@ __all__ = ["BudgetRecord", "ConfigRecord", "DecisionRecord"]
 class ConfigRecord(TypedDict):
     """``config.json``."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     settings: dict[str, Any]
     """Of :class:`clearer.runs.settings.RunSettings`, which checks them."""
     environment: NotRequired[dict[str, Any]]
@@ -42,7 +42,7 @@ class SizesRecord(TypedDict):
 class DecisionRecord(TypedDict):
     """``architecture.json``: what a search ended with, and why."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     space: dict[str, Any]
     """Of :class:`clearer.space.space.SearchSpace`, which checks it."""
     choices: Text

@@ -15,6 +15,7 @@ from clearer.costs.budget import Budget
 from clearer.costs.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.pictures.images import Color
+from clearer.space.old_words import space_in_words_of_today
 from clearer.space.space import PAPER_SPACE, SearchSpace
 from clearer.support.schema import Above0, AtLeast0, Count, Share, Side, check_known, checked
 from clearer.tasks.base import Task
@@ -151,10 +152,14 @@ _RENAMED: Final = {"settled_rate": "frozen_norm_rate"}
 
 def _with_names_of_today(data: Any) -> Any:
     """Settings as earlier runs saved them, with the names that their fields have now."""
-    train = data.get("train") if isinstance(data, dict) else None
-    if not isinstance(train, dict) or not _RENAMED.keys() & train.keys():
+    if not isinstance(data, dict):
         return data
-    return {**data, "train": {_RENAMED.get(name, name): train[name] for name in train}}
+    data, train = {**data}, data.get("train")
+    if "space" in data:
+        data["space"] = space_in_words_of_today(data["space"])
+    if isinstance(train, dict):
+        data["train"] = {_RENAMED.get(name, name): train[name] for name in train}
+    return data
 
 
 def _from_plain(kind: type, value: Any) -> Any:

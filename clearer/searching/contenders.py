@@ -36,7 +36,7 @@ def make_contenders(
     number: int,
     *,
     width: int | None = None,
-    stem: int | None = None,
+    unshuffle: int | None = None,
     patch_size: int,
 ) -> list[Architecture]:
     """Networks that meet all budgets, and use the one that binds.
@@ -47,16 +47,17 @@ def make_contenders(
         costs: Where costs come from.
         number: How many are wanted, at most.
         width: The user's choice.
-        stem: The user's choice.
+        unshuffle: The user's choice.
         patch_size: Of the training: a multiple of what networks pad images to.
 
     Raises:
-        InputError: If no network meets the budgets, or a width or stem is given that none has.
+        InputError: If no network meets the budgets, or a width or unshuffle is given that none has.
     """
     smallest = [
-        smallest_network(space, width=width, stem=s) for s in ((1, 2) if stem is None else (stem,))
+        smallest_network(space, width=width, unshuffle=s)
+        for s in ((1, 2) if unshuffle is None else (unshuffle,))
     ]
-    is_given = width is not None or stem is not None
+    is_given = width is not None or unshuffle is not None
     _refuse_hopeless(smallest, budgets, costs, is_given=is_given)
     # Without a budget, what a training can make good use of is the limit.
     most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
@@ -78,7 +79,7 @@ def make_contenders(
         return patch_size % architecture.space.multiple == 0 and use(architecture) <= 1
 
     def make() -> list[Architecture]:
-        shapes = shapes_within(space, fits, width=width, stem=stem)
+        shapes = shapes_within(space, fits, width=width, unshuffle=unshuffle)
         made = [shape.architecture() for shape in shapes]
         full = [architecture for architecture in made if use(architecture) >= _FULL]
         return _nearest_to_usual(full or made, number)
@@ -150,7 +151,7 @@ _Errors = dict[tuple[object, ...], dict[int, float]]
 def _kind(architecture: Architecture) -> tuple[object, ...]:
     """Networks whose speed a model errs by alike."""
     space = architecture.space
-    return space.stem, space.growth, space.num_scales
+    return space.unshuffle, space.growth, space.num_scales
 
 
 def _error(errors: _Errors, architecture: Architecture) -> float:
@@ -173,8 +174,9 @@ def _nothing(
 ) -> str:
     """What is wrong where no network meets the budgets."""
     wanted = " and ".join(f"{budget.option} {budget.limit:g}" for budget in budgets)
-    given = " with this --width or --stem" * is_given
+    given = " with this --width or --unshuffle" * is_given
     return (
         f"no network{given} fits {wanted}: the smallest possible (width {smallest.space.width}, "
-        f"stem {smallest.space.stem}, {smallest.text}) has about {', '.join(has)}; raise the budget"
+        f"unshuffle {smallest.space.unshuffle}, {smallest.text}) has about {', '.join(has)}; "
+        "raise the budget"
     )

@@ -41,9 +41,11 @@ def receptive_field(architecture: Architecture) -> Reach:
     """
     space = architecture.space
     pixels = Seen(tuple((i, i) for i in range(space.multiple)), space.multiple)
-    stem = space.stem
-    blocks = pixels.after(space.multiple // stem, lambda i: (stem * i, stem * i + stem - 1))
-    has_bottlenecks = space.entry == "bottlenecks"
+    unshuffle = space.unshuffle
+    blocks = pixels.after(
+        space.multiple // unshuffle, lambda i: (unshuffle * i, unshuffle * i + unshuffle - 1)
+    )
+    has_bottlenecks = space.stem == "bottlenecks"
     features = [blocks.conv().conv() if has_bottlenecks else blocks.conv()]
     for place, cell in enumerate(architecture.cells):
         if len(features) < space.first_scales + place:
@@ -51,7 +53,7 @@ def receptive_field(architecture: Architecture) -> Reach:
         for column in cell:
             features = [OPERATIONS[c].reach(features, scale) for scale, c in enumerate(column)]
     finest = FUSION.reach(features, 0)
-    return _reach(finest.after(space.multiple, lambda i: (i // stem, i // stem)), space)
+    return _reach(finest.after(space.multiple, lambda i: (i // unshuffle, i // unshuffle)), space)
 
 
 def _reach(seen: Seen, space: SearchSpace) -> Reach:

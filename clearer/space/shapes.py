@@ -30,7 +30,7 @@ class Shape:
     """Residual blocks of a U on the way down, at the bottom, and on the way up, finest first.
 
     Example:
-        >>> space = SearchSpace(width=20, entry="conv", first_scales=1, gates=True)
+        >>> space = SearchSpace(width=20, stem="conv", first_scales=1, gates=True)
         >>> Shape(space, (2, 2), 4, (2, 2)).architecture().text
         'PP-[.P][.P]-[..P][..P][..P][..P][.F.][.P.][.P.][F..][P..][P..]'
     """
@@ -68,12 +68,12 @@ class Shape:
                 yield replace(self, down=_one_more(self.down, scale))
 
 
-def u_space(space: SearchSpace, *, stem: int, width: int, growth: float) -> SearchSpace:
+def u_space(space: SearchSpace, *, unshuffle: int, width: int, growth: float) -> SearchSpace:
     """A space that U shapes are members of.
 
     Args:
         space: Gives what goes in and out: channels, level map, and whether it is residual.
-        stem: Of the new space.
+        unshuffle: Of the new space.
         width: Likewise.
         growth: Likewise.
     """
@@ -81,10 +81,10 @@ def u_space(space: SearchSpace, *, stem: int, width: int, growth: float) -> Sear
         channels=space.channels,
         residual=space.residual,
         level_map=space.level_map,
-        stem=stem,
+        unshuffle=unshuffle,
         width=width,
         growth=growth,
-        entry="conv",
+        stem="conv",
         first_scales=1,
         gates=True,
     )
@@ -100,7 +100,7 @@ def _column(num_scales: int, scale: int, letter: str) -> str:
 
 
 def shapes_within(
-    space: SearchSpace, fits: Fits, *, width: int | None = None, stem: int | None = None
+    space: SearchSpace, fits: Fits, *, width: int | None = None, unshuffle: int | None = None
 ) -> list[Shape]:
     """One shape for each way to spend a budget, each as wide as fits and then filled with blocks.
 
@@ -108,16 +108,16 @@ def shapes_within(
         space: Gives the image channels and whether the network is residual.
         fits: Whether a network meets the budgets.
         width: The user's choice.
-        stem: The user's choice.
+        unshuffle: The user's choice.
     """
     found = []
     for s, growth, num_scales, blocks in product(
-        (1, 2) if stem is None else (stem,), (2.0, 1.5), (2, 3, 4), (1, 2)
+        (1, 2) if unshuffle is None else (unshuffle,), (2.0, 1.5), (2, 3, 4), (1, 2)
     ):
         sides = (blocks,) * (num_scales - 1)
         widths = _WIDTHS[::-1] if width is None else (width,)
         shapes = (
-            Shape(u_space(space, stem=s, width=w, growth=growth), sides, blocks, sides)
+            Shape(u_space(space, unshuffle=s, width=w, growth=growth), sides, blocks, sides)
             for w in widths
         )
         widest = next((shape for shape in shapes if fits(shape.architecture())), None)
@@ -127,10 +127,10 @@ def shapes_within(
 
 
 def smallest_network(
-    space: SearchSpace, *, width: int | None = None, stem: int | None = None
+    space: SearchSpace, *, width: int | None = None, unshuffle: int | None = None
 ) -> Architecture:
     """What a budget has to leave room for."""
-    base = u_space(space, stem=stem or 2, width=width or _WIDTHS[0], growth=1.5)
+    base = u_space(space, unshuffle=unshuffle or 2, width=width or _WIDTHS[0], growth=1.5)
     return Shape(base, (1,), 1, (1,)).architecture()
 
 

@@ -20,24 +20,25 @@ from clearer.operations.identity import IDENTITY
 from clearer.operations.operation import Place
 from clearer.operations.registry import OPERATIONS, PAPER_OPERATIONS, check_operations, operation
 from clearer.space.choices import Choice, Column, cell_text, read_cells
+from clearer.space.old_words import space_in_words_of_today
 from clearer.support.json_text import parse_json
 from clearer.support.schema import checked
 
 __all__ = [
-    "ENTRIES",
     "PAPER_SPACE",
+    "STEMS",
     "Architecture",
     "Choice",
     "Column",
-    "Entry",
     "SearchSpace",
+    "Stem",
 ]
 
-Entry = Literal["bottlenecks", "conv"]
-ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
+Stem = Literal["bottlenecks", "conv"]
+STEMS: Final[tuple[Stem, ...]] = get_args(Stem)
 """What may come before the first cell."""
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 # Descriptions also come from files of unknown origin: these bounds keep a network buildable.
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
@@ -58,11 +59,10 @@ class SearchSpace:
     width: int = 32
     """Channels of the finest scale. From 2 to 512."""
     columns: tuple[int, ...] = (4, 4, 4)
-    """Columns of each cell; cell i works on ``first_scales + i`` scales. At most six scales, and 1
-    to 32 columns a cell."""
-    stem: int = 1
+    """Columns of each cell, 1 to 32; cell i works on ``first_scales + i`` scales, six at most."""
+    unshuffle: int = 1
     """Side of the space-to-depth blocks before the first scale: 1 (the paper) or 2 (faster)."""
-    entry: Entry = "bottlenecks"
+    stem: Stem = "bottlenecks"
     """Before the first cell: two bottlenecks of ``4 * width`` channels (the paper), or one 3x3
     convolution (a fifth of the time or more is left for the cells)."""
     residual: bool = False
@@ -86,17 +86,17 @@ class SearchSpace:
             raise InputError(f"channels must be 1 (gray) or 3 (RGB), got {self.channels}")
         if not 2 <= self.width <= _MAX_WIDTH:
             raise InputError(f"width must lie in 2..{_MAX_WIDTH}, got {self.width}")
-        if self.stem not in (1, 2):
-            raise InputError(f"stem must be 1 or 2, got {self.stem}")
-        if self.entry not in ENTRIES:
-            raise InputError(f"entry must be one of {', '.join(ENTRIES)}, got {self.entry!r}")
+        if self.unshuffle not in (1, 2):
+            raise InputError(f"unshuffle must be 1 or 2, got {self.unshuffle}")
+        if self.stem not in STEMS:
+            raise InputError(f"stem must be one of {', '.join(STEMS)}, got {self.stem!r}")
         if self.first_scales not in (1, 2) or (self.first_scales == 1 and not self.gates):
             raise InputError(
                 f"first_scales must be 2, or 1 with gates, got {self.first_scales}"
                 + " without gates" * (self.first_scales == 1)
             )
-        if self.first_scales == 1 and self.entry == "bottlenecks":
-            raise InputError("first_scales 1 needs the entry conv: bottlenecks need two scales")
+        if self.first_scales == 1 and self.stem == "bottlenecks":
+            raise InputError("first_scales 1 needs the stem conv: bottlenecks need two scales")
         if not 1 <= self.growth <= 2:
             raise InputError(f"growth must lie in 1..2, got {self.growth:g}")
         most = _MAX_SCALES - self.first_scales + 1
@@ -113,8 +113,8 @@ class SearchSpace:
 
     @property
     def first_planes(self) -> int:
-        """Planes that the first convolution reads, after the stem."""
-        return self.channels * self.stem**2 + self.level_map
+        """Planes that the first convolution reads, unshuffled."""
+        return self.channels * self.unshuffle**2 + self.level_map
 
     @property
     def num_scales(self) -> int:
@@ -140,7 +140,7 @@ class SearchSpace:
         """Of each choice, in order: the number of scales of its column, and those that it is for.
 
         Example:
-            >>> SearchSpace(columns=(1,), entry="conv", gates=True).choice_scales()
+            >>> SearchSpace(columns=(1,), stem="conv", gates=True).choice_scales()
             [(2, range(0, 1)), (2, range(1, 2))]
         """
         if not self.gates:
@@ -157,7 +157,7 @@ class SearchSpace:
     @property
     def multiple(self) -> int:
         """Image sides are padded to a multiple of this inside the network."""
-        return int(self.stem * 2 ** (self.num_scales - 1))
+        return int(self.unshuffle * 2 ** (self.num_scales - 1))
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """Size that an image has inside the network."""
@@ -173,12 +173,12 @@ class SearchSpace:
     def place(self, num_scales: int, scale: int) -> Place:
         """A scale of a column that works on ``num_scales`` scales."""
         widths = tuple(self.scale_width(s) for s in range(num_scales))
-        return Place(widths, scale, self.stem - 1)
+        return Place(widths, scale, self.unshuffle - 1)
 
     @property
-    def entry_width(self) -> int:
+    def stem_width(self) -> int:
         """Channels before the first transition."""
-        return self.width * (4 if self.entry == "bottlenecks" else 1)
+        return self.width * (4 if self.stem == "bottlenecks" else 1)
 
     def column_scales(self) -> list[int]:
         """Number of scales that each column works on, column by column."""
@@ -204,8 +204,8 @@ class SearchSpace:
             "channels": self.channels,
             "width": self.width,
             "columns": list(self.columns),
+            "unshuffle": self.unshuffle,
             "stem": self.stem,
-            "entry": self.entry,
             "residual": self.residual,
         }
 
@@ -216,6 +216,7 @@ class SearchSpace:
         Raises:
             InputError: If a field is missing, unknown, of the wrong type or out of range.
         """
+        data = space_in_words_of_today(data)
         fields = {field.name for field in dataclasses.fields(cls)}
         needed = fields - set(_LATER_FIELDS)
         if not isinstance(data, Mapping) or not needed <= set(data) <= fields:
@@ -237,7 +238,7 @@ class Architecture:
         ('parallel', 'parallel', 'parallel')
         >>> Architecture.from_json(paper.to_json()) == paper
         True
-        >>> space = SearchSpace(columns=(2, 3), entry="conv", first_scales=1, gates=True)
+        >>> space = SearchSpace(columns=(2, 3), stem="conv", first_scales=1, gates=True)
         >>> Architecture.from_text("PP-[.P][F.]P", space).cells[1][0]
         ('identity', 'parallel')
 
@@ -256,9 +257,7 @@ class Architecture:
             )
         unknown = sorted(set(self.choices) - set(self.space.candidates))
         if unknown:
-            raise InputError(
-                f"unknown choice {unknown[0]!r}; each is one of {self.space.candidates}"
-            )
+            raise InputError(f"unknown choice {unknown[0]!r}; use one of {self.space.candidates}")
         for choice, (scales, _) in zip(self.choices, self.space.choice_scales(), strict=True):
             if scales < OPERATIONS[choice].smallest_column:
                 raise InputError(
@@ -292,7 +291,7 @@ class Architecture:
         if not space.gates:
             return self.text
         scales = f"{space.num_scales} scale{'s' * (space.num_scales > 1)}"
-        return f"stem {space.stem}, width {space.width} x{space.growth:g}, {scales}"
+        return f"unshuffle {space.unshuffle}, width {space.width} x{space.growth:g}, {scales}"
 
     @property
     def hash(self) -> str:
@@ -376,7 +375,7 @@ class Architecture:
         Raises:
             InputError: If the data does not describe an architecture.
         """
-        if not isinstance(data, Mapping) or data.get("schema_version") != _SCHEMA_VERSION:
+        if not isinstance(data, Mapping) or data.get("schema_version") not in (1, 2):
             raise InputError(f"not an architecture of schema version {_SCHEMA_VERSION}")
         if not isinstance(data.get("choices"), str):
             raise InputError("an architecture needs the text field choices, like PFPP-FFPF-PFFP")

@@ -106,7 +106,7 @@ def describe_settings(settings: RunSettings) -> None:
     where = (
         f"race between U shapes, {settings.race.contenders} at most"
         if settings.strategy == "race"
-        else f"space: width {space.width}, stem {space.stem}, {space.num_scales} scales, "
+        else f"space: width {space.width}, unshuffle {space.unshuffle}, {space.num_scales} scales, "
         f"{len(space.candidates)}^{space.num_choices} architectures"
     )
     level = "; networks are told the noise level" * space.level_map
@@ -212,7 +212,8 @@ def print_architecture(architecture: Architecture, decision: DecisionRecord) -> 
         for columns in architecture.cells:
             marks = (OPERATIONS[c[scale]].mark if scale < len(c) else " " * 5 for c in columns)
             cells.append("".join(marks))
-        print(f"1/{space.stem * 2**scale:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
+        side = space.unshuffle * 2**scale
+        print(f"1/{side:<3} {space.scale_width(scale):>4} ch  {'  '.join(cells)}")
     known = [OPERATIONS[name] for name in (*space.operations, IDENTITY.name)]
     print("   ".join(f"{found.mark[1:-1]} {found.words}" for found in known))
     if space.level_map:

@@ -20,7 +20,6 @@ __all__ = [
     "CompileOption",
     "Debug",
     "Devices",
-    "EntryOption",
     "Gates",
     "LevelMap",
     "Minutes",
@@ -30,6 +29,7 @@ __all__ = [
     "PatchSize",
     "Reduce",
     "Size",
+    "StemOption",
     "ValidateEvery",
     "backend_option",
     "parse_columns",
@@ -64,10 +64,10 @@ Operations = Annotated[
         help="What a column chooses between. Default: parallel,fusion, the paper's.",
     ),
 ]
-EntryOption = Annotated[
+StemOption = Annotated[
     Literal["bottlenecks", "conv"] | None,
     typer.Option(
-        "--entry",
+        "--stem",
         help="Before the first cell: the paper's two bottlenecks, or one convolution (faster). "
         "Default: the preset's.",
     ),
@@ -85,7 +85,8 @@ LevelMap = Annotated[
     ),
 ]
 PatchSize = Annotated[
-    int | None, typer.Option(help="Side of a training patch; a multiple of 8 (16 for a stem of 2).")
+    int | None,
+    typer.Option(help="Side of a training patch; a multiple of 8 (16 with --unshuffle 2)."),
 ]
 ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between validations.", min=1)]
 Minutes = Annotated[

@@ -105,7 +105,7 @@ class _RunRecord(TypedDict):
 class CardRecord(TypedDict):
     """``<name>.json``."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     name: Text
     clearer: Text
     purpose: Text

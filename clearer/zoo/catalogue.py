@@ -16,6 +16,7 @@ from clearer.errors import ClearerError, InputError
 from clearer.networks.network import RestorationNet, load_network
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
+from clearer.space.old_words import text_in_words_of_today
 from clearer.space.space import Architecture
 from clearer.support.files import read_json, write_atomic, write_json
 from clearer.support.schema import checked
@@ -136,9 +137,16 @@ def zoo_network(name: str) -> ZooNetwork:
         known = ", ".join(zoo_names()) or "none"
         raise InputError(f"no network {name!r} comes with clearer: there is {known}")
     path = FOLDER / f"{name}.json"
-    card: CardRecord = read_json(path)
+    card: CardRecord = _in_words_of_today(read_json(path))
     checked(card, CardRecord, path, advice="install clearer again")
     return ZooNetwork(name, card)
+
+
+def _in_words_of_today(card: Any) -> Any:
+    """A card as earlier versions wrote it; what it says of the run has a version of its own."""
+    if not isinstance(card, dict) or card.get("schema_version") != 1:
+        return card
+    return {**card, "schema_version": 2, "space": text_in_words_of_today(str(card.get("space")))}
 
 
 def zoo_cards() -> list[CardRecord]:

@@ -15,7 +15,7 @@ from clearer.costs.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.space.space import Architecture, SearchSpace
 
-SPACE = SearchSpace(width=4, columns=(1,), entry="conv", first_scales=1, gates=True)
+SPACE = SearchSpace(width=4, columns=(1,), stem="conv", first_scales=1, gates=True)
 NETWORK = Architecture.from_text("P", SPACE)
 
 

@@ -38,7 +38,7 @@ from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
 
 TINY = SearchSpace(width=2, columns=(1, 2), residual=True)
-GATED = SearchSpace(width=4, columns=(2, 2, 3), entry="conv", first_scales=1, gates=True)
+GATED = SearchSpace(width=4, columns=(2, 2, 3), stem="conv", first_scales=1, gates=True)
 SPACES = [
     TINY,
     SearchSpace(width=4),
@@ -273,6 +273,16 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
     table = measured(tmp_path)
     write_cost_table(tmp_path / "cost.json", table)
     assert read_cost_table(tmp_path / "cost.json") == table
+
+
+def test_a_table_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    table, path = measured(tmp_path), tmp_path / "cost.json"
+    write_cost_table(path, table)
+    data = json.loads(path.read_text())
+    space = data["measurement"]["space"]
+    space["entry"], space["stem"] = space.pop("stem"), space.pop("unshuffle")
+    path.write_text(json.dumps({**data, "schema_version": 2}))
+    assert read_cost_table(path) == table
 
 
 @pytest.mark.parametrize(

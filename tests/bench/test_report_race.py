@@ -29,7 +29,7 @@ def test_rounds_go_right_and_better_figures_stand_higher() -> None:
     assert winner.points[0][0] < winner.points[1][0] < drawing.width
     assert winner.points[1][1] < second.points[1][1]
     assert second.points[0][1] < winner.points[0][1] < third.points[0][1] <= drawing.height
-    assert winner.title == "stem 1, width 8 x2, 2 scales: 25.00 dB after 20 iterations"
+    assert winner.title == "unshuffle 1, width 8 x2, 2 scales: 25.00 dB after 20 iterations"
     assert [text for _, text in drawing.marks] == ["25.00", "20.00"]
 
 
@@ -47,7 +47,7 @@ def test_the_report_says_who_took_part_and_who_won(tmp_path: Path) -> None:
     html = (run.path / "report.html").read_text()
     assert "<h2>Race" in html
     assert html.count("(won)") == 1
-    assert "stem 1, width 8 x2, 2 scales (won)" in html
+    assert "unshuffle 1, width 8 x2, 2 scales (won)" in html
     assert html.count("<polyline") == 3
     assert "25.00</td>" in html
 

@@ -76,12 +76,12 @@ def test_backends_agree_on_every_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(3, 40), (9, 7), (33, 50), (64, 64)])
-@pytest.mark.parametrize("stem", [1, 2])
+@pytest.mark.parametrize("unshuffle", [1, 2])
 def test_our_padding_is_the_same_everywhere(
-    tmp_path: Path, size: tuple[int, int], stem: int
+    tmp_path: Path, size: tuple[int, int], unshuffle: int
 ) -> None:
     """OpenVINO's runner fixes the sizes, and then computes on them before it runs."""
-    space = SearchSpace(width=4, stem=stem, columns=(1, 1), residual=True)
+    space = SearchSpace(width=4, unshuffle=unshuffle, columns=(1, 1), residual=True)
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight)
     path = tmp_path / "network.onnx"

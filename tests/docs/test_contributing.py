@@ -38,7 +38,7 @@ registry.TASKS["deblur"] = deblur.Deblur
 clearer.__main__.main()
 """
 TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "2", "--batch-size", "2"]
-TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
+TINY += ["--patch-size", "16", "--precision", "fp32", "--unshuffle", "2", "--columns", "1,1"]
 
 
 def section(title: str) -> str:

@@ -26,7 +26,7 @@ for rank in range(nodes * tasks):
 sys.exit(max(process.wait() for process in processes))
 """
 """SLURM's command: here all nodes are this machine."""
-TINY = ["--width", "4", "--stem", "2", "--columns", "1,1", "--search-iterations", "2"]
+TINY = ["--width", "4", "--unshuffle", "2", "--columns", "1,1", "--search-iterations", "2"]
 TINY += ["--iterations", "4", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]
 TINY += ["--validate-every", "2", "--strategy", "gradient", "--device", "cpu"]
 

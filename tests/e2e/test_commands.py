@@ -314,7 +314,7 @@ def test_a_search_without_training_resumes_without_it(photos: Path, tmp_path: Pa
 
 def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = [*RACE, "--data", photos, "--out", run, "--color", "rgb", "--stem", 2]
+    words = [*RACE, "--data", photos, "--out", run, "--color", "rgb", "--unshuffle", 2]
     assert clearer("search", *words).exit_code == 0
     assert clearer("export", run).exit_code == 0
     result = clearer("bench", run, "--runs", 3, "--size", "32x32", "--json")

@@ -38,7 +38,7 @@ from tests.tiny_zoo import add_deblocker, add_derainer, add_network
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--width", "2", "--search-iterations", "2", "--iterations", "4", "--batch-size", "2"]
-TINY += ["--patch-size", "16", "--precision", "fp32", "--stem", "2", "--columns", "1,1"]
+TINY += ["--patch-size", "16", "--precision", "fp32", "--unshuffle", "2", "--columns", "1,1"]
 MARKS = "before\n<!-- written by benchmarks/zoo/{} -->\n<!-- until here -->\nafter\n"
 Script = Callable[[str], Any]
 Cut = Callable[[int], NDArray[np.uint8]]

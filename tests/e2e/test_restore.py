@@ -33,10 +33,12 @@ def clearer(*words: object) -> Result:
     return CliRunner().invoke(app, ["restore", *(str(word) for word in words)])
 
 
-def make_network(channels: int, stem: int = 2) -> RestorationNet:
+def make_network(channels: int, unshuffle: int = 2) -> RestorationNet:
     """Small, and removes something random: what it does shows in every pixel."""
     torch.manual_seed(channels)
-    space = SearchSpace(channels=channels, width=2, columns=(1, 1), stem=stem, residual=True)
+    space = SearchSpace(
+        channels=channels, width=2, columns=(1, 1), unshuffle=unshuffle, residual=True
+    )
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight, std=0.03)
     return network

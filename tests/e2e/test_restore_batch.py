@@ -23,7 +23,7 @@ from clearer.space.space import Architecture, SearchSpace
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
-    space = SearchSpace(channels=1, width=2, columns=(1, 1), stem=2, residual=True)
+    space = SearchSpace(channels=1, width=2, columns=(1, 1), unshuffle=2, residual=True)
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     path = tmp_path_factory.mktemp("model") / "gray.safetensors"
     save_network(path, network.architecture, network.state_dict(), {})

@@ -19,7 +19,7 @@ from PIL import Image
 from clearer.costs.cost import cost_table
 from clearer.errors import InputError
 from clearer.space.space import Architecture, SearchSpace
-from clearer.support.files import read_json, read_jsonl
+from clearer.support.files import append_jsonl, read_json, read_jsonl
 from tests.zoo_material import TINY_QUEUE, make_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +108,21 @@ def test_the_list_that_is_there_can_be_read(script: Any) -> None:
     assert cost_table(space, "mb").cost(Architecture.from_text(gray.architecture, space)) < 5
     with pytest.raises(InputError, match="no training 'paper-50'"):
         pieces.find("paper-50", "training", entries)
+
+
+def test_a_piece_that_was_logged_in_old_words_is_no_other(script: Any, tmp_path: Path) -> None:
+    pieces = script("pieces")
+    for entry in pieces.read_queue(write_queue(tmp_path, 10)):
+        plain = entry.plain
+        for part in ("space", "options"):
+            old = {"unshuffle": "stem", "stem": "entry"}
+            plain[part] = {old.get(key, key): value for key, value in plain[part].items()}
+        piece = {"started": "", "seconds": 1.0, "exit_code": 0}
+        append_jsonl(pieces.pieces_path(entry.name, tmp_path), {**piece, "entry": plain})
+        assert pieces.state_of(entry, tmp_path).text == "begun"
+        other = {**plain, "data": "rain800"}
+        append_jsonl(pieces.pieces_path(entry.name, tmp_path), {**piece, "entry": other})
+        assert "the list has changed" in pieces.state_of(entry, tmp_path).text
 
 
 @pytest.mark.parametrize(

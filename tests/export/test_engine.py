@@ -53,10 +53,12 @@ def rtx() -> Any:
     return open_library(FLAVOURS["tensorrt-rtx"])
 
 
-def network(stem: int = 1) -> RestorationNet:
+def network(unshuffle: int = 1) -> RestorationNet:
     """All that any of our networks has, and no more, for building takes its time."""
-    channels = 2 * stem - 1
-    space = SearchSpace(channels=channels, width=4, columns=(2,), stem=stem, residual=stem == 1)
+    channels = 2 * unshuffle - 1
+    space = SearchSpace(
+        channels=channels, width=4, columns=(2,), unshuffle=unshuffle, residual=unshuffle == 1
+    )
     net = RestorationNet(Architecture.from_text("PF", space)).eval()
     randomize(net)
     # Random weights blow features up; this brings the output to the range of an image.
@@ -96,31 +98,31 @@ def quantized(model: bytes, folder: Path, channels: int, *, signed: bool) -> byt
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
-    """Files of a network by stem and precision, each made once."""
+    """Files of a network by unshuffle and precision, each made once."""
     known: dict[tuple[int, str], bytes] = {}
 
-    def make(stem: int = 1, precision: str = "fp32") -> bytes:
-        if (stem, precision) not in known:
-            net = network(stem)
+    def make(unshuffle: int = 1, precision: str = "fp32") -> bytes:
+        if (unshuffle, precision) not in known:
+            net = network(unshuffle)
             if precision.startswith("int8"):
                 folder, signed = tmp_path_factory.mktemp("int8"), precision == "int8"
-                made = quantized(make(stem), folder, 2 * stem - 1, signed=signed)
+                made = quantized(make(unshuffle), folder, 2 * unshuffle - 1, signed=signed)
             else:
                 made = to_onnx(net, {}, half=precision == "fp16")
-            known[stem, precision] = made
-        return known[stem, precision]
+            known[unshuffle, precision] = made
+        return known[unshuffle, precision]
 
     return make
 
 
 @pytest.mark.parametrize(
-    ("stem", "precision"), [(1, "fp32"), (1, "int8"), (2, "fp32"), (2, "fp16"), (2, "int8")]
+    ("unshuffle", "precision"), [(1, "fp32"), (1, "int8"), (2, "fp32"), (2, "fp16"), (2, "int8")]
 )
 def test_our_graphs_build_with_free_sizes(
-    rtx: Any, graph: Graph, stem: int, precision: str
+    rtx: Any, graph: Graph, unshuffle: int, precision: str
 ) -> None:
     """Pixel unshuffle and shuffle, padding and cropping, in every precision, at opset 20."""
-    model = graph(stem, precision)
+    model = graph(unshuffle, precision)
     assert graph_precision(model) == precision
     assert [o.version for o in onnx.load_from_string(model).opset_import if not o.domain] == [20]
     plan, timing_cache = serialize_engine(rtx, model, PROFILE)
@@ -128,10 +130,10 @@ def test_our_graphs_build_with_free_sizes(
     assert timing_cache is None
 
 
-@pytest.mark.parametrize(("stem", "half"), [(1, False), (2, True)])
-def test_a_noise_level_is_a_second_input_of_an_engine(rtx: Any, stem: int, half: bool) -> None:
+@pytest.mark.parametrize(("unshuffle", "half"), [(1, False), (2, True)])
+def test_a_noise_level_is_a_second_input_of_an_engine(rtx: Any, unshuffle: int, half: bool) -> None:
     """With as many levels as pictures in a batch."""
-    space = replace(network(stem).architecture.space, level_map=True)
+    space = replace(network(unshuffle).architecture.space, level_map=True)
     levelled = RestorationNet(Architecture.from_text("PF", space)).eval()
     plan, _ = serialize_engine(rtx, to_onnx(levelled, {}, half=half), PROFILE)
     assert len(plan) > 100_000
@@ -401,11 +403,11 @@ def on_gpu() -> Any:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize("stem", [1, 2])
+@pytest.mark.parametrize("unshuffle", [1, 2])
 def test_tensorrt_computes_what_torch_computes(
-    on_gpu: Any, graph: Graph, tmp_path: Path, stem: int, precision: str
+    on_gpu: Any, graph: Graph, tmp_path: Path, unshuffle: int, precision: str
 ) -> None:
-    (tmp_path / "model.onnx").write_bytes(graph(stem, precision))
+    (tmp_path / "model.onnx").write_bytes(graph(unshuffle, precision))
     (row,) = build(tmp_path, "tensorrt")
     assert (row["gpu"], row["precision"]) == (torch.cuda.get_device_name(), precision)
     assert max(check["max_abs"] for check in row["parity"]) <= ENGINE_LIMITS[precision]
@@ -414,8 +416,8 @@ def test_tensorrt_computes_what_torch_computes(
     assert timing_cache.stat().st_size > 0
 
     plan, _ = read_engine(tmp_path / row["file"])
-    channels = 2 * stem - 1
-    net = network(stem)
+    channels = 2 * unshuffle - 1
+    net = network(unshuffle)
     with closing(EngineSession(on_gpu, plan)) as session:
         for size in ((1, 33, 50), (2, 128, 127), (1, 33, 50)):
             shape = (size[0], channels, *size[1:])

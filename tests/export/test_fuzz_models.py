@@ -36,7 +36,7 @@ TEXTS = ("", "0..255", "-1..1", "BGR", "x", "NHWC", "[" * 5000, "\x1b[31m", "uin
 
 def small_network() -> RestorationNet:
     torch.manual_seed(0)
-    space = SearchSpace(width=2, columns=(1,), stem=2, residual=True)
+    space = SearchSpace(width=2, columns=(1,), unshuffle=2, residual=True)
     return RestorationNet(Architecture.from_text("F", space)).eval()
 
 

@@ -65,8 +65,8 @@ def canonical(model: onnx.ModelProto) -> str:
     ("changes", "text"),
     [
         ({}, "PF-FPF"),
-        ({"stem": 2, "entry": "conv", "channels": 3, "residual": False}, "FF-PPP"),
-        ({"entry": "conv", "first_scales": 1, "gates": True}, "P.-[P.][.F]P"),
+        ({"unshuffle": 2, "stem": "conv", "channels": 3, "residual": False}, "FF-PPP"),
+        ({"stem": "conv", "first_scales": 1, "gates": True}, "P.-[P.][.F]P"),
     ],
 )
 def test_equals_what_torch_exports(changes: dict[str, Any], text: str) -> None:
@@ -99,9 +99,9 @@ def test_tells_architectures_apart() -> None:
 Build = Callable[[SearchSpace], bytes]
 
 
-@pytest.mark.parametrize("stem", [1, 2])
-def test_runs_at_any_size(tmp_path: Path, stem: int) -> None:
-    space = SearchSpace(width=6, stem=stem)
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_runs_at_any_size(tmp_path: Path, unshuffle: int) -> None:
+    space = SearchSpace(width=6, unshuffle=unshuffle)
     write_weights(tmp_path, space)
     path = tmp_path / "network.onnx"
     path.write_bytes(network_graph(Architecture.from_text("PFPF-FFFF-PPFF", space)))
@@ -116,13 +116,13 @@ def test_runs_at_any_size(tmp_path: Path, stem: int) -> None:
 
 @pytest.mark.parametrize("choice", ["parallel", "fusion"])
 def test_a_module_keeps_the_shapes_of_its_features(tmp_path: Path, choice: str) -> None:
-    space = SearchSpace(width=4, columns=(1, 1), stem=2)
+    space = SearchSpace(width=4, columns=(1, 1), unshuffle=2)
     write_weights(tmp_path, space)
     path = tmp_path / "module.onnx"
     path.write_bytes(module_graph(space, choice, 3, range(3), 33, 48))
     onnx.checker.check_model(path, full_check=True)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    # 33 x 48 is padded to 40 x 48; the stem halves it.
+    # 33 x 48 is padded to 40 x 48; the unshuffle halves it.
     shapes = [value.shape for value in session.get_inputs()]
     assert shapes == [[1, 4, 20, 24], [1, 8, 10, 12], [1, 16, 5, 6]]
     feed = {v.name: np.ones(v.shape, dtype=np.float32) for v in session.get_inputs()}

@@ -33,7 +33,7 @@ SENSITIVE = "cells.0.0.blocks.0.body.3"
 @functools.cache
 def small_file() -> bytes:
     """A network whose output stays in the range of images."""
-    space = SearchSpace(width=4, columns=(1,), stem=2, residual=True)
+    space = SearchSpace(width=4, columns=(1,), unshuffle=2, residual=True)
     network = RestorationNet(Architecture.from_text("P", space)).eval()
     randomize(network)
     with torch.inference_mode():

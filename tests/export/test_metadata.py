@@ -19,7 +19,9 @@ from clearer.space.space import Architecture, SearchSpace
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import make_task, task_to_dict
 
-ARCHITECTURE = Architecture.from_text("PF", SearchSpace(channels=3, width=4, columns=(2,), stem=2))
+ARCHITECTURE = Architecture.from_text(
+    "PF", SearchSpace(channels=3, width=4, columns=(2,), unshuffle=2)
+)
 TASK = make_task("denoise", {"sigma": "5:50"})
 INFO = {
     "task": task_to_dict(TASK),

@@ -128,7 +128,7 @@ def test_the_multiple_that_sides_need(tmp_path: Path, side: int) -> None:
 
 
 def test_our_files_take_any_side(tmp_path: Path) -> None:
-    space = SearchSpace(channels=3, width=2, columns=(1, 1), stem=2)
+    space = SearchSpace(channels=3, width=2, columns=(1, 1), unshuffle=2)
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     info = {"task": {"name": "denoise", "sigma": "25"}}
     path, pictures = tmp_path / "m.onnx", tmp_path / "m.image.onnx"

@@ -23,7 +23,7 @@ from clearer.export.parity import to_pixels
 from clearer.export.qdq import insert_qdq
 from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx, untrained_file
 from clearer.networks.network import RestorationNet
-from clearer.space.space import Architecture, Entry, SearchSpace
+from clearer.space.space import Architecture, SearchSpace, Stem
 from tests.clearer.networks.test_supernet import randomize
 from tests.spaces import architectures
 
@@ -37,14 +37,14 @@ INFO = {
 }
 
 
-def network(channels: int = 1, stem: int = 1, entry: Entry = "bottlenecks") -> RestorationNet:
+def network(channels: int = 1, unshuffle: int = 1, stem: Stem = "bottlenecks") -> RestorationNet:
     space = SearchSpace(
         channels=channels,
         width=4,
         columns=(1, 2, 1),
+        unshuffle=unshuffle,
+        residual=(channels, unshuffle) != (3, 2),
         stem=stem,
-        residual=(channels, stem) != (3, 2),
-        entry=entry,
     )
     net = RestorationNet(Architecture.from_text("P-FP-F", space)).eval()
     randomize(net)
@@ -58,7 +58,7 @@ def network(channels: int = 1, stem: int = 1, entry: Entry = "bottlenecks") -> R
 @pytest.fixture(
     scope="module",
     params=[(1, 1, "bottlenecks"), (3, 2, "bottlenecks"), (1, 2, "conv"), (3, 1, "conv")],
-    ids=["gray stem 1", "RGB stem 2", "gray stem 2 conv", "RGB stem 1 conv"],
+    ids=["gray unshuffle 1", "RGB unshuffle 2", "gray unshuffle 2 conv", "RGB unshuffle 1 conv"],
 )
 def exported(request: pytest.FixtureRequest) -> tuple[RestorationNet, bytes]:
     net = network(*request.param)
@@ -165,7 +165,7 @@ def test_halves_keep_fp32_at_both_ends() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_folding_changes_nothing_but_the_operators(channels: int) -> None:
-    net = network(channels, stem=2)
+    net = network(channels, unshuffle=2)
     folded = fold_batch_norm(net)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())

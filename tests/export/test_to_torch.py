@@ -46,7 +46,7 @@ Exported = tuple[RestorationNet, bytes]
 
 @pytest.fixture(scope="module")
 def exported() -> Exported:
-    net = network(channels=3, stem=2)
+    net = network(channels=3, unshuffle=2)
     return net, to_torch_program(net, model_metadata(net.architecture, INFO))
 
 

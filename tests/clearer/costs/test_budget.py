@@ -49,7 +49,7 @@ class Files(CostSource):
             return super().table(space, metric)
         # As where fusing costs more time than it saves in the first cell.
         columns = tuple((1.0, 2.0) if n == 2 else (2.0, 1.0) for n in space.column_scales())
-        scale = space.width / 10 / space.stem**2
+        scale = space.width / 10 / space.unshuffle**2
         pairs = tuple((scale * a, scale * b) for a, b in columns)
         return CostTable(metric="ms", unit="ms", fixed=scale, choices=pairs)
 
@@ -108,7 +108,7 @@ def test_choice_equals_brute_force_over_all_4096(
     assert log_weights[np.arange(12), picks].sum() == pytest.approx(score[met].max(), abs=1e-5)
 
 
-GATED = SearchSpace(columns=(1, 2), entry="conv", first_scales=1, gates=True)
+GATED = SearchSpace(columns=(1, 2), stem="conv", first_scales=1, gates=True)
 
 
 @settings(max_examples=40)
@@ -167,7 +167,7 @@ def test_width_32_is_kept_where_it_fits() -> None:
 @given(st.floats(1, 60))
 def test_the_budget_falls_well_inside_what_the_width_spans(limit: float) -> None:
     budget = Budget(metric="mb", limit=limit)
-    space = fit_space(PAPER_SPACE, [budget], EXACT, stem=1)
+    space = fit_space(PAPER_SPACE, [budget], EXACT, unshuffle=1)
     assert budget_position(space, budget, EXACT) >= 0.25
     if space.width < 32:
         wider = replace(space, width=space.width + 2)
@@ -175,24 +175,24 @@ def test_the_budget_falls_well_inside_what_the_width_spans(limit: float) -> None
 
 
 @given(st.floats(0.5, 100), st.floats(0.5, 30))
-def test_all_budgets_decide_about_the_width_and_stem(ms: float, mb: float) -> None:
+def test_all_budgets_decide_about_the_width_and_unshuffle(ms: float, mb: float) -> None:
     budgets = [Budget(metric="ms", limit=ms), Budget(metric="mb", limit=mb)]
     space = fit_space(PAPER_SPACE, budgets, EXACT)
-    alone = fit_space(PAPER_SPACE, budgets, EXACT, stem=1)
-    assert space.stem == 1 if alone.width >= 8 else space.width >= alone.width
+    alone = fit_space(PAPER_SPACE, budgets, EXACT, unshuffle=1)
+    assert space.unshuffle == 1 if alone.width >= 8 else space.width >= alone.width
     if space.width > 2:
         assert all(budget_position(space, budget, EXACT) >= 0.25 for budget in budgets)
 
 
-def test_a_stem_of_2_is_taken_where_1_would_be_too_narrow() -> None:
-    """11.5 ms at width 10 and stem 1 are 11.5 ms at width 40 and stem 2."""
+def test_an_unshuffle_of_2_is_taken_where_1_would_be_too_narrow() -> None:
+    """11.5 ms at width 10 and unshuffle 1 are 11.5 ms at width 40 and unshuffle 2."""
     tight = [Budget(metric="ms", limit=8.0)]
-    assert fit_space(PAPER_SPACE, tight, EXACT, stem=1).width < 8
-    assert fit_space(PAPER_SPACE, tight, EXACT).stem == 2
-    assert fit_space(PAPER_SPACE, [Budget(metric="ms", limit=30.0)], EXACT).stem == 1
-    assert fit_space(PAPER_SPACE, tight, EXACT, width=20).stem == 2
-    # Parameters hardly depend on the stem: half the resolution would buy nothing.
-    assert fit_space(PAPER_SPACE, [Budget(metric="params", limit=1e5)], EXACT).stem == 1
+    assert fit_space(PAPER_SPACE, tight, EXACT, unshuffle=1).width < 8
+    assert fit_space(PAPER_SPACE, tight, EXACT).unshuffle == 2
+    assert fit_space(PAPER_SPACE, [Budget(metric="ms", limit=30.0)], EXACT).unshuffle == 1
+    assert fit_space(PAPER_SPACE, tight, EXACT, width=20).unshuffle == 2
+    # Parameters hardly depend on the factor: half the resolution would buy nothing.
+    assert fit_space(PAPER_SPACE, [Budget(metric="params", limit=1e5)], EXACT).unshuffle == 1
 
 
 class Timed(Files):
@@ -224,7 +224,7 @@ def test_what_is_counted_is_refused_before_anything_is_timed(metric: Metric) -> 
     [
         ({}, (2, 2), "raise"),
         ({"width": 16}, (16, 2), "lower or leave out --width 16, or raise"),
-        ({"stem": 1}, (2, 1), "give --stem 2, or raise"),
+        ({"unshuffle": 1}, (2, 1), "give --unshuffle 2, or raise"),
     ],
 )
 def test_a_hopeless_time_is_refused_after_the_fastest_space_alone(
@@ -233,7 +233,7 @@ def test_a_hopeless_time_is_refused_after_the_fastest_space_alone(
     timed = Timed()
     with pytest.raises(InputError, match=rf"has about .* ms; {helps} --budget-ms"):
         refuse_hopeless(PAPER_SPACE, [Budget(metric="ms", limit=1e-3)], timed, **given)
-    assert [(space.width, space.stem) for space in timed.spaces] == [narrowest]
+    assert [(space.width, space.unshuffle) for space in timed.spaces] == [narrowest]
 
 
 def test_tables_come_in_the_order_of_the_budgets() -> None:
@@ -241,10 +241,10 @@ def test_tables_come_in_the_order_of_the_budgets() -> None:
     assert [table.metric for table in check_budgets(SPACE, budgets, EXACT)] == ["ms", "mb"]
 
 
-def test_a_given_width_and_stem_stay() -> None:
+def test_a_given_width_and_unshuffle_stay() -> None:
     budgets = [Budget(metric="ms", limit=1.0)]
-    space = fit_space(PAPER_SPACE, budgets, EXACT, width=24, stem=1)
-    assert (space.width, space.stem) == (24, 1)
+    space = fit_space(PAPER_SPACE, budgets, EXACT, width=24, unshuffle=1)
+    assert (space.width, space.unshuffle) == (24, 1)
 
 
 def test_gmacs_count_the_padded_image() -> None:
@@ -266,7 +266,7 @@ def test_a_budget_that_nothing_meets_names_the_smallest_size_and_the_option() ->
 def test_a_width_that_is_too_wide_is_named() -> None:
     with pytest.raises(InputError, match="lower or leave out --width 32"):
         check_budgets(PAPER_SPACE, [Budget(metric="mb", limit=5)], EXACT)
-    with pytest.raises(InputError, match="--width 32, or give --stem 2, or raise --budget-ms"):
+    with pytest.raises(InputError, match="--width 32, or give --unshuffle 2, or raise --budget-ms"):
         check_budgets(PAPER_SPACE, [Budget(metric="ms", limit=5)], EXACT)
 
 

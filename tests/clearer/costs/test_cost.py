@@ -12,7 +12,7 @@ from torch import nn
 from clearer.costs.cost import cost_table
 from clearer.networks.network import RestorationNet
 from clearer.networks.supernet import SuperNet
-from clearer.space.space import ENTRIES, PAPER_SPACE, Architecture, Entry, SearchSpace
+from clearer.space.space import PAPER_SPACE, STEMS, Architecture, SearchSpace, Stem
 from tests.spaces import architectures
 
 ALL_PARALLEL = Architecture.from_text("PPPP-PPPP-PPPP", PAPER_SPACE)
@@ -110,9 +110,11 @@ def measured_macs(network: RestorationNet, side: int) -> int:
     return total
 
 
-@given(st.integers(2, 64), st.sampled_from([1, 2]), st.sampled_from(ENTRIES))
-def test_cheapest_and_most_expensive_bound_every_cost(width: int, stem: int, entry: Entry) -> None:
-    space = SearchSpace(width=width, stem=stem, entry=entry, columns=(2, 2))
+@given(st.integers(2, 64), st.sampled_from([1, 2]), st.sampled_from(STEMS))
+def test_cheapest_and_most_expensive_bound_every_cost(
+    width: int, unshuffle: int, stem: Stem
+) -> None:
+    space = SearchSpace(width=width, unshuffle=unshuffle, stem=stem, columns=(2, 2))
     metrics: tuple[Literal["params", "macs", "mb"], ...] = ("params", "macs", "mb")
     for metric in metrics:
         table = cost_table(space, metric)

@@ -21,12 +21,12 @@ from clearer.planning.workflow import make_settings
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs, torch_restorer
 from clearer.runs.settings import RunSettings
 from clearer.space.shapes import shapes_within
-from clearer.space.space import PAPER_SPACE, Architecture, Entry, SearchSpace
+from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace, Stem
 from clearer.tasks.base import Span, Task
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import make_task
 
-SPACE = SearchSpace(width=8, columns=(1, 2), entry="conv", residual=True, level_map=True)
+SPACE = SearchSpace(width=8, columns=(1, 2), stem="conv", residual=True, level_map=True)
 BLIND = Denoise(sigma=Span(5, 75))
 
 
@@ -56,11 +56,11 @@ def sampler(task: Task, *, level_map: bool, channels: int = 1, **options: object
     )
 
 
-@pytest.mark.parametrize("stem", [1, 2])
+@pytest.mark.parametrize("unshuffle", [1, 2])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("entry", ["bottlenecks", "conv"])
-def test_one_plane_more_goes_in(stem: int, channels: int, entry: Entry) -> None:
-    space = replace(SPACE, stem=stem, channels=channels, entry=entry)
+@pytest.mark.parametrize("stem", ["bottlenecks", "conv"])
+def test_one_plane_more_goes_in(unshuffle: int, channels: int, stem: Stem) -> None:
+    space = replace(SPACE, unshuffle=unshuffle, channels=channels, stem=stem)
     made = network(space)
     image = torch.rand(2, channels, 21, 30)
     planes = torch.cat([image, torch.full((2, 1, 21, 30), 0.1)], dim=1)

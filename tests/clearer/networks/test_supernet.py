@@ -137,7 +137,7 @@ def test_a_network_has_the_layers_that_were_chosen_and_no_others(
 
 def test_what_a_choice_does_not_have_is_never_drawn() -> None:
     """On a single scale there is nothing to fuse."""
-    space = SearchSpace(width=2, columns=(2, 1), entry="conv", first_scales=1, gates=True)
+    space = SearchSpace(width=2, columns=(2, 1), stem="conv", first_scales=1, gates=True)
     op_weights = SuperNet(space).op_weights()
     torch.testing.assert_close(op_weights[0], torch.tensor([0.5, 0.0, 0.5]))
     torch.testing.assert_close(op_weights[2], torch.full((3,), 1 / 3))
@@ -158,17 +158,17 @@ def test_weight_and_architecture_parameters_are_disjoint_and_complete() -> None:
 
 @settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2]))
-def test_any_image_size_comes_back(height: int, width: int, stem: int) -> None:
-    space = SearchSpace(width=2, columns=(1, 1, 1), stem=stem)
+def test_any_image_size_comes_back(height: int, width: int, unshuffle: int) -> None:
+    space = SearchSpace(width=2, columns=(1, 1, 1), unshuffle=unshuffle)
     network = RestorationNet(Architecture.from_text("P-F-P", space)).eval()
     image = torch.rand(1, 1, height, width)
     with torch.inference_mode():
         assert network(image).shape == image.shape
 
 
-@pytest.mark.parametrize("stem", [1, 2])
-def test_an_untrained_residual_network_returns_its_input(stem: int) -> None:
-    space = SearchSpace(width=4, columns=(1, 1), stem=stem, residual=True)
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_an_untrained_residual_network_returns_its_input(unshuffle: int) -> None:
+    space = SearchSpace(width=4, columns=(1, 1), unshuffle=unshuffle, residual=True)
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     image = torch.rand(1, 1, 19, 23)
     with torch.inference_mode():

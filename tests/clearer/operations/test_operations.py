@@ -181,7 +181,7 @@ def test_a_third_candidate_goes_the_whole_way(
         data=make_images("photos", 4),
         preset="paper",
         width=2,
-        stem=1,
+        unshuffle=1,
         columns=space.columns,
         operations=space.operations,
         budget_params=cost_table(space, "params").cheapest,  # which leaves the third alone

@@ -58,15 +58,15 @@ def tiny_network(text: str, space: SearchSpace) -> RestorationNet:
 @settings(max_examples=12)
 @given(
     text=st.sampled_from(("P-P", "P-F", "F-P", "F-F")),
-    stem=st.sampled_from((1, 2)),
+    unshuffle=st.sampled_from((1, 2)),
     height=st.integers(1, 130),
     width=st.integers(90, 200),
     extra=st.integers(0, 40),
 )
 def test_tiles_of_the_receptive_field_give_the_whole_picture(
-    text: str, stem: int, height: int, width: int, extra: int
+    text: str, unshuffle: int, height: int, width: int, extra: int
 ) -> None:
-    space = SearchSpace(width=2, columns=(1, 1), stem=stem, residual=True)
+    space = SearchSpace(width=2, columns=(1, 1), unshuffle=unshuffle, residual=True)
     network = tiny_network(text, space)
     field = receptive_field(network.architecture)
     least = TilePlan(side=1000, overlap=field, multiple=space.multiple).least_side
@@ -82,7 +82,7 @@ def test_tiles_of_the_receptive_field_give_the_whole_picture(
 
 def test_too_small_an_overlap_or_a_shifted_grid_shows() -> None:
     """What the test above would find."""
-    space = SearchSpace(width=2, columns=(1, 1), stem=2, residual=True)
+    space = SearchSpace(width=2, columns=(1, 1), unshuffle=2, residual=True)
     network = tiny_network("P-P", space)
     restore = torch_restorer(network)
     pixels = np.random.default_rng(0).integers(65536, size=(40, 200, 1), dtype=np.uint16)

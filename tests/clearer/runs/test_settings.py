@@ -40,6 +40,13 @@ def test_a_field_that_had_another_name_is_read() -> None:
     assert today.train.frozen_norm_rate == 0.5
 
 
+def test_a_space_in_old_words_is_read() -> None:
+    data, today = saved(), RunSettings.from_dict(saved())
+    space = data["space"]
+    space["entry"], space["stem"] = space.pop("stem"), space.pop("unshuffle")
+    assert RunSettings.from_dict(data) == today
+
+
 def test_a_field_that_never_was_is_refused() -> None:
     data = saved()
     data["train"]["settling_rate"] = 0.5

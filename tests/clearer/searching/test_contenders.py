@@ -36,9 +36,9 @@ class Device(CostSource):
         return network_cost(architecture, "macs") / 1e3
 
     def true_ms(self, architecture: Architecture) -> float:
-        """By stem, and a little by the number of scales."""
+        """By unshuffle, and a little by the number of scales."""
         space = architecture.space
-        error = self._errors[space.stem - 1] * (1 + 0.1 * (space.num_scales - 2))
+        error = self._errors[space.unshuffle - 1] * (1 + 0.1 * (space.num_scales - 2))
         return error * self.estimate(architecture, "ms")
 
     def measure_quickly(
@@ -54,7 +54,7 @@ def contenders(
     number: int = 8,
     *,
     width: int | None = None,
-    stem: int | None = None,
+    unshuffle: int | None = None,
     patch_size: int = 48,
     **limits: float,
 ) -> list[Architecture]:
@@ -63,7 +63,7 @@ def contenders(
         for metric, limit in limits.items()
     ]
     return make_contenders(
-        SPACE, budgets, costs, number, width=width, stem=stem, patch_size=patch_size
+        SPACE, budgets, costs, number, width=width, unshuffle=unshuffle, patch_size=patch_size
     )
 
 
@@ -104,10 +104,10 @@ def test_a_model_that_finds_all_too_slow_is_not_believed() -> None:
     assert all(device.true_ms(a) <= limit * 1.001 for a in contenders(device, ms=limit))
 
 
-def test_a_budget_that_only_a_stem_of_2_meets_is_no_reason_to_refuse() -> None:
+def test_a_budget_that_only_an_unshuffle_of_2_meets_is_no_reason_to_refuse() -> None:
     device = Device((40.0, 1.0))
     found = contenders(device, ms=10, mb=2)
-    assert {architecture.space.stem for architecture in found} == {2}
+    assert {architecture.space.unshuffle for architecture in found} == {2}
     assert all(device.true_ms(architecture) <= 10.01 for architecture in found)
 
 
@@ -118,8 +118,8 @@ def test_a_budget_that_only_a_stem_of_2_meets_is_no_reason_to_refuse() -> None:
         ({"ms": 1e-4}, {}, "--budget-ms 0.0001"),
         ({"mb": 5.0, "params": 10.0}, {}, "--budget-mb 5 and --budget-params 10"),
         ({"mb": 0.001, "ms": 50.0}, {}, "fits --budget-mb 0.001: .* MB; raise the budget"),
-        ({"mb": 0.1}, {"width": 64}, "with this --width or --stem .*width 64"),
-        ({"gmacs": 0.01}, {"stem": 1}, "with this --width or --stem .*stem 1"),
+        ({"mb": 0.1}, {"width": 64}, "with this --width or --unshuffle .*width 64"),
+        ({"gmacs": 0.01}, {"unshuffle": 1}, "with this --width or --unshuffle .*unshuffle 1"),
     ],
 )
 def test_a_hopeless_budget_is_refused_in_a_line(
@@ -136,7 +136,7 @@ def test_a_hopeless_time_is_refused_after_the_smallest_networks_alone() -> None:
     device = Device()
     with pytest.raises(InputError, match="has about .* ms"):
         contenders(device, ms=1e-4)
-    assert device.num_measured == 2  # one for each stem
+    assert device.num_measured == 2  # one for each unshuffle
 
 
 @pytest.mark.parametrize("limits", [{"mb": 0.001}, {"gmacs": 1e-9}, {"params": 10.0}])
@@ -150,7 +150,7 @@ def test_what_is_counted_is_refused_before_anything_is_timed(limits: dict[str, A
 
 @pytest.mark.parametrize(("slower", "lost"), [(1.0, 0), (1.04, 1), (1.1, 2)])
 def test_a_winner_that_is_a_little_too_slow_loses_a_few_blocks(slower: float, lost: int) -> None:
-    winner = contenders(gmacs=2.0, stem=1)[0]
+    winner = contenders(gmacs=2.0, unshuffle=1)[0]
     device = Now(slower)
     budget = Budget(metric="ms", limit=device.true_ms(winner))
     chosen = decide_winner(winner, [budget], device).architecture
@@ -160,7 +160,7 @@ def test_a_winner_that_is_a_little_too_slow_loses_a_few_blocks(slower: float, lo
 
 
 def test_a_machine_that_became_busy_leaves_no_ruin_of_a_network() -> None:
-    winner = contenders(gmacs=2.0, stem=1)[0]
+    winner = contenders(gmacs=2.0, unshuffle=1)[0]
     device = Now(2.0)
     budget = Budget(metric="ms", limit=device.true_ms(winner))
     with pytest.raises(InputError, match=r"was predicted to take .* try again with --resume"):
@@ -180,23 +180,23 @@ class Now(Device):
 
 
 def test_the_smallest_network_of_the_message_is_not_over_what_it_says() -> None:
-    with pytest.raises(InputError, match="stem 1"):  # whose file is the smaller
+    with pytest.raises(InputError, match="unshuffle 1"):  # whose file is the smaller
         contenders(mb=0.001)
-    with pytest.raises(InputError, match="stem 2"):
+    with pytest.raises(InputError, match="unshuffle 2"):
         contenders(gmacs=1e-9)
 
 
 def test_without_a_budget_networks_stay_as_large_as_a_training_can_use() -> None:
     works = [iteration_work(architecture) for architecture in contenders()]
     assert all(0.7 < work <= 0.8 for work in works)
-    (wide,) = contenders(width=64, stem=1)[:1]
+    (wide,) = contenders(width=64, unshuffle=1)[:1]
     assert wide.space.width == 64
 
 
-def test_the_user_chooses_number_width_and_stem() -> None:
-    found = contenders(number=3, width=16, stem=2, mb=1.0)
+def test_the_user_chooses_number_width_and_unshuffle() -> None:
+    found = contenders(number=3, width=16, unshuffle=2, mb=1.0)
     assert len(found) == 3
-    assert {(a.space.width, a.space.stem) for a in found} == {(16, 2)}
+    assert {(a.space.width, a.space.unshuffle) for a in found} == {(16, 2)}
 
 
 def test_patches_need_no_padding() -> None:

@@ -46,12 +46,12 @@ def tiny_networks_are_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race_module, "_SCORE_BATCHES", 1)
 
 
-def network(width: int, blocks: int = 1, stem: int = 1) -> Architecture:
-    space = SearchSpace(width=width, stem=stem, entry="conv", first_scales=1, gates=True)
+def network(width: int, blocks: int = 1, unshuffle: int = 1) -> Architecture:
+    space = SearchSpace(width=width, unshuffle=unshuffle, stem="conv", first_scales=1, gates=True)
     return Shape(space, (blocks,), 1, (1,)).architecture()
 
 
-FIVE = [network(2), network(4), network(2, 2), network(4, stem=2), network(3)]
+FIVE = [network(2), network(4), network(2, 2), network(4, unshuffle=2), network(3)]
 
 
 def make_settings() -> RunSettings:
@@ -135,7 +135,7 @@ def test_one_alone_wins_without_a_step(tmp_path: Path) -> None:
 def test_what_computes_more_counts_more() -> None:
     assert iteration_work(network(8)) > iteration_work(network(4))
     assert iteration_work(network(4, 2)) > iteration_work(network(4))
-    assert iteration_work(network(4, stem=2)) < iteration_work(network(4))
+    assert iteration_work(network(4, unshuffle=2)) < iteration_work(network(4))
 
 
 class _Killed(BaseException):

@@ -23,7 +23,7 @@ def _with(drawn: torch.Tensor, column: int, choice: int) -> torch.Tensor:
     [
         (SearchSpace(width=2, columns=(2, 1, 2), residual=True), [0, 1, 1, 0, 1]),
         (
-            SearchSpace(width=2, columns=(1, 2), entry="conv", first_scales=1, gates=True),
+            SearchSpace(width=2, columns=(1, 2), stem="conv", first_scales=1, gates=True),
             [0, 2, 1, 0, 2],
         ),
     ],

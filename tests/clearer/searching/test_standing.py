@@ -11,7 +11,7 @@ from clearer.space.space import Architecture, SearchSpace
 
 
 def network(width: int) -> Architecture:
-    space = SearchSpace(width=width, entry="conv", first_scales=1, gates=True)
+    space = SearchSpace(width=width, stem="conv", first_scales=1, gates=True)
     return Shape(space, (1,), 1, (1,)).architecture()
 
 
@@ -64,7 +64,7 @@ def test_the_front_has_what_no_cheaper_network_equals() -> None:
     assert [row["on_front"] for row in rows] == [False, True, True, False]
     assert [row["is_winner"] for row in rows] == [False, False, False, True]
     assert [row["rounds"] for row in rows] == [1, 1, 2, 2]
-    assert rows[0]["shape"] == "stem 1, width 12 x2, 2 scales"
+    assert rows[0]["shape"] == "unshuffle 1, width 12 x2, 2 scales"
 
 
 def test_what_has_no_cost_is_left_out() -> None:

@@ -45,7 +45,7 @@ def test_the_bound_is_what_gradients_show(architecture: Architecture) -> None:
 
 
 def test_columns_and_rows_are_alike_and_nothing_else_counts() -> None:
-    space = SearchSpace(width=2, columns=(1, 1), stem=2)
+    space = SearchSpace(width=2, columns=(1, 1), unshuffle=2)
     architecture = Architecture.from_text("P-F", space)
     reach = receptive_field(architecture)
     network = RestorationNet(architecture).eval()

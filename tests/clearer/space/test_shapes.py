@@ -16,7 +16,7 @@ from clearer.space.space import Architecture, SearchSpace
 from tests.spaces import architectures
 
 SPACE = SearchSpace(residual=True)
-U = SearchSpace(width=4, entry="conv", first_scales=1, gates=True)
+U = SearchSpace(width=4, stem="conv", first_scales=1, gates=True)
 
 
 def within(limit: float) -> Fits:
@@ -30,7 +30,7 @@ def shapes(draw: st.DrawFn) -> Shape:
     space = replace(
         U,
         width=draw(st.integers(2, 6)),
-        stem=draw(st.sampled_from((1, 2))),
+        unshuffle=draw(st.sampled_from((1, 2))),
         growth=draw(st.sampled_from((1.5, 2.0))),
     )
     return Shape(space, draw(sides), draw(st.integers(0, 3)), draw(sides))
@@ -69,7 +69,7 @@ def test_growing_adds_one_block_and_begins_at_the_bottom(shape: Shape) -> None:
 def test_every_shape_fits_and_no_block_more_does(limit: float) -> None:
     fits = within(limit)
     found = shapes_within(SPACE, fits)
-    kinds = [(s.space.stem, s.space.growth, len(s.down)) for s in found]
+    kinds = [(s.space.unshuffle, s.space.growth, len(s.down)) for s in found]
     assert found
     assert all(kinds.count(kind) <= 2 for kind in kinds)
     for shape in found:
@@ -80,23 +80,23 @@ def test_every_shape_fits_and_no_block_more_does(limit: float) -> None:
 
 
 def test_the_limit_of_blocks_ends_what_always_fits() -> None:
-    found = shapes_within(SPACE, lambda architecture: True, width=4, stem=2)
+    found = shapes_within(SPACE, lambda architecture: True, width=4, unshuffle=2)
     assert {(s.down, s.bottom, s.up) for s in found} == {((4,) * n, 8, (4,) * n) for n in (1, 2, 3)}
 
 
-def test_width_and_stem_of_the_user_are_kept() -> None:
-    found = shapes_within(SPACE, within(300_000), width=20, stem=2)
+def test_width_and_unshuffle_of_the_user_are_kept() -> None:
+    found = shapes_within(SPACE, within(300_000), width=20, unshuffle=2)
     assert found
-    assert {(s.space.width, s.space.stem) for s in found} == {(20, 2)}
+    assert {(s.space.width, s.space.unshuffle) for s in found} == {(20, 2)}
 
 
-@pytest.mark.parametrize("stem", [1, 2])
-def test_what_the_smallest_network_meets_has_shapes_and_nothing_less_has(stem: int) -> None:
-    smallest = smallest_network(SPACE, stem=stem)
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_what_the_smallest_network_meets_has_shapes_and_nothing_less_has(unshuffle: int) -> None:
+    smallest = smallest_network(SPACE, unshuffle=unshuffle)
     limit = network_cost(smallest, "params")
-    (shape,) = shapes_within(SPACE, within(limit), stem=stem)[:1]
+    (shape,) = shapes_within(SPACE, within(limit), unshuffle=unshuffle)[:1]
     assert network_cost(shape.architecture(), "params") == limit
-    assert not shapes_within(SPACE, within(limit - 1), stem=stem)
+    assert not shapes_within(SPACE, within(limit - 1), unshuffle=unshuffle)
 
 
 @settings(max_examples=40)

@@ -13,7 +13,7 @@ from clearer.errors import InputError
 from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace
 from tests.spaces import architectures
 
-U_SPACE = SearchSpace(columns=(2, 2, 4), entry="conv", first_scales=1, gates=True)
+U_SPACE = SearchSpace(columns=(2, 2, 4), stem="conv", first_scales=1, gates=True)
 
 
 @given(architectures())
@@ -56,21 +56,21 @@ def test_a_cell_where_all_scales_agree_is_written_like_the_papers() -> None:
 
 
 def test_the_papers_description_has_no_later_fields() -> None:
-    """So a network that was saved before there were gates keeps its hash."""
+    """So a network that is saved keeps its hash where further fields come."""
     described = Architecture.uniform(PAPER_SPACE, "parallel")
     assert set(described.to_dict()["space"]) == {
-        *("channels", "width", "columns", "stem", "entry", "residual")
+        *("channels", "width", "columns", "unshuffle", "stem", "residual")
     }
-    assert described.hash == "6eef700396f3"
+    assert described.hash == "462b804b7367"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"first_scales": 1}, "without gates"),
-        ({"first_scales": 1, "gates": True}, "entry conv"),
+        ({"first_scales": 1, "gates": True}, "stem conv"),
         ({"growth": 2.5}, "growth"),
-        ({"gates": True, "first_scales": 1, "entry": "conv", "columns": (1,) * 7}, "1..6 cells"),
+        ({"gates": True, "first_scales": 1, "stem": "conv", "columns": (1,) * 7}, "1..6 cells"),
     ],
 )
 def test_gates_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -97,8 +97,8 @@ def test_widths_grow_in_steps_that_processors_like() -> None:
         ("channels", 2),
         ("width", 1),
         ("width", 100_000),
-        ("stem", 3),
-        ("entry", "none"),
+        ("unshuffle", 3),
+        ("stem", "none"),
         ("columns", ()),
         ("columns", (0,)),
         ("columns", (4,) * 9),

@@ -253,7 +253,7 @@ def test_paper_preset_has_the_settings_of_section_4_1() -> None:
     )
     assert preset.search == expected
     assert (preset.train.iterations, preset.train.learning_rate) == (100_000, 0.01)
-    assert preset.space == SearchSpace(width=32, stem=1, residual=False)
+    assert preset.space == SearchSpace(width=32, unshuffle=1, residual=False)
 
 
 def test_settings_survive_json() -> None:

@@ -86,9 +86,9 @@ def test_momentum_survives_the_state_of_the_optimizer() -> None:
     assert torch.equal(runs[0], runs[1])
 
 
-@pytest.mark.parametrize("entry", ["bottlenecks", "conv"])
-def test_hidden_are_the_convolutions_between_features(entry: str) -> None:
-    space = SearchSpace(width=4, stem=2, columns=(1, 1), entry=entry)  # type: ignore[arg-type]
+@pytest.mark.parametrize("stem", ["bottlenecks", "conv"])
+def test_hidden_are_the_convolutions_between_features(stem: str) -> None:
+    space = SearchSpace(width=4, unshuffle=2, columns=(1, 1), stem=stem)  # type: ignore[arg-type]
     network = RestorationNet(Architecture.from_text("P-F", space))
     hidden, other = hidden_and_other(network)
     assert {id(p) for p in (*hidden, *other)} == {id(p) for p in network.parameters()}

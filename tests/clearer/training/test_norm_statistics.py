@@ -25,7 +25,7 @@ def test_statistics_are_the_means_over_all_batches() -> None:
 def test_a_network_then_restores_as_it_did_in_training() -> None:
     """Statistics that lag behind the weights make another network of it."""
     torch.manual_seed(0)
-    space = SearchSpace(width=4, columns=(2, 2), entry="conv", first_scales=1, gates=True)
+    space = SearchSpace(width=4, columns=(2, 2), stem="conv", first_scales=1, gates=True)
     network = RestorationNet(Architecture.from_text("PP-[.P]F", space)).train()
     for parameter in network.parameters():
         if parameter.ndim == 4:

@@ -53,7 +53,7 @@ def test_the_card_is_that_of_the_weights(name: str) -> None:
     assert card["weights_sha256"] == hashlib.sha256(found.weights.read_bytes()).hexdigest()
     assert card["params"] == sum(p.numel() for p in network.parameters())
     assert (card["architecture"], card["channels"]) == (network.architecture.text, space.channels)
-    assert card["space"] == f"width {space.width}, stem {space.stem}"
+    assert card["space"] == f"width {space.width}, unshuffle {space.unshuffle}"
     assert info["task"] == card["task"] == task_to_dict(found.task)
     assert card["training"]["iteration"] == info["iteration"] <= card["training"]["iterations"]
     assert card["training"]["val_psnr_db"] == info["val_psnr_db"]
@@ -61,6 +61,15 @@ def test_the_card_is_that_of_the_weights(name: str) -> None:
     assert [card["training"][key] for key in fairness] == [0]
     for path in found.weights, found.weights.with_suffix(".json"):
         assert b"/home/" not in path.read_bytes()
+
+
+@shipped
+def test_a_card_and_its_run_are_those_of_the_weights_in_any_words(name: str) -> None:
+    found = zoo_network(name)
+    network, _ = found.load()
+    assert found.card["schema_version"] == 2
+    assert found.architecture == network.architecture
+    assert found.settings.space == network.architecture.space
 
 
 @shipped
