@@ -28,8 +28,9 @@ _SMOOTH_SHARE: Final = 0.02
 _LAST_COARSE, _LAST_MIDDLE, _FIRST_FINE = 4, 7, 9
 """Patterns (u, v) of 8x8 pixels by u + v: coarse choose patches, middle and fine are compared."""
 _MOST_OF_CAMERA: Final = 0.7
-_LEAST_VARIANCE: Final = 1e-8
-"""Below it there is no noise, but what 32 bits round: 8 bits that are rounded make 1e-6."""
+_LEAST_VARIANCE: Final = 5e-6
+"""Of two differences of channels that were rounded to 8 bits: what is below is no noise that a
+network for white noise would take away, and what JPEG leaves of it may have any pattern."""
 
 
 def is_noise_of_camera(picture: NDArray[Any]) -> bool:

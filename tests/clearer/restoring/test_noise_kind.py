@@ -74,3 +74,12 @@ def test_real_photographs_against_white_noise(real_data: Path) -> None:
     for index, path in enumerate(list_images(real_data / "bsds500" / "train")[::20]):
         noisy = with_white_noise(read_image(path, "rgb"), 5 + 5 * index, index)
         assert not is_noise_of_camera(noisy), path
+
+
+def test_what_rounding_leaves_of_colours_is_no_white_noise() -> None:
+    """As in a smooth place after JPEG: single steps of a channel here and there."""
+    smooth = np.full((128, 128, 3), (90, 100, 110), np.uint8)
+    rng = np.random.default_rng(0)
+    speckled = smooth + (rng.random(smooth.shape) < 0.03).astype(np.uint8)
+    assert is_noise_of_camera(speckled)
+    assert not is_noise_of_camera(with_white_noise(smooth, 1))
