@@ -133,13 +133,13 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            architecture, info, digest = _description(file.metadata() or {})
+            description, digest = _description(file.metadata() or {})
+            architecture = Architecture.from_dict(description["architecture"])
             names = list(file.keys())
             _check_shapes({name: file.get_slice(name).get_shape() for name in names}, architecture)
             network = RestorationNet(architecture)
             tensors = {name: file.get_tensor(name) for name in names}
             network.load_state_dict(tensors)
-        description = {"architecture": architecture.to_dict(), "info": info}
         if digest is not None and digest != _digest(description, tensors):
             raise ValueError("its SHA-256 is not that of what it holds")
     except FileNotFoundError as error:
@@ -155,14 +155,14 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
         raise InputError(
             f"{path} does not hold the weights of a network ({reason}): {advice}"
         ) from error
-    return network.eval(), info
+    return network.eval(), description["info"]
 
 
-def _description(metadata: Mapping[str, str]) -> tuple[Architecture, dict[str, Any], str | None]:
-    """What the metadata of a file say: the architecture, further words, the SHA-256 of all.
+def _description(metadata: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
+    """What the metadata of a file say, in their words, and the SHA-256 of that and the tensors.
 
     Raises:
-        InputError: If they describe no architecture.
+        InputError: If they are those of another program.
         ValueError: If they are not what :func:`save_network` writes.
     """
     text = metadata.get(_METADATA_KEY)
@@ -173,7 +173,8 @@ def _description(metadata: Mapping[str, str]) -> tuple[Architecture, dict[str, A
     except RecursionError as error:
         raise ValueError("its metadata are nested too deeply") from error
     known = msgspec.convert(data, _Description)
-    return Architecture.from_dict(known["architecture"]), data.get("info", {}), known.get("sha256")
+    description = {"architecture": known["architecture"], "info": data.get("info", {})}
+    return description, known.get("sha256")
 
 
 def _check_shapes(shapes: Mapping[str, list[int]], architecture: Architecture) -> None:
