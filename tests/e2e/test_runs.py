@@ -106,7 +106,7 @@ def test_bench_says_who_wins(benched: Path) -> None:
     lines = (benched / "bench.txt").read_text().splitlines()
     (line,) = (line for line in lines if " wins" in line)
     assert re.search(r"non-local means \(\d+\.\d\d dB at \d+\.\d ms\)", line)
-    assert "clearer stem" in line
+    assert "clearer unshuffle" in line
 
 
 def test_search_ends_with_what_more_training_would_give(benched: Path, run: Run) -> None:
