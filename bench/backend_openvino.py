@@ -47,9 +47,9 @@ class OpenVino(Backend):
 
     def restorer(self, name: str, path: Path, io: PictureIo) -> Runner:
         """For tiles of any size."""
-        from clearer.bench.restorers import OpenVinoRunner
+        from clearer.bench.openvino_runner import OpenVinoTiles
 
-        return OpenVinoRunner(name, path, io)
+        return OpenVinoTiles(name, path, io)
 
 
 class OpenVinoBf16(OpenVino):

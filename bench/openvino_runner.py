@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from clearer.bench.runners import Array, RunnerInfo
 from clearer.errors import ClearerError, InputError, require
-from clearer.export.openvino import open_core
+from clearer.export.external_data import model_bytes
+from clearer.export.openvino import OpenVinoSession, open_core
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
 
-__all__ = ["OpenVinoRunner"]
+__all__ = ["OpenVinoRunner", "OpenVinoTiles"]
 
 _HINTS: Final = {"fp32": "f32", "bf16": "bf16"}
 _NAMES: Final = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
@@ -85,8 +87,6 @@ class OpenVinoRunner:
     @cached_property
     def info(self) -> RunnerInfo:
         """What computes, and how."""
-        from clearer.export.external_data import model_bytes
-
         return replace(self._about, file_bytes=model_bytes(self._path))
 
     def __call__(self, degraded: Array) -> Array:
@@ -122,6 +122,46 @@ class OpenVinoRunner:
             self._calls.pop(next(iter(self._calls)))
         self._calls[shape] = call
         return compiled
+
+
+class OpenVinoTiles:
+    """An image-to-image ONNX file in OpenVINO on the CPU, in fp32, for tiles of any size.
+
+    :class:`OpenVinoRunner` is compiled for each size: faster, and too large for the memory of large
+    tiles.
+
+    Args:
+        name: For reports.
+        path: The file.
+        io: How pictures go into it.
+
+    Raises:
+        InputError: If OpenVINO cannot load the file.
+        ClearerError: If OpenVINO is not installed.
+    """
+
+    def __init__(self, name: str, path: Path, io: PictureIo) -> None:
+        threads = torch.get_num_threads()
+        session = OpenVinoSession(path, "f32", threads)
+        self._restore = picture_restorer(session, io, name)
+        self.info = RunnerInfo(
+            name=name,
+            backend="OpenVINO",
+            provider="CPU",
+            version=session.version,
+            precision="fp32",
+            threads=threads,
+            file_bytes=model_bytes(path),
+        )
+
+    def __call__(self, degraded: Array) -> Array:
+        """Restore a batch.
+
+        Raises:
+            InputError: If the output has another shape.
+            ClearerError: If OpenVINO fails.
+        """
+        return self._restore(degraded)
 
 
 def _effective(compiled: Any) -> str:

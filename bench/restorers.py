@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from clearer.bench.backends import BACKENDS, find_backend, restoring
 from clearer.bench.runners import Runner, RunnerInfo, TorchRunner
 from clearer.errors import InputError
-from clearer.export.external_data import model_bytes
 from clearer.export.model_description import read_description
-from clearer.export.openvino import OpenVinoSession
-from clearer.export.picture_io import PictureIo, picture_restorer
 from clearer.export.zoo import exported_network
 from clearer.networks.network import RestorationNet, load_network
 from clearer.restoring.restore import ColorMode, default_plan
@@ -26,21 +22,17 @@ from clearer.restoring.restore_method import Method, PictureKind
 from clearer.runs.run import Run
 from clearer.space.space import Architecture
 from clearer.tasks.base import Task
+from clearer.tasks.dejpeg import DeJpeg
+from clearer.tasks.photo import Photo
 from clearer.tasks.registry import make_task
-from clearer.zoo.catalogue import (
-    ZooNetwork,
-    default_network,
-    find_in_zoo,
-    jpeg_network,
-    photo_network,
-)
+from clearer.zoo.catalogue import ZooNetwork, default_network, find_in_zoo, network_for
 
 __all__ = [
     "LateRunner",
     "LoadedModel",
-    "OpenVinoRunner",
     "find_restorer",
     "find_restorers",
+    "shipped_networks",
 ]
 
 Array = NDArray[np.float32]
@@ -106,10 +98,9 @@ def find_restorers(model: Path | None, backend: str | None) -> dict[PictureKind,
     """What restores pictures of each kind.
 
     Without a model it is the newest run; without a run, what comes with the package for each kind,
-    which is loaded when the first such picture comes. Photographs and JPEG of low quality are
-    apart there alone. Gray
-    pictures are for no RGB network of pairs: what it learned from colour pictures, such as rain, no
-    one has measured on gray ones.
+    which is loaded when the first such picture comes. Photographs and JPEG of low quality are apart
+    there alone. Gray pictures are for no RGB network of pairs: what it learned from colour
+    pictures, such as rain, no one has measured on gray ones.
 
     Raises:
         InputError, ClearerError: As :func:`find_restorer`.
@@ -120,17 +111,24 @@ def find_restorers(model: Path | None, backend: str | None) -> dict[PictureKind,
         return {"rgb": found} if is_for_rgb else {"gray": found, "rgb": found}
     if backend is not None:
         find_backend(backend, restoring())
-    networks: dict[PictureKind, ZooNetwork] = {
-        "gray": default_network(1),
-        "rgb": default_network(3),
-    }
-    special: dict[PictureKind, ZooNetwork | None] = {
-        "photo": photo_network(),
-        "jpeg": jpeg_network(),
-    }
-    networks |= {kind: network for kind, network in special.items() if network is not None}
+    networks = shipped_networks()
     loaded = {network.name: _later(network, backend) for network in networks.values()}
     return {kind: loaded[network.name] for kind, network in networks.items()}
+
+
+def shipped_networks() -> dict[PictureKind, ZooNetwork]:
+    """What comes with the package for each kind of picture; nothing is loaded.
+
+    Raises:
+        InputError: If there is none for gray pictures.
+    """
+    found: dict[PictureKind, ZooNetwork | None] = {
+        "gray": default_network(1),
+        "rgb": default_network(3),
+        "photo": network_for(Photo),
+        "jpeg": network_for(DeJpeg),
+    }
+    return {kind: network for kind, network in found.items() if network is not None}
 
 
 def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
@@ -257,43 +255,3 @@ def _onnx(path: Path, backend: str | None, name: str | None = None) -> LoadedMod
         multiple=io.multiple,
         notes=file.notes,
     )
-
-
-class OpenVinoRunner:
-    """An image-to-image ONNX file in OpenVINO on the CPU, in fp32, for tiles of any size.
-
-    The one of :mod:`clearer.bench.openvino_runner` is compiled for each size: faster, and too large
-    for the memory of large tiles.
-
-    Args:
-        name: For reports.
-        path: The file.
-        io: How pictures go into it.
-
-    Raises:
-        InputError: If OpenVINO cannot load the file.
-        ClearerError: If OpenVINO is not installed.
-    """
-
-    def __init__(self, name: str, path: Path, io: PictureIo) -> None:
-        threads = torch.get_num_threads()
-        session = OpenVinoSession(path, "f32", threads)
-        self._restore = picture_restorer(session, io, name)
-        self.info = RunnerInfo(
-            name=name,
-            backend="OpenVINO",
-            provider="CPU",
-            version=session.version,
-            precision="fp32",
-            threads=threads,
-            file_bytes=model_bytes(path),
-        )
-
-    def __call__(self, degraded: Array) -> Array:
-        """Restore a batch.
-
-        Raises:
-            InputError: If the output has another shape.
-            ClearerError: If OpenVINO fails.
-        """
-        return self._restore(degraded)

@@ -23,7 +23,8 @@ from clearer.data.patches import to_unit
 from clearer.errors import ClearerError, InputError
 from clearer.pictures.images import read_image
 from clearer.restoring.metrics import psnr_db
-from clearer.zoo.catalogue import photo_network
+from clearer.tasks.photo import Photo
+from clearer.zoo.catalogue import network_for
 
 PICTURES: Final = (
     "NikonD800_8_100_6400_bulletin_3",
@@ -42,7 +43,7 @@ Planes = NDArray[np.float32]
 
 def main(polyu: Path, png: Path) -> None:
     """Restore, cut, draw and write."""
-    network = photo_network()
+    network = network_for(Photo)
     if network is None:
         raise InputError("no network for photographs comes with clearer")
     restore = TorchRunner(network.name, network.load()[0])

@@ -115,13 +115,13 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
 
 def _defaults() -> list[Path | None]:
     """The newest run; without one, the networks that ``clearer restore`` takes for colour."""
+    from clearer.bench.restorers import shipped_networks
     from clearer.runs.run import Run
-    from clearer.zoo.catalogue import default_network, jpeg_network, photo_network
 
     if Run.newest() is not None:
         return [None]
-    networks = (photo_network(), default_network(3), jpeg_network())
-    return [Path(network.name) for network in networks if network is not None]
+    networks = shipped_networks()
+    return [Path(networks[kind].name) for kind in ("photo", "rgb", "jpeg") if kind in networks]
 
 
 def _model(given: Path | None) -> tuple[Path, str]:

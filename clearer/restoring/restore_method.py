@@ -91,12 +91,13 @@ def choose_method(
     """
     if pixels.shape[2] == 1:
         return (methods["gray"], None) if "gray" in methods else None
-    jpeg, photo = methods.get("jpeg"), methods.get("photo")
-    is_low = jpeg_quality is not None and jpeg_quality <= _LOW_QUALITY
-    if jpeg is not None and jpeg.sigma is None and is_low:
-        return jpeg, f"JPEG of quality {jpeg_quality}"
-    if photo is None or photo.sigma is not None:  # whoever gives a level says: the noise is white
-        return methods["rgb"], None
+    rgb = methods["rgb"]
+    if rgb.sigma is not None:  # whoever gives a level says: the noise is white
+        return rgb, None
+    if "jpeg" in methods and jpeg_quality is not None and jpeg_quality <= _LOW_QUALITY:
+        return methods["jpeg"], f"JPEG of quality {jpeg_quality}"
+    if "photo" not in methods:
+        return rgb, None
     if is_noise_of_camera(pixels):
-        return photo, "noise as of a camera"
-    return methods["rgb"], "white noise"
+        return methods["photo"], "noise as of a camera"
+    return rgb, "white noise"

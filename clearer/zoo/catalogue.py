@@ -21,9 +21,7 @@ from clearer.space.space import Architecture
 from clearer.support.files import read_json, write_atomic, write_json
 from clearer.support.schema import checked
 from clearer.tasks.base import Task
-from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
-from clearer.tasks.photo import Photo
 from clearer.tasks.registry import make_task
 from clearer.zoo.card_record import CardRecord
 
@@ -32,8 +30,7 @@ __all__ = [
     "ZooNetwork",
     "default_network",
     "find_in_zoo",
-    "jpeg_network",
-    "photo_network",
+    "network_for",
     "zoo_cards",
     "zoo_names",
     "zoo_network",
@@ -206,15 +203,9 @@ def default_network(channels: int) -> ZooNetwork:
     )
 
 
-def photo_network() -> ZooNetwork | None:
-    """The one for photographs of cameras, in RGB, of the highest PSNR; None where there is none."""
-    found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, Photo)]
-    return max((n for n in found if n.channels == 3), key=_mean_db, default=None)
-
-
-def jpeg_network() -> ZooNetwork | None:
-    """The one for JPEG of low quality, in RGB, of the highest PSNR; None where there is none."""
-    found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, DeJpeg)]
+def network_for(task: type[Task]) -> ZooNetwork | None:
+    """The one for a task, in RGB, of the highest PSNR; None where there is none."""
+    found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, task)]
     return max((n for n in found if n.channels == 3), key=_mean_db, default=None)
 
 

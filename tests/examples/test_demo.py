@@ -23,7 +23,9 @@ from clearer.demo.site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
-from clearer.zoo.catalogue import default_network, jpeg_network, photo_network
+from clearer.tasks.dejpeg import DeJpeg
+from clearer.tasks.photo import Photo
+from clearer.zoo.catalogue import default_network, network_for
 from tests.bench import tiny_onnx
 
 
@@ -241,7 +243,7 @@ def test_in_an_empty_folder_the_page_has_what_restores_colour(
     result = clearer("demo", *runtime, "--save", "site")
     assert result.exit_code == 0, result.output
     networks = json.loads(Path("site/networks.json").read_text())
-    usual = (photo_network(), default_network(3), jpeg_network())
+    usual = (network_for(Photo), default_network(3), network_for(DeJpeg))
     expected = [network.name for network in usual if network is not None]
     assert [network["name"] for network in networks] == expected
     assert {network["channels"] for network in networks} == {3}

@@ -13,8 +13,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from clearer.bench.openvino_runner import OpenVinoRunner
-from clearer.bench.restorers import OpenVinoRunner as AnySizeRunner
+from clearer.bench.openvino_runner import OpenVinoRunner, OpenVinoTiles
 from clearer.bench.runners import OnnxRunner
 from clearer.errors import InputError
 from clearer.export.external_data import model_bytes, model_digest
@@ -381,5 +380,5 @@ def test_openvino_restores_as_onnx_runtime(make: Callable[[Path], Path], tmp_pat
     io = read_description(path).io
     one = OnnxRunner("m", path, 1, io=io)(picture)
     fixed = OpenVinoRunner("m", path, io=io, precision="fp32", threads=1, shape=picture.shape)
-    for runner in (fixed, AnySizeRunner("m", path, io)):
+    for runner in (fixed, OpenVinoTiles("m", path, io)):
         np.testing.assert_allclose(runner(picture), one, atol=2e-3)

@@ -28,7 +28,7 @@ from clearer.zoo.card_record import CardRecord
 from clearer.zoo.catalogue import (
     default_network,
     find_in_zoo,
-    photo_network,
+    network_for,
     zoo_names,
     zoo_network,
 )
@@ -168,9 +168,9 @@ def test_the_default_is_the_best_blind_denoiser(tiny: Path) -> None:
 
 def test_photographs_have_a_network_of_their_own(tiny: Path) -> None:
     add_network(tiny, "color", 3)
-    assert photo_network() is None
+    assert network_for(Photo) is None
     add_photo_network(tiny, "photo")
-    found = photo_network()
+    found = network_for(Photo)
     assert found is not None
     assert found.name == "photo"
     assert found.architecture == found.load()[0].architecture
