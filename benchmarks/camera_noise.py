@@ -14,22 +14,19 @@ the 10th and 90th percentile.
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from clearer.pictures.images import read_image
-from clearer.tasks.base import Span
-from clearer.tasks.camera import draw_camera
-from clearer.tasks.draws import PictureDraws, per_picture
+from clearer.tasks import sensor_noise
+from clearer.tasks.base import Span, to_batch, to_picture
+from clearer.tasks.dejpeg import DeJpeg
+from clearer.tasks.draws import PictureDraws
 from clearer.tasks.photo import Photo
-from clearer.tasks.sensor_noise import read_variance, sensor_noise
 
 QUALITY: Final = 75
 WINDOW: Final = 31
@@ -49,18 +46,11 @@ Planes = NDArray[np.float64]
 
 def photograph(clean: Pixels, shot: Span, seed: list[int]) -> Pixels:
     """The clean picture with the task's noise, saved as JPEG."""
-    draws = PictureDraws(np.random.default_rng(seed))
-    batch = torch.from_numpy(clean.astype(np.float32) / np.float32(255)).permute(2, 0, 1)[None]
-    camera = draw_camera(draws, batch)
-    variance = per_picture(draws.uniform(np.log(shot.low), np.log(shot.high)), batch).exp()
-    linear = camera.curve.invert(batch)
-    read = read_variance(variance, draws)
-    noise = sensor_noise(linear, camera, variance, read, draws, most_reduced=1)
-    pixels = (camera.curve.apply(linear + noise) * 255).round().byte()
-    packed = io.BytesIO()
-    image = Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
-    image.save(packed, "JPEG", quality=QUALITY, subsampling=2)
-    return np.asarray(Image.open(packed))
+    rng = np.random.default_rng(seed)
+    batch = to_batch(clean.astype(np.float32) / np.float32(255))
+    noisy = sensor_noise.photograph(batch, shot, PictureDraws(rng), most_reduced=1)
+    saved = DeJpeg(quality=Span(QUALITY, QUALITY)).degrade_picture(to_picture(noisy), rng)
+    return np.rint(255 * saved).astype(np.uint8)
 
 
 def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:

@@ -11,32 +11,30 @@ mean PSNR, and writes it as JSON.
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 from statistics import fmean
 from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 
 from clearer.bench.restorers import find_restorer
+from clearer.bench.runners import Runner
+from clearer.data.patches import to_unit
 from clearer.pictures.images import list_images, read_image
 from clearer.restoring.metrics import psnr_db
 from clearer.support.device import device_name
 from clearer.support.files import write_json
-from clearer.tasks.camera import draw_camera
-from clearer.tasks.draws import PictureDraws, per_picture
-from clearer.tasks.sensor_noise import read_variance, sensor_noise
+from clearer.tasks.base import Picture, Span, to_batch, to_picture
+from clearer.tasks.dejpeg import DeJpeg
+from clearer.tasks.draws import PictureDraws
+from clearer.tasks.sensor_noise import photograph
 
 SHOTS: Final = (0.0, 0.0005, 0.003)
 QUALITIES: Final = (20, 35, 50, 60, 70, 80, 90)
 NETWORKS: Final = ("rgb-dejpeg", "rgb-photo")
 _SIDE: Final = 256
 _PERIOD: Final = 4
-
-Planes = NDArray[np.float32]
 
 
 def main() -> None:
@@ -56,9 +54,10 @@ def main() -> None:
     for shot in SHOTS:
         noisy = [_photograph(clean, shot, seed) for seed, clean in enumerate(pictures)]
         for quality in QUALITIES:
-            saved = [_jpeg(picture, quality) for picture in noisy]
+            task, rng = DeJpeg(quality=Span(quality, quality)), np.random.default_rng(0)
+            saved = [task.degrade_picture(picture, rng) for picture in noisy]
             of = {"as saved": saved} | {
-                name: [restore(picture).clip(0, 1) for picture in saved]
+                name: [_restored(restore, picture) for picture in saved]
                 for name, restore in restorers.items()
             }
             means = {name: fmean(map(psnr_db, found, pictures)) for name, found in of.items()}
@@ -69,30 +68,21 @@ def main() -> None:
     write_json(arguments.out, {"about": about, "rows": rows})
 
 
-def _middle(path: Path) -> Planes:
-    image = read_image(path, "rgb")
+def _middle(path: Path) -> Picture:
+    image = to_unit(read_image(path, "rgb"))
     top, left = ((side - _SIDE) // 2 for side in image.shape[:2])
-    part = image[top : top + _SIDE, left : left + _SIDE].astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(part.transpose(2, 0, 1)[None])
+    return image[top : top + _SIDE, left : left + _SIDE]
 
 
-def _photograph(clean: Planes, shot: float, seed: int) -> Planes:
+def _photograph(clean: Picture, shot: float, seed: int) -> Picture:
     if not shot:
         return clean
-    draws, picture = PictureDraws(np.random.default_rng(seed)), torch.from_numpy(clean)
-    camera = draw_camera(draws, picture)
-    linear, level = camera.curve.invert(picture), per_picture(shot, picture)
-    noise = sensor_noise(linear, camera, level, read_variance(level, draws), draws)
-    found: Planes = camera.curve.apply(linear + noise).clamp(0, 1).numpy()
-    return found
+    draws = PictureDraws(np.random.default_rng(seed))
+    return to_picture(photograph(to_batch(clean), Span(shot, shot), draws))
 
 
-def _jpeg(picture: Planes, quality: int) -> Planes:
-    pixels = (picture[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    saved = np.asarray(Image.open(file), np.float32) / np.float32(255)
-    return np.ascontiguousarray(saved.transpose(2, 0, 1)[None])
+def _restored(restore: Runner, picture: Picture) -> Picture:
+    return to_picture(torch.from_numpy(restore(to_batch(picture).numpy()))).clip(0, 1)
 
 
 if __name__ == "__main__":

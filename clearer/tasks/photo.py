@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -98,18 +97,10 @@ class Photo(Task):
         return to_picture(self._photograph(to_batch(clean), PictureDraws(rng)))
 
     def _photograph(self, clean: Tensor, draws: Draws) -> Tensor:
-        from clearer.tasks.camera import draw_camera
-        from clearer.tasks.draws import per_picture
         from clearer.tasks.saving import save
-        from clearer.tasks.sensor_noise import luma, read_variance, sensor_noise
+        from clearer.tasks.sensor_noise import luma, photograph
 
-        picture = clean.expand(-1, 3, -1, -1)
-        camera = draw_camera(draws, picture)
-        lowest, highest = math.log(self.shot.low), math.log(self.shot.high)
-        shot = per_picture(draws.uniform(lowest, highest), picture).exp()
-        linear = camera.curve.invert(picture)
-        noise = sensor_noise(linear, camera, shot, read_variance(shot, draws), draws)
-        saved = save(camera.curve.apply(linear + noise), draws)
+        saved = save(photograph(clean.expand(-1, 3, -1, -1), self.shot, draws), draws)
         if clean.shape[1] == 3:
             return saved
         return luma(saved)

@@ -18,12 +18,13 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from clearer.tasks.camera import Camera
+from clearer.tasks.base import Span
+from clearer.tasks.camera import Camera, draw_camera
 from clearer.tasks.camera_finish import finish
 from clearer.tasks.demosaic import BAYER, BLOCK, demosaic
 from clearer.tasks.draws import Draws, per_picture
 
-__all__ = ["luma", "read_variance", "sensor_noise"]
+__all__ = ["luma", "photograph", "read_variance", "sensor_noise"]
 
 _LUMA_BLUR: Final = (0.05, 0.6)  # pixels of the sensor, standard deviation of a Gaussian
 _CHROMA_BLUR: Final = (0.7, 4.5)
@@ -42,6 +43,27 @@ class _Sampling(NamedTuple):
     """Pixels of the picture."""
     sites: tuple[Tensor, Tensor]
     """Numbers of the pixels of the sensor: 0, 1, 2, ..., an even number of them."""
+
+
+def photograph(pictures: Tensor, shot: Span, draws: Draws, most_reduced: float = 2.0) -> Tensor:
+    """Pictures with the noise of cameras, one drawn for each, before they are saved.
+
+    Args:
+        pictures: sRGB in [0, 1], ``(N, 3, H, W)``.
+        shot: Variance of photons at full scale, drawn evenly in the logarithm.
+        draws: Where the numbers come from.
+        most_reduced: As for :func:`sensor_noise`.
+
+    Returns:
+        Of the same shape, in [0, 1].
+    """
+    camera = draw_camera(draws, pictures)
+    lowest, highest = math.log(shot.low), math.log(shot.high)
+    variance = per_picture(draws.uniform(lowest, highest), pictures).exp()
+    linear = camera.curve.invert(pictures)
+    read = read_variance(variance, draws)
+    noise = sensor_noise(linear, camera, variance, read, draws, most_reduced)
+    return camera.curve.apply(linear + noise)
 
 
 def read_variance(shot: Tensor, draws: Draws) -> Tensor:
