@@ -24,7 +24,7 @@ from clearer.space.space import Architecture
 from clearer.tasks.base import Task
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.photo import Photo
-from clearer.tasks.registry import make_task
+from clearer.tasks.registry import as_typed, make_task
 from clearer.zoo.catalogue import ZooNetwork, default_network, find_in_zoo, network_for
 
 __all__ = [
@@ -232,7 +232,7 @@ def _task_of(info: Mapping[str, Any]) -> Task | None:
     options = info.get("task")
     if not isinstance(options, dict):
         return None
-    words = {str(name): str(value) for name, value in options.items()}
+    words = as_typed(options)
     return make_task(words.pop("name", ""), words)
 
 

@@ -22,6 +22,7 @@ from clearer.errors import InputError, Interrupted
 from clearer.planning.request_checks import check_size
 from clearer.runs.run_lock import lock_run
 from clearer.support.files import as_path
+from clearer.tasks.registry import as_typed
 
 __all__ = ["Benchmark", "benchmark"]
 
@@ -106,7 +107,7 @@ def benchmark(
             targets = open_targets([*map(Path, models)], [*map(Path, against)])
         for note in targets.notes:
             watch.say(note)
-        options = {name: str(value) for name, value in (task_options or {}).items()}
+        options = as_typed(task_options)
         what = agreed_task(targets, task, options)
         images, about = target_images(resolve_data(as_path(data)), targets, what)
         run = targets.runs[0].run if targets.runs else None

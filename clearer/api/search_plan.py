@@ -14,7 +14,7 @@ from clearer.data.datasets import resolve_data
 from clearer.errors import InputError
 from clearer.planning.workflow import gate_fields, make_settings
 from clearer.runs.settings import PRESETS, RunSettings, Strategy
-from clearer.tasks.registry import make_task
+from clearer.tasks.registry import as_typed, make_task
 from clearer.training.processes import Processes
 
 __all__ = ["image_size_of", "plan_search"]
@@ -59,7 +59,7 @@ def plan_search(
     asked = partial(
         make_settings,
         preset=request.preset,
-        task=_task(request),
+        task=make_task(request.task, as_typed(request.task_options)),
         color=request.color,
         data=resolve_data(None if request.data is None else Path(request.data)),
         budgets=request.budgets,
@@ -109,12 +109,6 @@ def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
     return {
         name: getattr(measured, name) if value is None else value for name, value in given.items()
     }
-
-
-def _task(request: SearchRequest) -> Any:
-    return make_task(
-        request.task, {name: str(value) for name, value in request.task_options.items()}
-    )
 
 
 def _choose_strategy(request: SearchRequest, *, is_fixed: bool) -> Strategy:

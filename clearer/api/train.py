@@ -19,6 +19,7 @@ from clearer.restoring.evaluate import check_evaluation_size
 from clearer.runs.run import Run
 from clearer.runs.settings import Compile, RunSettings
 from clearer.support.files import as_path
+from clearer.tasks.registry import as_typed
 from clearer.training.train import train as train_network
 
 __all__ = ["train"]
@@ -112,7 +113,7 @@ def train(
             "compile": compile,
             "data": as_path(data),
             "task": task,
-            "task_options": {name: str(value) for name, value in (task_options or {}).items()},
+            "task_options": as_typed(task_options),
         },
     )
     with open_session(

@@ -13,7 +13,7 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.paired import Derain, Paired
 from clearer.tasks.photo import Photo
 
-__all__ = ["TASKS", "change_task", "make_task", "task_options", "task_to_dict"]
+__all__ = ["TASKS", "as_typed", "change_task", "make_task", "task_options", "task_to_dict"]
 
 TASKS: dict[str, type[Task]] = {
     task.name: task for task in (Denoise, DeJpeg, Photo, Paired, Derain)
@@ -23,6 +23,11 @@ TASKS: dict[str, type[Task]] = {
 def task_options(kind: type[Task]) -> dict[str, Field[Any]]:
     """The fields of a task by the name of their option, without dashes in front."""
     return {f.metadata["name"] or f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+
+
+def as_typed(options: Mapping[str, object] | None) -> dict[str, str]:
+    """Options of a task as a user types them, of what a program gives or a file says."""
+    return {str(name): str(value) for name, value in (options or {}).items()}
 
 
 def make_task(name: str, options: Mapping[str, str]) -> Task:
