@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Final
 
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
-__all__ = ["jpeg_quality"]
-
-_LUMA: Final = 0
-"""Number of the table for brightness."""
+__all__ = ["jpeg_quality", "quality_of_table"]
 
 
-def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int:
-    """Quality of libjpeg, 1 to 100, whose steps for brightness are as large as those of a file.
+def jpeg_quality(file: JpegImageFile) -> int | None:
+    """Quality of an opened file; None where it names no table, so that nobody can decode it."""
+    table = file.quantization.get(_luma_table(file))
+    return None if table is None else quality_of_table(table)
+
+
+def quality_of_table(table: Sequence[int]) -> int:
+    """Quality of libjpeg, 1 to 100, whose steps for brightness are as large as those of a table.
 
     Other programs have tables of their own, and scales on which 60 is not that of libjpeg: this
     says what a file went through, whatever its program called it.
 
     Args:
-        tables: Quantization tables by number, 64 steps each, as Pillow gives them.
+        table: Quantization table for brightness, 64 steps.
     """
-    size = sum(tables[_LUMA])
+    size = sum(table)
     sizes = _table_sizes()
     return min(sizes, key=lambda quality: (abs(sizes[quality] - size), -quality))
 
@@ -37,5 +40,12 @@ def _table_sizes() -> dict[int, int]:
         file = io.BytesIO()
         Image.new("L", (8, 8)).save(file, "JPEG", quality=quality)
         with Image.open(file) as saved:
-            sizes[quality] = sum(saved.quantization[_LUMA])  # type: ignore[attr-defined]
+            assert isinstance(saved, JpegImageFile)
+            sizes[quality] = sum(saved.quantization[_luma_table(saved)])
     return sizes
+
+
+def _luma_table(file: JpegImageFile) -> int:
+    """Number of the table that the first component takes."""
+    number: int = file.layer[0][3]
+    return number

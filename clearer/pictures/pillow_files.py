@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from clearer.errors import InputError, require
 from clearer.pictures.formats import Format
@@ -55,9 +56,9 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
         if num_frames > 1 and file.format != "MPO":
             raise InputError(f"{path} is animated, or has several pages: keep one picture")
         check_size(path, file.width, file.height)
-        notes, quality = [], None
+        quality = jpeg_quality(file) if isinstance(file, JpegImageFile) else None
+        notes = []
         if kind == "jpeg":
-            quality = jpeg_quality(file.quantization)  # type: ignore[attr-defined]
             note = check_jpeg(data, file.mode)
             if note is not None:
                 notes.append(note)
