@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from statistics import fmean
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -25,10 +25,13 @@ from clearer.pictures.images import list_images, read_image
 from clearer.restoring.metrics import psnr_db
 from clearer.support.device import device_name
 from clearer.support.files import write_json
-from clearer.tasks.base import Picture, Span, to_batch, to_picture
+from clearer.tasks.base import Span, to_batch, to_picture
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.draws import PictureDraws
 from clearer.tasks.sensor_noise import photograph
+
+if TYPE_CHECKING:
+    from clearer.tasks.base import Picture
 
 SHOTS: Final = (0.0, 0.0005, 0.003)
 QUALITIES: Final = (20, 35, 50, 60, 70, 80, 90)

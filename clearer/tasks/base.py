@@ -8,20 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clearer.errors import InputError
 
-if TYPE_CHECKING:  # commands list the tasks in their help, and torch takes a second to import
+if TYPE_CHECKING:  # the help of commands lists the tasks: it starts without numpy and torch
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from clearer.tasks.draws import Draws
 
-__all__ = ["Layout", "Picture", "Span", "Task", "one_of", "option", "to_batch", "to_picture"]
+    Picture = NDArray[np.float32]
+    """``(H, W, C)``, range [0, 1]."""
 
-Picture = NDArray[np.float32]
-"""``(H, W, C)``, range [0, 1]."""
+__all__ = ["Layout", "Span", "Task", "one_of", "option", "to_batch", "to_picture"]
 
 Layout = str
 """``folders`` (two, with the same names), ``clean-left`` or ``clean-right`` (files that hold both
@@ -199,6 +198,7 @@ class Task(ABC):
 
 def to_batch(picture: Picture) -> Tensor:
     """``(H, W, C)`` to ``(1, C, H, W)``."""
+    import numpy as np
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]

@@ -6,15 +6,14 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from PIL import Image
-
 from clearer.errors import InputError
-from clearer.tasks.base import Picture, Span, Task, option
+from clearer.tasks.base import Span, Task, option
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from clearer.tasks.base import Picture
     from clearer.tasks.draws import Draws
 
 __all__ = ["DeJpeg"]
@@ -64,6 +63,9 @@ class DeJpeg(Task):
 
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
         """Compress and decode by libjpeg: what figures are of."""
+        import numpy as np
+        from PIL import Image
+
         from clearer.tasks.draws import PictureDraws
 
         quality = round(float(self.quality.draw(PictureDraws(rng))))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-import numpy as np
-
 from clearer.errors import InputError
-from clearer.tasks.base import Picture, Span, Task, option, to_batch, to_picture
+from clearer.tasks.base import Span, Task, option, to_batch, to_picture
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from clearer.tasks.base import Picture
     from clearer.tasks.draws import Draws
 
 __all__ = ["Photo"]
