@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from clearer.api.watch import SILENT, Watch
 from clearer.bench.cost_fit import Check
@@ -23,10 +23,40 @@ from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import num_cores
 from clearer.support.files import as_path, write_json
 
-__all__ = ["Profiled", "collect_profile", "emit_profile", "profile", "space_to_profile"]
+__all__ = [
+    "Profiled",
+    "SpaceOptions",
+    "collect_profile",
+    "emit_profile",
+    "profile",
+    "space_to_profile",
+]
 
 NumChecked = int | Literal["all"] | None
 """Further networks that are measured, to see how well the table predicts them."""
+
+
+class SpaceOptions(TypedDict, total=False):
+    """A search space; what is left out is as in the preset."""
+
+    preset: str
+    """``quick`` by default."""
+    color: Color
+    """What is restored; ``gray`` by default."""
+    width: int | None
+    """Channels of the finest scale."""
+    unshuffle: int | None
+    """1, or 2 to work at half resolution."""
+    columns: tuple[int, ...] | None
+    """Of each cell."""
+    operations: tuple[str, ...] | None
+    """What a column chooses between, by name."""
+    stem: Literal["bottlenecks", "conv"] | None
+    """What stands before the first cell."""
+    gates: bool
+    """Whether each scale of a column may compute, fuse or be passed on."""
+    level_map: bool
+    """Whether the network is given the noise level beside the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +77,13 @@ def profile(
     backend: str = "onnxruntime",
     precision: Literal["fp32", "bf16"] = "fp32",
     size: tuple[int, int] = (256, 256),
-    preset: str = "quick",
-    color: Color = "gray",
-    width: int | None = None,
-    unshuffle: int | None = None,
-    columns: tuple[int, ...] | None = None,
-    operations: tuple[str, ...] | None = None,
-    stem: Literal["bottlenecks", "conv"] | None = None,
-    gates: bool = False,
-    level_map: bool = False,
     threads: int | None = None,
     check: NumChecked = None,
     seconds: float = 60.0,
     force: bool = False,
     out: str | PathLike[str] | None = None,
     watch: Watch = SILENT,
+    **space: Unpack[SpaceOptions],
 ) -> Profiled:
     """Measure the modules of a search space on this device: ``clearer profile``.
 
@@ -69,21 +91,13 @@ def profile(
         backend: What runs the networks.
         precision: ``bf16``: with torch and OpenVINO.
         size: (height, width) of the image that is timed.
-        preset: Whose search space.
-        color: What is restored.
-        width: Channels of the finest scale; None: the space's, as for all that follow.
-        unshuffle: 1, or 2 to work at half resolution.
-        columns: Of each cell.
-        operations: What a column chooses between, by name.
-        stem: What stands before the first cell.
-        gates: Whether each scale of a column may compute, fuse or be passed on.
-        level_map: Whether the network is given the noise level beside the image.
         threads: Of the CPU; None: all cores.
         check: Further networks to measure; ``"all"``: all that a table tells apart.
         seconds: Time for the table; noisy times get twice as much.
         force: Measure again what is known from before.
         out: File to write; None: ``cost-<what>.json``.
         watch: Told how it goes.
+        space: What is measured: ``width=16``, and the other fields of :class:`SpaceOptions`.
 
     Raises:
         InputError: If a value is unknown or out of range.
@@ -92,20 +106,10 @@ def profile(
     if check is not None:
         require_matplotlib()
     check_size(size)
-    space = space_to_profile(
-        preset=preset,
-        color=color,
-        width=width,
-        unshuffle=unshuffle,
-        columns=columns,
-        operations=operations,
-        stem=stem,
-        gates=gates,
-        level_map=level_map,
-    )
-    networks = _to_check(space, check)
+    measured = space_to_profile(**space)
+    networks = _to_check(measured, check)
     settings = ProfileSettings(
-        space=space,
+        space=measured,
         height=size[0],
         width=size[1],
         backend=backend,
@@ -118,32 +122,22 @@ def profile(
     return Profiled(found.table, found.check, path, found.is_cached)
 
 
-def space_to_profile(
-    *,
-    preset: str = "quick",
-    color: Color = "gray",
-    width: int | None = None,
-    unshuffle: int | None = None,
-    columns: tuple[int, ...] | None = None,
-    operations: tuple[str, ...] | None = None,
-    stem: Literal["bottlenecks", "conv"] | None = None,
-    gates: bool = False,
-    level_map: bool = False,
-) -> SearchSpace:
-    """The space of a preset, with what is changed of it; arguments as for :func:`profile`.
+def space_to_profile(**options: Unpack[SpaceOptions]) -> SearchSpace:
+    """The space of a preset, with what is changed of it.
 
     Raises:
         InputError: If a value is unknown or out of range.
     """
+    stem = options.get("stem")
     return preset_space(
-        preset,
-        color,
-        width=width,
-        unshuffle=unshuffle,
-        columns=columns,
-        operations=operations,
-        level_map=level_map or None,
-        **{"stem": stem, **gate_fields(gates, stem)},
+        options.get("preset", "quick"),
+        options.get("color", "gray"),
+        width=options.get("width"),
+        unshuffle=options.get("unshuffle"),
+        columns=options.get("columns"),
+        operations=options.get("operations"),
+        level_map=options.get("level_map") or None,
+        **{"stem": stem, **gate_fields(options.get("gates", False), stem)},
     )
 
 

@@ -81,8 +81,6 @@ def restore(
     folder = Path(out)
     with watch.status("looking for pictures"):
         plan = plan_jobs([*map(Path, given)], folder, kind)
-    _check_range("--sigma", sigma, 255)
-    _check_range("--strength", strength, 2)
     with watch.status("loading the network"):
         found = find_restorers(as_path(model), backend)
     methods = {
@@ -121,11 +119,6 @@ def restore(
             "are when the same command is given again"
         ) from error
     return records
-
-
-def _check_range(option: str, value: float | None, most: float) -> None:
-    if value is not None and not 0 <= value <= most:
-        raise InputError(f"{option} must lie in 0..{most:g}; got {value:g}")
 
 
 def _descriptions(

@@ -105,10 +105,6 @@ class Restorer:
                 ``sigma`` is given.
             ClearerError: If the network fails.
         """
-        if not 0 <= strength <= 2:
-            raise InputError(f"strength must lie in 0..2, got {strength:g}")
-        if sigma is not None and not 0 <= sigma <= 255:
-            raise InputError(f"sigma must lie in 0..255, got {sigma:g}")
         if isinstance(picture, np.ndarray):
             return self._restore_array(picture, sigma, strength)
         return self._restore_batch(picture, sigma, strength)
@@ -152,7 +148,7 @@ class Restorer:
             raise InputError(
                 f"a picture is a numpy array or a torch tensor, not {type(batch).__name__}"
             )
-        if batch.ndim != 4 or not batch.is_floating_point():
+        if batch.ndim != 4 or len(batch) == 0 or not batch.is_floating_point():
             raise InputError(
                 f"the tensor has shape {tuple(batch.shape)}, {batch.dtype}: give N x C x H x W, "
                 "floating point in 0..1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ from clearer.terminal.options import (
     parse_operations,
     parse_size,
 )
+
+if TYPE_CHECKING:
+    from clearer.api.profile import SpaceOptions
 
 
 def profile(
@@ -82,7 +85,7 @@ def profile(
 
     checked = _parse_check(check)
     image_size = parse_size(size)
-    of_space: dict[str, Any] = {
+    of_space: SpaceOptions = {
         "preset": preset,
         "color": color,
         "width": width,

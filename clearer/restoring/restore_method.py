@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from clearer.errors import InputError
 from clearer.pictures.images import LUMA
 from clearer.pictures.stored_picture import Samples, full_scale
 from clearer.restoring.evaluate import Restorer
@@ -29,7 +30,11 @@ clean pictures 0.8 to 0.9 dB better than one for photographs (``benchmarks/jpeg_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
-    """A network and how it is used."""
+    """A network and how it is used.
+
+    Raises:
+        InputError: If the level or the strength is out of range.
+    """
 
     name: str
     """Of the network."""
@@ -43,6 +48,12 @@ class Method:
     """Level of the noise for it, scale 0 to 255; None has it estimated from each picture."""
     strength: float = 1.0
     """See :func:`clearer.restoring.restore.restore_pixels`."""
+
+    def __post_init__(self) -> None:
+        if self.sigma is not None and not 0 <= self.sigma <= 255:
+            raise InputError(f"sigma must lie in 0..255; got {self.sigma:g}")
+        if not 0 <= self.strength <= 2:
+            raise InputError(f"strength must lie in 0..2; got {self.strength:g}")
 
     def apply(
         self, pixels: Samples, listener: Callable[[int, int], None] = lambda done, total: None

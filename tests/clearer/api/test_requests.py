@@ -86,6 +86,14 @@ def test_a_profile_and_a_benchmark_that_cannot_be() -> None:
         clearer.benchmark(["gray-blind"], cores=[100_000])
 
 
+@pytest.mark.parametrize("options", [{"sigma": 300}, {"strength": -1}, {"strength": float("nan")}])
+def test_a_restoring_that_cannot_be(options: Any, tmp_path: Path) -> None:
+    Image.fromarray(np.full((20, 24), 90, np.uint8)).save(tmp_path / "gray.png")
+    with pytest.raises(InputError, match="must lie in"):
+        clearer.restore(tmp_path, model="gray-blind", out=tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
 def test_pictures_are_restored_and_a_bad_one_stops_no_other(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

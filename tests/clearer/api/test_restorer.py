@@ -117,6 +117,7 @@ def test_without_a_name_each_kind_has_its_network() -> None:
         (np.zeros((9, 9), np.uint8), {"sigma": 300}, "sigma must"),
         (np.zeros((9, 9), np.uint8), {"sigma": 20}, "finds the noise level itself"),
         (torch.zeros(3, 9, 9), {}, "N x C x H x W"),
+        (torch.zeros(0, 1, 9, 9), {}, "N x C x H x W"),
         (torch.zeros(1, 3, 9, 9, dtype=torch.uint8), {}, "floating point"),
         ([[0.5]], {}, "list"),
     ],
