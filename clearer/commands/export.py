@@ -14,9 +14,19 @@ from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
+    from clearer.api.export import Exported
     from clearer.export.engine_library import Flavour
 
 _MAX_SHAPES: Final = 16
+
+_TrtProfile = Annotated[
+    str | None,
+    typer.Option(
+        "--trt-profile",
+        help="Sizes that engines take: MIN,OPT,MAX, each NxHxW; default: "
+        "1x16x16,1x512x512,1x1088x1920.",
+    ),
+]
 
 
 def export(
@@ -92,14 +102,7 @@ def export(
             "--trt-rtx", help="Also build TensorRT-RTX engines, for any RTX card; needs no GPU."
         ),
     ] = False,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--trt-profile",
-            help="Sizes that engines take: MIN,OPT,MAX, each NxHxW; default: "
-            "1x16x16,1x512x512,1x1088x1920.",
-        ),
-    ] = None,
+    profile: _TrtProfile = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -137,6 +140,14 @@ def export(
         )
     except ExportIncomplete as error:
         exported, incomplete = error.exported, error
+    _show(exported, as_json)
+    for note in budget_notes(exported.report):
+        console.say(note)
+    if incomplete is not None:
+        raise incomplete
+
+
+def _show(exported: Exported, as_json: bool) -> None:
     report, engines = exported.report, exported.engines
     if as_json:
         print(to_json({**report, "engines": engines}))
@@ -146,10 +157,6 @@ def export(
     if report["outdated"]:
         names = ", ".join(report["outdated"])
         console.say(f"warning: of earlier weights, export them again or delete them: {names}")
-    for note in budget_notes(report):
-        console.say(note)
-    if incomplete is not None:
-        raise incomplete
 
 
 def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
-
 import typer
 
-from clearer.commands.search_options import is_given, refuse_other_options
-from clearer.tasks.registry import TASKS
+from clearer.commands.search_options import (
+    BudgetGmacs,
+    BudgetMb,
+    BudgetMs,
+    BudgetParams,
+    ColorOption,
+    Contenders,
+    Cost,
+    Data,
+    DeviceOption,
+    Iterations,
+    LambdaArch,
+    LambdaComp,
+    LearningRate,
+    Out,
+    PrecisionOption,
+    PresetName,
+    Resume,
+    SearchIterations,
+    SearchLearningRate,
+    Seed,
+    Seeds,
+    Source,
+    StrategyOption,
+    TaskName,
+    TensorboardOption,
+    Train,
+    Unshuffle,
+    Width,
+    is_given,
+    refuse_other_options,
+)
 from clearer.terminal import live
-from clearer.terminal.completion import complete_data, complete_runs
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -43,137 +69,48 @@ from clearer.terminal.task_options import with_task_options
 @with_task_options
 def search(
     context: typer.Context,
-    budget_mb: Annotated[
-        float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes).")
-    ] = None,
-    budget_ms: Annotated[
-        float | None,
-        typer.Option(help="Most milliseconds per image of --size, measured (or by --cost)."),
-    ] = None,
-    budget_gmacs: Annotated[
-        float | None, typer.Option(help="Most 10**9 multiply-accumulates per image of --size.")
-    ] = None,
-    budget_params: Annotated[float | None, typer.Option(help="Most trained parameters.")] = None,
+    budget_mb: BudgetMb = None,
+    budget_ms: BudgetMs = None,
+    budget_gmacs: BudgetGmacs = None,
+    budget_params: BudgetParams = None,
     budget_precision: BudgetPrecision = "fp32",
-    cost: Annotated[
-        Path | None,
-        typer.Option(
-            help="Cost table of clearer profile for --budget-ms; it sets the space. "
-            "Default: this machine is measured, ONNX Runtime on its CPU."
-        ),
-    ] = None,
+    cost: Cost = None,
     size: Size = DEFAULT_SIZE,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            autocompletion=complete_data,
-            help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
-            "name of a set (clearer data list). "
-            "Default: built-in photographs and synthetic images.",
-        ),
-    ] = None,
-    task: Annotated[
-        str, typer.Option(help=f"What to undo: {', '.join(TASKS)}; see clearer tasks.")
-    ] = "denoise",
-    color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
-    preset: Annotated[
-        Literal["quick", "long", "paper"],
-        typer.Option(
-            help="quick: about ten minutes on two cores; long: what --minutes gives it, a "
-            "quarter for the race; paper: days there."
-        ),
-    ] = "quick",
-    width: Annotated[
-        int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
-    ] = None,
-    unshuffle: Annotated[
-        int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
-    ] = None,
+    data: Data = None,
+    task: TaskName = "denoise",
+    color: ColorOption = "gray",
+    preset: PresetName = "quick",
+    width: Width = None,
+    unshuffle: Unshuffle = None,
     columns: Columns = None,
     operations: Operations = None,
     stem: StemOption = None,
-    strategy: Annotated[
-        Literal["race", "gradient", "random"] | None,
-        typer.Option(
-            help="race: U shapes that use the budgets train against each other; gradient: the "
-            "paper's search, in one space; random: drawn evenly from that. Default: race, or "
-            "gradient with --preset paper, --cost, --columns, --operations, "
-            "--stem or --gates."
-        ),
-    ] = None,
+    strategy: StrategyOption = None,
     gates: Gates = False,
     level_map: LevelMap = False,
-    contenders: Annotated[
-        int | None, typer.Option(help="Networks in the race; default: the preset's.", min=2, max=64)
-    ] = None,
-    seeds: Annotated[
-        int, typer.Option(help="Searches from --seed on, whose op weights are averaged.", min=1)
-    ] = 1,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            autocompletion=complete_runs,
-            help="Freeze again, under other budgets, what this run searched.",
-        ),
-    ] = None,
-    search_iterations: Annotated[
-        int | None,
-        typer.Option(
-            help="Iterations of the search (of a race: of all its networks together); default: "
-            "the preset's."
-        ),
-    ] = None,
-    iterations: Annotated[
-        int | None, typer.Option(help="Iterations of the training; default: the preset's.")
-    ] = None,
+    contenders: Contenders = None,
+    seeds: Seeds = 1,
+    source: Source = None,
+    search_iterations: SearchIterations = None,
+    iterations: Iterations = None,
     minutes: Minutes = None,
     minutes_now: MinutesNow = None,
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
     reduce: Reduce = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak, of the training.")] = None,
-    search_learning_rate: Annotated[
-        float | None, typer.Option(help="Peak, of the weights in the search.")
-    ] = None,
-    lambda_arch: Annotated[
-        float | None, typer.Option(help="Weight of the entropy of the choices.")
-    ] = None,
-    lambda_comp: Annotated[
-        float | None,
-        typer.Option(help="Weight of the cost, in millions of parameters; for no budget."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of all randomness.", min=0, max=2**31)] = 0,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
-    ] = "auto",
-    precision: Annotated[
-        Literal["auto", "fp32", "bf16"],
-        typer.Option(help="Of the forward and backward pass; auto: what is faster here."),
-    ] = "auto",
+    learning_rate: LearningRate = None,
+    search_learning_rate: SearchLearningRate = None,
+    lambda_arch: LambdaArch = None,
+    lambda_comp: LambdaComp = None,
+    seed: Seed = 0,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     compile_: CompileOption = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, in the run folder.")
-    ] = False,
-    train: Annotated[
-        bool | None,
-        typer.Option(
-            "--train/--no-train",
-            help="Train the network after the search. Default: yes; with --resume, as the run was "
-            "begun.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Run folder to make (or to resume); default: in runs/, named by task and budgets, "
-            "such as runs/denoise-s25-5mb-0."
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
-    ] = False,
+    tensorboard: TensorboardOption = False,
+    train: Train = None,
+    out: Out = None,
+    resume: Resume = False,
     changed_data: ChangedData = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     devices: Devices = None,

@@ -1,12 +1,160 @@
-"""Which options of ``clearer search`` were typed."""
+"""The options that ``clearer search`` alone has, and which of them were typed."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from clearer.errors import InputError
+from clearer.tasks.registry import TASKS
+from clearer.terminal.completion import complete_data, complete_runs
 
-__all__ = ["is_given", "refuse_other_options"]
+__all__ = [
+    "BudgetGmacs",
+    "BudgetMb",
+    "BudgetMs",
+    "BudgetParams",
+    "ColorOption",
+    "Contenders",
+    "Cost",
+    "Data",
+    "DeviceOption",
+    "Iterations",
+    "LambdaArch",
+    "LambdaComp",
+    "LearningRate",
+    "Out",
+    "PrecisionOption",
+    "PresetName",
+    "Resume",
+    "SearchIterations",
+    "SearchLearningRate",
+    "Seed",
+    "Seeds",
+    "Source",
+    "StrategyOption",
+    "TaskName",
+    "TensorboardOption",
+    "Train",
+    "Unshuffle",
+    "Width",
+    "is_given",
+    "refuse_other_options",
+]
+
+BudgetMb = Annotated[float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes).")]
+BudgetMs = Annotated[
+    float | None,
+    typer.Option(help="Most milliseconds per image of --size, measured (or by --cost)."),
+]
+BudgetGmacs = Annotated[
+    float | None, typer.Option(help="Most 10**9 multiply-accumulates per image of --size.")
+]
+BudgetParams = Annotated[float | None, typer.Option(help="Most trained parameters.")]
+Cost = Annotated[
+    Path | None,
+    typer.Option(
+        help="Cost table of clearer profile for --budget-ms; it sets the space. "
+        "Default: this machine is measured, ONNX Runtime on its CPU."
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        autocompletion=complete_data,
+        help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
+        "name of a set (clearer data list). "
+        "Default: built-in photographs and synthetic images.",
+    ),
+]
+TaskName = Annotated[
+    str, typer.Option(help=f"What to undo: {', '.join(TASKS)}; see clearer tasks.")
+]
+ColorOption = Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")]
+PresetName = Annotated[
+    Literal["quick", "long", "paper"],
+    typer.Option(
+        help="quick: about ten minutes on two cores; long: what --minutes gives it, a "
+        "quarter for the race; paper: days there."
+    ),
+]
+Width = Annotated[
+    int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
+]
+Unshuffle = Annotated[
+    int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
+]
+StrategyOption = Annotated[
+    Literal["race", "gradient", "random"] | None,
+    typer.Option(
+        help="race: U shapes that use the budgets train against each other; gradient: the "
+        "paper's search, in one space; random: drawn evenly from that. Default: race, or "
+        "gradient with --preset paper, --cost, --columns, --operations, "
+        "--stem or --gates."
+    ),
+]
+Contenders = Annotated[
+    int | None, typer.Option(help="Networks in the race; default: the preset's.", min=2, max=64)
+]
+Seeds = Annotated[
+    int, typer.Option(help="Searches from --seed on, whose op weights are averaged.", min=1)
+]
+Source = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        autocompletion=complete_runs,
+        help="Freeze again, under other budgets, what this run searched.",
+    ),
+]
+SearchIterations = Annotated[
+    int | None,
+    typer.Option(
+        help="Iterations of the search (of a race: of all its networks together); default: "
+        "the preset's."
+    ),
+]
+Iterations = Annotated[
+    int | None, typer.Option(help="Iterations of the training; default: the preset's.")
+]
+LearningRate = Annotated[float | None, typer.Option(help="Peak, of the training.")]
+SearchLearningRate = Annotated[
+    float | None, typer.Option(help="Peak, of the weights in the search.")
+]
+LambdaArch = Annotated[float | None, typer.Option(help="Weight of the entropy of the choices.")]
+LambdaComp = Annotated[
+    float | None,
+    typer.Option(help="Weight of the cost, in millions of parameters; for no budget."),
+]
+Seed = Annotated[int, typer.Option(help="Of all randomness.", min=0, max=2**31)]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
+PrecisionOption = Annotated[
+    Literal["auto", "fp32", "bf16"],
+    typer.Option(help="Of the forward and backward pass; auto: what is faster here."),
+]
+TensorboardOption = Annotated[
+    bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, in the run folder.")
+]
+Train = Annotated[
+    bool | None,
+    typer.Option(
+        "--train/--no-train",
+        help="Train the network after the search. Default: yes; with --resume, as the run was "
+        "begun.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Run folder to make (or to resume); default: in runs/, named by task and budgets, "
+        "such as runs/denoise-s25-5mb-0."
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
+]
 
 
 def is_given(context: typer.Context, name: str) -> bool:
