@@ -80,7 +80,7 @@ class BenchSettings:
     num_rounds: int | None = None
     """None: 100, and more until the rounds have taken 3 seconds."""
     max_seconds: float = 10.0
-    """Time per row, after which it is timed no more."""
+    """Time limit per row, in seconds."""
     batch: int = 4
     """Images in a call for the throughput; 0: it is not measured."""
     threads: int = 1

@@ -66,7 +66,7 @@ class EvaluationSettings:
     self_ensemble: bool = False
     """Average over the eight flips and rotations of the input."""
     patches: bool = False
-    """Restore and measure patches of 64x64, each alone."""
+    """Restore and measure patches of 64x64 separately."""
     save_images: bool = False
     with_luma: bool = False
     """Figures of the luma beside those of all channels; for rain they are there in any case."""

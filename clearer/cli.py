@@ -108,7 +108,7 @@ _add(
     "clearer search --budget-ms 30 --size 321x481 --budget-mb 5",
     "clearer search --cost board.json --budget-ms 12",
     "clearer search --data photos --sigma 50 --budget-params 1e6",
-    "clearer search --sigma 5:50 --color rgb    # one network for all noise levels between",
+    "clearer search --sigma 5:50 --color rgb    # one network for all levels between",
     "clearer search --task derain --data rain800 --color rgb",
     "clearer search --from runs/denoise-s25-5mb-0 --budget-mb 2",
     "clearer search --resume --out runs/denoise-s25-5mb-0",
@@ -118,7 +118,7 @@ _add(
     "clearer train",
     "clearer train --resume",
     "clearer train --minutes 30 --out runs/half-an-hour",
-    "clearer train --resume --minutes-now 9    # a piece of it; run it again to go on",
+    "clearer train --resume --minutes-now 9    # one part; run it again to continue",
     "clearer train runs/denoise-s25-5mb-0 --iterations 20000 --out runs/longer",
 )
 _add(
@@ -129,7 +129,7 @@ _add(
     "clearer export runs/denoise-s25-5mb-0 --shapes 1x256x256,4x128x128 --torch --json",
     "clearer export --trt --trt-profile 1x64x64,1x512x512,4x1088x1920",
     "clearer export gray-blind --out shipped",
-    "clearer export --trt-rtx    # for RTX cards; no GPU is needed to build it",
+    "clearer export --trt-rtx    # for RTX cards; building needs no GPU",
 )
 _add(
     bench.bench,
@@ -150,7 +150,7 @@ _add(
 )
 _add(
     restore.restore,
-    "clearer restore photo.jpg    # without a run, by a network that comes with clearer",
+    "clearer restore photo.jpg    # without a run: a network that comes with clearer",
     "clearer restore photo.jpg --model gray-blind",
     "clearer restore scans --out clean --format png",
     "clearer restore scan16.tif --model runs/denoise-s25-5mb-0/model.onnx --backend openvino",
@@ -171,7 +171,7 @@ _add(
 )
 _data = typer.Typer(
     name="data",
-    help="Sets of pictures that are known by name: list, get, verify.",
+    help="Data sets known by name: list, download, verify.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

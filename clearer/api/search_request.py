@@ -51,7 +51,7 @@ class SearchRequest:
     budget_gmacs: float | None = None
     """Most 10**9 multiply-accumulates per image of ``size``."""
     budget_params: float | None = None
-    """Most trained parameters."""
+    """Limit on trained parameters."""
     budget_precision: FilePrecision = "fp32"
     """Of the file that MB and milliseconds are those of."""
     cost: str | PathLike[str] | None = None
@@ -110,16 +110,16 @@ class SearchRequest:
     reduce: float | None = None
     """Half of the patches are cut from pictures reduced by a factor from 1 to this, at most 4."""
     learning_rate: float | None = None
-    """Peak, of the training."""
+    """Peak learning rate of the training."""
     search_learning_rate: float | None = None
     """Peak, of the weights in a search by gradient."""
     lambda_arch: float | None = None
-    """Weight of the entropy of the choices."""
+    """Weight of the entropy loss of the choices."""
     lambda_comp: float | None = None
     """Weight of the cost, in millions of parameters, where there is no budget."""
 
     seed: int = 0
-    """Of all randomness."""
+    """Seed of all randomness."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the forward and backward pass; ``auto``: what is faster here."""

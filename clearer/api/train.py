@@ -1,4 +1,4 @@
-"""Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
+"""Train the architecture of a run, resume, or fine-tune."""
 
 from __future__ import annotations
 

@@ -28,15 +28,16 @@ def bench(
         typer.Argument(
             metavar="RUN|MODEL|NAME",
             autocompletion=complete_networks,
-            help="Run folders, model files (.onnx, .engine) and names of clearer zoo; default: the "
-            "newest in runs/.",
+            help="Run folders, model files (.onnx, .engine) and names from clearer zoo; default:"
+            " the newest in runs/.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             autocompletion=complete_data,
-            help="Folder of images (its test/ or val/, or itself) or a set; default: the run's.",
+            help="Folder of images (its test/ or val/, or itself), or a data set; default: the "
+            "run's.",
         ),
     ] = None,
     task: Annotated[
@@ -55,7 +56,7 @@ def bench(
         ),
     ] = None,
     classical: Annotated[
-        bool, typer.Option(help="Also non-local means, and BM3D where it is installed.")
+        bool, typer.Option(help="Also measure non-local means, and BM3D where it is installed.")
     ] = True,
     size: Size = DEFAULT_SIZE,
     runs: Annotated[
@@ -63,16 +64,16 @@ def bench(
         typer.Option(help="Timed calls per row; default: 100, and 3 seconds in all.", min=3),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(help="Time per row, after which it is timed no more.", min=0.1)
+        float, typer.Option(help="Time limit per row, in seconds.", min=0.1)
     ] = 10.0,
     batch: Annotated[
-        int, typer.Option(help="Images in a call for the throughput; 0: none.", min=0, max=1024)
+        int, typer.Option(help="Batch size for the throughput; 0: not measured.", min=0, max=1024)
     ] = 4,
     threads: Annotated[
-        int | None, typer.Option(help="Of the CPU, per call; default: torch's.", min=1)
+        int | None, typer.Option(help="CPU threads per call; default: torch's.", min=1)
     ] = None,
     pin: Annotated[
-        str | None, typer.Option(help="Bind to these cores, like 0,1: steadier times.")
+        str | None, typer.Option(help="Pin to these CPU cores, like 0,1, for steadier times.")
     ] = None,
     out: Annotated[
         Path | None,
@@ -82,23 +83,24 @@ def bench(
         bool, typer.Option("--markdown", help="Print the table as Markdown, for a pull request.")
     ] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Also write report.html, to look at in a browser.")
+        bool, typer.Option("--report", help="Also write report.html, for a browser.")
     ] = False,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
             metavar="OLD NEW",
-            help="Two bench.json: what got slower or worse beyond noise (exit code 1).",
+            help="Compare two bench.json files; exit code 1 if anything got slower or worse "
+            "beyond noise.",
         ),
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
     **task_options: str,
 ) -> None:
-    """Measure PSNR against milliseconds per image, all rows taking turns.
+    """Measure PSNR and milliseconds per image, in interleaved rounds.
 
     A row is a network in a backend: torch, and each exported file in ONNX Runtime, OpenVINO and
-    TensorRT; beside them stand non-local means and the files of --against.
+    TensorRT. Non-local means and the files of --against are rows too.
     """
     if compare is not None:
         if models:

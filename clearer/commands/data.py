@@ -15,13 +15,15 @@ from clearer.terminal.options import AsJson, Debug
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME...", autocompletion=complete_sets, help="See clearer data list."),
+    typer.Argument(
+        metavar="NAME...", autocompletion=complete_sets, help="Names from clearer data list."
+    ),
 ]
 _MOST_NAMED = 10
 
 
 def list_(as_json: AsJson = False, debug: Debug = False) -> None:
-    """List the sets that are known by name, and where each lies."""
+    """List the data sets known by name, and where each is stored."""
     from clearer.data.datasets import DATA_SETS, find_data_set
 
     rows = [
@@ -45,14 +47,12 @@ def list_(as_json: AsJson = False, debug: Debug = False) -> None:
 def get(
     names: Names,
     to: Annotated[
-        Path | None, typer.Option(help="Folder to put the sets in; default: a cache.")
+        Path | None, typer.Option(help="Folder for the data sets; default: the cache.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Address of a mirror that has the same paths.")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help="URL of a mirror with the same paths.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Download sets, each file checked by its SHA-256. Run it again to go on."""
+    """Download data sets, each file checked by its SHA-256. Run it again to resume."""
     from clearer.data.datasets import cache_folder, data_set, find_data_set
     from clearer.data.download import download
 
@@ -75,15 +75,20 @@ def verify(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME...]", autocompletion=complete_sets, help="Default: all that are here."
+            metavar="[NAME...]",
+            autocompletion=complete_sets,
+            help="Data sets; default: all that are here.",
         ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--in", help="Folder that holds the sets; default: the usual.")
+        Path | None,
+        typer.Option(
+            "--in", help="Folder that holds the data sets; default: CLEARER_DATA, then the cache."
+        ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Check every file of sets by its SHA-256."""
+    """Check every file of data sets by its SHA-256."""
     from clearer.data.datasets import DATA_SETS, cache_folder, data_set, find_data_set
     from clearer.data.download import check_files
 

@@ -26,8 +26,9 @@ def demo(
         typer.Argument(
             metavar="RUN|MODEL|NAME",
             autocompletion=complete_networks,
-            help="Run folders, ONNX files and names of clearer zoo, to choose from on the page; "
-            "default: the newest in runs/, else those that clearer restore takes for colour.",
+            help="Run folders, ONNX files and names from clearer zoo, to choose from on the "
+            "page; default: the newest in runs/, else the networks that clearer restore "
+            "uses for colour.",
         ),
     ] = None,
     port: Annotated[
@@ -38,16 +39,16 @@ def demo(
     ] = False,
     save: Annotated[
         Path | None,
-        typer.Option(help="Write the page into this new folder, for a site of your own, and end."),
+        typer.Option(help="Write the page into this new folder, for a site of your own, and exit."),
     ] = None,
     ort_web: Annotated[
         Path | None,
-        typer.Option(help="Folder of the npm package onnxruntime-web; default: npm fetches it."),
+        typer.Option(help="Folder of the npm package onnxruntime-web; default: npm downloads it."),
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Serve a page that restores pictures in the browser, on this machine."""
+    """Serve a local page that restores pictures in the browser."""
     with live.status("loading"):
         from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
         from clearer.demo.server import make_server

@@ -12,9 +12,9 @@ from clearer.terminal.options import AsJson, Debug
 
 
 def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
-    """Say what this machine can do: runtimes, devices, and what would bring the missing ones.
+    """Show what this machine can do, and how to get what is missing.
 
-    Exits with 1 where something that is installed cannot work.
+    Exits with 1 if something that is installed does not work.
     """
     with live.status("loading"):
         from clearer.bench.doctor import examine

@@ -23,15 +23,15 @@ def evaluate(
         typer.Argument(
             metavar="[MODEL]",
             autocompletion=complete_networks,
-            help="Run folder, ONNX file, name of clearer zoo, nlm or bm3d; default: the newest "
-            "run in runs/.",
+            help="Run folder, ONNX file, name from clearer zoo, nlm or bm3d; default: the newest"
+            " run in runs/.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
             autocompletion=complete_data,
-            help="Folder of images (its test/ or val/, or itself), or a set: set12.",
+            help="Folder of images (its test/ or val/, or itself), or a data set, such as set12.",
         ),
     ] = None,
     task: Annotated[
@@ -39,23 +39,25 @@ def evaluate(
         typer.Option(help=f"{', '.join(TASKS)}; default: what the model was made for."),
     ] = None,
     color: Annotated[
-        Literal["gray", "rgb"], typer.Option(help="For nlm and bm3d; a network says it itself.")
+        Literal["gray", "rgb"], typer.Option(help="For nlm and bm3d; networks know their own.")
     ] = "gray",
     ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Average over 8 flips and rotations.")
     ] = False,
     patches: Annotated[
-        bool, typer.Option("--patches", help="Restore and measure patches of 64x64, each alone.")
+        bool, typer.Option("--patches", help="Restore and measure patches of 64x64 separately.")
     ] = False,
     save_images: Annotated[
         bool,
-        typer.Option("--save-images", help="Write degraded | restored | clean, and zoomed crops."),
+        typer.Option(
+            "--save-images", help="Save degraded | restored | clean side by side, and zoomed crops."
+        ),
     ] = False,
     channel: Annotated[
         Literal["all", "y"],
         typer.Option(
-            help="y: also PSNR and SSIM of the luma (BT.601, 16 to 235), as tables of deraining "
-            "have it; for --task derain in RGB both are given in any case."
+            help="y: also PSNR and SSIM of the luma (BT.601, 16 to 235), as is usual for "
+            "deraining; --task derain in RGB always gives both."
         ),
     ] = "all",
     out: Annotated[Path, typer.Option(help="Folder for the report and the pictures.")] = Path(
@@ -65,7 +67,7 @@ def evaluate(
     debug: Debug = False,
     **task_options: str,
 ) -> None:
-    """Measure PSNR and SSIM, picture by picture. The noise is the same for every model."""
+    """Measure PSNR and SSIM per picture. Every model gets the same noise."""
     with live.status("loading"):
         from clearer.bench.evaluation import (
             EvaluationSettings,

@@ -23,7 +23,7 @@ _TrtProfile = Annotated[
     str | None,
     typer.Option(
         "--trt-profile",
-        help="Sizes that engines take: MIN,OPT,MAX, each NxHxW; default: "
+        help="Sizes that engines accept: MIN,OPT,MAX, each NxHxW; default: "
         "1x16x16,1x512x512,1x1088x1920.",
     ),
 ]
@@ -35,18 +35,18 @@ def export(
         typer.Argument(
             metavar="[RUN|NAME]",
             autocompletion=complete_networks,
-            help="Run folder, or name of clearer zoo; default: the newest in runs/.",
+            help="Run folder, or a name from clearer zoo; default: the newest in runs/.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for a network of clearer zoo, which becomes a run folder; default: its "
-            "name. A run keeps its files with it."
+            help="Folder for a network from clearer zoo, which becomes a run folder; default: "
+            "its name. The files of a run go into its folder."
         ),
     ] = None,
     fp16: Annotated[
-        bool, typer.Option("--fp16", help="Add model.fp16.onnx: half the size, computes in fp16.")
+        bool, typer.Option("--fp16", help="Add model.fp16.onnx: half the size, computed in fp16.")
     ] = False,
     int8: Annotated[
         bool,
@@ -57,24 +57,23 @@ def export(
     ] = False,
     openvino: Annotated[
         bool,
-        typer.Option(
-            "--openvino", help="Add OpenVINO IR, model.xml; with --int8 that of int8 too."
-        ),
+        typer.Option("--openvino", help="Add OpenVINO IR, model.xml; with --int8 also in int8."),
     ] = False,
     io: Annotated[
         Literal["tensor", "image"],
         typer.Option(
-            help="image: beside each ONNX file one for 8-bit pictures, N x H x W x C in and out."
+            help="image: add to each ONNX file one for 8-bit pictures, N x H x W x C in and out."
         ),
     ] = "tensor",
     shapes: Annotated[
         str | None,
         typer.Option(
-            metavar="NxHxW,...", help="Beside each ONNX file one for each fixed size: 1x256x256."
+            metavar="NxHxW,...",
+            help="Add to each ONNX file one for each fixed size, such as 1x256x256.",
         ),
     ] = None,
     torch_program: Annotated[
-        bool, typer.Option("--torch", help="Add model.pt2, which torch alone loads and runs.")
+        bool, typer.Option("--torch", help="Add model.pt2, which needs only torch to run.")
     ] = False,
     opset: Annotated[
         int | None, typer.Option(help="ONNX operator set; default: 20, which most runtimes know.")
@@ -82,8 +81,8 @@ def export(
     sigma: Annotated[
         float | None,
         typer.Option(
-            help="Put this noise level into the files of a network with a level map, which then "
-            "take the picture alone; scale 0 to 255."
+            help="Fix this noise level (scale 0 to 255) in the files of a network with a level "
+            "map: the picture is then their only input."
         ),
     ] = None,
     untrained: Annotated[
@@ -99,17 +98,17 @@ def export(
     trt_rtx: Annotated[
         bool,
         typer.Option(
-            "--trt-rtx", help="Also build TensorRT-RTX engines, for any RTX card; needs no GPU."
+            "--trt-rtx", help="Also build TensorRT-RTX engines, for any RTX card; no GPU is needed."
         ),
     ] = False,
     profile: _TrtProfile = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write the trained network as ONNX and more, each file checked against torch.
+    """Export to ONNX and more, each file checked against torch.
 
-    Where an engine cannot be built, the ONNX files are written all the same; the command then
-    says what is missing, and exits with 1.
+    If an engine cannot be built, the ONNX files are still written; the command then says what is
+    missing, and exits with 1.
     """
     fixed = parse_shapes(shapes) if shapes is not None else ()
     with live.status("loading"):

@@ -35,19 +35,21 @@ if TYPE_CHECKING:
 def profile(
     backend: Annotated[
         str,
-        backend_option(profiling(), "What runs the networks."),
+        backend_option(profiling(), "Backend that runs the networks."),
     ] = "onnxruntime",
     precision: Annotated[
-        Literal["fp32", "bf16"], typer.Option(help="bf16: with torch and OpenVINO.")
+        Literal["fp32", "bf16"], typer.Option(help="bf16 works with torch and OpenVINO.")
     ] = "fp32",
     size: Size = DEFAULT_SIZE,
     preset: Annotated[
         Literal["quick", "long", "paper"], typer.Option(help="Whose search space.")
     ] = "quick",
     width: Annotated[
-        int | None, typer.Option(help="Channels of the finest scale; default: the space's.")
+        int | None, typer.Option(help="Channels of the finest scale; default: the preset's.")
     ] = None,
-    unshuffle: Annotated[int | None, typer.Option(help="1 or 2; default: the space's.")] = None,
+    unshuffle: Annotated[
+        int | None, typer.Option(help="1, or 2 to work at half resolution; default: the preset's.")
+    ] = None,
     columns: Columns = None,
     operations: Operations = None,
     stem: StemOption = None,
@@ -55,25 +57,36 @@ def profile(
     level_map: LevelMap = False,
     color: Annotated[Literal["gray", "rgb"], typer.Option(help="What is restored.")] = "gray",
     threads: Annotated[
-        int | None, typer.Option(help="Of the CPU; default: all cores.", min=1)
+        int | None, typer.Option(help="CPU threads; default: all cores.", min=1)
     ] = None,
     check: Annotated[
         str | None,
-        typer.Option(help="Measure N further networks, or 'all' that a table tells apart."),
+        typer.Option(
+            help="Compare the table's predictions with N further networks, or with 'all' that it "
+            "tells apart."
+        ),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(help="Time for the table; noisy times get twice as much.", min=0.1)
+        float,
+        typer.Option(
+            help="Time for the measurement in seconds; up to twice that if times are noisy.",
+            min=0.1,
+        ),
     ] = 60.0,
     out: Annotated[
         Path | None, typer.Option(help="Cost table to write; default: cost-<what>.json.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Measure again.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Measure again, even if a result is cached.")
+    ] = False,
     emit: Annotated[
         Path | None,
-        typer.Option(help="Write the networks and a script into this folder, for another device."),
+        typer.Option(
+            help="Write the networks and a script into this folder, to measure on another device."
+        ),
     ] = None,
     collect: Annotated[
-        Path | None, typer.Option(help="Read what the script of such a folder measured.")
+        Path | None, typer.Option(help="Read the results that the script left in such a folder.")
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,

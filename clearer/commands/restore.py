@@ -25,8 +25,8 @@ def restore(
         Path | None,
         typer.Option(
             autocompletion=complete_networks,
-            help="Run folder, .safetensors or .onnx file, or name of clearer zoo; default: the "
-            "newest in runs/, else what comes with clearer.",
+            help="Run folder, .safetensors or .onnx file, or a name from clearer zoo; default: "
+            "the newest in runs/, else a network that comes with clearer.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(
@@ -36,12 +36,13 @@ def restore(
         Literal["png", "jpeg", "tiff", "webp"] | None,
         typer.Option(
             "--format",
-            help="Of the results; default: as the input, but PNG of BMP, PPM, AVIF and HEIC.",
+            help="Format of the results; default: that of the input, but PNG for BMP, PPM, AVIF "
+            "and HEIC.",
         ),
     ] = None,
     color: Annotated[
         Literal["per-channel", "luma"],
-        typer.Option(help="What a gray network restores of a colour picture."),
+        typer.Option(help="What a gray network restores in a colour picture."),
     ] = "per-channel",
     sigma: Annotated[
         float | None,
@@ -65,7 +66,7 @@ def restore(
     overlap: Annotated[
         int | None,
         typer.Option(
-            help="Pixels that tiles share on each side; default: half of what the network sees.",
+            help="Pixels that tiles overlap on each side; default: half of the receptive field.",
             min=0,
         ),
     ] = None,
@@ -74,12 +75,12 @@ def restore(
         backend_option(restoring(), "Default: torch for runs, ONNX Runtime for ONNX files."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Restore again what has a result already.")
+        bool, typer.Option("--overwrite", help="Also restore pictures that already have a result.")
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Restore pictures of any size: 8 or 16 bits, gray or colour, as they are but for the pixels.
+    """Restore pictures of any size, with 8 or 16 bits, gray or colour.
 
     Transparency, ICC profile and EXIF data are kept; pixels are turned upright.
     """

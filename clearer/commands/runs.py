@@ -15,12 +15,12 @@ from clearer.terminal.options import AsJson, Debug
 
 def runs(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Whose runs; default: runs/.")
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Folder of the runs; default: runs/.")
     ] = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """List runs, the newest first: what each is for, its figures, and how far it has come."""
+    """List runs, newest first, with their figures and progress."""
     from clearer.runs.run_list import RUNS, run_folders, summarize
     from clearer.terminal.runs_table import print_runs
 

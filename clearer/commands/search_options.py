@@ -47,12 +47,13 @@ __all__ = [
 BudgetMb = Annotated[float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes).")]
 BudgetMs = Annotated[
     float | None,
-    typer.Option(help="Most milliseconds per image of --size, measured (or by --cost)."),
+    typer.Option(help="Limit in milliseconds per image of --size, measured here or by --cost."),
 ]
 BudgetGmacs = Annotated[
-    float | None, typer.Option(help="Most 10**9 multiply-accumulates per image of --size.")
+    float | None,
+    typer.Option(help="Limit in 10**9 multiply-accumulates (GMACs) per image of --size."),
 ]
-BudgetParams = Annotated[float | None, typer.Option(help="Most trained parameters.")]
+BudgetParams = Annotated[float | None, typer.Option(help="Limit on trained parameters.")]
 Cost = Annotated[
     Path | None,
     typer.Option(
@@ -64,9 +65,9 @@ Data = Annotated[
     Path | None,
     typer.Option(
         autocompletion=complete_data,
-        help="Folder of images: with train/ and, optionally, val/ and test/, or flat; or the "
-        "name of a set (clearer data list). "
-        "Default: built-in photographs and synthetic images.",
+        help="Folder of images: flat, or with train/ and, optionally, val/ and test/; or the "
+        "name of a data set (clearer data list). Default: built-in photographs and "
+        "synthetic images.",
     ),
 ]
 TaskName = Annotated[
@@ -76,63 +77,69 @@ ColorOption = Annotated[Literal["gray", "rgb"], typer.Option(help="What to resto
 PresetName = Annotated[
     Literal["quick", "long", "paper"],
     typer.Option(
-        help="quick: about ten minutes on two cores; long: what --minutes gives it, a "
-        "quarter for the race; paper: days there."
+        help="quick: about ten minutes on two CPU cores; long: the time given by --minutes, a "
+        "quarter of it for the race; paper: days."
     ),
 ]
 Width = Annotated[
     int | None, typer.Option(help="Channels of the finest scale; default: by the budget.")
 ]
 Unshuffle = Annotated[
-    int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less exact.")
+    int | None, typer.Option(help="1, or 2 to work at half resolution: faster, less accurate.")
 ]
 StrategyOption = Annotated[
     Literal["race", "gradient", "random"] | None,
     typer.Option(
-        help="race: U shapes that use the budgets train against each other; gradient: the "
-        "paper's search, in one space; random: drawn evenly from that. Default: race, or "
-        "gradient with --preset paper, --cost, --columns, --operations, "
-        "--stem or --gates."
+        help="race: U-shaped networks that fill the budgets compete; gradient: the paper's "
+        "search, in one space; random: drawn at random from that space. Default: race, or "
+        "gradient with --preset paper, --cost, --columns, --operations, --stem or --gates."
     ),
 ]
 Contenders = Annotated[
     int | None, typer.Option(help="Networks in the race; default: the preset's.", min=2, max=64)
 ]
 Seeds = Annotated[
-    int, typer.Option(help="Searches from --seed on, whose op weights are averaged.", min=1)
+    int,
+    typer.Option(
+        help="Number of searches, with seeds from --seed on, whose op weights are averaged.", min=1
+    ),
 ]
 Source = Annotated[
     Path | None,
     typer.Option(
         "--from",
         autocompletion=complete_runs,
-        help="Freeze again, under other budgets, what this run searched.",
+        help="Reuse the search of this run: freeze another architecture, under other budgets.",
     ),
 ]
 SearchIterations = Annotated[
     int | None,
     typer.Option(
-        help="Iterations of the search (of a race: of all its networks together); default: "
-        "the preset's."
+        help="Iterations of the search (of a race: of all its networks in total); default: the "
+        "preset's."
     ),
 ]
 Iterations = Annotated[
     int | None, typer.Option(help="Iterations of the training; default: the preset's.")
 ]
-LearningRate = Annotated[float | None, typer.Option(help="Peak, of the training.")]
+LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate of the training.")]
 SearchLearningRate = Annotated[
-    float | None, typer.Option(help="Peak, of the weights in the search.")
+    float | None, typer.Option(help="Peak learning rate of the network weights in the search.")
 ]
-LambdaArch = Annotated[float | None, typer.Option(help="Weight of the entropy of the choices.")]
+LambdaArch = Annotated[
+    float | None, typer.Option(help="Weight of the entropy loss of the choices.")
+]
 LambdaComp = Annotated[
     float | None,
-    typer.Option(help="Weight of the cost, in millions of parameters; for no budget."),
+    typer.Option(help="Weight of the cost, in millions of parameters; only without a budget."),
 ]
-Seed = Annotated[int, typer.Option(help="Of all randomness.", min=0, max=2**31)]
+Seed = Annotated[int, typer.Option(help="Seed of all randomness.", min=0, max=2**31)]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")]
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "bf16"],
-    typer.Option(help="Of the forward and backward pass; auto: what is faster here."),
+    typer.Option(
+        help="Precision of the forward and backward pass; auto: whichever is faster here."
+    ),
 ]
 TensorboardOption = Annotated[
     bool, typer.Option("--tensorboard", help="Write logs for TensorBoard, in the run folder.")
@@ -142,18 +149,18 @@ Train = Annotated[
     typer.Option(
         "--train/--no-train",
         help="Train the network after the search. Default: yes; with --resume, as the run was "
-        "begun.",
+        "started.",
     ),
 ]
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Run folder to make (or to resume); default: in runs/, named by task and budgets, "
-        "such as runs/denoise-s25-5mb-0."
+        help="Run folder to create (or to resume); default: in runs/, named by task and budgets,"
+        " such as runs/denoise-s25-5mb-0."
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with an interrupted run (--out, or the newest).")
+    bool, typer.Option("--resume", help="Resume an interrupted run (--out, or the newest).")
 ]
 
 

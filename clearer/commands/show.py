@@ -29,7 +29,10 @@ def show(
         ),
     ] = None,
     front: Annotated[
-        bool, typer.Option("--front", help="All that its search offers, from dear to cheap.")
+        bool,
+        typer.Option(
+            "--front", help="All alternatives that its search offers, from expensive to cheap."
+        ),
     ] = False,
     metric: Annotated[
         Literal["mb", "ms", "gmacs", "params"],
@@ -41,13 +44,13 @@ def show(
     quality: Annotated[
         bool,
         typer.Option(
-            "--quality", help="Add the PSNR that the super-network gives each one, on validation."
+            "--quality", help="Add the validation PSNR of each one, by the weights of the supernet."
         ),
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show the architecture of a run, and what else its search offers; or what a file says."""
+    """Show a run's architecture and alternatives, or an ONNX file."""
     if path is not None and (path.is_file() or path.suffix == ".onnx"):
         if front or quality or cost is not None:
             raise InputError("--front, --quality and --cost are for runs: leave them out")

@@ -9,7 +9,7 @@ from clearer.terminal.options import AsJson, Debug
 
 
 def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
-    """List what a network can be trained to undo, with the options of each."""
+    """List what networks can be trained to undo, with options."""
     rows = [
         {
             "task": name,

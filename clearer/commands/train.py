@@ -35,24 +35,24 @@ def train(
         typer.Argument(
             metavar="[RUN|NAME]",
             autocompletion=complete_networks,
-            help="Run folder, or with --fine-tune name of clearer zoo; default: the newest in "
-            "runs/.",
+            help="Run folder, or with --fine-tune a name from clearer zoo; default: the newest "
+            "in runs/.",
         ),
     ] = None,
     fine_tune: Annotated[
         bool,
         typer.Option(
             "--fine-tune",
-            help="Train the weights of RUN on, in a new folder: --out, or one in runs/. The result "
-            "is never worse than they are, on the validation images.",
+            help="Start from the weights of RUN, in a new folder: --out, or one in runs/. On the"
+            " validation images the result is never worse than RUN.",
         ),
     ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
             autocompletion=complete_data,
-            help="Folder of images, or a set, in place of the run's. This, --task and its options "
-            "are for a new run: with --fine-tune or --out.",
+            help="Folder of images, or a data set, in place of the run's. This, --task and its "
+            "options are for a new run: with --fine-tune or --out.",
         ),
     ] = None,
     task: Annotated[
@@ -64,7 +64,7 @@ def train(
     ] = None,
     preset: Annotated[
         Literal["quick", "long", "paper"] | None,
-        typer.Option(help="Training settings of a preset; default: of the run."),
+        typer.Option(help="Take the training settings of a preset; default: those of the run."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
     minutes: Minutes = None,
@@ -75,13 +75,15 @@ def train(
     reduce: Reduce = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Peak; default: the run's, and a quarter of that for --fine-tune."),
+        typer.Option(
+            help="Peak learning rate; default: the run's, and a quarter of that for --fine-tune."
+        ),
     ] = None,
     compile_: CompileOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with RUN's training.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the training of RUN.")] = False,
     changed_data: ChangedData = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     devices: Devices = None,
@@ -90,7 +92,7 @@ def train(
     debug: Debug = False,
     **task_options: str,
 ) -> None:
-    """Train the frozen architecture of a run from scratch, go on, or fine-tune its weights."""
+    """Train the architecture of a run, resume, or fine-tune."""
     with live.status("loading"):
         from clearer.api.train import train as run_train
         from clearer.terminal.trained import print_trained

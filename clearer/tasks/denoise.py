@@ -33,7 +33,7 @@ class Denoise(Task):
     """
 
     name: ClassVar[str] = "denoise"
-    summary: ClassVar[str] = "white Gaussian noise (one level, or blind), or a camera's noise"
+    summary: ClassVar[str] = "white Gaussian noise (one level, or blind), or Poisson-Gaussian noise"
     is_noise: ClassVar[bool] = True
 
     sigma: Span = option(
@@ -42,17 +42,18 @@ class Denoise(Task):
     noise: str = option(
         "gaussian",
         one_of("gaussian", "poisson-gaussian"),
-        "gaussian, or poisson-gaussian: photons (--shot) and the sensor's readout (--sigma).",
+        "gaussian, or poisson-gaussian: shot noise (--shot) and read noise (--sigma).",
     )
     shot: Span = option(
         Span(0.01, 0.01),
         Span.parse,
-        "Full scale per photo-electron, or a range: 0.01 is a camera at high ISO, 0.0005 at low.",
+        "Shot noise in full scale per photoelectron, or a range: 0.01 is a camera at high "
+        "ISO, 0.0005 at low.",
     )
     protocol_name: str = option(
         "awgn",
         one_of("awgn", "paper"),
-        "Of the noise: awgn, in floating point; paper, clipped and truncated to 8 bits.",
+        "awgn: noise in floating point; paper: clipped and truncated to 8 bits.",
         name="protocol",
     )
 

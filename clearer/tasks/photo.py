@@ -42,14 +42,14 @@ class Photo(Task):
     """
 
     name: ClassVar[str] = "photo"
-    summary: ClassVar[str] = "photographs: noise as cameras make it, and JPEG"
+    summary: ClassVar[str] = "photographs: camera noise and JPEG"
     is_noise: ClassVar[bool] = True
 
     shot: Span = option(
         Span(0.0001, 0.015),
         Span.parse,
-        "Noise of the sensor: full scale per photo-electron, or a range, drawn evenly in the "
-        "logarithm: 0.0003:0.001 is a large camera at ISO 1600 to 6400, 0.01 a telephone at night.",
+        "Shot noise of the sensor in full scale per photoelectron, or a log-uniform range: "
+        "0.0003:0.001 is a large camera at ISO 1600 to 6400, 0.01 a phone at night.",
     )
 
     def __post_init__(self) -> None:

@@ -46,8 +46,8 @@ BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", min=1
 BudgetPrecision = Annotated[
     Literal["fp32", "fp16", "int8"],
     typer.Option(
-        help="Of the file that --budget-mb and --budget-ms are for. Files in fp16 and int8 are "
-        "timed by OpenVINO where it is installed."
+        help="Precision of the file that --budget-mb and --budget-ms limit. Files in fp16 and "
+        "int8 are timed with OpenVINO where it is installed."
     ),
 ]
 Columns = Annotated[
@@ -61,27 +61,27 @@ Operations = Annotated[
     str | None,
     typer.Option(
         metavar="NAME,NAME,...",
-        help="What a column chooses between. Default: parallel,fusion, the paper's.",
+        help="Operations that a column chooses between. Default: parallel,fusion, the paper's.",
     ),
 ]
 StemOption = Annotated[
     Literal["bottlenecks", "conv"] | None,
     typer.Option(
         "--stem",
-        help="Before the first cell: the paper's two bottlenecks, or one convolution (faster). "
-        "Default: the preset's.",
+        help="Layers before the first cell: the paper's two bottlenecks, or one convolution "
+        "(faster). Default: the preset's.",
     ),
 ]
 Gates = Annotated[
     bool,
-    typer.Option("--gates", help="Each scale of a column may compute, fuse or be passed on."),
+    typer.Option("--gates", help="Each scale of a column may compute, fuse or pass through."),
 ]
 LevelMap = Annotated[
     bool,
     typer.Option(
         "--level-map",
-        help="Give the network the noise level beside the image: one network for all levels, such "
-        "as --sigma 0:75.",
+        help="Give the network the noise level as a second input: one network for all levels, "
+        "such as --sigma 0:75.",
     ),
 ]
 PatchSize = Annotated[
@@ -91,21 +91,25 @@ PatchSize = Annotated[
 ValidateEvery = Annotated[int | None, typer.Option(help="Iterations between validations.", min=1)]
 Minutes = Annotated[
     float | None,
-    typer.Option(help="Train as many iterations as fit, by the speed of this machine now."),
+    typer.Option(
+        help="Train for as many iterations as fit into this time, at the current speed of this "
+        "machine."
+    ),
 ]
 CompileOption = Annotated[
     Literal["auto", "on", "off"] | None,
     typer.Option(
         "--compile",
-        help="torch.compile; auto (default): the training, where it is measured to be sooner done; "
-        "on: the search by the mixture too.",
+        help="Use torch.compile. auto (default): for the training, if that is measured to finish"
+        " sooner; on: also for the paper's search.",
     ),
 ]
 Reduce = Annotated[
     float | None,
     typer.Option(
-        help="Cut half of the training patches from pictures reduced by 1 to this (at most 4): for "
-        "JPEG pictures, whose colours are coarse. Default: the preset's or run's, 1.",
+        help="Cut half of the training patches from pictures downscaled by a factor from 1 to "
+        "this (at most 4), for JPEG pictures, which store colours coarsely. Default: that "
+        "of the preset or the run, 1.",
         min=1,
         max=4,
     ),
@@ -113,22 +117,22 @@ Reduce = Annotated[
 MinutesNow = Annotated[
     float | None,
     typer.Option(
-        help="Work for so long, then stop at a checkpoint and exit with 0; --resume goes on. The "
-        "schedule is that of the whole."
+        help="Work for this many minutes, then stop at a checkpoint with exit code 0; --resume "
+        "continues. The schedule stays that of the whole run."
     ),
 ]
 ChangedData = Annotated[
     bool,
     typer.Option(
         "--changed-data",
-        help="With --resume: go on though pictures of the run are new, gone or other ones.",
+        help="With --resume: continue although pictures were added, removed or changed.",
     ),
 ]
 Devices = Annotated[
     int | None,
     typer.Option(
-        help="Processes on this machine, one a GPU, that share each batch; default: 1, or what "
-        "torchrun or srun started.",
+        help="Processes on this machine, one per GPU, that share each batch; default: 1, or what"
+        " torchrun or srun started.",
         min=1,
     ),
 ]
