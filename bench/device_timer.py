@@ -490,7 +490,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         sys.exit(f"\nerror: {error}")
     except KeyboardInterrupt:
-        sys.exit(f"\nstopped; {RESULT_FILE} holds what was measured: start again to go on")
+        sys.exit(f"\nstopped; {RESULT_FILE} holds what was measured: start again to continue")
     print(f"\nwritten: {folder / RESULT_FILE}")
 
 

@@ -306,7 +306,7 @@ def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -
     """What a search offers: cost against log-probability and, where known, PSNR."""
     with_quality = rows[0]["supernet_psnr_db"] is not None
     figure = new_figure(9 if with_quality else 5.5, 4)
-    fields = {"log_probability": "log-probability", "supernet_psnr_db": "super-network, PSNR in dB"}
+    fields = {"log_probability": "log-probability", "supernet_psnr_db": "supernet, PSNR in dB"}
     names = list(fields)[: 1 + with_quality]
     for index, name in enumerate(names):
         axes = figure.add_subplot(1, len(names), index + 1)

@@ -337,7 +337,7 @@ def _no_file(architecture: Architecture, precision: FilePrecision) -> float:
 
 
 def _supernet_psnr_db(run: Run, settings: RunSettings, splits: Splits) -> dict[str, float]:
-    """Validation PSNR of every architecture with the weights of the super-network."""
+    """Validation PSNR of every architecture with the weights of the supernet."""
     supernet = SuperNet(settings.space)
     supernet.load_state_dict(load_checkpoint(run.search_checkpoint)["supernet"])
     weight_half, _ = partition(splits.train, settings.seed)
@@ -352,7 +352,7 @@ def _supernet_psnr_db(run: Run, settings: RunSettings, splits: Splits) -> dict[s
 
 
 def _calibrate(network: RestorationNet, settings: RunSettings, images: ImageSet) -> None:
-    """Batch statistics of this architecture: the super-network's are those of a mixture."""
+    """Batch statistics of this architecture: the supernet's are those of a mixture."""
     s = settings.search
     sampler = PatchSampler(
         images,

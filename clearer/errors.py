@@ -52,7 +52,7 @@ class PieceDone(ClearerError):  # noqa: N818 - the user asked for it: no error
     def __init__(self, stage: str, iteration: int, total: int, command: str) -> None:
         super().__init__(
             f"this piece is done: {stage} iteration {iteration:,} of {total:,}; "
-            f"go on with: {command}"
+            f"continue with: {command}"
         )
         self.stage, self.iteration, self.total, self.command = stage, iteration, total, command
 

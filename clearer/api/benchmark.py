@@ -1,4 +1,4 @@
-"""Quality against time of networks, all of them taking turns."""
+"""Quality and time of networks, measured in interleaved rounds."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def benchmark(
             pinned_cores=pinned,
             command=tuple(command),
         )
-        with watch.status("reading what is to be compared"):
+        with watch.status("reading the models"):
             targets = open_targets([*map(Path, models)], [*map(Path, against)])
         for note in targets.notes:
             watch.say(note)
@@ -153,5 +153,7 @@ def _num_threads(wanted: int | None, cores: tuple[int, ...] | None) -> int:
     if cores is None:
         return wanted or torch.get_num_threads()
     if wanted is not None and wanted > len(cores):
-        raise InputError(f"--threads {wanted} on {len(cores)} core(s) of --pin: give one a core")
+        raise InputError(
+            f"--threads {wanted} on {len(cores)} core(s) of --pin: give at most one per core"
+        )
     return wanted or min(torch.get_num_threads(), len(cores))

@@ -94,7 +94,7 @@ def verify(
 
     chosen = [data_set(name) for name in names or DATA_SETS if names or find_data_set(name)]
     if not chosen:
-        raise InputError("no set is here: clearer data list shows what can be had")
+        raise InputError("no data set is here: see clearer data list")
     bad = []
     for made in chosen:
         default = find_data_set(made.name) or cache_folder() / made.name
@@ -116,4 +116,6 @@ def verify(
             bad.append(f"{made.how_to_get}{'' if made.changed else f' --to {place.parent}'}")
     if bad:
         mend = "; ".join(bad)
-        raise ClearerError(f"{len(bad)} of {len(chosen)} sets are not whole; mend with: {mend}")
+        raise ClearerError(
+            f"{len(bad)} of {len(chosen)} data sets are incomplete; repair with: {mend}"
+        )

@@ -60,7 +60,7 @@ def demo(
     elif (cached := find_runtime()) is not None:
         runtime = cached
     else:
-        with live.status(f"npm fetches onnxruntime-web {VERSION}, once (about 30 MB)"):
+        with live.status(f"npm downloads onnxruntime-web {VERSION}, once (about 30 MB)"):
             runtime = fetch_runtime()
     site = make_site(networks, runtime)
     if save is not None:

@@ -155,7 +155,7 @@ def _show(exported: Exported, as_json: bool) -> None:
         tables.print_engines(engines)
     if report["outdated"]:
         names = ", ".join(report["outdated"])
-        console.say(f"warning: of earlier weights, export them again or delete them: {names}")
+        console.say(f"warning: files of earlier weights; export them again or delete them: {names}")
 
 
 def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:

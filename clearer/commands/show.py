@@ -85,11 +85,11 @@ def show(
 
     require_matplotlib()
     table = _table(run, metric, cost)
-    with live.status("looking for the front"):
+    with live.status("finding the Pareto front"):
         points = architecture_front(architecture.space, run.log_op_weights(), table)
     psnrs = None
     if quality:
-        with live.status("restoring patches with the super-network"):
+        with live.status("restoring patches with the supernet"):
             psnrs = supernet_psnr_db(run, [point.architecture for point in points])
     rows = [
         {

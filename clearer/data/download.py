@@ -120,7 +120,7 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
             here = len(check_files(made, folder, lambda done, total: None).good)
             raise ClearerError(
                 f"{_reason(error, base + made.remote_path(futures[future]))}; {here} of "
-                f"{len(files)} files are here, run again to go on"
+                f"{len(files)} files are here, run again to resume"
             ) from error
         finally:  # of an interrupt, too: what has not begun is left out
             pool.shutdown(wait=False, cancel_futures=True)

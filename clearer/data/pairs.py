@@ -129,7 +129,7 @@ def _pair_by_names(folder: Path, names: PairNames) -> list[PictureFile]:
                 sides[found[1]].append((found[0], path))
     for is_clean, pattern in ((True, names.clean), (False, names.degraded)):
         if not sides[is_clean]:
-            raise InputError(f"{folder} holds no picture that is called like {pattern}")
+            raise InputError(f"{folder} holds no picture whose name matches {pattern}")
     return _paired(sides[True], sides[False])
 
 

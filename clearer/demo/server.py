@@ -90,5 +90,5 @@ def make_server(site: Mapping[str, SiteFile], port: int) -> ThreadingHTTPServer:
         return Server((_HOST, port), Handler)
     except OSError as error:
         raise InputError(
-            f"port {port} cannot be had ({error.strerror}): give another --port, or none"
+            f"port {port} cannot be used ({error.strerror}): give another --port, or none"
         ) from error

@@ -1,1 +1,1 @@
-"""Networks of torch: the modules, the network of one architecture, the super-network."""
+"""Networks of torch: the modules, the network of one architecture, the supernet."""

@@ -1,4 +1,4 @@
-"""From the super-network to a network of one architecture."""
+"""From the supernet to a network of one architecture."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["inherit_weights"]
 
 
 def inherit_weights(supernet: SuperNet, architecture: Architecture) -> RestorationNet:
-    """A frozen network with the weights that the chosen candidates have in the super-network.
+    """A frozen network with the weights that the chosen candidates have in the supernet.
 
-    Its output equals the super-network's with one-hot op weights.
+    Its output equals the supernet's with one-hot op weights.
 
     Args:
         supernet: Where the weights come from.

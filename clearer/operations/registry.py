@@ -27,7 +27,7 @@ def operation(name: str) -> Operation:
         InputError: If there is none.
     """
     if name not in OPERATIONS:
-        raise InputError(f"{name!r} is no operation; there are {', '.join(OPERATIONS)}")
+        raise InputError(f"{name!r} is not an operation: use some of {', '.join(OPERATIONS)}")
     return OPERATIONS[name]
 
 

@@ -87,10 +87,12 @@ def check_pages(path: Path, tiff: tifffile.TiffFile, data: bytes, notes: list[st
     others = [*pages[1:], *(inner for page in pages for inner in page.pages or ())]
     is_raw = any(page.photometric in _RAW for page in [first, *others])
     if is_raw or _DNG_VERSION in first.tags or data[8:10] == b"CR":
-        raise InputError(f"{path} is a raw file of a camera: develop it to TIFF by another program")
+        raise InputError(
+            f"{path} is a raw file of a camera: convert it to TIFF with another program"
+        )
     if first.is_reduced:
         raise InputError(
-            f"{path} begins with a thumbnail, as raw files of cameras do: develop it to TIFF by "
+            f"{path} begins with a thumbnail, as raw files of cameras do: convert it to TIFF with "
             "another program, or keep one picture"
         )
     if not all(page.is_reduced for page in others):

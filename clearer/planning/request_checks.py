@@ -17,7 +17,7 @@ def check_size(size: tuple[int, int]) -> None:
     """Refuse a (height, width) that is absurd.
 
     Raises:
-        InputError: If a side is none of an image.
+        InputError: If a side is out of range.
     """
     height, width = size
     if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):

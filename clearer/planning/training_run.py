@@ -57,7 +57,7 @@ def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
     network = find_in_zoo(path)
     if network is not None:
         if not fine_tune:
-            raise InputError(f"{path} comes with clearer, trained: train it on by --fine-tune")
+            raise InputError(f"{path} comes with clearer, trained: fine-tune it with --fine-tune")
         return Origin(
             name=network.name,
             # It was trained on another machine: what is faster here counts.
@@ -128,8 +128,8 @@ def plan_training(
         raise InputError("other pictures or tasks are for a new run: add --fine-tune or --out")
     elif run is not None and (run.train_checkpoint.exists() or run.weights.exists()):
         raise InputError(
-            f"{run.path} is trained already, or partly: go on by --resume, train its architecture "
-            "again in another folder by --out, or train it on by --fine-tune"
+            f"{run.path} is trained already, at least in part: continue with --resume, train its "
+            "architecture again with --out NEW, or fine-tune it with --fine-tune"
         )
     check_level(settings)
     if run is None:

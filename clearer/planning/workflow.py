@@ -263,7 +263,7 @@ def refreeze_settings(
     settings = source.settings()
     if settings.fine_tuned_from is not None:
         raise InputError(
-            f"{source.path} was fine-tuned, and its settings are for that: give --from the run "
+            f"{source.path} has settings for fine-tuning, not for a search: give --from the run "
             f"that was searched"
         )
     return replace(
@@ -295,8 +295,8 @@ def training_settings(
         settings = replace(settings, preset=preset, train=_preset(preset).train)
     elif start is None and settings.fine_tuned_from is not None:
         raise InputError(
-            "this run was fine-tuned, and its settings are for that: go on by --resume, train it "
-            "on by --fine-tune, or give --preset to train its architecture from scratch"
+            "this run has settings for fine-tuning: continue with --resume, fine-tune it with "
+            "--fine-tune, or give --preset to train its architecture from scratch"
         )
     base = settings.train
     if start is not None:

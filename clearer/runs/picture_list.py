@@ -74,8 +74,8 @@ def check_pictures(run: Run, settings: RunSettings, *, may_change: bool) -> list
         more = len(changed) - _MOST_NAMED
         named = "; ".join(changed[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise InputError(
-            f"the pictures are not those that {run.path} began with ({named}): bring them back, or "
-            "go on with these by --changed-data"
+            f"the pictures changed since {run.path} began ({named}): bring the old ones back, or "
+            "continue with --changed-data"
         )
     change: _Change = {"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "what": changed}
     write_json(run.pictures, {**new, "changes": [*old["changes"], change]})

@@ -103,7 +103,7 @@ class Run:
         found = {path for path in self.path.iterdir() if not path.name.startswith(".")}
         if found - (set(self._first_files) if was_killed else set()):
             raise InputError(
-                f"{self.path} exists: choose another --out, or go on with it by --resume"
+                f"{self.path} exists: choose another --out, or continue it with --resume"
             )
 
     def write_config(self, settings: RunSettings) -> None:

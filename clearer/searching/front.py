@@ -1,4 +1,4 @@
-"""Which architectures one finished search offers, from cheap to dear."""
+"""Which architectures one finished search offers, from cheap to expensive."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def architecture_front(
 
 
 def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[float]:
-    """PSNR of architectures with the weights of the super-network, on validation patches.
+    """PSNR of architectures with the weights of the supernet, on validation patches.
 
     Each choice is set to its one candidate; batch normalisation takes its statistics from the
     batch, since those of the search are of mixtures.
@@ -72,7 +72,7 @@ def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[fl
         InputError: If the run has no checkpoint of its search.
     """
     if not run.search_checkpoint.exists():
-        raise InputError(f"{run.search_checkpoint} is not there: the super-network was not kept")
+        raise InputError(f"{run.search_checkpoint} is not there: the supernet was not kept")
     settings = run.settings()
     supernet = SuperNet(settings.space)
     with checkpoint_errors(run.search_checkpoint, "the front needs it: search again"):

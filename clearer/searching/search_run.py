@@ -100,7 +100,7 @@ def _saying_how_to_go_on(run: Run) -> Iterator[None]:
     try:
         yield
     except Interrupted as error:
-        raise Interrupted(f"{error}; go on with: {go_on}") from error
+        raise Interrupted(f"{error}; continue with: {go_on}") from error
     except PieceDone as error:
         raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
 

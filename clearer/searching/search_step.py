@@ -39,7 +39,7 @@ class AlphaLosses(NamedTuple):
 
 
 class SearchStep:
-    """The super-network, its optimizers and multipliers, and the steps that change them.
+    """The supernet, its optimizers and multipliers, and the steps that change them.
 
     Nothing waits for the device. On CUDA both steps are recorded as graphs. The scalars that a step
     returns are written over by the next.

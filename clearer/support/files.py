@@ -124,7 +124,9 @@ def read_json(path: Path) -> Any:
     """
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
-            raise InputError(f"{path} has {path.stat().st_size / 1e6:,.0f} MB: it is none of ours")
+            raise InputError(
+                f"{path} has {path.stat().st_size / 1e6:,.0f} MB: too large for a file of clearer"
+            )
         return parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
@@ -178,7 +180,7 @@ def read_jsonl(path: Path, kind: type = LogRecord) -> list[dict[str, Any]]:
             if number > len(lines):
                 break
             raise InputError(
-                f"{path} is damaged in line {number} ({error}): mend that line, or move the file "
+                f"{path} is damaged in line {number} ({error}): fix that line, or move the file "
                 "away; only the curve of what was done is lost"
             ) from error
         records.append(record)

@@ -228,7 +228,7 @@ def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
         table.add_column(header, justify="right")
     with_quality = rows[0]["supernet_psnr_db"] is not None
     if with_quality:
-        table.add_column("super-network, dB", justify="right")
+        table.add_column("supernet, dB", justify="right")
     for row in rows:
         cells = [f"{row['cost']:,.4g}", f"{row['log_probability']:.3f}"]
         if with_quality:

@@ -50,7 +50,7 @@ def fastest_precision(space: SearchSpace, device: str) -> Precision:
 
 
 def _step_seconds(space: SearchSpace) -> dict[Precision, float]:
-    """Best time of a few training steps of the super-network, the precisions taking turns."""
+    """Best time of a few training steps of the supernet, the precisions taking turns."""
     supernet = SuperNet(space).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = 4 * space.multiple
     batch = torch.rand(8, space.input_planes, side, side)

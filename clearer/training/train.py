@@ -122,7 +122,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
             if done < s.iterations and processes.any(stop.requested):
                 save(done)
                 raise Interrupted(
-                    f"stopped at training iteration {done}; go on with: "
+                    f"stopped at training iteration {done}; continue with: "
                     f"clearer train --resume {run.path}"
                 )
             if done < s.iterations and loop.is_over():
@@ -159,7 +159,7 @@ def _begin(
         return _resume(run, settings, splits, state, processes)
     if has_weights:
         raise InputError(
-            f"{run.path} has trained weights and no checkpoint to go on from: train its "
+            f"{run.path} has trained weights and no checkpoint to continue from: train its "
             f"architecture again by clearer train {run.path} --out NEW"
         )
     architecture = run.read_architecture()

@@ -253,7 +253,7 @@ def test_a_network_that_comes_with_clearer(photos: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["some-gray"], "train it on by --fine-tune"),
+        (["some-gray"], "fine-tune it with --fine-tune"),
         (["grey", "--fine-tune"], "some-gray, some-rgb"),
         (["some-gray", "--fine-tune"], "clearer data get bsds500"),
         (["some-gray", "--fine-tune", "--resume"], "--resume goes on with the settings"),

@@ -60,7 +60,7 @@ def test_a_request_is_plain_data() -> None:
 def test_a_training_that_cannot_be() -> None:
     with pytest.raises(InputError, match="no run under runs/"):
         clearer.train()
-    with pytest.raises(InputError, match="train it on by --fine-tune"):
+    with pytest.raises(InputError, match="fine-tune it with --fine-tune"):
         clearer.train("gray-blind")
     with pytest.raises(InputError, match="--changed-data is for a run that goes on"):
         clearer.train("gray-blind", fine_tune=True, changed_data=True)

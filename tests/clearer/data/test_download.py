@@ -205,7 +205,7 @@ def test_a_missing_file_is_named_with_the_answer(server: Server) -> None:
     result = get(server)
     assert result.exit_code == 1
     assert "train/0.png answers 404" in result.stderr
-    assert "run again to go on" in result.stderr
+    assert "run again to resume" in result.stderr
 
 
 def test_an_absent_server_is_one_line(tmp_path: Path) -> None:

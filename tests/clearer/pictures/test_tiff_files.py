@@ -266,7 +266,7 @@ def raw_files() -> dict[str, bytes]:
 def test_raw_files_are_refused(kind: str, tmp_path: Path) -> None:
     for name in ("a.dng", "a.tif"):
         (tmp_path / name).write_bytes(raw_files()[kind])
-        both_refuse(tmp_path / name, "develop it to TIFF by another program")
+        both_refuse(tmp_path / name, "convert it to TIFF with another program")
 
 
 def test_smaller_copies_are_left_out(tmp_path: Path) -> None:
