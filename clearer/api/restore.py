@@ -62,7 +62,8 @@ def restore(
         sigma: Noise level, scale 0 to 255, for a network with a level map; None has it estimated.
         strength: How much is removed: 1 is all, 0 nothing.
         tile: Side of the tiles in pixels; None: as large as 400 MB allow.
-        overlap: Pixels that tiles share on each side; None: half of what the network sees.
+        overlap: Pixels that tiles share on each side; None: half the radius of the
+            receptive field.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; None: torch for weights, ONNX Runtime
             for ONNX files.
         overwrite: Restore again what has a result already.
