@@ -192,7 +192,8 @@ _add(
     "clearer show",
     "clearer show --front",
     "clearer show RUN --front --quality",
-    "clearer show model.onnx    # what a file says about itself",
+    "clearer show rgb-blind",
+    "clearer show model.onnx    # the metadata of a file",
 )
 
 

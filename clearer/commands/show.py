@@ -10,22 +10,24 @@ import typer
 from clearer.errors import ClearerError, InputError
 from clearer.support.json_text import to_json
 from clearer.terminal import console, live, tables
-from clearer.terminal.completion import complete_runs
+from clearer.terminal.completion import complete_networks
 from clearer.terminal.measuring import costs_here
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
     from clearer.costs.cost import CostTable
     from clearer.runs.run import Run
+    from clearer.zoo.catalogue import ZooNetwork
 
 
 def show(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RUN or MODEL]",
-            autocompletion=complete_runs,
-            help="Run folder, or ONNX file of any origin; default: the newest run in runs/.",
+            metavar="[RUN|NAME|FILE]",
+            autocompletion=complete_networks,
+            help="Run folder, name from clearer zoo, or ONNX file of any origin; default: the "
+            "newest run in runs/.",
         ),
     ] = None,
     front: Annotated[
@@ -51,16 +53,22 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Show a run's architecture and alternatives, or an ONNX file."""
-    if path is not None and (path.is_file() or path.suffix == ".onnx"):
-        if front or quality or cost is not None:
-            raise InputError("--front, --quality and --cost are for runs: leave them out")
-        _show_file(path, as_json)
-        return
     with live.status("loading"):
         from clearer.runs.run import Run
         from clearer.searching.race import read_race
         from clearer.searching.standing import ranked
+        from clearer.zoo.catalogue import find_in_zoo
 
+    network = find_in_zoo(path)
+    is_file = path is not None and (path.is_file() or path.suffix == ".onnx")
+    if (is_file or network is not None) and (front or quality or cost is not None):
+        raise InputError("--front, --quality and --cost are for runs: leave them out")
+    if network is not None:
+        _show_network(network, as_json)
+        return
+    if path is not None and is_file:
+        _show_file(path, as_json)
+        return
     run = Run.open(path)
     architecture = run.read_architecture()
     if not front:
@@ -108,6 +116,15 @@ def show(
         return
     console.print_front(rows, table.unit, architecture.text)
     print(f"written: {picture}; freeze another: clearer search --from {run.path} --budget-...")
+
+
+def _show_network(network: ZooNetwork, as_json: bool) -> None:
+    """One that comes with clearer, by its card."""
+    decision = network.card["run"]["architecture"]
+    if as_json:
+        print(to_json({**decision, **network.architecture.to_dict()}))
+    else:
+        console.print_architecture(network.architecture, decision)
 
 
 def _show_race(

@@ -258,7 +258,7 @@ def test_the_user_may_choose_cells_and_columns(photos: Path) -> None:
         (["profile", "--width", 1], "width must lie in"),
         (["profile", "--collect", "."], "plan.json does not exist"),
         (["profile", "--backend", "abacus"], "unknown --backend abacus"),
-        (["show", "nowhere"], "nowhere is not the folder of a run"),
+        (["show", "nowhere"], "nowhere does not exist here"),
     ],
 )
 def test_bad_input_ends_with_2_and_makes_no_run(words: list[object], message: str) -> None:

@@ -269,6 +269,14 @@ def test_a_run_or_a_folder_of_the_same_name_goes_first() -> None:
 
 
 @pytest.mark.usefixtures("tiny")
+def test_a_network_is_shown_by_name() -> None:
+    assert "architecture P-F" in clearer("show", "some-gray").stderr
+    shown = json.loads(clearer("show", "some-gray", "--json").stdout)
+    assert (shown["choices"], shown["schema_version"]) == ("P-F", 2)
+    assert clearer("show", "some-gray", "--front").exit_code == 2
+
+
+@pytest.mark.usefixtures("tiny")
 def test_files_for_other_runtimes_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = clearer("export", "some-gray", "--io", "image", "--json")
     assert result.exit_code == 0, result.output
