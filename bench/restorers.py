@@ -1,4 +1,7 @@
-"""Models that restore pictures of users: found by a path, run by a backend."""
+"""Models that restore pictures of users: found by a path, run by a backend.
+
+What ONNX files need is imported where one is opened: torch restores without it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,6 @@ from numpy.typing import NDArray
 from clearer.bench.backends import BACKENDS, find_backend, restoring
 from clearer.bench.runners import Runner, RunnerInfo, TorchRunner
 from clearer.errors import InputError
-from clearer.export.model_description import read_description
-from clearer.export.zoo import exported_network
 from clearer.networks.network import RestorationNet, load_network
 from clearer.restoring.restore import ColorMode, default_plan
 from clearer.restoring.restore_method import Method, PictureKind
@@ -171,6 +172,8 @@ def _from_zoo(network: ZooNetwork, backend: str | None) -> LoadedModel:
     if backend in (None, "torch"):
         loaded = _made_of(*network.load(), network.name)
     else:
+        from clearer.export.zoo import exported_network
+
         loaded = _onnx(exported_network(network).onnx, backend, network.name)
     return replace(loaded, is_shipped=True)
 
@@ -237,6 +240,8 @@ def _task_of(info: Mapping[str, Any]) -> Task | None:
 
 
 def _onnx(path: Path, backend: str | None, name: str | None = None) -> LoadedModel:
+    from clearer.export.model_description import read_description
+
     chosen = BACKENDS[backend or "onnxruntime"]
     if chosen.files == "weights":
         raise InputError(f"{path} is an ONNX file: torch runs run folders and .safetensors files")

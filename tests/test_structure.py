@@ -187,6 +187,18 @@ def test_help_loads_no_heavy_package() -> None:
     assert "--budget-mb" in result.stdout
 
 
+def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('onnx', 'onnxruntime', 'scipy.optimize', 'skimage.metrics'):\n"
+        "    sys.modules[name] = None\n"
+        "import clearer, numpy\n"
+        "print(clearer.load('gray-blind')(numpy.full((24, 32), 128, numpy.uint8)).shape)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "(24, 32)", result.stderr
+
+
 def test_no_word_of_this_machine() -> None:
     """No paths of a machine or addresses of registries in what is shipped."""
     words = ("/" + "work/", "/" + "root/", "pypi." + "org", "find-" + "links")

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from clearer.costs.cost import FILE_PRECISIONS, CostTable, Metric
 from clearer.costs.cost_source import CostSource
@@ -295,6 +294,8 @@ def choose_architecture(
     Returns:
         The architecture, or None if there is none.
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp  # slow, and only searches need it
+
     allowed = np.array(space.allowed())
     num_choices, num_candidates = allowed.shape
     # One unknown per choice and candidate but the first, which stands where all others are 0.

@@ -96,6 +96,8 @@ def _seconds(
     run: Run, settings: RunSettings, splits: Splits, processes: Processes
 ) -> tuple[float, float]:
     """Of a step and of a validation, with networks that are thrown away."""
+    import skimage.metrics  # noqa: F401 - else the first SSIM imports it, while the clock runs
+
     architecture = run.read_architecture()
     step_s = _step_seconds(settings, architecture, splits, processes)
     network = new_training_state(settings, architecture, processes).average.network

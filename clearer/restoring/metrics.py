@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import structural_similarity
 
 __all__ = ["SSIM_WINDOW", "luma_y", "psnr_b_db", "psnr_db", "ssim"]
 
@@ -99,6 +98,8 @@ def ssim(image: Image, clean: Image) -> float:
         image: ``(C, H, W)``, both sides at least 11.
         clean: The same shape.
     """
+    from skimage.metrics import structural_similarity  # slow to import, and restoring has no use
+
     return float(
         structural_similarity(
             image,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
 from clearer.runs.run_records import ConfigRecord, DecisionRecord
 from clearer.support.schema import Above0, AtLeast0, Count, Side, Text
 
-__all__ = ["CardRecord", "FiguresRecord", "TimeRecord"]
+__all__ = ["CardRecord", "FiguresRecord", "TimeRecord", "TrainingRecord"]
+
+_WholeNumber = Annotated[int, Meta(ge=0)]
 
 
 class FiguresRecord(TypedDict):
@@ -97,6 +99,36 @@ class _Probes(TypedDict):
     rows: list[_Probe]
 
 
+class TrainingRecord(TypedDict):
+    """Which pictures trained and selected the weights, and how long that took."""
+
+    num_train: Count
+    num_val: Count
+    train: dict[Text, Count]
+    """Pictures by their set and its folder, such as ``bsds500 train``."""
+    val: dict[Text, Count]
+    """Likewise."""
+    num_in_bsd68: NotRequired[_WholeNumber]
+    """How many of them BSD68 tests with."""
+    num_in_test: NotRequired[_WholeNumber]
+    """How many of them the other test sets have."""
+    left_out: NotRequired[list[Text]]
+    """Pictures of the set that were not used."""
+    fine_tuned_from: NotRequired[Text | None]
+    fine_tuned_from_sha256: NotRequired[Text | None]
+    iteration: _WholeNumber
+    """Of the weights, which are the best by validation."""
+    iterations: Count
+    batch_size: Count
+    patch_size: Side
+    """In pixels."""
+    precision: Text
+    seed: _WholeNumber
+    selection: Text
+    val_psnr_db: float
+    val_ssim: float
+
+
 class _RunRecord(TypedDict):
     config: ConfigRecord
     architecture: DecisionRecord
@@ -119,7 +151,7 @@ class CardRecord(TypedDict):
     weights_bytes: NotRequired[Count]
     onnx_bytes: Count
     licence: Text
-    training: dict[str, Any]
+    training: TrainingRecord
     run: _RunRecord
     figures: _Quality
     probes: NotRequired[_Probes]

@@ -57,8 +57,8 @@ def test_the_card_is_that_of_the_weights(name: str) -> None:
     assert info["task"] == card["task"] == task_to_dict(found.task)
     assert card["training"]["iteration"] == info["iteration"] <= card["training"]["iterations"]
     assert card["training"]["val_psnr_db"] == info["val_psnr_db"]
-    fairness = {"num_in_bsd68", "num_in_test"} & set(card["training"])
-    assert [card["training"][key] for key in fairness] == [0]
+    fairness = (card["training"].get("num_in_bsd68"), card["training"].get("num_in_test"))
+    assert sorted(number for number in fairness if number is not None) == [0]
     for path in found.weights, found.weights.with_suffix(".json"):
         assert b"/home/" not in path.read_bytes()
 
@@ -253,10 +253,12 @@ def test_cards_and_tables_of_deblocking(tiny: Path) -> None:
 
 def test_the_card_says_what_a_fine_tuning_began_with() -> None:
     card = zoo_network("gray-blind").card
-    scratch = {**card["training"], "fine_tuned_from": None, "fine_tuned_from_sha256": None}
-    assert "Begun with" not in card_markdown({**card, "training": scratch})
-    start = {"fine_tuned_from": "gray-blind", "fine_tuned_from_sha256": "0123456789abcdef"}
-    text = card_markdown({**card, "training": {**scratch, **start}})
+    training = card["training"]
+    training["fine_tuned_from"] = training["fine_tuned_from_sha256"] = None
+    assert "Begun with" not in card_markdown(card)
+    training["fine_tuned_from"] = "gray-blind"
+    training["fine_tuned_from_sha256"] = "0123456789abcdef"
+    text = card_markdown(card)
     assert "Begun with the weights of `gray-blind` (SHA-256 0123456789ab...). Trained on" in text
 
 
