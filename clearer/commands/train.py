@@ -47,6 +47,14 @@ def train(
             "is never worse than they are, on the validation images.",
         ),
     ] = False,
+    level_map: Annotated[
+        bool,
+        typer.Option(
+            "--level-map",
+            help="With --fine-tune: the network is told the noise level from now on. Give a range "
+            "of levels: --sigma 0:75.",
+        ),
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -99,6 +107,7 @@ def train(
     result = run_train(
         run_path,
         fine_tune=fine_tune,
+        level_map=level_map,
         data=data,
         task=task,
         task_options=task_options,
