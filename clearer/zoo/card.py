@@ -69,6 +69,11 @@ def _removes_noise(card: CardRecord) -> bool:
     return bool(card["task"]["name"] == "denoise")
 
 
+def _is_told(card: CardRecord) -> bool:
+    """Whether the network is given the noise level."""
+    return bool(card["run"]["architecture"]["space"].get("level_map", False))
+
+
 def _is_for_photos(card: CardRecord) -> bool:
     """Whether the pairs are photographs."""
     return bool(card["task"]["name"] == "photo")
@@ -155,8 +160,9 @@ def _quality(card: CardRecord) -> list[str]:
     how = f"{figures['backend']} {figures['version']}, {figures['precision']}"
     interval = "the 95 % interval is that of the mean over"
     if _removes_noise(card):
+        told = "told the level, " if _is_told(card) else ""
         return [
-            f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, whole "
+            f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, {told}whole "
             f"pictures, clipped to the range; {how}; {interval} pictures.",
             "",
             *_table(
