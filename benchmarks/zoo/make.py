@@ -129,10 +129,11 @@ def measure_quality(run: Run) -> dict[str, Any]:
     # One thread: two wait long for each other where the machine is busy.
     torch.set_num_threads(1)
     runner = TorchRunner(run.path.name, network)
+    has_level = network.architecture.space.level_map
     return {
         "clearer": __version__,
-        "figures": measure_figures(runner, color, task),
-        "probes": measure_probes(runner, color, task),
+        "figures": measure_figures(runner, color, task, has_level=has_level),
+        "probes": measure_probes(runner, color, task, has_level=has_level),
     }
 
 
@@ -162,13 +163,13 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "clearer": __version__,
-        "purpose": purpose(settings.color, settings.task),
+        "purpose": purpose(settings.color, settings.task, has_level=space.level_map),
         "channels": space.channels,
         "task": task_to_dict(settings.task),
         "architecture": architecture.text,
         "space": f"width {space.width}, unshuffle {space.unshuffle}",
         "params": round(cost_table(space, "params").cost(architecture)),
-        "macs_per_pixel": decision["macs_per_pixel"],
+        "macs_per_pixel": cost_table(space, "macs").cost(architecture),
         "weights_sha256": hashlib.sha256(staged.weights.read_bytes()).hexdigest(),
         "weights_bytes": staged.weights.stat().st_size,
         "licence": licence(sets),
@@ -182,7 +183,7 @@ def licence(sets: set[str]) -> str:
     return f"code MIT; weights trained on {'; '.join(map(data_terms, sorted(sets)))}"
 
 
-def purpose(color: Color, task: Task) -> str:
+def purpose(color: Color, task: Task, *, has_level: bool) -> str:
     """What the network is for."""
     if isinstance(task, Photo):
         return "photographs, RGB: the noise of cameras, and JPEG"
@@ -193,10 +194,10 @@ def purpose(color: Color, task: Task) -> str:
         return f"{pictures} with rain"
     if task.sigma.is_fixed:
         return f"{pictures} with white Gaussian noise of sigma {task.sigma} (of 255)"
-    return (
-        f"{pictures} with white Gaussian noise of unknown level, sigma {task.sigma.low:g} to "
-        f"{task.sigma.high:g} (of 255)"
-    )
+    levels = f"sigma {task.sigma.low:g} to {task.sigma.high:g} (of 255)"
+    if has_level:
+        return f"{pictures} with white Gaussian noise, {levels}, told the level or by an estimate"
+    return f"{pictures} with white Gaussian noise of unknown level, {levels}"
 
 
 def times_of(name: str, card: dict[str, Any]) -> Any:

@@ -311,7 +311,7 @@ def _command(entry: Entry, folder: Path, minutes: float) -> list[str]:
         return [*clearer, "train", str(run.path), "--resume", *now]
     shutil.rmtree(run.path, ignore_errors=True)  # stopped while it was made: nothing is lost
     data = picture_folder(entry.data, folder / DATA)
-    options = [word for k, v in entry.options.items() for word in (f"--{k}", v)]
+    options = [word for k, v in entry.options.items() for word in _option(k, v)]
     options += ["--data", str(data), "--out", str(run.path), *now]
     if entry.kind == "search":
         return [*clearer, "search", "--no-train", *options]
@@ -320,6 +320,11 @@ def _command(entry: Entry, folder: Path, minutes: float) -> list[str]:
     origin = folder / f"{entry.name}.origin"
     _write_origin(entry, data, origin)
     return [*clearer, "train", str(origin), *options]
+
+
+def _option(name: str, value: str) -> list[str]:
+    """Of a command; one that is true in the list is a switch."""
+    return [f"--{name}"] if value == str(True) else [f"--{name}", value]
 
 
 def _write_origin(entry: Entry, data: Path, folder: Path) -> None:

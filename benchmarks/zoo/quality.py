@@ -13,6 +13,7 @@ from PIL import Image
 
 from clearer.bench.accuracy import Accuracy, input_accuracy, measure_accuracy
 from clearer.bench.evaluation import evaluation_images
+from clearer.bench.level_runner import LevelRunner
 from clearer.bench.runners import Runner
 from clearer.data.datasets import DATA_SETS, find_data_set
 from clearer.data.pairs import PictureFile, list_pictures, read_pictures
@@ -63,11 +64,18 @@ def check_task(task: Task, color: Color) -> None:
         )
 
 
-def measure_figures(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
-    """PSNR and SSIM beside those of the input: at the usual levels that trained, or on pairs."""
+def measure_figures(runner: Runner, color: Color, task: Task, *, has_level: bool) -> dict[str, Any]:
+    """PSNR and SSIM beside those of the input: at the usual levels that trained, or on pairs.
+
+    Args:
+        runner: The network.
+        color: Of its pictures.
+        task: That it was trained for.
+        has_level: Whether it is told the noise level.
+    """
     info = runner.info
     if isinstance(task, Denoise):
-        measured = _noise(runner, color, task)
+        measured = _noise(runner, color, task, has_level)
     elif isinstance(task, DeJpeg):
         measured = _jpeg(runner, task)
     else:
@@ -83,7 +91,7 @@ def measure_figures(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
     }
 
 
-def _noise(runner: Runner, color: Color, task: Denoise) -> dict[str, Any]:
+def _noise(runner: Runner, color: Color, task: Denoise, has_level: bool) -> dict[str, Any]:
     levels = [s for s in SIGMAS if task.sigma.low <= s <= task.sigma.high]
     if not levels:
         usual = ", ".join(str(sigma) for sigma in SIGMAS)
@@ -94,7 +102,8 @@ def _noise(runner: Runner, color: Color, task: Denoise) -> dict[str, Any]:
         for sigma in levels:
             print(f"{name}, sigma {sigma}: {len(images)} pictures", file=sys.stderr, flush=True)
             level = Denoise(sigma=Span(sigma, sigma))
-            found = measure_accuracy(runner, images, level)
+            told = LevelRunner(runner, sigma) if has_level else runner
+            found = measure_accuracy(told, images, level)
             rows.append(_row(name, images, level, sigma, found))
     return {"noise_seed": VALIDATION_SEED, "rows": rows}
 
@@ -213,7 +222,7 @@ def test_pictures(name: str, color: Color) -> ImageSet:
     return read_pictures([PictureFile(Path(p).name, whole / p) for p in paths], color)
 
 
-def measure_probes(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
+def measure_probes(runner: Runner, color: Color, task: Task, *, has_level: bool) -> dict[str, Any]:
     """PSNR on the middles of photographs of scikit-image: what any machine can check.
 
     No picture with rain or with the noise of a camera is everywhere: for those tasks, it is how
@@ -231,6 +240,7 @@ def measure_probes(runner: Runner, color: Color, task: Task) -> dict[str, Any]:
         sigma = min(max(PROBE_SIGMA, task.sigma.low), task.sigma.high)
         task = Denoise(sigma=Span(sigma, sigma))
         middles = ImageSet(images.names, tuple(crops))
+        runner = LevelRunner(runner, sigma) if has_level else runner
     found = measure_accuracy(runner, middles, task)
     return {
         "sigma_255": sigma,

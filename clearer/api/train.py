@@ -29,6 +29,7 @@ def train(
     run: str | PathLike[str] | None = None,
     *,
     fine_tune: bool = False,
+    level_map: bool = False,
     data: str | PathLike[str] | None = None,
     task: str | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -59,6 +60,7 @@ def train(
             the newest run.
         fine_tune: Train the weights of the run on, in a new folder. The result is never worse than
             they are, on the validation pictures.
+        level_map: Fine-tune it to be told the noise level, which it was not so far.
         data: Folder of pictures, or a set, in place of the run's.
         task: Likewise, by its name.
         task_options: Likewise, by the name of the option, as ``{"sigma": 25}``.
@@ -95,7 +97,7 @@ def train(
     if changed_data and (fine_tune or out is not None):
         raise InputError("--changed-data is for a run that goes on: a new one takes what is there")
     with watch.status("reading the run"):
-        origin = find_origin(as_path(run), fine_tune=fine_tune)
+        origin = find_origin(as_path(run), fine_tune=fine_tune, level_map=level_map)
     asked = _Asked(
         origin=origin,
         out=as_path(out),

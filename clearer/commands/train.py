@@ -47,6 +47,14 @@ def train(
             " validation images the result is never worse than RUN.",
         ),
     ] = False,
+    level_map: Annotated[
+        bool,
+        typer.Option(
+            "--level-map",
+            help="With --fine-tune: add the noise level as a second input. Give a range of levels: "
+            "--sigma 0:75.",
+        ),
+    ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +109,7 @@ def train(
     result = run_train(
         run_path,
         fine_tune=fine_tune,
+        level_map=level_map,
         data=data,
         task=task,
         task_options=task_options,

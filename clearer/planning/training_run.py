@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from clearer.data.datasets import resolve_data
 from clearer.errors import InputError
+from clearer.networks.tell_level import told_architecture
 from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
 from clearer.runs.run_records import DecisionRecord
 from clearer.runs.settings import Compile, RunSettings, StartWeights
+from clearer.space.space import Architecture
 from clearer.support.device import resolve_device
 from clearer.support.files import write_atomic, write_json
 from clearer.tasks.registry import change_task
@@ -21,6 +23,9 @@ from clearer.training.precision import fastest_precision
 from clearer.zoo.catalogue import find_in_zoo
 
 __all__ = ["Origin", "find_origin", "make_training_run", "plan_training"]
+
+_TOLD_STATISTICS_SHARE: Final = 0.8
+"""Of the iterations in which a network learns to heed the level, as in a training from scratch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +40,8 @@ class Origin:
     """None for a network of the zoo."""
     weights: bytes | None
     """Content of the file of weights that a fine-tuning starts from."""
+    is_told: bool = False
+    """Whether a fine-tuning is what gives it a level map."""
 
     @property
     def start(self) -> StartWeights | None:
@@ -44,16 +51,44 @@ class Origin:
         return StartWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
 
 
-def find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
+def find_origin(path: Path | None, *, fine_tune: bool, level_map: bool) -> Origin:
     """What a user means by RUN: a folder first, then a network of the zoo.
 
     Args:
         path: As given; None for the newest run.
         fine_tune: Whether its weights are wanted.
+        level_map: Whether the network is told the noise level from now on.
 
     Raises:
-        InputError: If there is none, or it has no architecture, or no weights that fit it.
+        InputError: If there is none, or it has no architecture, or no weights that fit it, or a
+            level map is wanted where nothing is to be fine-tuned.
     """
+    if level_map and not fine_tune:
+        raise InputError(
+            "--level-map gives trained weights an input: add --fine-tune, or search with it"
+        )
+    origin = _find_origin(path, fine_tune=fine_tune)
+    return _told(origin) if level_map and not origin.settings.space.level_map else origin
+
+
+def _told(origin: Origin) -> Origin:
+    """With a level map, of which the search knew nothing."""
+    architecture = told_architecture(Architecture.from_dict(origin.decision))
+    plain = architecture.to_dict()
+    return replace(
+        origin,
+        settings=replace(origin.settings, space=architecture.space, budgets=()),
+        decision=DecisionRecord(
+            schema_version=plain["schema_version"],
+            space=plain["space"],
+            choices=plain["choices"],
+            strategy="given",
+        ),
+        is_told=True,
+    )
+
+
+def _find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
     network = find_in_zoo(path)
     if network is not None:
         if not fine_tune:
@@ -117,6 +152,9 @@ def plan_training(
             raise InputError("--resume goes on with the settings of the run: give no others")
         return origin.settings
     settings = training_settings(origin.settings, preset, train, compile, origin.start)
+    if origin.is_told:  # features of other levels have other statistics than those that it has
+        told = replace(settings.train, batch_statistics_share=_TOLD_STATISTICS_SHARE)
+        settings = replace(settings, train=told)
     if is_new:
         where = resolve_data(data or settings.data)
         settings = replace(

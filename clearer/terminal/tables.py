@@ -63,7 +63,8 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
 
 def print_zoo(cards: list[CardRecord]) -> None:
     """A line per network and test set."""
-    from clearer.zoo.card import main_time, measured_where, ratio_to_ffdnet, shown_sigma
+    from clearer.zoo.card import shown_sigma
+    from clearer.zoo.card_times import main_time, measured_where, ratio_to_ffdnet
 
     shown = Table(
         box=SIMPLE,

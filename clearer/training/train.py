@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -14,12 +15,15 @@ from torch import Tensor
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.networks.network import load_network, save_network
+from clearer.networks.tell_level import tell_level, told_architecture
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, StartWeights
 from clearer.support.interrupt import StopRequest
-from clearer.tasks.registry import task_to_dict
+from clearer.tasks.base import Span
+from clearer.tasks.denoise import Denoise
+from clearer.tasks.registry import as_typed, make_task, task_to_dict
 from clearer.training.loop import Loop
 from clearer.training.norm_statistics import float_buffers, measure_statistics
 from clearer.training.processes import Processes
@@ -41,6 +45,8 @@ __all__ = ["train"]
 _STREAM: Final = 3
 _MEASURED_BATCHES: Final = 16
 """By which the statistics are measured that batch normalisation keeps."""
+_USUAL_LEVELS: Final = Span(0, 50)
+"""Of noise, for a network that learned to undo something else."""
 
 
 def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[str, Any]:
@@ -218,10 +224,21 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
         raise InputError(
             f"{path} is missing or changed: fine-tune {start.name} again, by --out NEW"
         )
-    network, _ = load_network(path)
-    if network.architecture != run.read_architecture():
+    network, info = load_network(path)
+    architecture = run.read_architecture()
+    if architecture == told_architecture(network.architecture) != network.architecture:
+        network = tell_level(network, _known_level(info))
+    if network.architecture != architecture:
         raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
     return network.state_dict()
+
+
+def _known_level(info: Mapping[str, Any]) -> float:
+    """The middle of the levels that a network was trained for, white at 1."""
+    options = as_typed(info.get("task"))
+    task = make_task(options.pop("name"), options) if options else None
+    levels = task.sigma if isinstance(task, Denoise) else _USUAL_LEVELS
+    return (levels.low + levels.high) / 2 / 255
 
 
 def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> dict[str, float]:

@@ -2,61 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from clearer.zoo.card_record import CardRecord, FiguresRecord, TimeRecord
+from clearer.zoo.card_record import CardRecord, FiguresRecord
+from clearer.zoo.card_times import main_time, measured_where, ratio_to_ffdnet
 
 __all__ = [
     "UNCHANGED_DB",
     "card_markdown",
     "comparison_table",
-    "main_time",
-    "measured_where",
-    "ratio_to_ffdnet",
     "shown_sigma",
 ]
 
 UNCHANGED_DB: Final = 60.0
 """A clean picture that comes back with more counts as this: its 8 bits stay as they were."""
-_SHOWN: Final = ("ONNX Runtime", "fp32")
-"""Backend and precision of the milliseconds that stand for a network in a table."""
-_YARDSTICK: Final = "ffdnet"
-"""How the names of the networks begin that the time of a denoiser is compared with."""
 _NONE: Final = "–"
 """In a cell for which nothing was to be measured."""
-
-
-def main_time(card: CardRecord) -> TimeRecord | None:
-    """The row of times that stands for a network; None where it has not been timed."""
-    return _shown_time(card, lambda row: bool(row["is_this"]))
-
-
-def ratio_to_ffdnet(card: CardRecord) -> float | None:
-    """That time to the one of the FFDNet that took turns with the network; None without one."""
-    own = main_time(card)
-    other = _shown_time(card, lambda row: row["name"].startswith(_YARDSTICK))
-    return own["median_ms"] / other["median_ms"] if own and other else None
-
-
-def _shown_time(card: CardRecord, is_it: Callable[[TimeRecord], bool]) -> TimeRecord | None:
-    """The first row of times, in the backend that is shown, of the network that is meant."""
-    rows = card["times"]["rows"] if card["times"] else []
-    return next(
-        (row for row in rows if (row["backend"], row["precision"]) == _SHOWN and is_it(row)), None
-    )
-
-
-def measured_where(card: CardRecord) -> str:
-    """Device, threads, size and date of the times."""
-    times = card["times"]
-    if times is None:
-        return "not timed"
-    height, width = times["size"]
-    return (
-        f"{times['device']}, {times['threads']} thread(s), one image of {height}x{width} "
-        f"(height x width), {times['measured'][:10]}"
-    )
 
 
 def shown_sigma(row: FiguresRecord) -> str:
@@ -67,6 +29,11 @@ def shown_sigma(row: FiguresRecord) -> str:
 def _removes_noise(card: CardRecord) -> bool:
     """Whether figures are by noise level; else they are of pairs."""
     return bool(card["task"]["name"] == "denoise")
+
+
+def _is_told(card: CardRecord) -> bool:
+    """Whether the network is given the noise level."""
+    return bool(card["run"]["architecture"]["space"].get("level_map", False))
 
 
 def _is_for_photos(card: CardRecord) -> bool:
@@ -155,8 +122,9 @@ def _quality(card: CardRecord) -> list[str]:
     how = f"{figures['backend']} {figures['version']}, {figures['precision']}"
     interval = "the 95 % interval is that of the mean over"
     if _removes_noise(card):
+        told = "told the level, " if _is_told(card) else ""
         return [
-            f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, whole "
+            f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, {told}whole "
             f"pictures, clipped to the range; {how}; {interval} pictures.",
             "",
             *_table(

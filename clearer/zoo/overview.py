@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clearer.zoo.card import ratio_to_ffdnet
 from clearer.zoo.card_record import CardRecord
+from clearer.zoo.card_times import ratio_to_ffdnet
 
 __all__ = ["overview_table"]
 

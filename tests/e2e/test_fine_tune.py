@@ -329,6 +329,42 @@ def test_another_task_from_scratch(trained: Path, tmp_path: Path) -> None:
     assert [r["iteration"] for r in records(run) if "val_psnr_db" in r] == [4, 8]
 
 
+def test_it_learns_to_be_told_the_level(trained: Path, photos: Path, tmp_path: Path) -> None:
+    run, source = tmp_path / "run", trained / "weights.safetensors"
+    words = ["--fine-tune", "--level-map", *SHORT, "--out", run]
+    assert clearer("train", trained, *words, "--sigma", "25").exit_code == 0
+    # At the level of the source, it starts from what that restores.
+    assert records(run)[0]["val_psnr_db"] == pytest.approx(psnr_db(source, photos, 25), abs=1e-4)
+    settings, architecture = Run(run).settings(), Run(run).read_architecture()
+    assert (
+        settings.space
+        == architecture.space
+        == replace(Run(trained).settings().space, level_map=True)
+    )
+    assert settings.train.batch_statistics_share > 0
+    network, info = load_network(run / "weights.safetensors")
+    assert network.architecture == architecture
+    assert info["fine_tuned_from"]["sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
+    result = clearer(
+        "restore", photos / "val", "--model", run, "--sigma", 25, "--out", tmp_path / "x"
+    )
+    assert result.exit_code == 0, result.output
+    assert clearer("show", run).exit_code == 0
+    again = clearer("train", run, "--fine-tune", "--level-map", *SHORT, "--out", tmp_path / "again")
+    assert again.exit_code == 0, again.output  # it has one already: a fine-tuning as any other
+    assert Run(tmp_path / "again").settings().train.batch_statistics_share == 0
+
+
+def test_a_level_map_is_for_weights_and_white_noise(trained: Path) -> None:
+    result = clearer("train", trained, "--level-map", "--out", "out")
+    assert result.exit_code == 2
+    assert "add --fine-tune, or search with it" in result.stderr
+    words = ["--fine-tune", "--level-map", "--task", "dejpeg", "--out", "out"]
+    result = clearer("train", trained, *words)
+    assert result.exit_code == 2
+    assert "a level map needs white noise" in result.stderr
+
+
 def test_as_long_as_fits(trained: Path, tmp_path: Path) -> None:
     words = ["--fine-tune", "--minutes", 0.1, "--out", tmp_path / "run"]
     result = clearer("train", trained, *words)

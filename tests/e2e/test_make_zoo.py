@@ -23,6 +23,7 @@ from clearer.cli import app
 from clearer.data.datasets import DATA_SETS, DataSet
 from clearer.data.splits import PHOTOGRAPHS
 from clearer.errors import InputError
+from clearer.networks.tell_level import tell_level
 from clearer.pictures.images import Color
 from clearer.restoring.evaluate import VALIDATION_SEED
 from clearer.support.files import read_json, write_json
@@ -225,17 +226,44 @@ def test_figures_for_one_level(
     add_network(folder, "one-level", 3 if color == "rgb" else 1, "50")
     network = catalogue.zoo_network("one-level")
     runner = TorchRunner(network.name, network.load()[0])
-    figures = script("quality").measure_figures(runner, color, network.task)
+    figures = script("quality").measure_figures(runner, color, network.task, has_level=False)
     found = [(row["data"], row["sigma_255"], row["num_images"]) for row in figures["rows"]]
     assert found == [(name, 50, 2) for name in names]
     assert figures["noise_seed"] == VALIDATION_SEED
-    assert script("quality").measure_probes(runner, color, network.task)["sigma_255"] == 50
-    purpose = script("make").purpose(color, network.task)
+    assert (
+        script("quality").measure_probes(runner, color, network.task, has_level=False)["sigma_255"]
+        == 50
+    )
+    purpose = script("make").purpose(color, network.task, has_level=False)
     assert purpose.endswith("pictures with white Gaussian noise of sigma 50 (of 255)")
     peers = script("make").peer_names(network.task, color)
     assert peers == (("dncnn_s50", "ffdnet_s50") if color == "gray" else ("ffdnet_color_s50",))
     with pytest.raises(InputError, match="holds none of the usual levels: 15, 25, 50"):
-        script("quality").measure_figures(runner, color, Denoise(sigma=Span(30, 40)))
+        script("quality").measure_figures(
+            runner, color, Denoise(sigma=Span(30, 40)), has_level=False
+        )
+
+
+def test_a_network_that_is_told_the_level_is_told_it(
+    script: Script, cut: Cut, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bsd68", "set12"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(cut(0)).save(tmp_path / name / "0.png")
+        know(monkeypatch, name, tmp_path / name)
+    monkeypatch.setenv("CLEARER_DATA", str(tmp_path))
+    add_network(folder, "one-level", 1, "50")
+    network = catalogue.zoo_network("one-level")
+    plain, _ = network.load()
+    found = []
+    for known, has_level in ((plain, False), (tell_level(plain, 50 / 255), True)):
+        words = (TorchRunner("any", known), "gray", network.task)
+        figures = script("quality").measure_figures(*words, has_level=has_level)
+        probes = script("quality").measure_probes(*words, has_level=has_level)
+        found.append([row["psnr_db"] for row in figures["rows"] + probes["rows"]])
+    assert found[1] == pytest.approx(found[0], abs=1e-3)
+    purpose = script("make").purpose("gray", Denoise(sigma=Span(0, 75)), has_level=True)
+    assert purpose.endswith("sigma 0 to 75 (of 255), told the level or by an estimate")
 
 
 def test_figures_of_jpeg(
@@ -251,7 +279,7 @@ def test_figures_of_jpeg(
     add_deblocker(folder, "jpeg")
     network = catalogue.zoo_network("jpeg")
     runner = TorchRunner(network.name, network.load()[0])
-    figures = script("quality").measure_figures(runner, "rgb", network.task)
+    figures = script("quality").measure_figures(runner, "rgb", network.task, has_level=False)
     found = [(row["data"], row["quality"]) for row in figures["rows"]]
     assert found == [(name, q) for name in ("kodak24", "set12") for q in (10, 20, 30, 40)]
     for row in figures["rows"]:
@@ -260,10 +288,12 @@ def test_figures_of_jpeg(
     by_quality = [row["input_psnr_db"] for row in figures["rows"][:4]]
     assert by_quality == sorted(by_quality)
     assert figures["protocol"] == "jpeg"
-    purpose = script("make").purpose("rgb", network.task)
+    purpose = script("make").purpose("rgb", network.task, has_level=False)
     assert purpose == "RGB pictures that were saved as JPEG, quality 10:60"
     with pytest.raises(InputError, match="holds none of the usual ones: 10, 20, 30, 40"):
-        script("quality").measure_figures(runner, "rgb", DeJpeg(quality=Span(50, 60)))
+        script("quality").measure_figures(
+            runner, "rgb", DeJpeg(quality=Span(50, 60)), has_level=False
+        )
 
 
 def test_times_are_taken_over_from_the_same_layers_alone(script: Script, folder: Path) -> None:

@@ -101,13 +101,25 @@ def test_the_list_that_is_there_can_be_read(script: Any) -> None:
     entries = pieces.read_queue()
     assert [e.name for e in entries][:2] == ["gray", "rgb-photo-long"]
     assert {e.kind for e in entries} == {"training", "search"}
-    gray = pieces.find("gray", "training", entries)
+    assert pieces.find("gray", "training", entries).options["level-map"] == "True"
+    gray = pieces.find("gray-raced", "training", entries)
     assert gray.options["sigma"] == "0:75"
     space = SearchSpace(**{**gray.space, "columns": tuple(gray.space["columns"])})
     assert space.level_map
     assert cost_table(space, "mb").cost(Architecture.from_text(gray.architecture, space)) < 5
     with pytest.raises(InputError, match="no training 'paper-50'"):
         pieces.find("paper-50", "training", entries)
+
+
+def test_what_is_true_in_the_list_is_a_switch(run: Run, sets: Path, tmp_path: Path) -> None:
+    (tmp_path / "queue.toml").write_text(
+        "[[training]]\nname='told'\nwhy=''\ndata='photos-fair'\nfine-tune='gray-25'\n"
+        "level-map=true\niterations=1\nbatch-size=1\npatch-size=16\nvalidate-every=1"
+    )
+    code, said = run("run")
+    assert code == 0, said
+    settings = read_json(tmp_path / "zoo-runs" / "told" / "config.json")["settings"]
+    assert settings["space"]["level_map"]
 
 
 def test_a_piece_that_was_logged_in_old_words_is_no_other(script: Any, tmp_path: Path) -> None:

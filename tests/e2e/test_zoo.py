@@ -19,7 +19,7 @@ from clearer.cli import app
 from clearer.data.splits import PHOTOGRAPHS
 from clearer.pictures.reading import read_picture
 from clearer.zoo import catalogue
-from clearer.zoo.card import main_time
+from clearer.zoo.card_times import main_time
 from clearer.zoo.catalogue import default_network, zoo_names
 from tests.bench.tiny_onnx import identity
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network

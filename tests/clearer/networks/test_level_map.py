@@ -16,6 +16,7 @@ from clearer.networks.freeze import inherit_weights
 from clearer.networks.level_map import at_level, file_inputs, with_level
 from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.supernet import SuperNet
+from clearer.networks.tell_level import tell_level, told_architecture
 from clearer.pictures.images import ImageSet
 from clearer.planning.workflow import make_settings
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs, torch_restorer
@@ -71,6 +72,25 @@ def test_one_plane_more_goes_in(unshuffle: int, channels: int, stem: Stem) -> No
     first = sum(p.numel() for name, p in plain.named_parameters() if name.startswith("input."))
     with_plane = sum(p.numel() for name, p in made.named_parameters() if name.startswith("input."))
     assert with_plane - first in (9 * space.width, 5 * space.width)  # a 3x3 kernel, or 1x1 twice
+
+
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("stem", ["bottlenecks", "conv"])
+def test_told_the_level_that_it_knows_a_network_restores_as_before(
+    residual: bool, unshuffle: int, stem: Stem
+) -> None:
+    space = replace(SPACE, unshuffle=unshuffle, stem=stem, residual=residual, level_map=False)
+    plain = network(space)
+    told = tell_level(plain, 25 / 255)
+    assert not told.training
+    assert told.architecture == told_architecture(plain.architecture) != plain.architecture
+    image = torch.rand(2, 1, 20, 28)
+    planes = [torch.cat([image, torch.full_like(image, level / 255)], dim=1) for level in (25, 50)]
+    with torch.inference_mode():
+        before, same, other = plain(image), *(told(given) for given in planes)
+    torch.testing.assert_close(same, before, rtol=1e-5, atol=1e-5)
+    assert torch.equal(same, other) is not residual  # units of the level
 
 
 def test_the_level_decides_what_comes_out() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
-from clearer.bench.runners import TorchRunner
+from clearer.bench.level_runner import LevelRunner
+from clearer.bench.runners import Runner, TorchRunner
 from clearer.data.splits import BUILTIN_VAL, PHOTOGRAPHS
 from clearer.errors import ClearerError, InputError
 from clearer.export.fold import fold_batch_norm
@@ -23,8 +24,9 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo import catalogue
-from clearer.zoo.card import UNCHANGED_DB, card_markdown, comparison_table, main_time
+from clearer.zoo.card import UNCHANGED_DB, card_markdown, comparison_table
 from clearer.zoo.card_record import CardRecord
+from clearer.zoo.card_times import main_time
 from clearer.zoo.catalogue import (
     default_network,
     find_in_zoo,
@@ -100,7 +102,10 @@ def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
         assert probes["noise_seed"] == VALIDATION_SEED
         images, task = ImageSet(tuple(names), tuple(crops)), Denoise(sigma=Span(sigma, sigma))
         least_db = input_accuracy(images, task)["psnr_db"] + 6
-    accuracy = measure_accuracy(TorchRunner(name, found.load()[0]), images, task)
+    runner: Runner = TorchRunner(name, found.load()[0])
+    if found.architecture.space.level_map:
+        runner = LevelRunner(runner, probes["sigma_255"])
+    accuracy = measure_accuracy(runner, images, task)
     assert set(names) <= set(BUILTIN_VAL)
     assert len(names) >= 3
     found_db = np.minimum(accuracy.psnr_db, UNCHANGED_DB)
