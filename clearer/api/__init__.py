@@ -1,1 +1,1 @@
-"""What programs call, and commands too: one file a verb."""
+"""Functions for programs and commands: one file per verb."""

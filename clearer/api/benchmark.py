@@ -31,13 +31,14 @@ _FOLDER: Final = Path("bench")
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What a benchmark measured, and where it is written."""
+    """The results of a benchmark, and where they are written."""
 
     report: BenchReport
     """The content of ``bench.json``."""
     folder: Path
+    """Where the files are."""
     files: tuple[str, ...]
-    """In the folder, beside pictures of details."""
+    """Their names; pictures of details are beside them."""
     targets: Targets
     """What was compared."""
 
@@ -68,20 +69,20 @@ def benchmark(
         models: Run folders, model files (``.onnx``, ``.engine``) and names of networks that come
             with clearer; none: the newest run.
         data: Folder of pictures (its ``test`` or ``val``, or itself) or a set; None: the run's.
-        task: What degrades them; None: what the run was made for.
+        task: What degrades them; None: the task of the run.
         task_options: By the name of the option, as ``{"sigma": 25}``.
         against: Further ONNX files.
-        backends: By name, as ``--backend`` takes them; none: those that are here and quick.
+        backends: By name, as for ``--backend``; none: those that are installed and quick.
         classical: Whether non-local means and BM3D are rows, where the task is noise.
-        size: (height, width) of the images that are timed.
+        size: (height, width) of the images that are timed, in pixels.
         num_rounds: Timed calls per row; None: 100, and 3 seconds in all.
-        max_seconds: Time per row, after which it is timed no more.
-        batch: Images in a call for the throughput; 0: it is not measured.
-        threads: Of the CPU, per call; None: torch's.
-        cores: Bind the process to these while it measures: steadier times.
+        max_seconds: Time limit per row, in seconds.
+        batch: Batch size for the throughput; 0: it is not measured.
+        threads: CPU threads per call; None: torch's.
+        cores: CPU cores that the process is pinned to while it measures, for steadier times.
         out: Folder for the results; None: the run's, or ``bench/`` without a run.
         html: Also write ``report.html``.
-        command: For the report: what was typed.
+        command: Command line, for the report.
         watch: Told how it goes.
 
     Raises:

@@ -39,6 +39,7 @@ class Exported:
     report: ExportRecord
     """The content of ``export.json``."""
     engines: list[BuiltEngine]
+    """Those that were built, or built before."""
 
     @property
     def files(self) -> list[Path]:
@@ -88,16 +89,16 @@ def export_network(
         fp16: Add ``model.fp16.onnx``, which computes in fp16.
         int8: Add ``model.int8.onnx`` for CPUs and ``model.int8.trt.onnx`` for TensorRT.
         openvino: Add OpenVINO IR.
-        images: Beside each ONNX file one for 8-bit pictures, N x H x W x C in and out.
-        shapes: Beside each ONNX file one for each (batch, height, width).
+        images: Add to each ONNX file one for 8-bit pictures, N x H x W x C in and out.
+        shapes: Add to each ONNX file one for each fixed (batch, height, width).
         torch_program: Add a ``torch.export`` program.
         opset: ONNX operator set.
-        sigma: Noise level, scale 0 to 255, that is put into the files of a network with a level
-            map, which then take the picture alone.
+        sigma: Noise level (scale 0 to 255) that is fixed in the files of a network with a level
+            map: the picture is then their only input.
         untrained: Export a network that was never trained.
         force: Keep files that fail their check, named ``*.failed.*``.
-        engines: Also build engines by these libraries.
-        profile: Sizes that engines take: ``MIN,OPT,MAX``, each NxHxW.
+        engines: Also build engines with these libraries.
+        profile: Sizes that engines accept: ``MIN,OPT,MAX``, each NxHxW.
         watch: Told how it goes.
 
     Raises:

@@ -54,14 +54,14 @@ class SpaceOptions(TypedDict, total=False):
     stem: Literal["bottlenecks", "conv"] | None
     """What stands before the first cell."""
     gates: bool
-    """Whether each scale of a column may compute, fuse or be passed on."""
+    """Whether each scale of a column may compute, fuse or pass through."""
     level_map: bool
-    """Whether the network is given the noise level beside the image."""
+    """Whether the network is given the noise level as a second input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profiled:
-    """A cost table, and its file."""
+    """A cost table in milliseconds, and its file."""
 
     table: CostTable
     check: Check | None
@@ -69,7 +69,7 @@ class Profiled:
     path: Path
     """For ``cost`` of a :class:`clearer.SearchRequest`."""
     is_cached: bool
-    """Whether it was measured before, with the same device, versions and settings."""
+    """Whether it is an earlier measurement with the same device, versions and settings."""
 
 
 def profile(
@@ -88,13 +88,14 @@ def profile(
     """Measure the modules of a search space on this device: ``clearer profile``.
 
     Args:
-        backend: What runs the networks.
+        backend: Backend that runs the networks, by name.
         precision: ``bf16``: with torch and OpenVINO.
-        size: (height, width) of the image that is timed.
-        threads: Of the CPU; None: all cores.
-        check: Further networks to measure; ``"all"``: all that a table tells apart.
-        seconds: Time for the table; noisy times get twice as much.
-        force: Measure again what is known from before.
+        size: (height, width) of the image that is timed, in pixels.
+        threads: CPU threads; None: all cores.
+        check: Number of further networks to compare the table's predictions with; ``"all"``: all
+            that it tells apart.
+        seconds: Time for the measurement in seconds; up to twice that if times are noisy.
+        force: Measure again, even if a result is cached.
         out: File to write; None: ``cost-<what>.json``.
         watch: Told how it goes.
         space: What is measured: ``width=16``, and the other fields of :class:`SpaceOptions`.

@@ -57,8 +57,9 @@ def restore(
         pictures: A file or folder, or several; what lies below a folder lies so below ``out``.
         model: As for :func:`clearer.load`.
         out: Folder for the results.
-        kind: Of the results: ``png``, ``jpeg``, ``tiff`` or ``webp``; None: as the input.
-        color: What a gray network restores of a colour picture.
+        kind: Format of the results: ``png``, ``jpeg``, ``tiff`` or ``webp``; None: as the
+            input.
+        color: What a gray network restores in a colour picture.
         sigma: Noise level, scale 0 to 255, for a network with a level map; None has it estimated.
         strength: How much is removed: 1 is all, 0 nothing.
         tile: Side of the tiles in pixels; None: as large as 400 MB allow.
@@ -66,16 +67,16 @@ def restore(
             receptive field.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; None: torch for weights, ONNX Runtime
             for ONNX files.
-        overwrite: Restore again what has a result already.
+        overwrite: Also restore pictures that already have a result.
         watch: Told how it goes.
 
     Returns:
-        What became of each picture. One that failed stops no other and raises nothing: its record
-        says why.
+        A record for each picture. A picture that fails raises nothing and stops no other: its
+        record says why.
 
     Raises:
         InputError: If there is no picture or no such model, or a value is out of range.
-        ClearerError: If no more can be written, as where a disk is full.
+        ClearerError: If nothing more can be written, for example on a full disk.
         Interrupted: On Ctrl-C; what was restored is there.
     """
     given = [pictures] if isinstance(pictures, (str, PathLike)) else pictures

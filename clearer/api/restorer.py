@@ -31,7 +31,7 @@ def load(
     color: ColorMode = "per-channel",
     tile: int | None = None,
 ) -> Restorer:
-    """A network, or what comes with clearer for each kind of picture.
+    """Load a network, or those that come with clearer for each kind of picture.
 
     Example:
         >>> import clearer
@@ -46,7 +46,7 @@ def load(
             with clearer; None: as ``clearer restore`` chooses, the newest run in ``runs/`` first.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; by default torch for weights, ONNX
             Runtime for ONNX files.
-        color: What a gray network restores of a colour picture.
+        color: What a gray network restores in a colour picture.
         tile: Side of the tiles that large pictures are cut into, in pixels.
 
     Raises:
@@ -98,11 +98,11 @@ class Restorer:
             strength: How much is removed: 1 is all, 0 nothing.
 
         Returns:
-            Of the same shape, type and device, clipped to the range.
+            The restored pictures, of the same shape, type and device, clipped to the range.
 
         Raises:
-            InputError: If the picture has another form, or the network has no level map and
-                ``sigma`` is given.
+            InputError: If the picture has another shape or type, a value is out of range, or
+                ``sigma`` is given and the network has no level map.
             ClearerError: If the network fails.
         """
         if isinstance(picture, np.ndarray):

@@ -35,7 +35,7 @@ REFREEZABLE: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRequest:
-    """All that ``clearer search`` can be asked for; what is None is chosen by what is known then.
+    """All that ``clearer search`` can be asked for. What is None is chosen automatically.
 
     Example:
         >>> from clearer import SearchRequest
@@ -45,7 +45,7 @@ class SearchRequest:
     """
 
     budget_mb: float | None = None
-    """Largest ONNX file in MB (10**6 bytes)."""
+    """Limit of the ONNX file in MB (10**6 bytes)."""
     budget_ms: float | None = None
     """Most milliseconds per image of ``size``, measured here, or by ``cost``."""
     budget_gmacs: float | None = None
@@ -53,7 +53,7 @@ class SearchRequest:
     budget_params: float | None = None
     """Limit on trained parameters."""
     budget_precision: FilePrecision = "fp32"
-    """Of the file that MB and milliseconds are those of."""
+    """Precision of the file that is limited in MB and milliseconds."""
     cost: str | PathLike[str] | None = None
     """File of a cost table, for ``budget_ms``; it sets the space."""
     size: tuple[int, int] | None = None
@@ -83,9 +83,9 @@ class SearchRequest:
     strategy: Strategy | None = None
     """None: a race, or by gradient where the space is given, or the preset is the paper's."""
     gates: bool = False
-    """Whether each scale of a column may compute, fuse or be passed on."""
+    """Whether each scale of a column may compute, fuse or pass through."""
     level_map: bool = False
-    """Whether the network is given the noise level beside the image."""
+    """Whether the network is given the noise level as a second input."""
     contenders: int | None = None
     """Networks in a race."""
     seeds: int = 1
@@ -100,7 +100,7 @@ class SearchRequest:
     minutes: float | None = None
     """Train as many iterations as fit into this time."""
     minutes_now: float | None = None
-    """Work for so long, then stop at a checkpoint (:class:`clearer.errors.PieceDone`)."""
+    """Work for this many minutes, then stop at a checkpoint (:class:`clearer.errors.PieceDone`)."""
     validate_every: int | None = None
     """Iterations between validations."""
     batch_size: int | None = None
@@ -132,11 +132,11 @@ class SearchRequest:
     out: str | PathLike[str] | None = None
     """Run folder to make or to resume; None: a new one in ``runs/``, or the newest there."""
     resume: bool = False
-    """Go on with an interrupted run."""
+    """Resume an interrupted run."""
     changed_data: bool = False
-    """With ``resume``: go on though pictures of the run changed."""
+    """With ``resume``: continue although pictures of the run changed."""
     checkpoint_seconds: float = 60.0
-    """Between checkpoints, from which ``resume`` goes on."""
+    """Seconds between checkpoints, from which ``resume`` continues."""
     devices: int | None = None
     """Processes on this machine, each of which runs this program from its start."""
     nodes: int | None = None

@@ -24,13 +24,14 @@ __all__ = ["RunResult", "Session", "open_session"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunResult:
-    """What a search or a training ended with."""
+    """The result of a search or a training."""
 
     run: Run
     """Its folder, with all that was written."""
     splits: Splits
     """The pictures that it used."""
     is_trained: bool
+    """Whether it has trained weights."""
     is_first: bool
     """Whether this process writes and speaks, where several train together."""
 
@@ -46,7 +47,7 @@ class RunResult:
 
     @property
     def val_psnr_db(self) -> float | None:
-        """Of the validation pictures, in dB, the mean; None where nothing was trained."""
+        """Mean PSNR over the validation pictures in dB; None where nothing was trained."""
         return float(load_network(self.run.weights)[1]["val_psnr_db"]) if self.is_trained else None
 
 

@@ -58,26 +58,26 @@ def train(
     Args:
         run: Run folder, or for fine-tuning the name of a network that comes with clearer; None:
             the newest run.
-        fine_tune: Train the weights of the run on, in a new folder. The result is never worse than
-            they are, on the validation pictures.
-        level_map: Fine-tune it to be told the noise level, which it was not so far.
+        fine_tune: Start from the weights of the run, in a new folder. On the validation pictures
+            the result is never worse.
+        level_map: With ``fine_tune``: add the noise level as a second input.
         data: Folder of pictures, or a set, in place of the run's.
         task: Likewise, by its name.
         task_options: Likewise, by the name of the option, as ``{"sigma": 25}``.
-        preset: Whose training settings to take.
+        preset: Take the training settings of this preset.
         iterations: Of the training.
-        minutes: Train as many iterations as fit into this time.
-        minutes_now: Work for so long, then stop at a checkpoint.
+        minutes: Train for as many iterations as fit into this time.
+        minutes_now: Work for this many minutes, then stop at a checkpoint.
         validate_every: Iterations between validations.
         batch_size: Patches in a batch.
         patch_size: Side of a patch in pixels.
         reduce: Half of the patches are cut from pictures reduced by a factor from 1 to this.
-        learning_rate: Peak; None: the run's, and a quarter of that for fine-tuning.
+        learning_rate: Peak learning rate; None: the run's, and a quarter of that for fine-tuning.
         compile: Whether ``torch.compile`` is used.
         out: Train in this new folder.
-        resume: Go on with the training of the run.
-        changed_data: Go on though pictures of the run changed.
-        checkpoint_seconds: Between checkpoints, from which ``resume`` goes on.
+        resume: Resume the training of the run.
+        changed_data: Resume although pictures of the run changed.
+        checkpoint_seconds: Seconds between checkpoints, from which ``resume`` continues.
         devices: Processes on this machine, each of which runs this program from its start.
         nodes: Machines.
         watch: Told how it goes.
@@ -89,7 +89,7 @@ def train(
         InputError: If what is asked for does not go together, pictures cannot be used, or finished
             work would be overwritten.
         ClearerError: If another process writes the run, or the training fails.
-        PieceDone: When ``minutes_now`` are over.
+        PieceDone: After ``minutes_now``.
         Interrupted: On Ctrl-C.
     """
     deadline = piece_deadline(minutes_now)
