@@ -92,7 +92,7 @@ def torch_threads() -> int:
 
 
 class TorchRunner:
-    """The frozen network in torch on the CPU, fp32, channels last.
+    """The frozen network in torch on the CPU, fp32, batch normalisation folded, channels last.
 
     Args:
         name: For reports.
@@ -112,6 +112,7 @@ class TorchRunner:
     ) -> None:
         import torch
 
+        from clearer.networks.fold import fold_batch_norm
         from clearer.restoring.evaluate import torch_restorer
 
         self.info = RunnerInfo(
@@ -122,11 +123,11 @@ class TorchRunner:
             threads=torch.get_num_threads(),
             load_ms=load_ms,
         )
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        folded = fold_batch_norm(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if compiled:
-            self._restore = torch_restorer(torch.compile(network, dynamic=True, fullgraph=True))  # type: ignore[arg-type]
+            self._restore = torch_restorer(torch.compile(folded, dynamic=True, fullgraph=True))  # type: ignore[arg-type]
         else:
-            self._restore = torch_restorer(network)
+            self._restore = torch_restorer(folded)
 
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch."""

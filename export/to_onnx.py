@@ -11,11 +11,11 @@ from onnx import TensorProto, numpy_helper
 
 from clearer.costs.cost import FilePrecision
 from clearer.errors import InputError
-from clearer.export.fold import fold_batch_norm
 from clearer.export.graph import network_model, random_weights
 from clearer.export.graph_nodes import OPSET, to_bytes
 from clearer.export.metadata import model_metadata
 from clearer.export.untrained_int8 import in_int8
+from clearer.networks.fold import fold_batch_norm
 from clearer.networks.network import RestorationNet
 from clearer.space.space import Architecture
 

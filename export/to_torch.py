@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim
 
-from clearer.export.fold import fold_batch_norm
+from clearer.networks.fold import fold_batch_norm
 from clearer.networks.network import RestorationNet
 
 __all__ = ["PROGRAM_METADATA", "to_torch_program"]

@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 from clearer import __version__
-from clearer.export import fold, graph, to_onnx
+from clearer.export import graph, to_onnx
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
-from clearer.networks import blocks
+from clearer.networks import blocks, fold
 from clearer.networks import network as network_module
 from clearer.runs.run import Run
 from clearer.support.user_cache import user_cache

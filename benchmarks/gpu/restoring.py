@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from clearer.bench.runners import OnnxRunner
 from clearer.errors import ClearerError, InputError
-from clearer.export.fold import fold_batch_norm
 from clearer.export.model_description import read_description
 from clearer.export.picture_io import first_line
 from clearer.export.zoo import exported_network
+from clearer.networks.fold import fold_batch_norm
 from clearer.support.device import resolve_device
 from clearer.support.files import write_json
 from clearer.zoo.catalogue import zoo_names, zoo_network

@@ -15,13 +15,13 @@ from clearer.costs.cost import FILE_PRECISIONS, FilePrecision, cost_table, netwo
 from clearer.errors import InputError
 from clearer.export.calibration import observe
 from clearer.export.fixed_sizes import with_fixed_sizes
-from clearer.export.fold import fold_batch_norm
 from clearer.export.graph_nodes import OPSET
 from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.parity import to_pixels
 from clearer.export.qdq import insert_qdq
 from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx, untrained_file
+from clearer.networks.fold import fold_batch_norm
 from clearer.networks.network import RestorationNet
 from clearer.space.space import Architecture, SearchSpace, Stem
 from tests.clearer.networks.test_supernet import randomize

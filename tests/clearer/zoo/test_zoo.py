@@ -14,7 +14,7 @@ from clearer.bench.level_runner import LevelRunner
 from clearer.bench.runners import Runner, TorchRunner
 from clearer.data.splits import BUILTIN_VAL, PHOTOGRAPHS
 from clearer.errors import ClearerError, InputError
-from clearer.export.fold import fold_batch_norm
+from clearer.networks.fold import fold_batch_norm
 from clearer.pictures.images import Color, ImageSet, read_image
 from clearer.restoring.evaluate import VALIDATION_SEED
 from clearer.runs.run import Run
