@@ -41,6 +41,8 @@ _QUIET_REFERENCE: Final = 0.05
 """Spread of the reference workload above which the machine counts as busy."""
 _QUIET_ROWS: Final = 0.10
 """Likewise, of any row."""
+_LEAST_ROUNDS: Final = 5
+"""From which spreads are known."""
 
 
 @dataclass(slots=True)
@@ -256,8 +258,17 @@ class Noise:
 
 
 def judge_noise(timings: Timings) -> Noise:
-    """The machine is quiet if neither the reference workload nor any row spreads too much."""
+    """The machine is quiet if neither the reference workload nor any row spreads too much.
+
+    Few rounds spread little on any machine: of those nothing is known.
+    """
     reference = spread(timings.reference)
+    rounds, median_ms = len(timings.reference), float(np.median(timings.reference))
+    if rounds < _LEAST_ROUNDS:
+        text = (
+            f"{rounds} rounds are too few to tell whether the machine was quiet: {_LEAST_ROUNDS} do"
+        )
+        return Noise(False, reference, median_ms, text)
     widest = max(spread(row.call) for row in timings.rows)
     is_quiet = reference <= _QUIET_REFERENCE and widest <= _QUIET_ROWS
     verdict = "quiet" if is_quiet else "too busy for a verdict on times"
@@ -266,4 +277,4 @@ def judge_noise(timings: Timings) -> Noise:
         f"{reference:.1%} (at most {_QUIET_REFERENCE:.0%} is quiet), the rows by up to "
         f"{widest:.1%} (at most {_QUIET_ROWS:.0%})"
     )
-    return Noise(is_quiet, reference, float(np.median(timings.reference)), text)
+    return Noise(is_quiet, reference, median_ms, text)

@@ -229,6 +229,13 @@ def test_the_verdict_on_the_machine(reference: float, row: float, is_quiet: bool
     assert ("too busy" in noise.text) is not is_quiet
 
 
+def test_of_few_rounds_no_machine_is_called_quiet() -> None:
+    same = [5.0] * 4
+    noise = judge_noise(Timings([Timing(same, same)], same))
+    assert not noise.is_quiet
+    assert noise.text == "4 rounds are too few to tell whether the machine was quiet: 5 do"
+
+
 def pictures(count: int) -> ImageSet:
     ramp = (np.arange(64)[:, None] + np.arange(48)).astype(np.uint8)[..., None]
     return ImageSet(
