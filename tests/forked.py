@@ -1,4 +1,4 @@
-"""A command in a process of its own that has no packages to load, and is ended at a known moment."""
+"""A command in a fork, which has no packages to load, and is ended at a known moment."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from clearer.networks.network import load_network
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
 from tests.forked import run_forked, signal_in
+from tests.patience import PATIENCE_S
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
@@ -171,13 +172,13 @@ def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> Non
     words[words.index("12")] = "100000"
     command = [sys.executable, "-m", "clearer", "search", *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not (run / "checkpoint" / "search.json").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert f"--resume --out {run}" in errors.replace("\n", "")
     assert "Traceback" not in errors
@@ -319,7 +320,10 @@ def test_a_search_without_training_resumes_without_it(photos: Path, tmp_path: Pa
     assert (run / "weights.safetensors").exists()
 
 
-def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
+def test_rgb_from_search_to_bench(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)  # seconds a row
     run = tmp_path / "run"
     words = [*RACE, "--data", photos, "--out", run, "--color", "rgb", "--unshuffle", 2]
     assert clearer("search", *words).exit_code == 0

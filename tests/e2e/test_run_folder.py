@@ -18,10 +18,12 @@ from typer.testing import CliRunner, Result
 from clearer.cli import app
 from clearer.runs.run_lock import lock_run
 from clearer.support.files import read_json
+from tests.forked import run_forked, signal_in
+from tests.patience import PATIENCE_S
 
 SHORT = ["--iterations", "6", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 SHORT += ["--device", "cpu"]
-PAPER = ["--strategy", "gradient", "--width", "4"]
+PAPER = ["--strategy", "gradient", "--width", "4", "--columns", "1,1"]
 TINY = [*PAPER, "--search-iterations", "4", *SHORT]
 RACE = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "2", *SHORT]
 LONG = {
@@ -41,7 +43,8 @@ def start(*words: object) -> subprocess.Popen[str]:
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(2000):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         if path.exists() and path.stat().st_size:
             return
         assert process.poll() is None, process.communicate()[1]
@@ -124,18 +127,37 @@ def test_files_of_others_are_not_taken_for_those_of_a_killed_process(
     assert (tmp_path / "architecture.json").read_text() == "mine"
 
 
-@pytest.mark.parametrize("devices", ["1", "2"])
-@pytest.mark.parametrize("checkpoint", LONG)
+@pytest.mark.parametrize(
+    ("checkpoint", "function"),
+    [
+        ("search.json", "clearer.searching.search.cosine"),
+        ("race-0.json", "clearer.searching.race.save_checkpoint"),
+    ],
+)
 def test_sigterm_ends_a_search_as_ctrl_c_does(
-    photos: Path, tmp_path: Path, checkpoint: str, devices: str
+    photos: Path, tmp_path: Path, checkpoint: str, function: str
 ) -> None:
     run = tmp_path / "run"
-    words = ["--data", photos, "--out", run, "--devices", devices, "--checkpoint-seconds", "0"]
+    words = ["search", *LONG[checkpoint], "--data", photos, "--out", run, "--checkpoint-seconds", 0]
+    ended = run_forked(*words, prepare=signal_in(function, 2, signal.SIGTERM))
+    check_that_it_stopped(run, ended.exit_code, ended.stderr)
+
+
+@pytest.mark.parametrize("checkpoint", LONG)
+def test_sigterm_ends_all_processes_of_a_search(
+    photos: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    run = tmp_path / "run"
+    words = ["--data", photos, "--out", run, "--devices", "2", "--checkpoint-seconds", "0"]
     process = start("search", *LONG[checkpoint], *words)
     wait_for(run / "checkpoint" / checkpoint, process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 143, errors
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    check_that_it_stopped(run, process.returncode, errors)
+
+
+def check_that_it_stopped(run: Path, exit_code: int, errors: str) -> None:
+    assert exit_code == 143, errors
     assert errors.count("error:") == errors.count("--resume --out") == 1
     assert "Traceback" not in errors
     assert list((run / "checkpoint").iterdir())
@@ -147,7 +169,7 @@ def test_sigterm_while_packages_load_or_pictures_are_read(photos: Path, tmp_path
         process = start("eval", "nlm", "--data", photos, "--out", tmp_path / "eval")
         time.sleep(delay)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode != 0:  # a fast machine may be done
             assert process.returncode in (143, -signal.SIGTERM)
             assert errors.count("error: interrupted") == (process.returncode == 143)

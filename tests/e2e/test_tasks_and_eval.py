@@ -20,6 +20,7 @@ from clearer.support.files import read_jsonl
 TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
 TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
+NARROW = ["--width", "2", "--unshuffle", "2", "--columns", "1,1", *TINY[4:]]
 MakeImages = Callable[..., Path]
 
 
@@ -74,7 +75,7 @@ def test_synthetic_tasks_from_search_to_figures(
     words: list[str], make_images: MakeImages, tmp_path: Path
 ) -> None:
     data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "run"
-    result = clearer("search", *words, "--data", data, "--out", run, *TINY)
+    result = clearer("search", *words, "--data", data, "--out", run, *NARROW)
     assert result.exit_code == 0, result.stderr
     result = clearer("eval", run, "--data", data, "--out", tmp_path / "eval", "--json")
     assert result.exit_code == 0, result.stderr
@@ -93,11 +94,11 @@ def test_minutes_count_after_a_stop_before_the_training(
         raise Interrupted("stopped")
 
     data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "a"
-    words = ["search", "--data", data, "--out", run, *TINY]
+    words = ["search", "--data", data, "--out", run, *NARROW]
     del words[words.index("--iterations") : words.index("--iterations") + 2]
     with monkeypatch.context() as patch:
         patch.setattr("clearer.api.session.fit_training_to_time", stop)
-        assert clearer(*words, "--minutes", 0.1).exit_code != 0
+        assert clearer(*words, "--minutes", 0.05).exit_code != 0
     preset = Run(run).settings().train.iterations
     result = clearer("search", "--resume", "--out", run)
     assert result.exit_code == 0, result.stderr
@@ -109,11 +110,11 @@ def test_minutes_count_after_a_stop_before_the_training(
 
 def test_minutes_shape_the_schedule(make_images: MakeImages, tmp_path: Path) -> None:
     data, run, longer = make_images("pictures", 4, size=(96, 80)), tmp_path / "a", tmp_path / "b"
-    words = ["search", "--data", data, "--out", run, *TINY]
+    words = ["search", "--data", data, "--out", run, *NARROW]
     del words[words.index("--iterations") : words.index("--iterations") + 2]
-    result = clearer(*words, "--minutes", 0.1)
+    result = clearer(*words, "--minutes", 0.05)
     assert result.exit_code == 0, result.stderr
-    result = clearer("train", run, "--minutes", 0.12, "--out", longer)
+    result = clearer("train", run, "--minutes", 0.06, "--out", longer)
     assert result.exit_code == 0, result.stderr
     result = clearer("train", run, "--resume", "--minutes", 1)
     assert result.exit_code == 2

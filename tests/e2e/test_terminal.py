@@ -20,8 +20,8 @@ BAR = re.compile(
     r"[pfPF.-]+  loss [\w .,/+-]+…?))? *"
 )
 SILENCE_S = 2.0
-"""The most that may pass without a sign of what goes on, where nothing else keeps the machine
-busy: how much else does is told by the time in which the command starts at all."""
+"""The most that may pass without a sign of what goes on, on a fast machine: how slow another one is
+is told by the time in which the command starts at all."""
 
 
 @pytest.fixture(scope="module")

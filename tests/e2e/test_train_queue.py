@@ -20,6 +20,7 @@ from clearer.costs.cost import cost_table
 from clearer.errors import InputError
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import append_jsonl, read_json, read_jsonl
+from tests.patience import PATIENCE_S
 from tests.zoo_material import TINY_QUEUE, make_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -187,14 +188,14 @@ def test_it_stops_at_a_checkpoint(tmp_path: Path, run: Run) -> None:
         queue(tmp_path, "run", "--minutes", "5"), env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     runs = tmp_path / "zoo-runs"
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + PATIENCE_S
     while len(read_jsonl(runs / "tiny" / "train.jsonl")) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
     code, told = run("run")
     assert code == 2
     assert "a queue works in" in told
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE_S) == 130
     checkpoint = runs / "tiny" / "checkpoint" / "train.json"
     stopped = read_json(checkpoint)["state"]["iteration"]
     assert stopped >= read_jsonl(runs / "tiny" / "train.jsonl")[-1]["iteration"] > 0
