@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -309,7 +310,12 @@ def test_another_task_from_scratch(trained: Path, tmp_path: Path) -> None:
 
 
 def test_as_long_as_fits(trained: Path, tmp_path: Path) -> None:
-    words = ["--fine-tune", "--minutes", 0.03, "--out", tmp_path / "run"]
+    refused = clearer("train", trained, "--fine-tune", "--minutes", 1e-4, "--out", tmp_path / "no")
+    assert refused.exit_code == 2
+    advice = re.search(r"is too short: give at least (\S+)", refused.stderr)
+    assert advice is not None, refused.stderr
+    minutes = 5 * float(advice[1])  # a busy machine needs more
+    words = ["--fine-tune", "--minutes", minutes, "--out", tmp_path / "run"]
     result = clearer("train", trained, *words)
     assert result.exit_code == 0, result.output
     settings = Run(tmp_path / "run").settings()
