@@ -6,9 +6,6 @@ import json
 import resource
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from clearer.support.files import read_jsonl
 from tests.forked import run_forked, signal_in
 from tests.patience import PATIENCE_S
 from tests.photographs import save_photographs
+from tests.started import started, wait_for_file
 
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 GRADIENT = ["--strategy", "gradient", "--width", "4", "--search-iterations", "12"]
@@ -168,17 +166,12 @@ def test_kill_9_right_after_a_validation_loses_no_weights(
 def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
     """In a process as a user starts it."""
     run = tmp_path / "run"
-    words = [*TINY, "--data", str(photos), "--out", str(run), "--checkpoint-seconds", "0"]
+    words = [*TINY, "--data", photos, "--out", run, "--checkpoint-seconds", "0"]
     words[words.index("12")] = "100000"
-    command = [sys.executable, "-m", "clearer", "search", *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + PATIENCE_S
-    while not (run / "checkpoint" / "search.json").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=PATIENCE_S)
+    with started("search", *words) as process:
+        wait_for_file(run / "checkpoint" / "search.json", process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert f"--resume --out {run}" in errors.replace("\n", "")
     assert "Traceback" not in errors
@@ -355,10 +348,10 @@ def test_the_newest_run_is_the_one_begun_last(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, started in (("z", "05T01:00"), ("b", "05T03:00"), ("c", "05T02:00")):
+    for name, begun in (("z", "05T01:00"), ("b", "05T03:00"), ("c", "05T02:00")):
         shutil.copytree(trained, Path("runs") / name)
         config = read(Path("runs") / name / "config.json")
-        config["environment"]["started"] = f"2026-01-{started}:00+0000"
+        config["environment"]["started"] = f"2026-01-{begun}:00+0000"
         (Path("runs") / name / "config.json").write_text(json.dumps(config))
     assert Run.newest() == Path("runs/b")
     (Path("runs") / "z" / "config.json").write_text("{")  # then the date of the file counts

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ from clearer.runs.run_lock import lock_run
 from clearer.support.files import read_json
 from tests.forked import run_forked, signal_in
 from tests.patience import PATIENCE_S
+from tests.started import started, wait_for_file
 
 SHORT = ["--iterations", "6", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 SHORT += ["--device", "cpu"]
@@ -35,21 +34,6 @@ MakeImages = Callable[..., Path]
 
 def clearer(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def start(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "clearer", *map(str, words)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if path.exists() and path.stat().st_size:
-            return
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    raise AssertionError(f"{path} did not come")
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +133,10 @@ def test_sigterm_ends_all_processes_of_a_search(
 ) -> None:
     run = tmp_path / "run"
     words = ["--data", photos, "--out", run, "--devices", "2", "--checkpoint-seconds", "0"]
-    process = start("search", *LONG[checkpoint], *words)
-    wait_for(run / "checkpoint" / checkpoint, process)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=PATIENCE_S)
+    with started("search", *LONG[checkpoint], *words) as process:
+        wait_for_file(run / "checkpoint" / checkpoint, process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     check_that_it_stopped(run, process.returncode, errors)
 
 
@@ -166,10 +150,10 @@ def check_that_it_stopped(run: Path, exit_code: int, errors: str) -> None:
 
 def test_sigterm_while_packages_load_or_pictures_are_read(photos: Path, tmp_path: Path) -> None:
     for delay in (0.3, 1.5):
-        process = start("eval", "nlm", "--data", photos, "--out", tmp_path / "eval")
-        time.sleep(delay)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=PATIENCE_S)
+        with started("eval", "nlm", "--data", photos, "--out", tmp_path / "eval") as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode != 0:  # a fast machine may be done
             assert process.returncode in (143, -signal.SIGTERM)
             assert errors.count("error: interrupted") == (process.returncode == 143)
