@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pty
@@ -25,7 +24,6 @@ __all__ = ["Shown", "run_in_terminal", "type_in_terminal"]
 
 _ROWS: Final = 40
 _HISTORY: Final = 10_000
-_PROCESSES: Final = Path("/proc")
 _SPINNER: Final = frozenset("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 """What turns: it says that work goes on, even where a package that loads holds it still."""
 
@@ -152,25 +150,21 @@ def _start(
     return process, ours
 
 
-def _core_s(session: int) -> float:
-    """Seconds that the processes of a session have had of a core, with those that they waited for.
+def _core_s(process: int) -> float:
+    """Seconds that a process has had of a core, with those that it started and that have ended.
 
     Where the system has no ``/proc``, seconds of the clock.
     """
-    if not _PROCESSES.is_dir():
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return time.monotonic()
-    ticks = 0
-    for path in _PROCESSES.glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _watch(
     ours: int,
-    session: int,
+    process: int,
     screen: pyte.HistoryScreen,
     stream: pyte.ByteStream,
     shown: Shown,
@@ -190,7 +184,7 @@ def _watch(
         if not data:  # since the last line there was only the end of the process
             return
         if picture != before:
-            now = _core_s(session)
+            now = _core_s(process)
             if not shown.screens:
                 shown.start_s = now
             elif now - changed > shown.longest_silence and not _SPINNER & set(before):
