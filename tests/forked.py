@@ -65,7 +65,8 @@ def signal_in(function: str, call: int, number: int) -> Callable[[], None]:
     place, _, name = function.rpartition(".")
 
     def prepare() -> None:
-        module, calls = importlib.import_module(place), []
+        calls: list[int] = []
+        module = importlib.import_module(place)
         original = getattr(module, name)
 
         def spy(*args: Any, **options: Any) -> Any:

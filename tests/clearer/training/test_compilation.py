@@ -25,7 +25,8 @@ def test_compiling_pays_once_it_has_made_up_for_itself() -> None:
 
 
 def test_it_is_measured_once_and_never_for_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, steps = [], []
+    made: list[bool] = []
+    steps: list[int] = []
 
     def make_step(is_compiled: bool) -> Callable[[], None]:
         made.append(is_compiled)
