@@ -23,7 +23,7 @@ from clearer.runs.run import Run
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]
-SMALL = ["--width", "8", "--unshuffle", "2", "--columns", "1,1", "--search-iterations", "2", *SHORT]
+RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *SHORT]
 LEVELS = (3.0, 40.0)
 
 
@@ -41,7 +41,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     path = tmp_path_factory.mktemp("runs") / "run"
     words = ["--level-map", "--sigma", "0:75", "--data", photos, "--out", path]
-    result = clearer("search", *SMALL, *words)
+    result = clearer("search", *RACE, *words)
     assert result.exit_code == 0, result.output
     return Run.open(path)
 
@@ -202,7 +202,7 @@ def test_a_network_that_finds_the_level_itself_takes_none(picture: Path, tmp_pat
 
 def test_contradictions_are_refused(run: Run, photos: Path, tmp_path: Path) -> None:
     out = ["--out", tmp_path / "run"]
-    result = clearer("search", *SMALL, "--level-map", "--task", "photo", "--color", "rgb", *out)
+    result = clearer("search", *RACE, "--level-map", "--task", "photo", "--color", "rgb", *out)
     assert result.exit_code == 2
     assert "white noise" in result.stderr
     words = ["--fine-tune", "--noise", "poisson-gaussian", "--out", tmp_path / "tuned"]
