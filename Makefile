@@ -21,9 +21,9 @@ demo: $(VENV)/.installed
 	cd $(DEMO) && $(abspath $(BIN))/clearer export
 	cd $(DEMO) && $(abspath $(BIN))/clearer bench
 
-# Two processes with one thread each, a file of tests at a time: half the time of one process.
+# Two processes with one thread each, half the time of one; who is done takes over from the other.
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ import pytest
 
 from clearer.demo.runtime import fetch_runtime
 from clearer.errors import ClearerError
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def npm_install() -> Callable[..., None]:
 
     def install(folder: Path, *packages: str) -> None:
         words = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", *packages]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
         if done.returncode != 0:
             pytest.skip(f"npm cannot install: {done.stderr.strip()[:200]}")
 

@@ -18,6 +18,8 @@ from typing import Final
 
 import pyte
 
+from tests.patience import PATIENCE_S
+
 __all__ = ["Shown", "run_in_terminal", "type_in_terminal"]
 
 _ROWS: Final = 40
@@ -36,7 +38,8 @@ class Shown:
     screens: list[str] = field(default_factory=list)
     """Each picture of the screen that was seen on the way, one after the other."""
     start_s: float = 0.0
-    """Seconds to the first sign."""
+    """Seconds to the first sign. Here and below a second is one that the command has a core for:
+    those that it waits for other programs of a busy machine do not count."""
     longest_silence: float = 0.0
     """Seconds at most, from there on, in which nothing changed, and nothing turned."""
     silent_after: str = ""
@@ -53,7 +56,7 @@ def run_in_terminal(
     folder: Path,
     *,
     columns: int = 80,
-    timeout: float = 240,
+    timeout: float = PATIENCE_S,
     environment: Mapping[str, str] | None = None,
 ) -> Shown:
     """Run ``clearer`` with these words in a terminal of so many columns.
@@ -71,8 +74,8 @@ def run_in_terminal(
     process, ours = _start(command, folder, columns, environment or {})
     shown = Shown()
     try:
-        _watch(ours, screen, stream, shown, timeout)
-        shown.returncode = process.wait(timeout=30)
+        _watch(ours, process.pid, screen, stream, shown, timeout)
+        shown.returncode = process.wait(timeout=PATIENCE_S)
     finally:
         if process.poll() is None:
             process.kill()
@@ -92,7 +95,7 @@ def type_in_terminal(
     environment: Mapping[str, str],
     *,
     columns: int = 110,
-    timeout: float = 60,
+    timeout: float = PATIENCE_S,
 ) -> str:
     """The screen of a program after what is typed into it.
 
@@ -147,12 +150,28 @@ def _start(
     return process, ours
 
 
+def _core_s(process: int) -> float:
+    """Seconds that a process has had of a core, with those that it started and that have ended.
+
+    Where the system has no ``/proc``, seconds of the clock.
+    """
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return time.monotonic()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def _watch(
-    ours: int, screen: pyte.HistoryScreen, stream: pyte.ByteStream, shown: Shown, timeout: float
+    ours: int,
+    process: int,
+    screen: pyte.HistoryScreen,
+    stream: pyte.ByteStream,
+    shown: Shown,
+    timeout: float,
 ) -> None:
     """Read until the command ends."""
-    changed = start = time.monotonic()
-    before = ""
+    start, changed, before = time.monotonic(), 0.0, ""
     while time.monotonic() - start < timeout:
         if not select.select([ours], [], [], 0.1)[0]:
             continue
@@ -161,12 +180,13 @@ def _watch(
         except OSError:  # so Linux says that nobody is there any more
             data = b""
         stream.feed(data)
-        now, picture = time.monotonic(), "\n".join(line.rstrip() for line in screen.display)
+        picture = "\n".join(line.rstrip() for line in screen.display)
         if not data:  # since the last line there was only the end of the process
             return
         if picture != before:
+            now = _core_s(process)
             if not shown.screens:
-                shown.start_s = now - start
+                shown.start_s = now
             elif now - changed > shown.longest_silence and not _SPINNER & set(before):
                 shown.longest_silence, shown.silent_after = now - changed, before
             changed, before = now, picture

@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.sync_api import Page
 
+from tests.patience import PATIENCE_S
+
 __all__ = ["Visitor"]
+
+_PATIENCE_MS = 1000 * PATIENCE_S
 
 # As a person drops files: the page sees them by their names and bytes.
 _DROP = """(files) => {
@@ -54,6 +58,7 @@ class Visitor:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
+        page.set_default_timeout(_PATIENCE_MS)
         self._url = url
         self._errors: list[str] = []
         self._requests: list[str] = []
@@ -71,7 +76,7 @@ class Visitor:
         assert asked == {urlsplit(self._url).netloc}
 
     def wait(self) -> None:
-        self.page.wait_for_selector("#stage[aria-busy=false]", timeout=120_000)
+        self.page.wait_for_selector("#stage[aria-busy=false]")
 
     def drop(self, *paths: Path) -> None:
         files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]
@@ -127,7 +132,7 @@ class Visitor:
 
     def save(self, folder: Path, button: str = "#save") -> Path:
         """What is downloaded, under the name that it comes with."""
-        with self.page.expect_download(timeout=120_000) as download:
+        with self.page.expect_download() as download:
             self.page.click(button)
         path = folder / download.value.suggested_filename
         download.value.save_as(path)

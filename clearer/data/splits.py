@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -229,6 +230,7 @@ def _builtin_files(names: tuple[str, ...], color: Color) -> list[PictureFile]:
     return [PictureFile(name, PHOTOGRAPHS / name) for name in names if name not in skip]
 
 
+@functools.cache  # the leaves take seconds
 def _builtin(color: Color) -> Splits:
     photos, val = (_builtin_photographs(names, color) for names in (BUILTIN_TRAIN, BUILTIN_VAL))
     rng = np.random.default_rng(_DEAD_LEAVES_SEED)

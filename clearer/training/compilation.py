@@ -53,7 +53,13 @@ def compiling_pays(
     known = read_measured(_CACHE, StepTimes).get(key)
     if known is not None:
         return known.pays(iterations)
-    eager_s = _seconds(make_step(False), device)
+    step, start = make_step(False), time.perf_counter()
+    step()
+    _wait(device)
+    first_s = time.perf_counter() - start
+    if first_s * iterations < _LEAST_SECONDS:  # none of the others takes longer
+        return False
+    eager_s = _seconds(step, device)
     if eager_s * iterations < _LEAST_SECONDS:
         return False
     start = time.perf_counter()

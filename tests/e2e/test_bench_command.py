@@ -17,6 +17,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.bench.measure import Timings, time_rounds
+from clearer.bench.memory import peak_memory_mb
+from clearer.bench.rows import RowSpec
 from clearer.cli import app
 from clearer.costs.cost import CostTable, Measurement
 from clearer.costs.cost_file import write_cost_table
@@ -80,7 +82,23 @@ def names(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [(row["name"].split()[0], row["backend"]) for row in report["rows"]]
 
 
-def test_rows_of_a_run_and_of_others(run: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def memory_of_backends(monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
+    """A process for its memory takes seconds: a row of each backend gets one."""
+    measured: dict[str, float | None] = {}
+
+    def once(spec: RowSpec) -> float | None:
+        if spec.backend not in measured:
+            measured[spec.backend] = peak_memory_mb(spec)
+        return measured[spec.backend]
+
+    monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", once)
+    return measured
+
+
+def test_rows_of_a_run_and_of_others(
+    run: Path, tmp_path: Path, memory_of_backends: dict[str, float | None]
+) -> None:
     copy = shutil.copy(run / "model.onnx", tmp_path / "copy.onnx")
     other = tiny_onnx.blur(tmp_path / "other.onnx")
     words = ["--backend", "torch", "--backend", "onnxruntime", "--backend", "openvino"]
@@ -107,6 +125,7 @@ def test_rows_of_a_run_and_of_others(run: Path, tmp_path: Path) -> None:
         assert row["peak_memory_mb"] is None or 0 <= row["peak_memory_mb"] < 500
         assert (row["throughput"] is None) is (row["kind"] == "classical")
         assert (row["load_ms"] is None) is (row["kind"] == "classical")
+    assert set(memory_of_backends) >= {"torch", "onnxruntime", "openvino"}
     assert any(row["on_front"] for row in report["rows"])
     assert report["rows"][1]["num_params"] == report["rows"][0]["num_params"] > 1000
     for strip in report["strips"]:

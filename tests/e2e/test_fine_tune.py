@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -27,6 +27,7 @@ from clearer.tasks.denoise import Denoise
 from clearer.training.processes import Processes
 from clearer.training.training_step import training_sampler
 from clearer.zoo import catalogue
+from tests.forked import run_forked, signal_in
 from tests.photographs import save_photographs
 from tests.tiny_zoo import add_network
 
@@ -175,25 +176,6 @@ def test_all_commands_read_a_fine_tuned_run(tuned: Path, photos: Path, tmp_path:
     assert clearer("train", "--resume", run).exit_code == 0
 
 
-def die(words: list[object], patched: str, calls: int, number: int) -> int:
-    """The command in a process that is sent a signal in a call of one of its functions."""
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    import clearer.training.train as module
-
-    original, seen = getattr(module, patched), []
-
-    def spy(*args: Any, **options: Any) -> Any:
-        seen.append(1)
-        if len(seen) == calls:
-            os.kill(os.getpid(), number)
-        return original(*args, **options)
-
-    setattr(module, patched, spy)
-    os._exit(clearer(*words).exit_code)
-
-
 @pytest.mark.parametrize(
     ("patched", "calls", "number"),
     [
@@ -210,11 +192,9 @@ def test_an_interrupt_changes_nothing(
 ) -> None:
     run = tmp_path / "run"
     words = ["train", trained, "--fine-tune", "--sigma", 50, *SHORT, "--out", run]
-    status = die([*words, "--checkpoint-seconds", 0], patched, calls, number)
-    if number == signal.SIGKILL:
-        assert os.WIFSIGNALED(status)
-    else:
-        assert os.waitstatus_to_exitcode(status) == 130
+    end = signal_in(f"clearer.training.train.{patched}", calls, number)
+    ended = run_forked(*words, "--checkpoint-seconds", 0, prepare=end)
+    assert ended.exit_code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     result = clearer("train", "--resume", run)
     assert result.exit_code == 0, result.output
     for name in ("weights.safetensors", "last.safetensors"):
@@ -366,7 +346,12 @@ def test_a_level_map_is_for_weights_and_white_noise(trained: Path) -> None:
 
 
 def test_as_long_as_fits(trained: Path, tmp_path: Path) -> None:
-    words = ["--fine-tune", "--minutes", 0.1, "--out", tmp_path / "run"]
+    refused = clearer("train", trained, "--fine-tune", "--minutes", 1e-4, "--out", tmp_path / "no")
+    assert refused.exit_code == 2
+    advice = re.search(r"is too short: give at least (\S+)", refused.stderr)
+    assert advice is not None, refused.stderr
+    minutes = 5 * float(advice[1])  # a busy machine needs more
+    words = ["--fine-tune", "--minutes", minutes, "--out", tmp_path / "run"]
     result = clearer("train", trained, *words)
     assert result.exit_code == 0, result.output
     settings = Run(tmp_path / "run").settings()

@@ -9,28 +9,46 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from clearer.cli import app
 from clearer.runs.checkpoint import load_checkpoint
 from clearer.runs.run import Run
 from clearer.searching.race import read_race
 from clearer.support.files import read_jsonl
+from tests.patience import PATIENCE_S
 
 COMMAND = Path(sys.executable).parent / "clearer"
 WORDS = ["--iterations", "10", "--batch-size", "4", "--validate-every", "5"]
 WORDS += ["--patch-size", "32", "--precision", "fp32", "--device", "cpu"]
-PAPER = ["--strategy", "gradient", "--width", "4", "--search-iterations", "8"]
+PAPER = ["--strategy", "gradient", "--width", "4", "--columns", "2,2"]
+PAPER += ["--search-iterations", "8"]
 
 
-def search(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [COMMAND, "search", "--data", data, "--out", out, *WORDS, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+def alone(data: Path, out: Path, *words: str) -> None:
+    """Search in this process."""
+    given = ["search", "--data", str(data), "--out", str(out), *WORDS, "--devices", "1", *words]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+
+
+def together(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Search in two processes."""
+    command: list[str | Path] = [COMMAND, "search", "--data", data, "--out", out, *WORDS]
+    command += ["--devices", "2", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def both(data: Path, folder: Path, *words: str) -> None:
+    """Into ``1`` and ``2`` of a folder."""
+    alone(data, folder / "1", *words)
+    done = together(data, folder / "2", *words)
+    assert done.returncode == 0, done.stderr
 
 
 def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
     data = make_images("pictures", 6, size=(64, 64))
-    for devices in ("1", "2"):
-        done = search(data, tmp_path / devices, "--devices", devices, *PAPER)
-        assert done.returncode == 0, done.stderr
+    both(data, tmp_path, *PAPER)
     for name, fields in (
         ("search.jsonl", ("loss_res", "loss_res_alpha")),
         ("train.jsonl", ("loss", "val_psnr_db")),
@@ -51,9 +69,7 @@ def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: 
 def test_two_processes_race_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
     data = make_images("pictures", 6, size=(64, 64))
     words = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "1", "--no-train"]
-    for devices in ("1", "2"):
-        done = search(data, tmp_path / devices, "--devices", devices, *words)
-        assert done.returncode == 0, done.stderr
+    both(data, tmp_path, *words)
     one, two = (read_race(Run(tmp_path / devices)) for devices in ("1", "2"))
     assert [architecture for architecture, _ in one] == [architecture for architecture, _ in two]
     for (_, (a,)), (_, (b,)) in zip(one, two, strict=True):
@@ -69,7 +85,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_once(
     make_images: Callable[..., Path], tmp_path: Path
 ) -> None:
     data = make_images("pictures", 6, size=(64, 64))
-    done = search(data, tmp_path / "run", "--devices", "2", "--batch-size", "3")
+    done = together(data, tmp_path / "run", "--batch-size", "3")
     assert done.returncode == 2
     assert done.stderr.count("cannot be shared evenly") == 1
     assert not (tmp_path / "run").exists()

@@ -27,6 +27,7 @@ from clearer.export.to_onnx import to_onnx
 from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.pictures.reading import read_picture
 from clearer.space.space import Architecture, SearchSpace
+from tests.patience import PATIENCE_S
 
 
 def clearer(*words: object) -> Result:
@@ -242,7 +243,7 @@ def test_a_full_disk_is_one_line(models: Path, scans: Path, tmp_path: Path) -> N
 
     out = tmp_path / "out"
     running = process(models, scans / "color.jpg", "--out", out, preexec_fn=limit)
-    _, errors = running.communicate(timeout=120)
+    _, errors = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 1
     assert "color.jpg cannot be written" in errors.replace("\n", " ")
     assert "Traceback" not in errors
@@ -262,13 +263,13 @@ def test_ctrl_c_leaves_whole_files(models: Path, tmp_path: Path) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     running = process(models, folder, "--out", out, preexec_fn=hear)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not out.exists() or len(list(out.glob("*.png"))) < 3:
         assert running.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=120)
+    _, errors = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 130
     assert "3 of 4 pictures are done" in errors.replace("\n", " ")
     assert sorted(path.name for path in out.iterdir()) == ["0.png", "1.png", "2.png"]

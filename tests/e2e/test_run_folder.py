@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +16,13 @@ from typer.testing import CliRunner, Result
 from clearer.cli import app
 from clearer.runs.run_lock import lock_run
 from clearer.support.files import read_json
+from tests.forked import run_forked, signal_in
+from tests.patience import PATIENCE_S
+from tests.started import started, wait_for_file
 
 SHORT = ["--iterations", "6", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 SHORT += ["--device", "cpu"]
-PAPER = ["--strategy", "gradient", "--width", "4"]
+PAPER = ["--strategy", "gradient", "--width", "4", "--columns", "1,1"]
 TINY = [*PAPER, "--search-iterations", "4", *SHORT]
 RACE = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "2", *SHORT]
 LONG = {
@@ -33,20 +34,6 @@ MakeImages = Callable[..., Path]
 
 def clearer(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
-
-
-def start(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "clearer", *map(str, words)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(2000):
-        if path.exists() and path.stat().st_size:
-            return
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    raise AssertionError(f"{path} did not come")
 
 
 @pytest.fixture(scope="module")
@@ -124,18 +111,37 @@ def test_files_of_others_are_not_taken_for_those_of_a_killed_process(
     assert (tmp_path / "architecture.json").read_text() == "mine"
 
 
-@pytest.mark.parametrize("devices", ["1", "2"])
-@pytest.mark.parametrize("checkpoint", LONG)
+@pytest.mark.parametrize(
+    ("checkpoint", "function"),
+    [
+        ("search.json", "clearer.searching.search.cosine"),
+        ("race-0.json", "clearer.searching.race.save_checkpoint"),
+    ],
+)
 def test_sigterm_ends_a_search_as_ctrl_c_does(
-    photos: Path, tmp_path: Path, checkpoint: str, devices: str
+    photos: Path, tmp_path: Path, checkpoint: str, function: str
 ) -> None:
     run = tmp_path / "run"
-    words = ["--data", photos, "--out", run, "--devices", devices, "--checkpoint-seconds", "0"]
-    process = start("search", *LONG[checkpoint], *words)
-    wait_for(run / "checkpoint" / checkpoint, process)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 143, errors
+    words = ["search", *LONG[checkpoint], "--data", photos, "--out", run, "--checkpoint-seconds", 0]
+    ended = run_forked(*words, prepare=signal_in(function, 2, signal.SIGTERM))
+    check_that_it_stopped(run, ended.exit_code, ended.stderr)
+
+
+@pytest.mark.parametrize("checkpoint", LONG)
+def test_sigterm_ends_all_processes_of_a_search(
+    photos: Path, tmp_path: Path, checkpoint: str
+) -> None:
+    run = tmp_path / "run"
+    words = ["--data", photos, "--out", run, "--devices", "2", "--checkpoint-seconds", "0"]
+    with started("search", *LONG[checkpoint], *words) as process:
+        wait_for_file(run / "checkpoint" / checkpoint, process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    check_that_it_stopped(run, process.returncode, errors)
+
+
+def check_that_it_stopped(run: Path, exit_code: int, errors: str) -> None:
+    assert exit_code == 143, errors
     assert errors.count("error:") == errors.count("--resume --out") == 1
     assert "Traceback" not in errors
     assert list((run / "checkpoint").iterdir())
@@ -144,10 +150,10 @@ def test_sigterm_ends_a_search_as_ctrl_c_does(
 
 def test_sigterm_while_packages_load_or_pictures_are_read(photos: Path, tmp_path: Path) -> None:
     for delay in (0.3, 1.5):
-        process = start("eval", "nlm", "--data", photos, "--out", tmp_path / "eval")
-        time.sleep(delay)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        with started("eval", "nlm", "--data", photos, "--out", tmp_path / "eval") as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode != 0:  # a fast machine may be done
             assert process.returncode in (143, -signal.SIGTERM)
             assert errors.count("error: interrupted") == (process.returncode == 143)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from clearer.support.files import read_jsonl
 TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
 TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
+NARROW = ["--width", "2", "--unshuffle", "2", "--columns", "1,1", *TINY[4:]]
 MakeImages = Callable[..., Path]
 
 
@@ -74,7 +76,7 @@ def test_synthetic_tasks_from_search_to_figures(
     words: list[str], make_images: MakeImages, tmp_path: Path
 ) -> None:
     data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "run"
-    result = clearer("search", *words, "--data", data, "--out", run, *TINY)
+    result = clearer("search", *words, "--data", data, "--out", run, *NARROW)
     assert result.exit_code == 0, result.stderr
     result = clearer("eval", run, "--data", data, "--out", tmp_path / "eval", "--json")
     assert result.exit_code == 0, result.stderr
@@ -86,18 +88,35 @@ def test_synthetic_tasks_from_search_to_figures(
     assert len(report["rows"]) == 4
 
 
+def without_iterations(words: list[str]) -> list[str]:
+    place = words.index("--iterations")
+    return [*words[:place], *words[place + 2 :]]
+
+
+@pytest.fixture
+def minutes(make_images: MakeImages, tmp_path: Path) -> float:
+    """Some times what a training needs at least, by its own word: a busy machine needs more."""
+    data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "asked"
+    words = ["--data", data, "--out", run, "--no-train", *without_iterations(NARROW)]
+    assert clearer("search", *words).exit_code == 0
+    refused = clearer("train", run, "--minutes", 1e-4)
+    assert refused.exit_code == 2
+    advice = re.search(r"is too short: give at least (\S+)", refused.stderr)
+    assert advice is not None, refused.stderr
+    return 5 * float(advice[1])
+
+
 def test_minutes_count_after_a_stop_before_the_training(
-    make_images: MakeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_images: MakeImages, tmp_path: Path, minutes: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
         raise Interrupted("stopped")
 
     data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "a"
-    words = ["search", "--data", data, "--out", run, *TINY]
-    del words[words.index("--iterations") : words.index("--iterations") + 2]
+    words = ["search", "--data", data, "--out", run, *without_iterations(NARROW)]
     with monkeypatch.context() as patch:
         patch.setattr("clearer.api.session.fit_training_to_time", stop)
-        assert clearer(*words, "--minutes", 0.1).exit_code != 0
+        assert clearer(*words, "--minutes", minutes).exit_code != 0
     preset = Run(run).settings().train.iterations
     result = clearer("search", "--resume", "--out", run)
     assert result.exit_code == 0, result.stderr
@@ -107,13 +126,14 @@ def test_minutes_count_after_a_stop_before_the_training(
     assert settings.minutes is None
 
 
-def test_minutes_shape_the_schedule(make_images: MakeImages, tmp_path: Path) -> None:
+def test_minutes_shape_the_schedule(
+    make_images: MakeImages, tmp_path: Path, minutes: float
+) -> None:
     data, run, longer = make_images("pictures", 4, size=(96, 80)), tmp_path / "a", tmp_path / "b"
-    words = ["search", "--data", data, "--out", run, *TINY]
-    del words[words.index("--iterations") : words.index("--iterations") + 2]
-    result = clearer(*words, "--minutes", 0.1)
+    words = ["search", "--data", data, "--out", run, *without_iterations(NARROW)]
+    result = clearer(*words, "--minutes", minutes)
     assert result.exit_code == 0, result.stderr
-    result = clearer("train", run, "--minutes", 0.12, "--out", longer)
+    result = clearer("train", run, "--minutes", 1.2 * minutes, "--out", longer)
     assert result.exit_code == 0, result.stderr
     result = clearer("train", run, "--resume", "--minutes", 1)
     assert result.exit_code == 2

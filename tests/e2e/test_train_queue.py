@@ -20,6 +20,7 @@ from clearer.costs.cost import cost_table
 from clearer.errors import InputError
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import append_jsonl, read_json, read_jsonl
+from tests.patience import PATIENCE_S
 from tests.zoo_material import TINY_QUEUE, make_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,17 +197,20 @@ def test_pieces_until_all_is_done(tmp_path: Path, run: Run) -> None:
 def test_it_stops_at_a_checkpoint(tmp_path: Path, run: Run) -> None:
     write_queue(tmp_path, 100_000)
     process = subprocess.Popen(
-        queue(tmp_path, "run", "--minutes", "5"), env={**os.environ, "PYTHONPATH": str(ROOT)}
+        queue(tmp_path, "run", "--minutes", "60"), env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     runs = tmp_path / "zoo-runs"
-    deadline = time.monotonic() + 400
-    while len(read_jsonl(runs / "tiny" / "train.jsonl")) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    code, told = run("run")
-    assert code == 2
-    assert "a queue works in" in told
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    try:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(read_jsonl(runs / "tiny" / "train.jsonl")) < 3 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        code, told = run("run")
+        assert code == 2
+        assert "a queue works in" in told
+    finally:
+        process.send_signal(signal.SIGINT)
+        exit_code = process.wait(PATIENCE_S)
+    assert exit_code == 130
     checkpoint = runs / "tiny" / "checkpoint" / "train.json"
     stopped = read_json(checkpoint)["state"]["iteration"]
     assert stopped >= read_jsonl(runs / "tiny" / "train.jsonl")[-1]["iteration"] > 0

@@ -23,10 +23,10 @@ from clearer.demo.site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
-from clearer.tasks.dejpeg import DeJpeg
-from clearer.tasks.photo import Photo
-from clearer.zoo.catalogue import default_network, network_for
+from clearer.zoo import catalogue
 from tests.bench import tiny_onnx
+from tests.patience import PATIENCE_S
+from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network
 
 
 class Answer(NamedTuple):
@@ -70,7 +70,9 @@ def get() -> Iterator[Get]:
         port = int(server.server_address[1])
 
         def ask(path: str, host: str = "localhost", method: str = "GET") -> Answer:
-            with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+            with contextlib.closing(
+                HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+            ) as connection:
                 connection.putrequest(method, path, skip_host=True)
                 connection.putheader("Host", host)
                 connection.endheaders()
@@ -194,7 +196,7 @@ def test_an_idle_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = ("127.0.0.1", int(server.server_address[1]))
         for begun in (b"", b"GET / HTTP/1.1\r\nHost: local"):
-            with socket.create_connection(address, timeout=20) as connection:
+            with socket.create_connection(address, timeout=PATIENCE_S) as connection:
                 connection.sendall(begun)
                 assert connection.recv(1) == b""
         server.shutdown()
@@ -238,14 +240,20 @@ def test_a_page_with_several_networks(
 def test_in_an_empty_folder_the_page_has_what_restores_colour(
     ort_web: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    monkeypatch.setattr(catalogue, "FOLDER", zoo)
+    for name, channels, gain_db in (("gray", 1, 2), ("colour", 3, 0), ("better", 3, 1)):
+        add_network(zoo, name, channels, gain_db=gain_db)
+    add_deblocker(zoo, "jpeg")
+    add_derainer(zoo, "rain")
+    add_photo_network(zoo, "photo")
     monkeypatch.chdir(tmp_path)
     runtime = ["--ort-web", next(iter(ort_web.values())).parent]
     result = clearer("demo", *runtime, "--save", "site")
     assert result.exit_code == 0, result.output
     networks = json.loads(Path("site/networks.json").read_text())
-    usual = (network_for(Photo), default_network(3), network_for(DeJpeg))
-    expected = [network.name for network in usual if network is not None]
-    assert [network["name"] for network in networks] == expected
+    assert [network["name"] for network in networks] == ["photo", "better", "jpeg"]
     assert {network["channels"] for network in networks} == {3}
 
 

@@ -19,6 +19,7 @@ from clearer.demo.site import PageNetwork
 from clearer.export.page_model import read_page_model
 from clearer.pictures.images import Color
 from tests.examples.conftest import SIGMA_255, Denoiser, Pixels, make_pair, psnr, read
+from tests.patience import PATIENCE_S
 from tests.visitor import Visitor
 
 Open = Callable[..., Visitor]
@@ -48,7 +49,7 @@ def test_a_noisy_picture_is_dropped_and_comes_back_restored(
             saved = visitor.save(tmp_path)
         finally:
             server.send_signal(signal.SIGINT)
-            _, notes = server.communicate(timeout=60)
+            _, notes = server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 0
     assert "Traceback" not in notes
     assert visitor.status == "Restored in 2 tiles."

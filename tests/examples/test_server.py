@@ -23,6 +23,7 @@ from PIL import Image
 from clearer.export.image_io import with_image_io
 from tests.bench import tiny_onnx
 from tests.examples.conftest import Denoiser, Pair
+from tests.patience import PATIENCE_S
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "server" / "server.py"
 
@@ -33,7 +34,7 @@ class Served(NamedTuple):
 
     def post(self, body: Any) -> tuple[int, bytes]:
         """Status and body of the answer; a body that is an iterator is sent in chunks."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)) as connection:
             connection.request("POST", "/restore", body)
             answer = connection.getresponse()
             return answer.status, answer.read()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
+
 Clearer = Callable[..., str]
 """Runs a command and gives its output; fails where the exit code is another than that expected."""
 
@@ -26,7 +28,7 @@ def clearer_command(folder: Path) -> Clearer:
 
     def run(*words: object, exit_code: int = 0) -> str:
         command = [sys.executable, "-m", "clearer", *(str(word) for word in words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
         assert done.returncode == exit_code, done.stdout + done.stderr
         return done.stdout
 

@@ -25,16 +25,18 @@ def test_compiling_pays_once_it_has_made_up_for_itself() -> None:
 
 
 def test_it_is_measured_once_and_never_for_short_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made: list[bool] = []
+    steps: list[int] = []
 
     def make_step(is_compiled: bool) -> Callable[[], None]:
         made.append(is_compiled)
         if is_compiled:
             raise RuntimeError("no C++ compiler")
-        return lambda: None
+        return lambda: steps.append(1)
 
     assert not compiling_pays("some network", "cpu", 10, make_step)
     assert made == [False]
+    assert len(steps) == 1  # which says enough
     monkeypatch.setattr(compilation, "_LEAST_SECONDS", 0.0)
     assert not compiling_pays("some network", "cpu", 10, make_step)
     assert not compiling_pays("some network", "cpu", 10**9, make_step)
