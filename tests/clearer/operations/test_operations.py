@@ -101,7 +101,7 @@ def test_a_space_names_its_operations(with_below: SearchSpace) -> None:
     ]:
         with pytest.raises(InputError, match="operation"):
             replace(SPACE, operations=names)
-    with pytest.raises(InputError, match="'sharpen' is not an operation; there are parallel"):
+    with pytest.raises(InputError, match="'sharpen' is not an operation: use some of parallel"):
         replace(SPACE, operations=("parallel", "sharpen"))
     with pytest.raises(InputError, match="does not fit the space"):
         Architecture.from_text("PB-FPB", SPACE)
