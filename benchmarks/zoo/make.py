@@ -236,13 +236,13 @@ def peer_files(folder: Path | None, task: Task, color: Color) -> list[Path]:
 def measure_times(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """The exported file and other networks, interleaved, in each backend that is here."""
     settings = run.settings()
+    # A network with a level map is told it: what an estimate takes is no time of the network.
+    task = Denoise() if settings.space.level_map else settings.task
     peers = peer_files(arguments.peers, settings.task, settings.color)
     targets = open_targets([run.path], peers)
     backends, skipped = choose_backends(BACKENDS)
     threads = arguments.threads
-    specs, absent = make_rows(
-        targets, backends, settings.task, SIZE, threads=threads, classical=False
-    )
+    specs, absent = make_rows(targets, backends, task, SIZE, threads=threads, classical=False)
     for entry in targets.skipped + skipped + absent:
         say(f"left out: {entry['name']}: {entry['reason']}")
     shape = (1, specs[0].channels, *SIZE)
