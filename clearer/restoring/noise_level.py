@@ -69,16 +69,16 @@ def estimate_level(picture: NDArray[Any]) -> float:
         return 0.0
     patches = draw_patches(picture)
     low, high = _basis()
-    energy = np.square(patches.reshape(-1, SIDE**2) @ low).reshape(len(patches), -1).sum(axis=1)
+    coarse = patches.reshape(-1, SIDE**2) @ low
+    energy = np.square(coarse, out=coarse).reshape(len(patches), -1).sum(axis=1)
     order = np.argsort(energy)
-    patches, energy = patches[order], energy[order]
     means = patches.mean(axis=2)
     is_clipped = patches.min() >= 0 and patches.max() <= 1
     room = _room(patches) if is_clipped else np.ones(len(patches))
     most = float(np.quantile(room, 1 - _LEAST_SHARE))
     level, wanted = 0.0, _ROOM
     for _ in range(2):
-        roomy = np.flatnonzero(room >= min(wanted, most))
+        roomy = order[room[order] >= min(wanted, most)]  # the smoothest first
         # Patches with no more energy than noise alone has serve as well as the smoothest.
         expected = level**2 * low.shape[1] * means.shape[1]
         count = max(_NUM_SMOOTH, int(np.searchsorted(energy[roomy], expected)))
@@ -105,9 +105,9 @@ def draw_patches(picture: NDArray[Any], most: int = _MAX_PATCHES) -> Patches:
     else:
         places = np.arange(total)
     drawn = windows[places // columns, places % columns]
-    found = drawn.reshape(len(drawn), -1, SIDE**2).astype(np.float32)
-    patches: Patches = found / full_scale(picture)
-    return patches
+    patches: Patches = drawn.reshape(len(drawn), -1, SIDE**2).astype(np.float32, copy=False)
+    scale = full_scale(picture)
+    return patches if scale == 1 else patches / scale
 
 
 def _room(patches: Patches) -> Values:
