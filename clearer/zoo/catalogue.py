@@ -181,9 +181,10 @@ def find_in_zoo(path: Path | None) -> ZooNetwork | None:
 
 
 def default_network(channels: int) -> ZooNetwork:
-    """The one for pictures of unknown noise: of the blind denoisers, that of the highest PSNR.
+    """The one for pictures of unknown noise: of the denoisers for many levels, the best.
 
-    A wider range of levels goes first, since figures are measured at the levels of the range.
+    They are blind, or told the level. A wider range of levels goes first, since figures are
+    measured at the levels of the range; of equal ones the highest PSNR.
 
     Args:
         channels: Of the picture, 1 or 3; a gray network is taken for RGB where there is no other.
