@@ -88,8 +88,8 @@ def test_lines_of_a_search_are_whole(race: Shown, start_s: float) -> None:
         assert said.count(line) == 1, race.text
         assert any(row.strip().startswith(line) for row in race.lines), race.text
     for stage, total in (("race", 40), ("train", 30)):
-        (bar,) = (row for row in race.lines if f" {stage} " in row and "━" in row)
-        assert f" {total}/{total} 0:00:00" in bar
+        bars = [row for row in race.lines if f" {stage} " in row and "━" in row]
+        assert f" {total}/{total} 0:00:00" in bars[-1]  # a slow terminal may keep an earlier one
     assert not any("preparing" in row for row in race.lines)
 
 
