@@ -47,6 +47,7 @@ from clearer.bench.rows import RowSpec, import_backend, open_runner
 from clearer.bench.runners import Runner
 from clearer.bench.strips import picked_pictures, write_strips
 from clearer.bench.targets import RunTarget, Targets, choose_backends, make_rows, unused_backends
+from clearer.bench.threads import computing_with
 from clearer.errors import ClearerError
 from clearer.export.external_data import model_digest
 from clearer.export.picture_io import first_line
@@ -132,7 +133,6 @@ def bench(
     """
     require_matplotlib()
     check_evaluation_size(images, task)
-    torch.set_num_threads(settings.threads)
     backends, skipped = choose_backends(settings.backends)
     skipped = targets.skipped + skipped
     size = (settings.height, settings.width)
@@ -141,34 +141,35 @@ def bench(
     )
     skipped += absent
     skipped += unused_backends(settings.backends, specs, skipped)
-    rows = _open_rows(specs, images, task, settings, skipped, listener)
-    if not rows:
-        reasons = "; ".join(entry["reason"] for entry in skipped)
-        raise ClearerError(f"nothing is left to measure: {reasons or 'there is no file'}")
-    check_writable(out)
-    for done, row in enumerate(rows):
-        listener("measuring memory", done, len(rows))
-        row.peak_memory_mb = peak_memory_mb(row.spec)
-    runners = [row.runner for row in rows]
-    timings = time_rounds(
-        runners,
-        (1, rows[0].spec.channels, *size),
-        num_rounds=settings.num_rounds,
-        max_seconds=settings.max_seconds,
-        threads=settings.threads,
-        listener=lambda done, total: listener("timing", done, total),
-    )
-    throughputs = _throughputs(rows, timings, settings, listener)
-    report: BenchReport = {
-        **_about(task, data, images, targets, settings, rows),
-        "noise": judge_noise(timings).to_dict(),
-        "rows": _report_rows(rows, timings, throughputs, targets.runs),
-        "skipped": skipped,
-        "notes": [*targets.notes, *int8_losses([_measured(row) for row in rows])],
-        "strips": [],
-    }
-    _write(out, report, rows, images, task)
-    return report
+    with computing_with(settings.threads):
+        rows = _open_rows(specs, images, task, settings, skipped, listener)
+        if not rows:
+            reasons = "; ".join(entry["reason"] for entry in skipped)
+            raise ClearerError(f"nothing is left to measure: {reasons or 'there is no file'}")
+        check_writable(out)
+        for done, row in enumerate(rows):
+            listener("measuring memory", done, len(rows))
+            row.peak_memory_mb = peak_memory_mb(row.spec)
+        runners = [row.runner for row in rows]
+        timings = time_rounds(
+            runners,
+            (1, rows[0].spec.channels, *size),
+            num_rounds=settings.num_rounds,
+            max_seconds=settings.max_seconds,
+            threads=settings.threads,
+            listener=lambda done, total: listener("timing", done, total),
+        )
+        throughputs = _throughputs(rows, timings, settings, listener)
+        report: BenchReport = {
+            **_about(task, data, images, targets, settings, rows),
+            "noise": judge_noise(timings).to_dict(),
+            "rows": _report_rows(rows, timings, throughputs, targets.runs),
+            "skipped": skipped,
+            "notes": [*targets.notes, *int8_losses([_measured(row) for row in rows])],
+            "strips": [],
+        }
+        _write(out, report, rows, images, task)
+        return report
 
 
 def _measured(row: _Row) -> Measured:

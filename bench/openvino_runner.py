@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from clearer.bench.runners import Array, RunnerInfo
+from clearer.bench.threads import torch_threads
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.external_data import model_bytes
 from clearer.export.openvino import OpenVinoSession, open_core
@@ -141,7 +141,7 @@ class OpenVinoTiles:
     """
 
     def __init__(self, name: str, path: Path, io: PictureIo) -> None:
-        threads = torch.get_num_threads()
+        threads = torch_threads()
         session = OpenVinoSession(path, "f32", threads)
         self._restore = picture_restorer(session, io, name)
         self.info = RunnerInfo(

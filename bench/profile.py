@@ -23,6 +23,7 @@ from clearer.bench.device_timer import (
     run_plan,
 )
 from clearer.bench.plan import Plan, read_plan, write_plan
+from clearer.bench.threads import computing_with
 from clearer.costs.cost import CostTable
 from clearer.errors import ClearerError, InputError
 from clearer.space.space import Architecture, SearchSpace
@@ -105,7 +106,8 @@ def profile_space(
         "asked_precision": settings.precision,
     }
     try:
-        run_plan(folder, setting, _opener(folder, settings), max_seconds, listener)
+        with computing_with(settings.threads):
+            run_plan(folder, setting, _opener(folder, settings), max_seconds, listener)
     except (ImportError, RuntimeError) as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ClearerError(f"{settings.backend} failed while it was measured: {reason}") from error

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.onnx_precision import computed_precision, written_precision
+from clearer.bench.threads import torch_threads
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.network_io import session_call
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
@@ -33,7 +34,6 @@ __all__ = [
     "Runner",
     "RunnerInfo",
     "TorchRunner",
-    "torch_threads",
 ]
 
 Array = NDArray[np.float32]
@@ -82,13 +82,6 @@ class Runner(Protocol):
 
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch."""
-
-
-def torch_threads() -> int:
-    """Threads that torch computes with."""
-    import torch
-
-    return torch.get_num_threads()
 
 
 class TorchRunner:

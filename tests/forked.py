@@ -1,20 +1,31 @@
-"""A command in a fork, which has no packages to load, and is ended at a known moment."""
+"""Functions and commands in a process of their own, which has no packages to load.
+
+They are forks of a server that has loaded them and has done nothing else. A fork of the tests would
+have their threads' locks and none of the threads: torch waits for ever there.
+"""
 
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from typer.testing import CliRunner
 
 from clearer.cli import app
+from tests.patience import PATIENCE_S
 
-__all__ = ["Ended", "run_forked", "signal_in"]
+__all__ = ["Ended", "SignalIn", "run_forked", "start_forked"]
+
+_SERVER: Final = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["clearer.api.session", "torch._dynamo", "tests.forked"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,54 +38,72 @@ class Ended:
     """Empty where it was killed."""
 
 
-def run_forked(*words: object, prepare: Callable[[], object]) -> Ended:
-    """Run ``clearer`` in a fork of this process.
+@dataclass(frozen=True, slots=True)
+class SignalIn:
+    """Lets a function send a signal to its own process before it works."""
 
-    Args:
-        words: After ``clearer``.
-        prepare: Called in the fork before the command.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        errors = Path(folder) / "stderr"
-        child = os.fork()
-        if child == 0:
-            code = 70  # where it is not even started
-            try:
-                prepare()
-                result = CliRunner().invoke(app, [str(word) for word in words])
-                errors.write_text(result.stderr)
-                code = result.exit_code
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        stderr = errors.read_text() if errors.exists() else ""
-    return Ended(os.waitstatus_to_exitcode(status), stderr)
+    function: str
+    """As ``package.module.name``, of the module that calls it."""
+    call: int
+    """Which call it is, from 1."""
+    number: int
+    """Of the signal."""
 
-
-def signal_in(function: str, call: int, number: int) -> Callable[[], None]:
-    """Let a function send a signal to its own process before it works.
-
-    Args:
-        function: As ``package.module.name``, of the module that calls it.
-        call: Which call it is, from 1.
-        number: Of the signal.
-
-    Returns:
-        To be called in the process.
-    """
-    place, _, name = function.rpartition(".")
-
-    def prepare() -> None:
-        calls: list[int] = []
+    def __call__(self) -> None:
+        """In the process."""
+        place, _, name = self.function.rpartition(".")
         module = importlib.import_module(place)
         original = getattr(module, name)
+        calls: list[int] = []
 
         def spy(*args: Any, **options: Any) -> Any:
             calls.append(1)
-            if len(calls) == call:
-                os.kill(os.getpid(), number)
+            if len(calls) == self.call:
+                os.kill(os.getpid(), self.number)
             return original(*args, **options)
 
         setattr(module, name, spy)
 
-    return prepare
+
+def start_forked(function: Callable[..., object], *arguments: object) -> BaseProcess:
+    """Call a function in a new process, with the environment and the folder of this one."""
+    where = os.getcwd()
+    process = _SERVER.Process(
+        target=_call, args=(dict(os.environ), where, function, arguments), daemon=True
+    )
+    process.start()
+    return process
+
+
+def run_forked(*words: object, prepare: Callable[[], object]) -> Ended:
+    """Run ``clearer`` in a new process.
+
+    Args:
+        words: After ``clearer``.
+        prepare: Called in the process before the command.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        errors = Path(folder) / "stderr"
+        process = start_forked(_command, [str(word) for word in words], prepare, errors)
+        process.join(PATIENCE_S)
+        assert process.exitcode is not None, f"{words} hangs"
+        return Ended(process.exitcode, errors.read_text() if errors.exists() else "")
+
+
+def _call(
+    environment: dict[str, str],
+    folder: str,
+    function: Callable[..., object],
+    arguments: tuple[object, ...],
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    function(*arguments)
+
+
+def _command(words: list[str], prepare: Callable[[], object], errors: Path) -> None:
+    prepare()
+    result = CliRunner().invoke(app, words)
+    errors.write_text(result.stderr)
+    sys.exit(result.exit_code)

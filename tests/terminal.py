@@ -18,8 +18,6 @@ from typing import Final
 
 import pyte
 
-from tests.patience import PATIENCE_S
-
 __all__ = ["Shown", "run_in_terminal", "type_in_terminal"]
 
 _ROWS: Final = 40
@@ -38,8 +36,7 @@ class Shown:
     screens: list[str] = field(default_factory=list)
     """Each picture of the screen that was seen on the way, one after the other."""
     start_s: float = 0.0
-    """Seconds to the first sign. Here and below a second is one that the command has a core for:
-    those that it waits for other programs of a busy machine do not count."""
+    """Seconds to the first sign."""
     longest_silence: float = 0.0
     """Seconds at most, from there on, in which nothing changed, and nothing turned."""
     silent_after: str = ""
@@ -56,7 +53,7 @@ def run_in_terminal(
     folder: Path,
     *,
     columns: int = 80,
-    timeout: float = PATIENCE_S,
+    timeout: float = 240,
     environment: Mapping[str, str] | None = None,
 ) -> Shown:
     """Run ``clearer`` with these words in a terminal of so many columns.
@@ -74,8 +71,8 @@ def run_in_terminal(
     process, ours = _start(command, folder, columns, environment or {})
     shown = Shown()
     try:
-        _watch(ours, process.pid, screen, stream, shown, timeout)
-        shown.returncode = process.wait(timeout=PATIENCE_S)
+        _watch(ours, screen, stream, shown, timeout)
+        shown.returncode = process.wait(timeout=30)
     finally:
         if process.poll() is None:
             process.kill()
@@ -95,7 +92,7 @@ def type_in_terminal(
     environment: Mapping[str, str],
     *,
     columns: int = 110,
-    timeout: float = PATIENCE_S,
+    timeout: float = 60,
 ) -> str:
     """The screen of a program after what is typed into it.
 
@@ -150,28 +147,12 @@ def _start(
     return process, ours
 
 
-def _core_s(process: int) -> float:
-    """Seconds that a process has had of a core, with those that it started and that have ended.
-
-    Where the system has no ``/proc``, seconds of the clock.
-    """
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return time.monotonic()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
 def _watch(
-    ours: int,
-    process: int,
-    screen: pyte.HistoryScreen,
-    stream: pyte.ByteStream,
-    shown: Shown,
-    timeout: float,
+    ours: int, screen: pyte.HistoryScreen, stream: pyte.ByteStream, shown: Shown, timeout: float
 ) -> None:
     """Read until the command ends."""
-    start, changed, before = time.monotonic(), 0.0, ""
+    changed = start = time.monotonic()
+    before = ""
     while time.monotonic() - start < timeout:
         if not select.select([ours], [], [], 0.1)[0]:
             continue
@@ -180,13 +161,12 @@ def _watch(
         except OSError:  # so Linux says that nobody is there any more
             data = b""
         stream.feed(data)
-        picture = "\n".join(line.rstrip() for line in screen.display)
+        now, picture = time.monotonic(), "\n".join(line.rstrip() for line in screen.display)
         if not data:  # since the last line there was only the end of the process
             return
         if picture != before:
-            now = _core_s(process)
             if not shown.screens:
-                shown.start_s = now
+                shown.start_s = now - start
             elif now - changed > shown.longest_silence and not _SPINNER & set(before):
                 shown.longest_silence, shown.silent_after = now - changed, before
             changed, before = now, picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from typing import TYPE_CHECKING, Any
@@ -42,13 +43,28 @@ __all__ = [
 _has_warned = False
 
 
+class _Console(Console):
+    """Whose lines and bars are never drawn at the same moment.
+
+    A bar is drawn again by a thread of its own. Where that happens between the moment in which a
+    line looks how many rows the bars have and the one in which it is written, rows stay behind or
+    lines are lost. So a line takes the lock that the thread draws under.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As for any console."""
+        bars = self._live_stack[:1]
+        with bars[0]._lock if bars else contextlib.nullcontext():
+            super().print(*objects, **options)
+
+
 @functools.cache
 def stderr() -> Console:
     """The console of all lines, bars and spinners: one, so that none is written into another.
 
     Of several processes that work together on a machine, the first speaks from the start.
     """
-    return Console(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
+    return _Console(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 
 
 def is_quiet() -> bool:

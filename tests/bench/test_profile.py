@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -330,9 +331,11 @@ def test_a_table_of_another_device_leaves_room_and_is_not_measured(tmp_path: Pat
 def test_profile_measures_once_and_remembers(backend: str) -> None:
     if backend == "openvino":
         pytest.importorskip("openvino", reason="the extra openvino is not installed")
-    wanted = ProfileSettings(space=TINY, height=24, width=17, backend=backend)
+    wanted = ProfileSettings(space=TINY, height=24, width=17, backend=backend, threads=2)
     check = check_architectures(TINY, 2)
+    before = torch.get_num_threads()
     first = profile_space(wanted, ignore, check=check, max_seconds=0.1)
+    assert torch.get_num_threads() == before
     assert not first.is_cached
     m = first.table.measurement
     assert m is not None

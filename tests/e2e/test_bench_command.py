@@ -144,15 +144,17 @@ def test_rows_of_a_run_and_of_others(
 
 @pytest.mark.usefixtures("lean")
 def test_markdown_json_and_threads(run: Path) -> None:
-    words = [*QUICK, "--backend", "onnxruntime", "--no-classical", "--threads", 1, "--batch", 0]
-    result = clearer("bench", run, *words, "--markdown")
+    words = [*QUICK, "--backend", "onnxruntime", "--no-classical", "--batch", 0, "--threads"]
+    before = torch.get_num_threads()
+    result = clearer("bench", run, *words, 2, "--markdown")
     assert result.exit_code == 0, result.output
+    assert torch.get_num_threads() == before
     table = [line for line in result.stdout.splitlines() if line.startswith("|")]
     assert len(table) == 4
     assert "| **clearer" in table[-1]
     core = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     pin = [] if core is None else ["--pin", core]
-    result = clearer("bench", run, *words, "--json", *pin)
+    result = clearer("bench", run, *words, 1, "--json", *pin)
     report = json.loads(result.stdout)
     assert report["environment"]["threads"] == 1
     assert report["environment"]["pinned_cores"] == (None if core is None else [core])

@@ -22,7 +22,7 @@ from clearer.cli import app
 from clearer.networks.network import load_network
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
-from tests.forked import run_forked, signal_in
+from tests.forked import SignalIn, run_forked
 from tests.patience import PATIENCE_S
 from tests.photographs import save_photographs
 from tests.started import started, wait_for_file
@@ -133,7 +133,7 @@ def test_kill_9_then_resume_ends_like_an_unbroken_run(
 ) -> None:
     run = tmp_path / "killed"
     words = ["search", *TINY, "--data", photos, "--out", run, "--checkpoint-seconds", 0]
-    ended = run_forked(*words, prepare=signal_in(function, call, signal.SIGKILL))
+    ended = run_forked(*words, prepare=SignalIn(function, call, signal.SIGKILL))
     assert ended.exit_code == -signal.SIGKILL
     assert read_jsonl(run / log)
     assert (run / "checkpoint" / "train.json").exists() == (log == "train.jsonl")
@@ -154,7 +154,7 @@ def test_kill_9_right_after_a_validation_loses_no_weights(
     """With no checkpoint since the start, the run still resumes, and to the same weights."""
     run = tmp_path / "killed"
     words = ["search", *TINY, "--data", photos, "--out", run, "--checkpoint-seconds", 1e6]
-    kill = signal_in("clearer.training.train.save_checkpoint", 2, signal.SIGKILL)
+    kill = SignalIn("clearer.training.train.save_checkpoint", 2, signal.SIGKILL)
     assert run_forked(*words, prepare=kill).exit_code == -signal.SIGKILL
     assert (run / "weights.safetensors").exists()
     result = clearer("search", "--resume", "--out", run)
@@ -182,7 +182,7 @@ def test_a_race_goes_on_after_ctrl_c_as_if_there_was_none(
 ) -> None:
     run = tmp_path / "run"
     words = ["search", *RACE, "--data", photos, "--out", run, "--checkpoint-seconds", 0]
-    interrupt = signal_in("clearer.searching.race.save_checkpoint", 2, signal.SIGINT)
+    interrupt = SignalIn("clearer.searching.race.save_checkpoint", 2, signal.SIGINT)
     ended = run_forked(*words, prepare=interrupt)
     assert ended.exit_code == 130
     assert f"--resume --out {run}" in ended.stderr.replace("\n", "")
@@ -193,15 +193,16 @@ def test_a_race_goes_on_after_ctrl_c_as_if_there_was_none(
         assert (run / name).read_bytes() == (trained / name).read_bytes(), name
 
 
+def limit_files() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+
 def test_a_full_disk_is_one_line_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
     """Files may not grow beyond 30 kB: the checkpoint cannot be written, as on a full disk."""
     run = tmp_path / "run"
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
-
-    ended = run_forked("search", *TINY, "--data", photos, "--out", run, prepare=limit)
+    words = ["search", *TINY, "--data", photos, "--out", run]
+    ended = run_forked(*words, prepare=limit_files)
     assert ended.exit_code == 1
     assert "no space left to write" in ended.stderr
     assert "Traceback" not in ended.stderr

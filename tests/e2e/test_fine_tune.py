@@ -27,7 +27,7 @@ from clearer.tasks.denoise import Denoise
 from clearer.training.processes import Processes
 from clearer.training.training_step import training_sampler
 from clearer.zoo import catalogue
-from tests.forked import run_forked, signal_in
+from tests.forked import SignalIn, run_forked
 from tests.photographs import save_photographs
 from tests.tiny_zoo import add_network
 
@@ -192,7 +192,7 @@ def test_an_interrupt_changes_nothing(
 ) -> None:
     run = tmp_path / "run"
     words = ["train", trained, "--fine-tune", "--sigma", 50, *SHORT, "--out", run]
-    end = signal_in(f"clearer.training.train.{patched}", calls, number)
+    end = SignalIn(f"clearer.training.train.{patched}", calls, number)
     ended = run_forked(*words, "--checkpoint-seconds", 0, prepare=end)
     assert ended.exit_code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     result = clearer("train", "--resume", run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typer.testing import CliRunner
 
 from clearer.cli import app
 from clearer.support.files import read_jsonl
+from tests.forked import start_forked
 
 KILLS, MOST_KILLS = 10, 60
 WORDS = ["--budget-mb", "0.1", "--contenders", "3", "--search-iterations", "2"]
@@ -24,14 +24,6 @@ FILES = ("race.json", "architecture.json", "weights.safetensors", "last.safetens
 
 def clearer(*words: object) -> int:
     return CliRunner().invoke(app, [str(word) for word in words]).exit_code
-
-
-def start(*words: object) -> int:
-    """The command in a process of its own, which has no packages to load."""
-    child = os.fork()
-    if child == 0:
-        os._exit(clearer(*words))
-    return child
 
 
 def newest(run: Path) -> float:
@@ -55,13 +47,15 @@ def test_kill_9_ten_times_or_more_at_random_moments(
     for kill in range(MOST_KILLS):
         if kill >= KILLS and "train.json" in seen:  # a slow machine takes longer to get there
             break
-        before, child = newest(run), start(*words)
-        while kill > 0 and newest(run) == before:  # but the first may come before any work
+        before, child = newest(run), start_forked(clearer, *words)
+        while (
+            kill > 0 and newest(run) == before and child.is_alive()
+        ):  # but the first may come before any work
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.25))
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status), f"it ended by itself after {kill} kills"
+        child.kill()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL, f"it ended by itself after {kill} kills"
         seen |= {path.name for path in (run / "checkpoint").glob("*.json")}
         if (run / "config.json").exists():
             words = ["search", "--resume", "--out", run, "--checkpoint-seconds", "0.05"]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from clearer.cli import app
 from clearer.runs.run_lock import lock_run
 from clearer.support.files import read_json
-from tests.forked import run_forked, signal_in
+from tests.forked import SignalIn, run_forked, start_forked
 from tests.patience import PATIENCE_S
 from tests.started import started, wait_for_file
 
@@ -72,12 +72,15 @@ def test_two_processes_never_write_one_run(begun: Path) -> None:
     assert not list(begun.glob(".*"))
 
 
+def lock_and_die(run: Path) -> None:
+    with lock_run(run):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_the_lock_of_a_killed_process_is_taken_over(begun: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        with lock_run(begun):
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
+    child = start_forked(lock_and_die, begun)
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     (begun / "checkpoint" / ".clearer-abcdefgh.tmp").write_text("half of a file")
     (begun / ".clearer-abcdefgh.tmp").write_text("half of a file")
     assert (begun / ".lock").exists()
@@ -123,7 +126,7 @@ def test_sigterm_ends_a_search_as_ctrl_c_does(
 ) -> None:
     run = tmp_path / "run"
     words = ["search", *LONG[checkpoint], "--data", photos, "--out", run, "--checkpoint-seconds", 0]
-    ended = run_forked(*words, prepare=signal_in(function, 2, signal.SIGTERM))
+    ended = run_forked(*words, prepare=SignalIn(function, 2, signal.SIGTERM))
     check_that_it_stopped(run, ended.exit_code, ended.stderr)
 
 
@@ -155,7 +158,7 @@ def test_sigterm_while_packages_load_or_pictures_are_read(photos: Path, tmp_path
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode != 0:  # a fast machine may be done
-            assert process.returncode in (143, -signal.SIGTERM)
+            assert process.returncode in (143, -signal.SIGTERM), errors
             assert errors.count("error: interrupted") == (process.returncode == 143)
 
 
