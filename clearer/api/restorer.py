@@ -134,10 +134,6 @@ class Restorer:
         if chosen is None:
             raise InputError("the network was made for pairs of RGB pictures, and this one is gray")
         method, _ = chosen
-        if sigma is not None and not method.has_level:
-            raise InputError(
-                f"{method.name} finds the noise level itself: leave out sigma, and see strength"
-            )
         restored, _ = method.apply(pixels)
         return restored.reshape(picture.shape).astype(picture.dtype, copy=strength == 0)
 

@@ -65,8 +65,13 @@ class Method:
             listener: Called with (done, total) tiles.
 
         Raises:
+            InputError: If a level is given, and the network has no level map.
             ClearerError: If the network gives NaN or infinite values.
         """
+        if self.sigma is not None and not self.has_level:
+            raise InputError(
+                f"{self.name} finds the noise level itself: leave out sigma, and see strength"
+            )
         level = self._level(pixels) if self.has_level else None
         restored = restore_pixels(
             self.restore,

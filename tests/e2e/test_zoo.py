@@ -95,6 +95,14 @@ def test_each_picture_gets_the_network_of_its_kind() -> None:
         assert (default.pixels == named.pixels).all()
 
 
+def test_a_level_that_a_network_would_not_heed_fails_its_picture_alone(tiny: Path) -> None:
+    add_network(tiny, "told-gray", 1, gain_db=1, level_map=True)
+    result = clearer("restore", ".", "--sigma", 20)
+    assert result.exit_code == 1
+    assert "some-rgb finds the noise level itself" in result.stderr.replace("\n", " ")
+    assert [path.name for path in Path("restored").iterdir()] == ["gray.png"]
+
+
 def test_without_an_rgb_network_each_channel_is_restored(tiny: Path) -> None:
     (tiny / "some-rgb.safetensors").unlink()
     result = clearer("restore", "color.png")
