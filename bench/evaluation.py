@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer import __version__
-from clearer.bench.level_runner import LevelRunner
+from clearer.bench.level_runner import at_level
 from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
 from clearer.data.pairs import holds_pictures, list_pictures, read_pictures
@@ -116,12 +115,9 @@ def _torch_model(name: str, network: RestorationNet, color: Color, task: Task) -
     full = f"{name} {network.architecture.label}"
     runner: Runner = TorchRunner(full, network)
     has_level = network.architecture.space.level_map
-    return Model(full, partial(_at_level, runner, has_level=has_level), color, task)
-
-
-def _at_level(runner: Runner, task: Task, *, has_level: bool) -> Runner:
-    """A network with a level map is told the level where there is one, else it is estimated."""
-    return LevelRunner(runner, task.sigma_255) if has_level else runner
+    return Model(
+        full, lambda task: at_level(runner, task.sigma_255, has_level=has_level), color, task
+    )
 
 
 def _noise_level(task: Task) -> float | None:
@@ -134,8 +130,14 @@ def _onnx_model(path: Path) -> Model:
     file = read_description(path)
     file.require_any_size()
     runner = OnnxRunner(path.stem, path, None, io=file.io)
-    at_level = partial(_at_level, runner, has_level=file.io.has_level)
-    return Model(path.stem, at_level, file.color, file.info.task, file.notes)
+    has_level = file.io.has_level
+    return Model(
+        path.stem,
+        lambda task: at_level(runner, task.sigma_255, has_level=has_level),
+        file.color,
+        file.info.task,
+        file.notes,
+    )
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:

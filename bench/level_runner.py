@@ -8,7 +8,7 @@ from clearer.bench.runners import Array, Runner, RunnerInfo
 from clearer.networks.level_map import with_level
 from clearer.restoring.noise_level import estimate_level
 
-__all__ = ["LevelRunner"]
+__all__ = ["LevelRunner", "at_level"]
 
 
 class LevelRunner:
@@ -41,3 +41,8 @@ class LevelRunner:
         if self._level is not None:
             return self._level
         return estimate_level(picture.transpose(1, 2, 0))
+
+
+def at_level(runner: Runner, sigma_255: float | None, *, has_level: bool) -> Runner:
+    """A runner that needs a picture alone: one with a level map is told the level, as above."""
+    return LevelRunner(runner, sigma_255) if has_level else runner

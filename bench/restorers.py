@@ -25,7 +25,7 @@ from clearer.space.space import Architecture
 from clearer.tasks.base import Task
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.photo import Photo
-from clearer.tasks.registry import as_typed, make_task
+from clearer.tasks.registry import task_from_dict
 from clearer.zoo.catalogue import ZooNetwork, default_network, find_in_zoo, network_for
 
 __all__ = [
@@ -233,10 +233,7 @@ def _made_of(network: RestorationNet, info: Mapping[str, Any], name: str) -> Loa
 def _task_of(info: Mapping[str, Any]) -> Task | None:
     """Of what was saved with weights, perhaps by another program."""
     options = info.get("task")
-    if not isinstance(options, dict):
-        return None
-    words = as_typed(options)
-    return make_task(words.pop("name", ""), words)
+    return task_from_dict(options) if isinstance(options, dict) else None
 
 
 def _onnx(path: Path, backend: str | None, name: str | None = None) -> LoadedModel:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
+from middles import middles
 from study_file import add_row, missing, read_study
 from torch import Tensor, nn
 
@@ -316,19 +317,10 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"| {name} | diverged | | | | | |" for name in sorted(failed))])
 
 
-def middles(images: ImageSet) -> ImageSet:
-    """Squares of ``VAL_SIDE`` from the middles of the pictures."""
-    found = []
-    for image in images.images:
-        top, left = ((side - VAL_SIDE) // 2 for side in image.shape[:2])
-        found.append(image[top : top + VAL_SIDE, left : left + VAL_SIDE])
-    return ImageSet(images.names, tuple(found))
-
-
 def study_splits(folder: Path, task: Denoise) -> Splits:
     """Gray pictures to train on, and the middles of those that validate."""
     splits = load_splits(folder, "gray", 0, task)
-    return Splits(splits.train, middles(splits.val), splits.test, splits.source)
+    return Splits(splits.train, middles(splits.val, VAL_SIDE), splits.test, splits.source)
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ import json
 from importlib import metadata
 
 import numpy as np
+from middles import middles
 from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means
 
 from clearer.data.splits import BUILTIN_TRAIN, load_splits
-from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import evaluate
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
@@ -27,8 +27,7 @@ def main() -> None:
     """Try all settings at three noise levels and print the mean PSNR of each."""
     train = load_splits(None, "gray", 0, Denoise()).train
     photographs = train.select(range(len(BUILTIN_TRAIN)))
-    middles = tuple(_middle(image) for image in photographs.images)
-    images = ImageSet(photographs.names, middles)
+    images = middles(photographs, 256)
     rows = []
     for strength, patch, distance in itertools.product((0.4, 0.5, 0.6, 0.8), (5, 7), (6, 11)):
         row: dict[str, float] = {"h_over_sigma": strength, "patch": patch, "distance": distance}
@@ -53,11 +52,6 @@ def main() -> None:
         rows.append(row)
     rows.sort(key=lambda row: -row["mean_psnr_db"])
     print(json.dumps({"scikit-image": metadata.version("scikit-image"), "rows": rows}, indent=2))
-
-
-def _middle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    top, left = (max(0, (side - 256) // 2) for side in image.shape[:2])
-    return image[top : top + 256, left : left + 256]
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from middles import middles
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from torch import nn
@@ -74,7 +75,7 @@ def main() -> None:
     changes = {name: json.loads(value) for name, value in words.items()}
     out: Path = arguments.out
     splits = load_splits(arguments.data, "gray", 0, Denoise())
-    splits = replace(splits, val=_middles(splits.val))
+    splits = replace(splits, val=middles(splits.val, VAL_SIDE))
     result: dict[str, Any] = {
         "about": _about(splits),
         "settings": {},
@@ -231,15 +232,6 @@ def _about(splits: Splits) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-
-
-def _middles(images: ImageSet) -> ImageSet:
-    """The middle of each picture: cheaper to validate on."""
-    middles = []
-    for image in images.images:
-        top, left = (max(0, (side - VAL_SIDE) // 2) for side in image.shape[:2])
-        middles.append(image[top : top + VAL_SIDE, left : left + VAL_SIDE])
-    return ImageSet(images.names, tuple(middles))
 
 
 def _settings(

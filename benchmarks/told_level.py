@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
+from middles import middles
 from study_file import add_row, missing, read_study
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
@@ -23,22 +23,12 @@ from clearer.bench.level_runner import LevelRunner
 from clearer.bench.restorers import find_restorer
 from clearer.bench.runners import Runner
 from clearer.data.splits import load_splits
-from clearer.pictures.images import ImageSet
 from clearer.support.device import device_name
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 
 LEVELS: Final = (3, 5, 10, 15, 25, 35, 50, 75)
 SIDE: Final = 256
-
-
-def middles(images: ImageSet) -> ImageSet:
-    """Of 256x256: less to compute, and as many scenes."""
-    cut = []
-    for image in images.images:
-        top, left = (max(0, (side - SIDE) // 2) for side in image.shape[:2])
-        cut.append(np.ascontiguousarray(image[top : top + SIDE, left : left + SIDE]))
-    return ImageSet(images.names, tuple(cut))
 
 
 def main() -> None:
@@ -51,7 +41,7 @@ def main() -> None:
     parser.add_argument("networks", type=Path, nargs="+")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    images = middles(load_splits(arguments.data, "gray", 0, Denoise()).val)
+    images = middles(load_splits(arguments.data, "gray", 0, Denoise()).val, SIDE)
     tasks = {level: Denoise(sigma=Span(level, level)) for level in LEVELS}
     about = {
         "pictures": f"middles of {len(images)} validation pictures of {arguments.data.name}",

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clearer.bench.accuracy import Accuracy, input_accuracy, measure_accuracy
 from clearer.bench.evaluation import evaluation_images
-from clearer.bench.level_runner import LevelRunner
+from clearer.bench.level_runner import at_level
 from clearer.bench.runners import Runner
 from clearer.data.datasets import DATA_SETS, find_data_set
 from clearer.data.pairs import PictureFile, list_pictures, read_pictures
@@ -102,7 +102,7 @@ def _noise(runner: Runner, color: Color, task: Denoise, has_level: bool) -> dict
         for sigma in levels:
             print(f"{name}, sigma {sigma}: {len(images)} pictures", file=sys.stderr, flush=True)
             level = Denoise(sigma=Span(sigma, sigma))
-            told = LevelRunner(runner, sigma) if has_level else runner
+            told = at_level(runner, sigma, has_level=has_level)
             found = measure_accuracy(told, images, level)
             rows.append(_row(name, images, level, sigma, found))
     return {"noise_seed": VALIDATION_SEED, "rows": rows}
@@ -240,7 +240,7 @@ def measure_probes(runner: Runner, color: Color, task: Task, *, has_level: bool)
         sigma = min(max(PROBE_SIGMA, task.sigma.low), task.sigma.high)
         task = Denoise(sigma=Span(sigma, sigma))
         middles = ImageSet(images.names, tuple(crops))
-        runner = LevelRunner(runner, sigma) if has_level else runner
+        runner = at_level(runner, sigma, has_level=has_level)
     found = measure_accuracy(runner, middles, task)
     return {
         "sigma_255": sigma,

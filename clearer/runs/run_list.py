@@ -12,7 +12,7 @@ from clearer.runs.run_lock import is_held
 from clearer.runs.run_records import ConfigRecord, DecisionRecord
 from clearer.space.space import Architecture
 from clearer.support.files import read_json, read_jsonl, read_record
-from clearer.tasks.registry import make_task
+from clearer.tasks.registry import task_from_dict
 
 __all__ = ["RUNS", "TIME_FORMAT", "RunSummary", "run_folders", "summarize"]
 
@@ -99,8 +99,7 @@ def summarize(folder: Path, *, is_newest: bool) -> RunSummary:
 
 def _settings(config: ConfigRecord) -> dict[str, Any]:
     settings = config["settings"]
-    options = dict(settings["task"])
-    task = make_task(options.pop("name"), options)
+    task = task_from_dict(settings["task"])
     return {
         "started": (config.get("environment") or {}).get("started"),
         "task": task.text.removesuffix(f", protocol {task.protocol}"),

@@ -19,7 +19,7 @@ from clearer.space.old_words import space_in_words_of_today
 from clearer.space.space import PAPER_SPACE, SearchSpace
 from clearer.support.schema import Above0, AtLeast0, Count, Share, Side, check_known, checked
 from clearer.tasks.base import Task
-from clearer.tasks.registry import make_task, task_to_dict
+from clearer.tasks.registry import task_from_dict, task_to_dict
 
 __all__ = [
     "PRESETS",
@@ -170,8 +170,7 @@ def _from_plain(kind: type, value: Any) -> Any:
         return Path(value)
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise ValueError("expected the name of a task and its options, as text")
-    options = {name: text for name, text in value.items() if name != "name"}
-    return make_task(value.get("name", ""), options)
+    return task_from_dict(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,15 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.paired import Derain, Paired
 from clearer.tasks.photo import Photo
 
-__all__ = ["TASKS", "as_typed", "change_task", "make_task", "task_options", "task_to_dict"]
+__all__ = [
+    "TASKS",
+    "as_typed",
+    "change_task",
+    "make_task",
+    "task_from_dict",
+    "task_options",
+    "task_to_dict",
+]
 
 TASKS: dict[str, type[Task]] = {
     task.name: task for task in (Denoise, DeJpeg, Photo, Paired, Derain)
@@ -78,3 +86,13 @@ def task_to_dict(task: Task) -> dict[str, str]:
     """Plain data: the name and every option, as a user would type them."""
     options = {name: str(getattr(task, f.name)) for name, f in task_options(type(task)).items()}
     return {"name": task.name, **options}
+
+
+def task_from_dict(data: Mapping[str, object]) -> Task:
+    """The task of what :func:`task_to_dict` gives.
+
+    Raises:
+        InputError: As :func:`make_task`.
+    """
+    options = as_typed(data)
+    return make_task(options.pop("name", ""), options)

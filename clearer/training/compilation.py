@@ -53,11 +53,8 @@ def compiling_pays(
     known = read_measured(_CACHE, StepTimes).get(key)
     if known is not None:
         return known.pays(iterations)
-    step, start = make_step(False), time.perf_counter()
-    step()
-    _wait(device)
-    first_s = time.perf_counter() - start
-    if first_s * iterations < _LEAST_SECONDS:  # none of the others takes longer
+    step = make_step(False)
+    if _seconds(step, device, 0, 1) * iterations < _LEAST_SECONDS:  # no other takes longer
         return False
     eager_s = _seconds(step, device)
     if eager_s * iterations < _LEAST_SECONDS:
@@ -110,14 +107,17 @@ def compile_network(
     return True
 
 
-def _seconds(step: Callable[[], Any], device: str) -> float:
-    for index in range(_WARMUP_STEPS + _TIMED_STEPS):
-        if index == _WARMUP_STEPS:
-            _wait(device)
-            start = time.perf_counter()
+def _seconds(
+    step: Callable[[], Any], device: str, untimed: int = _WARMUP_STEPS, timed: int = _TIMED_STEPS
+) -> float:
+    for _ in range(untimed):
         step()
     _wait(device)
-    return (time.perf_counter() - start) / _TIMED_STEPS
+    start = time.perf_counter()
+    for _ in range(timed):
+        step()
+    _wait(device)
+    return (time.perf_counter() - start) / timed
 
 
 def _wait(device: str) -> None:

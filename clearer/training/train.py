@@ -15,7 +15,7 @@ from torch import Tensor
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.networks.network import load_network, save_network
-from clearer.networks.tell_level import tell_level, told_architecture
+from clearer.networks.tell_level import tell_level
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
@@ -23,7 +23,7 @@ from clearer.runs.settings import RunSettings, StartWeights
 from clearer.support.interrupt import StopRequest
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
-from clearer.tasks.registry import as_typed, make_task, task_to_dict
+from clearer.tasks.registry import task_from_dict, task_to_dict
 from clearer.training.loop import Loop
 from clearer.training.norm_statistics import float_buffers, measure_statistics
 from clearer.training.processes import Processes
@@ -226,7 +226,7 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
         )
     network, info = load_network(path)
     architecture = run.read_architecture()
-    if architecture == told_architecture(network.architecture) != network.architecture:
+    if architecture.space.level_map and not network.architecture.space.level_map:
         network = tell_level(network, _known_level(info))
     if network.architecture != architecture:
         raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
@@ -235,8 +235,7 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
 
 def _known_level(info: Mapping[str, Any]) -> float:
     """The middle of the levels that a network was trained for, white at 1."""
-    options = as_typed(info.get("task"))
-    task = make_task(options.pop("name"), options) if options else None
+    task = task_from_dict(info["task"]) if info.get("task") else None
     levels = task.sigma if isinstance(task, Denoise) else _USUAL_LEVELS
     return (levels.low + levels.high) / 2 / 255
 

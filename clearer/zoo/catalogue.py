@@ -22,7 +22,7 @@ from clearer.support.files import read_json, write_atomic, write_json
 from clearer.support.schema import checked
 from clearer.tasks.base import Task
 from clearer.tasks.denoise import Denoise
-from clearer.tasks.registry import make_task
+from clearer.tasks.registry import task_from_dict
 from clearer.zoo.card_record import CardRecord
 
 __all__ = [
@@ -61,8 +61,7 @@ class ZooNetwork:
     @property
     def task(self) -> Task:
         """What it was trained to undo."""
-        options = dict(self.card["task"])
-        return make_task(options.pop("name"), options)
+        return task_from_dict(self.card["task"])
 
     @property
     def architecture(self) -> Architecture:

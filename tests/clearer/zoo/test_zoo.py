@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
-from clearer.bench.level_runner import LevelRunner
-from clearer.bench.runners import Runner, TorchRunner
+from clearer.bench.level_runner import at_level
+from clearer.bench.runners import TorchRunner
 from clearer.data.splits import BUILTIN_VAL, PHOTOGRAPHS
 from clearer.errors import ClearerError, InputError
 from clearer.networks.fold import fold_batch_norm
@@ -102,9 +102,9 @@ def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
         assert probes["noise_seed"] == VALIDATION_SEED
         images, task = ImageSet(tuple(names), tuple(crops)), Denoise(sigma=Span(sigma, sigma))
         least_db = input_accuracy(images, task)["psnr_db"] + 6
-    runner: Runner = TorchRunner(name, found.load()[0])
-    if found.architecture.space.level_map:
-        runner = LevelRunner(runner, probes["sigma_255"])
+    network = TorchRunner(name, found.load()[0])
+    has_level = found.architecture.space.level_map
+    runner = at_level(network, probes["sigma_255"], has_level=has_level)
     accuracy = measure_accuracy(runner, images, task)
     assert set(names) <= set(BUILTIN_VAL)
     assert len(names) >= 3
