@@ -22,11 +22,11 @@ from clearer.networks.network import RestorationNet
 from clearer.pictures.images import Color, ImageSet
 from clearer.restoring.evaluate import (
     VALIDATION_SEED,
-    Restorer,
     check_evaluation_size,
     evaluation_pairs,
 )
 from clearer.restoring.metrics import luma_y, psnr_db, ssim
+from clearer.restoring.restorer import Restorer
 from clearer.runs.run import Run
 from clearer.support.device import device_name
 from clearer.support.files import check_writable, write_json

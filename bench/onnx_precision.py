@@ -24,37 +24,42 @@ _PRODUCTS: Final = frozenset(
 )
 
 
-def computed_precision(ort: Any, path: Path, options: Any) -> str:
+def computed_precision(ort: Any, model: Path | bytes, options: Any) -> str:
     """Of the products (convolutions, matrices) in the graph that ONNX Runtime makes of a file.
 
     A processor without arithmetic in fp16 gets fp32 with casts around it, and quantised
-    convolutions that could not be fused are computed in fp32: both show in that graph alone.
+    convolutions that could not be fused are computed in fp32: both show in that graph alone. What
+    is all in fp32 stays so.
 
     Args:
         ort: The package onnxruntime.
-        path: The file.
+        model: The file, or its content.
         options: Those of the session that computes; changed here.
 
     Returns:
         ``fp32``, ``fp16``, ``bf16`` or ``int8``; of several, all, the commonest first.
     """
+    if written_precision(model) == "fp32":
+        return "fp32"
     with tempfile.TemporaryDirectory() as folder:
         optimised = Path(folder) / "optimised.onnx"
         options.optimized_model_filepath = str(optimised)
-        ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         return _count(optimised, is_fused=True)
 
 
-def written_precision(path: Path) -> str:
+def written_precision(model: Path | bytes) -> str:
     """Of the products in a file, as a backend takes it that fuses what is quantised."""
-    return _count(path, is_fused=False)
+    return _count(model, is_fused=False)
 
 
-def _count(path: Path, *, is_fused: bool) -> str:
+def _count(model: Path | bytes, *, is_fused: bool) -> str:
     import onnx
 
-    # Weights beside the file are not needed for their types.
-    graph = onnx.load(path, load_external_data=False).graph
+    if isinstance(model, bytes):
+        graph = onnx.load_from_string(model).graph
+    else:  # weights beside the file are not needed for their types
+        graph = onnx.load(model, load_external_data=False).graph
     types = {value.name: value.data_type for value in graph.initializer}
     types |= {value.name: value.type.tensor_type.elem_type for value in graph.input}
     producers = {name: node for node in graph.node for name in node.output}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.runners import Array, RunnerInfo
-from clearer.bench.threads import torch_threads
+from clearer.bench.threads import usual_threads
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.external_data import model_bytes
 from clearer.export.openvino import OpenVinoSession, open_core
@@ -141,7 +141,7 @@ class OpenVinoTiles:
     """
 
     def __init__(self, name: str, path: Path, io: PictureIo) -> None:
-        threads = torch_threads()
+        threads = usual_threads()
         session = OpenVinoSession(path, "f32", threads)
         self._restore = picture_restorer(session, io, name)
         self.info = RunnerInfo(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.onnx_precision import computed_precision, written_precision
-from clearer.bench.threads import torch_threads
+from clearer.bench.threads import usual_threads
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.network_io import session_call
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
@@ -132,10 +132,10 @@ class OnnxRunner:
 
     Args:
         name: For reports.
-        path: The file.
+        model: The file, or its content.
         channels: Channels of the images it will get; None takes what the file says.
-        io: How pictures go into the file, from its description; None: it is described here.
-        threads: Of the CPU; None takes those of torch.
+        io: How pictures go into the file, from its description; None: the file is described here.
+        threads: Of the CPU; None takes as many as torch would.
         provider: Execution provider that must compute.
 
     Raises:
@@ -146,7 +146,7 @@ class OnnxRunner:
     def __init__(
         self,
         name: str,
-        path: Path,
+        model: Path | bytes,
         channels: int | None,
         *,
         io: PictureIo | None = None,
@@ -157,12 +157,14 @@ class OnnxRunner:
         if io is None:
             from clearer.export.model_description import read_description
 
-            io = read_description(path).io
+            if isinstance(model, bytes):
+                raise ValueError("say how pictures go into a file that is no file yet")
+            io = read_description(model).io
         if None not in (channels, io.channels) and channels != io.channels:
-            raise InputError(f"{path} takes {io.channels} channel(s), the images have {channels}")
-        threads = threads or torch_threads()
+            raise InputError(f"{name} takes {io.channels} channel(s), the images have {channels}")
+        threads = threads or usual_threads()
         start = time.perf_counter()
-        session = _open_session(ort, path, threads, provider)
+        session = _open_session(ort, model, name, threads, provider)
         load_ms = 1000 * (time.perf_counter() - start)
         self._restore = picture_restorer(session_call(session), io, name)
         self._about = RunnerInfo(
@@ -174,17 +176,18 @@ class OnnxRunner:
             provider=provider,
             load_ms=load_ms,
         )
-        self._path = path
+        self._model = model
 
     @cached_property
     def info(self) -> RunnerInfo:
         """What computes, and how; the precision in effect takes a second session to find out."""
         from clearer.export.external_data import model_bytes
 
-        ort = require("onnxruntime", extra="cpu")
+        ort, model = require("onnxruntime", extra="cpu"), self._model
         about = self._about
-        precision = _precision(ort, self._path, about.threads, about.provider)
-        return replace(about, precision=precision, file_bytes=model_bytes(self._path))
+        precision = _precision(ort, model, about.threads, about.provider)
+        size = len(model) if isinstance(model, bytes) else model_bytes(model)
+        return replace(about, precision=precision, file_bytes=size)
 
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch.
@@ -207,29 +210,30 @@ def _session_options(ort: Any, threads: int, provider: str) -> Any:
     return options
 
 
-def _open_session(ort: Any, path: Path, threads: int, provider: str) -> Any:
+def _open_session(ort: Any, model: Path | bytes, name: str, threads: int, provider: str) -> Any:
     if provider not in ort.get_available_providers():
         raise ClearerError(f"this ONNX Runtime has no {provider}")
     # fp32 is to mean fp32: NVIDIA's convolutions round their inputs to TF32 otherwise.
     settings = {"use_tf32": "0"} if provider == "CUDAExecutionProvider" else {}
     options = _session_options(ort, threads, provider)
     try:
-        session = ort.InferenceSession(path, options, providers=[(provider, settings)])
+        session = ort.InferenceSession(model, options, providers=[(provider, settings)])
     except Exception as error:  # ONNX Runtime has its own, unexported exception types
         if provider == _CPU:
             reason = first_line(error)
-            raise InputError(f"{path} cannot be loaded by ONNX Runtime: {reason}") from error
-        raise ClearerError(f"{provider} cannot run {path.name}: {first_line(error)}") from error
+            what = name if isinstance(model, bytes) else model
+            raise InputError(f"{what} cannot be loaded by ONNX Runtime: {reason}") from error
+        raise ClearerError(f"{provider} cannot run {name}: {first_line(error)}") from error
     # It lists providers that cannot start, and then falls back to the CPU without a word.
     if session.get_providers()[0] != provider:
         raise ClearerError(f"{provider} cannot start here: check the driver and CUDA libraries")
     return session
 
 
-def _precision(ort: Any, path: Path, threads: int, provider: str) -> str:
+def _precision(ort: Any, model: Path | bytes, threads: int, provider: str) -> str:
     if provider == _CPU:
-        return computed_precision(ort, path, _session_options(ort, threads, provider))
-    precision = written_precision(path)
+        return computed_precision(ort, model, _session_options(ort, threads, provider))
+    precision = written_precision(model)
     if provider == "TensorrtExecutionProvider" and precision == "fp32":
         # Its TF32 cannot be switched off by this provider.
         return "fp32 or TF32"
@@ -312,7 +316,7 @@ class Bm3dRunner:
             backend="bm3d",
             version=metadata.version("bm3d"),
             precision="fp32",
-            threads=torch_threads(),
+            threads=usual_threads(),
         )
         self._sigma = None if sigma_255 is None else sigma_255 / 255
 

@@ -1,18 +1,23 @@
-"""Threads that torch computes with."""
+"""Threads that torch computes with, and other packages where nothing else is said."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["computing_with", "torch_threads"]
+from clearer.support.device import num_cores
+
+__all__ = ["computing_with", "usual_threads"]
 
 
-def torch_threads() -> int:
-    """Threads that torch computes with."""
-    import torch
-
-    return torch.get_num_threads()
+def usual_threads() -> int:
+    """As many as torch computes with, or would: it is not loaded for that."""
+    if (torch := sys.modules.get("torch")) is not None:
+        return int(torch.get_num_threads())
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else num_cores()
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def computing_with(threads: int) -> Iterator[None]:
     """Let torch compute with so many threads, and with as many as before after it."""
     import torch
 
-    before = torch_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         yield

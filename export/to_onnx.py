@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from clearer.costs.cost import FilePrecision
@@ -15,11 +17,14 @@ from clearer.export.graph import network_model, random_weights
 from clearer.export.graph_nodes import OPSET, to_bytes
 from clearer.export.metadata import model_metadata
 from clearer.export.untrained_int8 import in_int8
-from clearer.networks.fold import fold_batch_norm
-from clearer.networks.network import RestorationNet
+from clearer.networks.fold_arrays import fold_arrays
+from clearer.networks.weights_file import SavedWeights, weights_errors
 from clearer.space.space import Architecture
 
-__all__ = ["OPSETS", "check_opset", "file_mb", "to_onnx", "untrained_file"]
+if TYPE_CHECKING:
+    from clearer.networks.network import RestorationNet
+
+__all__ = ["OPSETS", "check_opset", "file_mb", "saved_to_onnx", "to_onnx", "untrained_file"]
 
 OPSETS: Final = range(15, 26)
 """From the first in which a graph can ask for one side of an image, to the newest that ONNX Runtime
@@ -65,18 +70,49 @@ def to_onnx(
     Raises:
         ValueError: If the network is in training mode.
     """
+    if network.training:
+        raise ValueError("the network is in training mode: call eval() first")
+    state = {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+    model = _model(network.architecture, state, opset=opset, half=half, sigma=sigma)
+    return _checked(model, metadata)
+
+
+def saved_to_onnx(saved: SavedWeights) -> bytes:
+    """What a file of weights holds as an ONNX file in fp32, without metadata, and without torch.
+
+    Raises:
+        InputError: If the weights do not fit their architecture.
+    """
+    with weights_errors(saved.path):
+        return to_bytes(_model(saved.architecture, saved.tensors))
+
+
+def _model(
+    architecture: Architecture,
+    state: Mapping[str, NDArray[Any]],
+    *,
+    opset: int = OPSET,
+    half: bool = False,
+    sigma: float | None = None,
+) -> onnx.ModelProto:
+    """The graph with these weights.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
     kind = np.float16 if half else np.float32
-    state = fold_batch_norm(network).state_dict()
-    arrays = {name: tensor.cpu().numpy().astype(kind) for name, tensor in state.items()}
+    arrays = {name: array.astype(kind) for name, array in fold_arrays(state).items()}
 
     def take(name: str, shape: tuple[int, ...]) -> TensorProto:
-        array = arrays.pop(name)
-        assert array.shape == shape, (name, array.shape, shape)
+        array = arrays.pop(name, None)
+        if array is None or array.shape != shape:
+            raise ValueError(f"its tensor {name!r} does not fit its architecture")
         return numpy_helper.from_array(array, name)
 
-    model = network_model(network.architecture, take, opset=opset, half=half, sigma=sigma)
-    assert not arrays, f"weights that no layer took: {', '.join(arrays)}"
-    return _checked(model, metadata)
+    model = network_model(architecture, take, opset=opset, half=half, sigma=sigma)
+    if arrays:
+        raise ValueError(f"its tensor {min(arrays)[:80]!r} does not fit its architecture")
+    return model
 
 
 def _checked(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.docs.pages import PAGES
 
@@ -201,6 +203,28 @@ def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "(24, 32)", result.stderr
+
+
+def test_onnxruntime_restores_without_torch(tmp_path: Path) -> None:
+    """Pictures of all kinds, by the networks that come with the package."""
+    pytest.importorskip("onnxruntime", reason="the extra cpu is not installed")
+    Image.new("RGB", (32, 24), "gray").save(tmp_path / "color.png")
+    Image.new("L", (32, 24), "gray").save(tmp_path / "gray.png")
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = None\n"
+        "from clearer.cli import app\n"
+        "app(['restore', 'color.png', 'gray.png'])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "restored").iterdir())) == 2
 
 
 def test_no_word_of_this_machine() -> None:

@@ -62,11 +62,11 @@ def restore(
         color: What a gray network restores in a colour picture.
         sigma: Noise level, scale 0 to 255, for a network with a level map; None has it estimated.
         strength: How much is removed: 1 is all, 0 nothing.
-        tile: Side of the tiles in pixels; None: as large as 400 MB allow.
+        tile: Side of the tiles in pixels; None: as large as 600 MB allow.
         overlap: Pixels that tiles share on each side; None: half the radius of the
             receptive field.
-        backend: ``torch``, ``onnxruntime`` or ``openvino``; None: torch for weights, ONNX Runtime
-            for ONNX files.
+        backend: ``torch``, ``onnxruntime`` or ``openvino``; None: ONNX Runtime, or torch for
+            weights where that is not installed.
         overwrite: Also restore pictures that already have a result.
         watch: Told how it goes.
 

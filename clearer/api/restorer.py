@@ -44,8 +44,8 @@ def load(
     Args:
         model: Run folder, ``.safetensors`` or ``.onnx`` file, or the name of a network that comes
             with clearer; None: as ``clearer restore`` chooses, the newest run in ``runs/`` first.
-        backend: ``torch``, ``onnxruntime`` or ``openvino``; by default torch for weights, ONNX
-            Runtime for ONNX files.
+        backend: ``torch``, ``onnxruntime`` or ``openvino``; by default ONNX Runtime, or
+            torch for weights where that is not installed.
         color: What a gray network restores in a colour picture.
         tile: Side of the tiles that large pictures are cut into, in pixels.
 

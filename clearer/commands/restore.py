@@ -60,7 +60,7 @@ def restore(
     tile: Annotated[
         int | None,
         typer.Option(
-            help="Side of the tiles, in pixels; default: as large as 400 MB allow.", min=1
+            help="Side of the tiles, in pixels; default: as large as 600 MB allow.", min=1
         ),
     ] = None,
     overlap: Annotated[
@@ -73,7 +73,7 @@ def restore(
     ] = None,
     backend: Annotated[
         str | None,
-        backend_option(restoring(), "Default: torch for runs, ONNX Runtime for ONNX files."),
+        backend_option(restoring(), "Default: ONNX Runtime, or torch where that is not installed."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also restore pictures that already have a result.")

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any
 
-import msgspec
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from clearer.costs.cost import cost_table
 from clearer.errors import InputError
 from clearer.networks.blocks import (
     ColumnModule,
@@ -26,32 +18,16 @@ from clearer.networks.blocks import (
     pad_to_multiple,
     remove,
 )
+from clearer.networks.weights_file import (
+    SavedWeights,
+    read_weights,
+    weights_errors,
+    write_weights,
+)
 from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, Choice, Column, SearchSpace
-from clearer.support.files import write_atomic
 
-__all__ = ["FrozenColumn", "RestorationNet", "load_network", "save_network"]
-
-_METADATA_KEY: Final = "clearer"
-
-
-class _Info(TypedDict, total=False):
-    """What training saves beside weights."""
-
-    iteration: int
-    task: dict[str, str]
-    protocol: str
-    color: str
-    data: str
-    selection: str
-    val_psnr_db: float
-    val_ssim: float
-
-
-class _Description(TypedDict):
-    architecture: dict[str, Any]
-    info: NotRequired[_Info]
-    sha256: NotRequired[str]
+__all__ = ["FrozenColumn", "RestorationNet", "load_network", "network_of", "save_network"]
 
 
 class FrozenColumn(ColumnModule):
@@ -113,99 +89,39 @@ class RestorationNet(nn.Module):
 def save_network(
     path: Path, architecture: Architecture, state: dict[str, Tensor], info: dict[str, Any]
 ) -> None:
-    """Write weights as safetensors, with the architecture and ``info`` as JSON in the metadata."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    description = {"architecture": architecture.to_dict(), "info": info}
-    # One entry: safetensors writes several in random order, and equal runs should give equal files.
-    described = {**description, "sha256": _digest(description, tensors)}
-    metadata = {_METADATA_KEY: json.dumps(described, sort_keys=True)}
-    write_atomic(path, safetensors.torch.save(tensors, metadata))
+    """Write weights as :mod:`clearer.networks.weights_file` describes."""
+    tensors = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in state.items()}
+    write_weights(path, architecture, tensors, info)
 
 
 def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
     """Read a network in evaluation mode, and the ``info`` saved with it.
 
-    The file may be anybody's. Nothing is built before the shapes in it are those of the network
-    that it claims to hold.
-
     Raises:
         InputError: If the file is missing, damaged, or not written by :func:`save_network`.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            description, digest = _description(file.metadata() or {})
-            architecture = Architecture.from_dict(description["architecture"])
-            names = list(file.keys())
-            _check_shapes({name: file.get_slice(name).get_shape() for name in names}, architecture)
-            network = RestorationNet(architecture)
-            tensors = {name: file.get_tensor(name) for name in names}
-            network.load_state_dict(tensors)
-        if digest is not None and digest != _digest(description, tensors):
-            raise ValueError("its SHA-256 is not that of what it holds")
-    except FileNotFoundError as error:
-        raise InputError(
-            f"no weights at {path}: train first with clearer train {path.parent}"
-        ) from error
-    except (SafetensorError, InputError, RuntimeError, ValueError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        advice = "give a file that clearer train wrote"
-        if (path.parent / "config.json").is_file():
-            resume = f"clearer train --resume {path.parent}"
-            advice = f"delete it, then {resume} writes it again from the checkpoint"
-        raise InputError(
-            f"{path} does not hold the weights of a network ({reason}): {advice}"
-        ) from error
-    return network.eval(), description["info"]
+    saved = read_weights(path)
+    return network_of(saved), saved.info
 
 
-def _description(metadata: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
-    """What the metadata of a file say, in their words, and the SHA-256 of that and the tensors.
+def network_of(saved: SavedWeights) -> RestorationNet:
+    """The network of what a file holds, in evaluation mode.
+
+    Nothing is built before the shapes are those of the network that the file claims to hold.
 
     Raises:
-        InputError: If they are those of another program.
-        ValueError: If they are not what :func:`save_network` writes.
+        InputError: If they are not.
     """
-    text = metadata.get(_METADATA_KEY)
-    if text is None:
-        raise InputError("its metadata do not say that clearer wrote it")
-    try:
-        data = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("its metadata are nested too deeply") from error
-    known = msgspec.convert(data, _Description)
-    description = {"architecture": known["architecture"], "info": data.get("info", {})}
-    return description, known.get("sha256")
-
-
-def _check_shapes(shapes: Mapping[str, list[int]], architecture: Architecture) -> None:
-    """Compare the tensors of a file with those of a network, at no cost that the file decides.
-
-    Raises:
-        InputError: If they differ.
-    """
-    held = sum(
-        math.prod(shape)
-        for name, shape in shapes.items()
-        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
-    )
-    claimed = round(cost_table(architecture.space, "params").cost(architecture))
-    if held != claimed:
-        raise InputError(
-            f"it claims a network of {claimed:,} parameters and holds {held:,} numbers"
-        )
-    with torch.device("meta"):  # layers without their numbers
-        expected = RestorationNet(architecture).state_dict()
-    wrong = set(shapes) ^ set(expected)
-    wrong |= {n for n in shapes if n not in wrong and list(expected[n].shape) != list(shapes[n])}
-    if wrong:
-        raise InputError(f"its tensor {min(wrong)[:80]!r} does not fit its architecture")
-
-
-def _digest(description: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of all that a file of weights holds."""
-    found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().numpy().tobytes())
-    return found.hexdigest()
+    with weights_errors(saved.path):
+        with torch.device("meta"):  # layers without their numbers
+            expected = RestorationNet(saved.architecture).state_dict()
+        wrong = set(saved.tensors) ^ set(expected)
+        wrong |= {
+            n for n, v in saved.tensors.items() if n not in wrong and v.shape != expected[n].shape
+        }
+        if wrong:
+            raise InputError(f"its tensor {min(wrong)[:80]!r} does not fit its architecture")
+        network = RestorationNet(saved.architecture)
+        tensors = {name: torch.from_numpy(array) for name, array in saved.tensors.items()}
+        network.load_state_dict(tensors)
+    return network.eval()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,13 +16,13 @@ from clearer.errors import InputError
 from clearer.networks.level_map import with_level
 from clearer.pictures.images import ImageSet
 from clearer.restoring.metrics import SSIM_WINDOW, psnr_db, ssim
+from clearer.restoring.restorer import Restorer
 from clearer.tasks.base import Task
 from clearer.tasks.draws import PictureDraws
 
 __all__ = [
     "VALIDATION_SEED",
     "Quality",
-    "Restorer",
     "check_evaluation_size",
     "evaluate",
     "evaluation_pairs",
@@ -31,9 +31,6 @@ __all__ = [
 
 VALIDATION_SEED: Final = 0
 """Noise of the validation images, the same for every run, so that runs can be compared."""
-Restorer = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Maps ``(1, C, H, W)`` float32 to the same shape; of a network with a level map,
-``(1, C + 1, H, W)`` to ``(1, C, H, W)``."""
 
 
 @dataclass(frozen=True, slots=True)

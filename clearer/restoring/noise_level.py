@@ -17,8 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
-from scipy.special import ndtr
 
 from clearer.pictures.stored_picture import full_scale
 
@@ -37,6 +35,8 @@ _ROOM_IN_LEVELS: Final = 3.0
 """The same, in standard deviations of the noise: hardly any of it is clipped there."""
 _LEAST_SHARE: Final = 0.1
 """Of the patches are used, however near to black or white the picture is."""
+_FAR: Final = 9.0
+"""Standard deviations from black and white at which nothing at all of the noise is clipped."""
 _ROUNDING: Final = 1e-5
 """Below it lies what rounding to float32 leaves: no noise."""
 
@@ -132,9 +132,11 @@ def _measure(high: Patches) -> float:
 
 def cosine_patterns() -> tuple[Patches, NDArray[np.intp]]:
     """The patterns of the cosine transform, ``(64, 64)``, a column each, and u + v of each."""
-    waves = dct(np.eye(SIDE), axis=0, norm="ortho")
+    steps = np.arange(SIDE)
+    waves = np.cos(np.pi / SIDE * np.outer(steps, steps + 0.5)) * np.sqrt(2 / SIDE)
+    waves[0] /= np.sqrt(2)
     patterns: Patches = np.kron(waves, waves).astype(np.float32).T
-    return patterns, np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
+    return patterns, np.add.outer(steps, steps).ravel()
 
 
 def _basis() -> tuple[Patches, Patches]:
@@ -149,15 +151,18 @@ def _before_clipping(measured: float, means: Values) -> float:
     def excess(level: float) -> float:
         return float(np.sqrt(_clipped_variance(means, level).mean())) - measured
 
-    if measured < _ROUNDING or excess(measured) >= 0:
+    room = min(means.min(), 1 - means.max())
+    if measured < _ROUNDING or room > _FAR * measured or excess(measured) >= 0:
         return measured
-    from scipy.optimize import brentq  # a third of a second, and most pictures need it not
+    from scipy.optimize import brentq  # half a second, and most pictures need it not
 
     return float(brentq(excess, measured, 1, xtol=1e-6)) if excess(1) > 0 else 1.0
 
 
 def _clipped_variance(mean: Values, level: float) -> Values:
     """Variance of what a normal distribution becomes when clipped to [0, 1]."""
+    from scipy.special import ndtr
+
     below, above = -mean / level, (1 - mean) / level
     inside = ndtr(above) - ndtr(below)
     at_0, at_1 = (np.exp(-(bound**2) / 2) / np.sqrt(2 * np.pi) for bound in (below, above))

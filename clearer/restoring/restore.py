@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from clearer.networks.level_map import at_level
 from clearer.pictures.images import LUMA
 from clearer.pictures.stored_picture import Samples
-from clearer.restoring.evaluate import Restorer
+from clearer.restoring.restorer import Restorer
 from clearer.restoring.tiling import TilePlan, restore_tiles
 from clearer.space.receptive_field import Reach, receptive_field
 from clearer.space.space import Architecture
@@ -33,9 +33,9 @@ FOREIGN_OVERLAP: Final = 64
 _FOREIGN_SIDE: Final = 512
 # Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
 _FOREIGN_MULTIPLE: Final = 64
-# What a network computes on a tile under ONNX Runtime (torch takes less). Beside it a process has
-# the libraries, about 350 MB, and the picture twice: benchmarks/restore_memory.py.
-_TILE_BYTES: Final = 400e6
+# What a network of many scales computes on a tile under ONNX Runtime; U shapes take a third. Beside
+# it a process has the libraries, about 150 MB, and the picture twice: benchmarks/restore_memory.py.
+_TILE_BYTES: Final = 600e6
 _BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
 
 
@@ -53,7 +53,7 @@ def default_plan(
 
     Args:
         architecture: Of the network; None where it is unknown.
-        side: Of the tiles, in pixels; by default as large as some 400 MB allow, or 512 for an
+        side: Of the tiles, in pixels; by default as large as some 600 MB allow, or 512 for an
             unknown architecture.
         overlap: On each side, in pixels; more than the receptive field is never taken.
         multiple: That the sides of what the network gets must have; for an unknown architecture.

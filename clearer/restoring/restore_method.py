@@ -11,10 +11,10 @@ import numpy as np
 from clearer.errors import InputError
 from clearer.pictures.images import LUMA
 from clearer.pictures.stored_picture import Samples, full_scale
-from clearer.restoring.evaluate import Restorer
 from clearer.restoring.noise_kind import is_noise_of_camera
 from clearer.restoring.noise_level import estimate_level
 from clearer.restoring.restore import ColorMode, restore_pixels
+from clearer.restoring.restorer import Restorer
 from clearer.restoring.tiling import TilePlan
 
 __all__ = ["Method", "PictureKind", "choose_method"]

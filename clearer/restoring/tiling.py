@@ -15,7 +15,7 @@ import numpy as np
 
 from clearer.errors import ClearerError, InputError
 from clearer.pictures.stored_picture import Samples, full_scale
-from clearer.restoring.evaluate import Restorer
+from clearer.restoring.restorer import Restorer
 from clearer.space.receptive_field import Reach
 
 __all__ = ["Span", "Tile", "TilePlan", "restore_tiles", "spans"]

@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from clearer import __version__
 from clearer.errors import InputError
-from clearer.networks.network import RestorationNet, load_network
+from clearer.networks.weights_file import SavedWeights, read_weights
 from clearer.runs.run_list import RUNS, TIME_FORMAT, run_folders
 from clearer.runs.run_lock import lock_run
 from clearer.runs.run_name import name_of_run
@@ -25,6 +24,9 @@ from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
 from clearer.support.device import device_name
 from clearer.support.files import read_json, read_record, write_json
+
+if TYPE_CHECKING:
+    from clearer.networks.network import RestorationNet
 
 __all__ = ["RUNS", "Run"]
 
@@ -187,14 +189,25 @@ class Run:
         Raises:
             InputError: If it is not trained yet, or the weights are damaged or of another network.
         """
+        from clearer.networks.network import network_of
+
+        saved = self.read_weights()
+        return network_of(saved), saved.info
+
+    def read_weights(self) -> SavedWeights:
+        """The best weights.
+
+        Raises:
+            InputError: As :meth:`load_network`.
+        """
         architecture = self.read_architecture()
-        network, info = load_network(self.weights)
-        if network.architecture != architecture:
+        saved = read_weights(self.weights)
+        if saved.architecture != architecture:
             raise InputError(
                 f"{self.weights} does not fit the architecture in {self.architecture.name} beside "
                 f"it: put the right one there, or train again: clearer train {self.path} --out NEW"
             )
-        return network, info
+        return saved
 
     def seed_run(self, seed: int) -> Run:
         """Folder inside this one for the search with a further seed."""
@@ -248,6 +261,8 @@ def _folder(path: Path) -> Path:
 
 
 def _environment(device: str) -> dict[str, Any]:
+    import torch
+
     return {
         "clearer": __version__,
         "git": _git_state(),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from clearer.errors import InputError
+
+if TYPE_CHECKING:  # pictures are restored without it
+    from torch import Tensor
 
 __all__ = ["device_name", "num_cores", "resolve_device", "send"]
 
@@ -22,6 +24,8 @@ def resolve_device(name: str) -> str:
     Raises:
         InputError: If the device is unknown or absent.
     """
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
@@ -39,6 +43,8 @@ def num_cores() -> int:
 def device_name(device: str) -> str:
     """Name of the processor, for reports."""
     if device == "cuda":
+        import torch
+
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")
     if not info.exists():
@@ -55,5 +61,7 @@ def device_name(device: str) -> str:
 
 def send(numbers: NDArray[np.generic], device: str) -> Tensor:
     """An array as a tensor on a device, which need not have finished what it does."""
+    import torch
+
     tensor = torch.from_numpy(np.ascontiguousarray(numbers))
     return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor

@@ -10,10 +10,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clearer.errors import ClearerError, InputError
-from clearer.networks.network import RestorationNet, load_network
+from clearer.networks.weights_file import SavedWeights, read_weights
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.space.old_words import text_in_words_of_today
@@ -24,6 +24,9 @@ from clearer.tasks.base import Task
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import task_from_dict
 from clearer.zoo.card_record import CardRecord
+
+if TYPE_CHECKING:
+    from clearer.networks.network import RestorationNet
 
 __all__ = [
     "FOLDER",
@@ -79,8 +82,19 @@ class ZooNetwork:
         Raises:
             ClearerError: If the weights are not those of the card.
         """
+        from clearer.networks.network import network_of
+
+        saved = self.read_weights()
+        return network_of(saved), saved.info
+
+    def read_weights(self) -> SavedWeights:
+        """Its weights.
+
+        Raises:
+            ClearerError: If they are not those of the card.
+        """
         self.read()
-        return load_network(self.weights)
+        return read_weights(self.weights)
 
     def unpack(self, folder: Path) -> Run:
         """Make a run folder of it, with which all commands work that take a run.

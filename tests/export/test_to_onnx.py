@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,18 @@ from clearer.export.image_io import with_image_io
 from clearer.export.metadata import model_metadata
 from clearer.export.parity import to_pixels
 from clearer.export.qdq import insert_qdq
-from clearer.export.to_onnx import OPSETS, check_opset, file_mb, to_onnx, untrained_file
+from clearer.export.to_onnx import (
+    OPSETS,
+    check_opset,
+    file_mb,
+    saved_to_onnx,
+    to_onnx,
+    untrained_file,
+)
 from clearer.networks.fold import fold_batch_norm
-from clearer.networks.network import RestorationNet
+from clearer.networks.fold_arrays import fold_arrays
+from clearer.networks.network import RestorationNet, save_network
+from clearer.networks.weights_file import read_weights
 from clearer.space.space import Architecture, SearchSpace, Stem
 from tests.clearer.networks.test_supernet import randomize
 from tests.spaces import architectures
@@ -171,6 +181,25 @@ def test_folding_changes_nothing_but_the_operators(channels: int) -> None:
     assert any(isinstance(module, torch.nn.BatchNorm2d) for module in net.modules())
     batch = noisy(net, (2, 17, 19))
     np.testing.assert_allclose(restored(folded, batch), restored(net, batch), atol=1e-5)
+    arrays = fold_arrays({name: value.numpy() for name, value in net.state_dict().items()})
+    expected = folded.state_dict()
+    assert set(arrays) == set(expected)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, expected[name].numpy())
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    """As many numbers, in other places: the graph takes none of them."""
+    net, path = network(1), tmp_path / "w.safetensors"
+    state = net.state_dict()
+    state["output.head.weight"] = state["output.head.weight"].flatten()
+    save_network(path, net.architecture, state, {})
+    with pytest.raises(InputError, match="'output.head.weight' does not fit its architecture"):
+        saved_to_onnx(read_weights(path))
+    state = {f"x.{name}": value for name, value in net.state_dict().items()}
+    save_network(path, net.architecture, state, {})
+    with pytest.raises(InputError, match="does not fit its architecture"):
+        saved_to_onnx(read_weights(path))
 
 
 @pytest.mark.parametrize("half", [False, True])

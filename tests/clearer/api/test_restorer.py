@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import clearer
+from clearer.bench.runners import TorchRunner
 from clearer.data.patches import to_unit
 from clearer.data.splits import PHOTOGRAPHS
 from clearer.errors import InputError
@@ -84,6 +85,21 @@ def test_a_batch_of_torch() -> None:
     for picture, found in zip(pictures, restored, strict=True):
         single = restore((picture / 255).astype(np.float32))
         np.testing.assert_allclose(found.permute(1, 2, 0).numpy(), single, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gray", "rgb-blind", "rgb-photo"])
+def test_onnx_runtime_restores_as_torch_does(name: str) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra cpu is not installed")
+    noisy, _ = noisy_photograph("gray" if name == "gray" else "rgb")
+    picture = to_unit(noisy)
+    by_torch = clearer.load(name, backend="torch")(picture)
+    np.testing.assert_allclose(clearer.load(name)(picture), by_torch, atol=2e-5)
+
+
+def test_torch_restores_where_onnx_runtime_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (method,) = {*clearer.load("gray")._methods.values()}
+    assert isinstance(method.restore, TorchRunner)
 
 
 def test_strength() -> None:

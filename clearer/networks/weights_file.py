@@ -1,0 +1,161 @@
+"""Files of trained weights: safetensors, with the architecture and what is known of the training.
+
+Read and checked without torch, which takes seconds to load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NotRequired, TypedDict
+
+import msgspec
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from clearer.costs.cost import cost_table
+from clearer.errors import InputError
+from clearer.space.space import Architecture
+from clearer.support.files import write_atomic
+
+__all__ = ["SavedWeights", "read_weights", "weights_errors", "write_weights"]
+
+Tensors = Mapping[str, NDArray[Any]]
+_METADATA_KEY: Final = "clearer"
+
+
+class _Info(TypedDict, total=False):
+    """What training saves beside weights."""
+
+    iteration: int
+    task: dict[str, str]
+    protocol: str
+    color: str
+    data: str
+    selection: str
+    val_psnr_db: float
+    val_ssim: float
+
+
+class _Description(TypedDict):
+    architecture: dict[str, Any]
+    info: NotRequired[_Info]
+    sha256: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedWeights:
+    """What a file of weights holds; the shapes are not yet those of the architecture."""
+
+    path: Path
+    architecture: Architecture
+    info: dict[str, Any]
+    """What training saved beside them: task, protocol, data, figures."""
+    tensors: Tensors
+    """By the names of torch modules."""
+
+
+def write_weights(
+    path: Path, architecture: Architecture, tensors: Tensors, info: Mapping[str, Any]
+) -> None:
+    """Write weights as safetensors, with the architecture and ``info`` as JSON in the metadata."""
+    description = {"architecture": architecture.to_dict(), "info": info}
+    # One entry: safetensors writes several in random order, and equal runs should give equal files.
+    described = {**description, "sha256": _digest(description, tensors)}
+    metadata = {_METADATA_KEY: json.dumps(described, sort_keys=True)}
+    write_atomic(path, safetensors.numpy.save(dict(tensors), metadata))
+
+
+def read_weights(path: Path) -> SavedWeights:
+    """Read a file, which may be anybody's.
+
+    Raises:
+        InputError: If it is missing, damaged, not written by :func:`write_weights`, or holds more
+            or fewer numbers than the network that it claims to hold.
+    """
+    with weights_errors(path), safe_open(path, framework="np") as file:
+        description, digest = _description(file.metadata() or {})
+        architecture = Architecture.from_dict(description["architecture"])
+        names = list(file.keys())
+        _check_count({name: file.get_slice(name).get_shape() for name in names}, architecture)
+        tensors = {name: file.get_tensor(name) for name in names}
+        if digest is not None and digest != _digest(description, tensors):
+            raise ValueError("its SHA-256 is not that of what it holds")
+    return SavedWeights(path, architecture, description["info"], tensors)
+
+
+@contextmanager
+def weights_errors(path: Path) -> Iterator[None]:
+    """Say of what goes wrong with a file what to do about it.
+
+    Raises:
+        InputError: For what safetensors, numpy or torch say of it.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(
+            f"no weights at {path}: train first with clearer train {path.parent}"
+        ) from error
+    except (SafetensorError, InputError, RuntimeError, TypeError, ValueError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        advice = "give a file that clearer train wrote"
+        if (path.parent / "config.json").is_file():
+            resume = f"clearer train --resume {path.parent}"
+            advice = f"delete it, then {resume} writes it again from the checkpoint"
+        raise InputError(
+            f"{path} does not hold the weights of a network ({reason}): {advice}"
+        ) from error
+
+
+def _description(metadata: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
+    """What the metadata of a file say, in their words, and the SHA-256 of that and the tensors.
+
+    Raises:
+        InputError: If they are those of another program.
+        ValueError: If they are not what :func:`write_weights` writes.
+    """
+    text = metadata.get(_METADATA_KEY)
+    if text is None:
+        raise InputError("its metadata do not say that clearer wrote it")
+    try:
+        data = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its metadata are nested too deeply") from error
+    known = msgspec.convert(data, _Description)
+    description = {"architecture": known["architecture"], "info": data.get("info", {})}
+    return description, known.get("sha256")
+
+
+def _check_count(shapes: Mapping[str, list[int]], architecture: Architecture) -> None:
+    """Compare how many numbers there are, at no cost that the file decides.
+
+    Raises:
+        InputError: If they are not as many as the architecture has parameters.
+    """
+    held = sum(
+        math.prod(shape)
+        for name, shape in shapes.items()
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    )
+    claimed = round(cost_table(architecture.space, "params").cost(architecture))
+    if held != claimed:
+        raise InputError(
+            f"it claims a network of {claimed:,} parameters and holds {held:,} numbers"
+        )
+
+
+def _digest(description: Mapping[str, Any], tensors: Tensors) -> str:
+    """SHA-256 of all that a file of weights holds."""
+    found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{name} torch.{tensor.dtype} {tensor.shape}".encode())
+        found.update(tensor.tobytes())
+    return found.hexdigest()
