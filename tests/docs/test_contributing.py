@@ -18,18 +18,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from clearer.bench.backends import BACKENDS
 from clearer.bench.rows import RowSpec, open_runner
 from clearer.bench.targets import choose_backends
-from clearer.cli import app
 from clearer.export.metadata import model_metadata
 from clearer.export.to_onnx import to_onnx
 from clearer.networks.network import RestorationNet
 from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_json
+from tests.command import clearer
 from tests.docs.pages import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -68,10 +67,6 @@ def module_of(what: str, folder: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_the_new_task_works(make_images: Callable[..., Path], tmp_path: Path) -> None:

@@ -14,27 +14,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from clearer.bench.measure import Timings, time_rounds
 from clearer.bench.memory import peak_memory_mb
 from clearer.bench.rows import RowSpec
-from clearer.cli import app
 from clearer.costs.cost import CostTable, Measurement
 from clearer.costs.cost_file import write_cost_table
 from clearer.runs.run import Run
 from clearer.support.device import device_name
 from tests.bench import tiny_onnx
+from tests.command import clearer
 
 MakeImages = Callable[..., Path]
 QUICK = ["--size", "32x40", "--runs", "3", "--batch", "2", "--max-seconds", "2"]
 TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
 TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -15,13 +15,13 @@ import pytest
 import torch
 import typer
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from clearer import __main__ as entry
 from clearer.cli import app
 from clearer.networks.network import load_network
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
+from tests.command import clearer, searched
 from tests.forked import SignalIn, run_forked
 from tests.patience import PATIENCE_S
 from tests.photographs import save_photographs
@@ -34,10 +34,6 @@ RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *
 MakeImages = Callable[..., Path]
 
 
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small real photographs, split by hand."""
@@ -48,10 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "run"
-    result = clearer("search", *RACE, "--data", photos, "--out", run)
-    assert result.exit_code == 0, result.output
-    return run
+    return searched(tmp_path_factory.mktemp("runs") / "run", photos, *RACE)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -115,10 +108,7 @@ def test_a_finished_run_resumes_to_itself(trained: Path) -> None:
 @pytest.fixture(scope="module")
 def unbroken(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search by gradient that nothing interrupts."""
-    run = tmp_path_factory.mktemp("unbroken") / "run"
-    result = clearer("search", *TINY, "--data", photos, "--out", run)
-    assert result.exit_code == 0, result.output
-    return run
+    return searched(tmp_path_factory.mktemp("unbroken") / "run", photos, *TINY)
 
 
 @pytest.mark.parametrize(

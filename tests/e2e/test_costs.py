@@ -8,18 +8,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from clearer.bench import device_timer, measured_costs
-from clearer.cli import app
+from tests.command import clearer
 from tests.photographs import save_photographs
 
 FAST = ["--search-iterations", "10", "--iterations", "4", "--batch-size", "2"]
 FAST += ["--patch-size", "32", "--precision", "fp32", "--size", "32x48"]
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import onnx
 import pytest
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.errors import how_to_install
 from clearer.export.engine_record import read_engine
+from tests.command import clearer, searched
 from tests.photographs import save_photographs
 
 TINY = ["--width", "2", "--unshuffle", "2", "--columns", "1,1", "--search-iterations", "2"]
@@ -21,18 +20,11 @@ TINY += ["--iterations", "10", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 
 
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
     photos = save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (48, 40))
-    run = tmp_path_factory.mktemp("runs") / "run"
-    result = clearer("search", *TINY, "--data", photos, "--out", run)
-    assert result.exit_code == 0, result.output
-    return run
+    return searched(tmp_path_factory.mktemp("runs") / "run", photos, *TINY)
 
 
 def test_what_can_be_built_is_built_and_what_is_missing_is_named(

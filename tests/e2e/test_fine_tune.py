@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.data.splits import load_splits
 from clearer.networks.network import load_network
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
@@ -27,6 +25,7 @@ from clearer.tasks.denoise import Denoise
 from clearer.training.processes import Processes
 from clearer.training.training_step import training_sampler
 from clearer.zoo import catalogue
+from tests.command import clearer, searched
 from tests.forked import SignalIn, run_forked
 from tests.photographs import save_photographs
 from tests.tiny_zoo import add_network
@@ -34,10 +33,6 @@ from tests.tiny_zoo import add_network
 TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "20", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32", "--columns", "1,1"]
 SHORT = ["--iterations", "8", "--batch-size", "2", "--patch-size", "32", "--validate-every", "4"]
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +43,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "source"
-    result = clearer("search", *TINY, "--data", photos, "--out", run)
-    assert result.exit_code == 0, result.output
-    return run
+    return searched(tmp_path_factory.mktemp("runs") / "source", photos, *TINY)
 
 
 @pytest.fixture(scope="module")

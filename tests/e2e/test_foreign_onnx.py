@@ -11,19 +11,14 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.export.image_io import with_image_io
 from clearer.restoring.metrics import psnr_db
 from tests.bench import tiny_onnx
+from tests.command import clearer
 
 QUICK = ["--size", "21x30", "--runs", "3", "--batch", "0", "--max-seconds", "0.3"]
 QUICK += ["--no-classical", "--sigma", "25"]
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def waves(folder: Path) -> Path:

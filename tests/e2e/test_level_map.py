@@ -12,23 +12,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.data.splits import PHOTOGRAPHS
 from clearer.export.metadata import metadata_of
 from clearer.networks.level_map import with_level
 from clearer.restoring.evaluate import torch_restorer
 from clearer.runs.run import Run
+from tests.command import clearer
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]
 RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *SHORT]
 LEVELS = (3.0, 40.0)
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

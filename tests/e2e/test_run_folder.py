@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.runs.run_lock import lock_run
 from clearer.support.files import read_json
+from tests.command import clearer
 from tests.forked import SignalIn, run_forked, start_forked
 from tests.patience import PATIENCE_S
 from tests.started import started, wait_for_file
@@ -30,10 +29,6 @@ LONG = {
     "race-0.json": [*RACE[:4], "--search-iterations", "100000", *SHORT],
 }
 MakeImages = Callable[..., Path]
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

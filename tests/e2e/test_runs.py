@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.runs.run import Run
 from clearer.runs.run_lock import lock_run
+from tests.command import clearer
 from tests.photographs import save_photographs
 from tests.terminal import run_in_terminal
 
@@ -22,10 +21,6 @@ SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--pre
 RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *SHORT]
 BENCH = ["--size", "48x48", "--runs", "3", "--max-seconds", "0.5", "--backend", "onnxruntime"]
 NAME = "denoise-s25-rgb-0.1mb-0"
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def listed(*words: object) -> list[dict[str, Any]]:

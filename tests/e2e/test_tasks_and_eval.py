@@ -11,22 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.errors import Interrupted
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
+from tests.command import clearer
 
 TINY = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
 TINY += ["--iterations", "12", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32"]
 NARROW = ["--width", "2", "--unshuffle", "2", "--columns", "1,1", *TINY[4:]]
 MakeImages = Callable[..., Path]
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 @pytest.fixture(scope="module")

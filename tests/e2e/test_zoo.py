@@ -13,20 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.data.splits import PHOTOGRAPHS
 from clearer.pictures.reading import read_picture
 from clearer.zoo import catalogue
 from clearer.zoo.card_times import main_time
 from clearer.zoo.catalogue import default_network, zoo_names
 from tests.bench.tiny_onnx import identity
+from tests.command import clearer
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def error_db(one: Path, other: np.ndarray[Any, Any]) -> float:

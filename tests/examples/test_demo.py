@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 import pytest
 from onnx import TensorProto, helper
-from typer.testing import CliRunner, Result
 
-from clearer.cli import app
 from clearer.demo import runtime
 from clearer.demo.runtime import given_runtime
 from clearer.demo.server import make_server
@@ -25,6 +23,7 @@ from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
 from clearer.zoo import catalogue
 from tests.bench import tiny_onnx
+from tests.command import clearer
 from tests.patience import PATIENCE_S
 from tests.tiny_zoo import add_deblocker, add_derainer, add_network, add_photo_network
 
@@ -40,10 +39,6 @@ SITE = {
     "index.html": SiteFile(b"<!doctype html>", "text/html; charset=utf-8"),
     "ort/code.mjs": SiteFile(b"export {}", "text/javascript; charset=utf-8"),
 }
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def model(

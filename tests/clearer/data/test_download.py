@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from clearer.cli import app
 from clearer.data import datasets, download
 from clearer.data.datasets import (
     DATA_SETS,
@@ -30,6 +29,7 @@ from clearer.data.datasets import (
 )
 from clearer.data.download import check_files
 from clearer.errors import InputError
+from tests.command import clearer
 
 CONTENT = {
     f"{split}/{i}.png": np.random.default_rng(i).bytes(3000 + i)
@@ -128,10 +128,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DataSet:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
     return made
-
-
-def clearer(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def get(server: Server, *words: object) -> Result:

@@ -1,0 +1,23 @@
+"""Commands as a user types them, in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from clearer.cli import app
+
+__all__ = ["clearer", "searched"]
+
+
+def clearer(*words: object) -> Result:
+    """Run ``clearer`` with these words after it."""
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def searched(run: Path, data: Path, *words: object) -> Path:
+    """A run folder, after a search that ended well."""
+    result = clearer("search", *words, "--data", data, "--out", run)
+    assert result.exit_code == 0, result.output
+    return run
