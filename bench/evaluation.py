@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from clearer import __version__
 from clearer.bench.level_runner import at_level
 from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
-from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, OnnxRunner, Runner, TorchRunner
+from clearer.bench.restorers import find_restorer
+from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, Runner
 from clearer.data.pairs import holds_pictures, list_pictures, read_pictures
 from clearer.errors import InputError
-from clearer.export.model_description import read_description
-from clearer.networks.network import RestorationNet
 from clearer.pictures.images import Color, ImageSet
 from clearer.restoring.evaluate import (
     VALIDATION_SEED,
@@ -27,13 +26,11 @@ from clearer.restoring.evaluate import (
 )
 from clearer.restoring.metrics import luma_y, psnr_db, ssim
 from clearer.restoring.restorer import Restorer
-from clearer.runs.run import Run
 from clearer.support.device import device_name
-from clearer.support.files import check_writable, write_json
+from clearer.support.files import as_path, check_writable, write_json
 from clearer.tasks.base import Task
 from clearer.tasks.paired import Derain
 from clearer.tasks.registry import task_to_dict
-from clearer.zoo.catalogue import find_in_zoo
 
 __all__ = [
     "CLASSICAL",
@@ -88,8 +85,7 @@ def find_model(text: str | None, color: Color) -> Model:
     """A run, an ONNX file, a network that comes with the package, or a classical method.
 
     Args:
-        text: A run folder, a file that ends in .onnx, a name of :mod:`clearer.zoo.catalogue`,
-            ``nlm`` or ``bm3d``; None: the newest run.
+        text: As for :func:`clearer.bench.restorers.find_restorer`, ``nlm`` or ``bm3d``.
         color: For a classical method, which takes both.
 
     Raises:
@@ -99,24 +95,13 @@ def find_model(text: str | None, color: Color) -> Model:
         return Model(text, lambda task: NonLocalMeansRunner(_noise_level(task)), color, None)
     if text == "bm3d":
         return Model(text, lambda task: Bm3dRunner(_noise_level(task)), color, None)
-    if text is not None and text.lower().endswith(".onnx"):
-        return _onnx_model(Path(text))
-    path = None if text is None else Path(text)
-    shipped = find_in_zoo(path)
-    if shipped is not None:
-        color = "rgb" if shipped.channels == 3 else "gray"
-        return _torch_model(shipped.name, shipped.load()[0], color, shipped.task)
-    run = Run.open(path)
-    settings = run.settings()
-    return _torch_model(run.path.name, run.load_network()[0], settings.color, settings.task)
-
-
-def _torch_model(name: str, network: RestorationNet, color: Color, task: Task) -> Model:
-    full = f"{name} {network.architecture.label}"
-    runner: Runner = TorchRunner(full, network)
-    has_level = network.architecture.space.level_map
+    found = find_restorer(as_path(text), None)
     return Model(
-        full, lambda task: at_level(runner, task.sigma_255, has_level=has_level), color, task
+        found.runner.info.name,
+        lambda task: at_level(found.runner, task.sigma_255, has_level=found.has_level),
+        "rgb" if found.channels == 3 else "gray",
+        found.task,
+        found.notes,
     )
 
 
@@ -124,20 +109,6 @@ def _noise_level(task: Task) -> float | None:
     if not task.is_noise:
         raise InputError(f"classical methods here remove noise: they are not for task {task.name}")
     return task.sigma_255
-
-
-def _onnx_model(path: Path) -> Model:
-    file = read_description(path)
-    file.require_any_size()
-    runner = OnnxRunner(path.stem, path, None, io=file.io)
-    has_level = file.io.has_level
-    return Model(
-        path.stem,
-        lambda task: at_level(runner, task.sigma_255, has_level=has_level),
-        file.color,
-        file.info.task,
-        file.notes,
-    )
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:

@@ -58,15 +58,16 @@ def check(words: list[str]) -> None:
             check_clearer(["search", *options])
         case ["make", target]:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        case ["pip", "install", "--no-deps", wheel]:
+            check_wheel(wheel)
+        case ["pip", "install", "filelock", *packages]:
+            check_packages({"filelock", *packages})
         case ["pip", "install", *rest]:
             check_extras(rest[-1])
         case ["pip", "wheel", *_, "."]:
             pass
         case ["pipx", "install", wheel]:
-            about = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-            start = f"dist/clearer-{about['version']}-py3-none-any.whl"
-            assert wheel.startswith(start)
-            check_extras(f".{wheel.removeprefix(start)}")
+            check_wheel(wheel)
         case ["python", script, *rest]:
             check_script(ROOT / MADE.get(script, script), rest)
         case [script]:
@@ -87,11 +88,27 @@ def check_clearer(words: list[str]) -> None:
     command.make_context(command.name, list(words))
 
 
+def check_wheel(wheel: str) -> None:
+    start = f"dist/clearer-{project()['version']}-py3-none-any.whl"
+    assert wheel.startswith(start)
+    check_extras(f".{wheel.removeprefix(start)}")
+
+
+def check_packages(named: set[str]) -> None:
+    """Those of the core but for two, and ONNX Runtime."""
+    core = {re.split(r"[>=<]", wanted)[0] for wanted in project()["dependencies"]}
+    assert named == core - {"torch", "scikit-image"} | {"onnxruntime"}
+
+
+def project() -> dict[str, Any]:
+    about: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return about
+
+
 def check_extras(wanted: str) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = re.fullmatch(r"\.(?:\[(.*)\])?", wanted)
     assert extras is not None
-    assert set((extras[1] or "cpu").split(",")) <= set(project["optional-dependencies"])
+    assert set((extras[1] or "cpu").split(",")) <= set(project()["optional-dependencies"])
 
 
 def check_script(script: Path, words: list[str]) -> None:

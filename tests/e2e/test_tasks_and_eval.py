@@ -160,7 +160,7 @@ def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_
     ("words", "message"),
     [
         (["eval", "nlm"], "by --data"),
-        (["eval", "nothing.onnx", "--data", "."], "nothing.onnx is not a file"),
+        (["eval", "nothing.onnx", "--data", "."], "nothing.onnx does not exist"),
         (["eval", "nothing", "--data", "."], "nothing does not exist here"),
         (["eval", "nlm", "--data", "nowhere"], "nowhere is not a folder"),
         (["eval", "nlm", "--data", ".", "--task", "blur"], "unknown task 'blur'"),
