@@ -3,7 +3,7 @@
     python benchmarks/zoo/recipes.py photos-fair .
     OMP_NUM_THREADS=1 python benchmarks/told_level.py photos-fair told.json gray gray-blind gray-25
 
-Gray, protocol awgn, the middles of the validation pictures: networks that come with clearer or run
+Protocol awgn, the middles of the validation pictures: networks that come with clearer or run
 folders, at each level. One with a level map is told the level, and then left to the estimate from
 each picture. The file is written after each network; what it holds is not done again.
 """
@@ -39,11 +39,13 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with train/ and val/")
     parser.add_argument("out", type=Path)
     parser.add_argument("networks", type=Path, nargs="+")
+    parser.add_argument("--color", choices=("gray", "rgb"), default="gray")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    images = middles(load_splits(arguments.data, "gray", 0, Denoise()).val, SIDE)
+    images = middles(load_splits(arguments.data, arguments.color, 0, Denoise()).val, SIDE)
     tasks = {level: Denoise(sigma=Span(level, level)) for level in LEVELS}
     about = {
+        "color": arguments.color,
         "pictures": f"middles of {len(images)} validation pictures of {arguments.data.name}",
         "protocol": "awgn",
         "device": device_name("cpu"),
