@@ -129,7 +129,7 @@ def network_model(
     restored = _output_stage(g, features, space)
     if half:
         restored = g.node("Cast", restored, to=TensorProto.FLOAT)
-    if space.residual and level is not None:
+    if space.residual and space.level_units and level is not None:
         unit = g.node("Mul", level, g.constant([LEVEL_GAIN], "float32"))
         unit = g.node("Reshape", unit, g.constant([-1, 1, 1, 1]))
         restored = g.node("Mul", restored, unit)

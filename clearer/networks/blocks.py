@@ -171,9 +171,10 @@ class OutputStage(nn.Module):
 def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
     """What a residual network restores: the image without what it predicts.
 
-    Told the level, it predicts the noise in units of that, so that no part of it has to learn how
-    much there is to remove: preconditioning as of Karras et al., "Elucidating the Design Space of
-    Diffusion-Based Generative Models", NeurIPS 2022. At level 0 the image comes back as it was.
+    Told the level, it may predict the noise in units of that, so that no part of it has to learn
+    how much there is to remove: preconditioning as of Karras et al., "Elucidating the Design Space
+    of Diffusion-Based Generative Models", NeurIPS 2022. At level 0 the image then comes back as it
+    was.
 
     Args:
         space: Of the network.
@@ -181,7 +182,7 @@ def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
         predicted: ``(N, channels, H, W)``.
     """
     channels = space.channels
-    if space.level_map:
+    if space.level_map and space.level_units:
         predicted = predicted * (image[:, channels:] * LEVEL_GAIN)
     return image[:, :channels] - predicted
 

@@ -13,29 +13,36 @@ from clearer.space.space import Architecture
 __all__ = ["tell_level", "told_architecture"]
 
 
-def told_architecture(architecture: Architecture) -> Architecture:
-    """The same layers in a space with a level map."""
-    return replace(architecture, space=replace(architecture.space, level_map=True))
+def told_architecture(architecture: Architecture, *, in_units: bool) -> Architecture:
+    """The same layers in a space with a level map.
+
+    Args:
+        architecture: Without one.
+        in_units: Whether a residual network predicts the noise in units of the level from now on.
+    """
+    space = replace(architecture.space, level_map=True, level_units=in_units)
+    return replace(architecture, space=space)
 
 
-def tell_level(network: RestorationNet, level: float) -> RestorationNet:
+def tell_level(network: RestorationNet, level: float | None) -> RestorationNet:
     """A copy with a level map, to be trained on.
 
-    The first layers do not heed the new plane yet. What a residual network predicts comes in units
-    of the level from now on, so the last layer is scaled: told ``level``, the copy restores as the
-    network does.
+    The first layers do not heed the new plane yet. What a network for one level predicts comes in
+    units of the level from now on, so its last layer is scaled: told that level, the copy restores
+    as the network does. One that learned blind is left as it is, and restores so at all levels.
 
     Args:
         network: Without a level map.
-        level: Standard deviation of the noise that it knows best, white at 1; above 0.
+        level: Standard deviation of the noise that it was trained for, white at 1, above 0; None
+            for one that learned blind.
     """
-    told = RestorationNet(told_architecture(network.architecture))
+    told = RestorationNet(told_architecture(network.architecture, in_units=level is not None))
     state = network.state_dict()
     for name, expected in told.state_dict().items():
         missing = expected.shape[1] - state[name].shape[1] if expected.ndim > 1 else 0
         if missing:
             state[name] = torch.nn.functional.pad(state[name], (0, 0, 0, 0, 0, missing))
-    if network.architecture.space.residual:
+    if network.architecture.space.residual and level is not None:
         state["output.head.weight"] = state["output.head.weight"] / (LEVEL_GAIN * level)
     told.load_state_dict(state)
     return told.train(network.training)

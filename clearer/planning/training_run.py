@@ -73,7 +73,9 @@ def find_origin(path: Path | None, *, fine_tune: bool, level_map: bool) -> Origi
 
 def _told(origin: Origin) -> Origin:
     """With a level map, of which the search knew nothing."""
-    architecture = told_architecture(Architecture.from_dict(origin.decision))
+    is_for_one = origin.settings.task.sigma_255 is not None
+    known = Architecture.from_dict(origin.decision)
+    architecture = told_architecture(known, in_units=is_for_one)
     plain = architecture.to_dict()
     return replace(
         origin,

@@ -43,7 +43,10 @@ _SCHEMA_VERSION: Final = 2
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
 _MAX_COLUMNS: Final = 32
-_LATER_FIELDS: Final = ("growth", "first_scales", "gates", "level_map", "operations")
+_LATER_FIELDS: Final = (
+    *("growth", "first_scales", "gates"),
+    *("level_map", "level_units", "operations"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +81,9 @@ class SearchSpace:
     level_map: bool = False
     """Whether a plane with the noise level comes in beside the image, as in FFDNet (Zhang et al.,
     2018): one network then serves all levels."""
+    level_units: bool = True
+    """Whether a residual network with a level map predicts the noise in units of its level. One
+    that learned blind knows already how much there is to remove: it goes on predicting that."""
     operations: tuple[str, ...] = PAPER_OPERATIONS
     """What each choice is between, in the order of arrays. The first works on any scale alone."""
 

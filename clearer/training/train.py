@@ -21,8 +21,6 @@ from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_che
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, StartWeights
 from clearer.support.interrupt import StopRequest
-from clearer.tasks.base import Span
-from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import task_from_dict, task_to_dict
 from clearer.training.loop import Loop
 from clearer.training.norm_statistics import float_buffers, measure_statistics
@@ -45,8 +43,6 @@ __all__ = ["train"]
 _STREAM: Final = 3
 _MEASURED_BATCHES: Final = 16
 """By which the statistics are measured that batch normalisation keeps."""
-_USUAL_LEVELS: Final = Span(0, 50)
-"""Of noise, for a network that learned to undo something else."""
 
 
 def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[str, Any]:
@@ -233,11 +229,10 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def _known_level(info: Mapping[str, Any]) -> float:
-    """The middle of the levels that a network was trained for, white at 1."""
-    task = task_from_dict(info["task"]) if info.get("task") else None
-    levels = task.sigma if isinstance(task, Denoise) else _USUAL_LEVELS
-    return (levels.low + levels.high) / 2 / 255
+def _known_level(info: Mapping[str, Any]) -> float | None:
+    """The level of white noise that a network was trained for, white at 1; None if not for one."""
+    sigma_255 = task_from_dict(info["task"]).sigma_255 if info.get("task") else None
+    return None if sigma_255 is None else sigma_255 / 255
 
 
 def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> dict[str, float]:

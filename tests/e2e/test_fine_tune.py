@@ -327,6 +327,16 @@ def test_it_learns_to_be_told_the_level(trained: Path, photos: Path, tmp_path: P
     assert Run(tmp_path / "again").settings().train.batch_statistics_share == 0
 
 
+@pytest.mark.usefixtures("tiny_zoo")
+def test_a_blind_network_starts_as_it_was_at_all_levels(photos: Path, tmp_path: Path) -> None:
+    words = ["train", "some-gray", "--fine-tune", "--data", photos, *SHORT, "--sigma", "0:75"]
+    assert clearer(*words, "--level-map", "--out", tmp_path / "told").exit_code == 0
+    assert clearer(*words, "--out", tmp_path / "blind").exit_code == 0
+    told, blind = (records(tmp_path / name)[0]["val_psnr_db"] for name in ("told", "blind"))
+    assert told == pytest.approx(blind, abs=1e-4)
+    assert not Run(tmp_path / "told").read_architecture().space.level_units
+
+
 def test_a_level_map_is_for_weights_and_white_noise(trained: Path) -> None:
     result = clearer("train", trained, "--level-map", "--out", "out")
     assert result.exit_code == 2

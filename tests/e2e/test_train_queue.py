@@ -100,7 +100,7 @@ def test_recipes(script: Any, sets: Path, tmp_path: Path) -> None:
 def test_the_list_that_is_there_can_be_read(script: Any) -> None:
     pieces = script("pieces")
     entries = pieces.read_queue()
-    assert [e.name for e in entries][:2] == ["gray", "rgb-photo-long"]
+    assert [e.name for e in entries][:2] == ["gray", "rgb"]
     assert {e.kind for e in entries} == {"training", "search"}
     assert pieces.find("gray", "training", entries).options["level-map"] == "True"
     gray = pieces.find("gray-raced", "training", entries)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from clearer.export.to_onnx import (
 )
 from clearer.networks.fold import fold_batch_norm
 from clearer.networks.fold_arrays import fold_arrays
+from clearer.networks.level_map import with_level
 from clearer.networks.network import RestorationNet, save_network
 from clearer.networks.weights_file import read_weights
 from clearer.space.space import Architecture, SearchSpace, Stem
@@ -200,6 +202,20 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     save_network(path, net.architecture, state, {})
     with pytest.raises(InputError, match="does not fit its architecture"):
         saved_to_onnx(read_weights(path))
+
+
+@pytest.mark.parametrize("level_units", [False, True])
+def test_the_noise_is_predicted_in_units_of_the_level_or_as_it_is(level_units: bool) -> None:
+    plain = network(3, 2).architecture
+    space = replace(plain.space, residual=True, level_map=True, level_units=level_units)
+    net = RestorationNet(replace(plain, space=space)).eval()
+    randomize(net)
+    image = np.random.default_rng(0).random((2, 3, 17, 19), dtype=np.float32)
+    sigmas = np.array([10, 40], np.float32)
+    given = np.concatenate([with_level(image[i : i + 1], sigmas[i] / 255) for i in range(2)])
+    session = onnxruntime.InferenceSession(to_onnx(net, {}))
+    (found,) = session.run(None, {"input": image, "sigma": sigmas})
+    np.testing.assert_allclose(found, restored(net, given), atol=1e-5)
 
 
 @pytest.mark.parametrize("half", [False, True])

@@ -74,23 +74,26 @@ def test_one_plane_more_goes_in(unshuffle: int, channels: int, stem: Stem) -> No
     assert with_plane - first in (9 * space.width, 5 * space.width)  # a 3x3 kernel, or 1x1 twice
 
 
+@pytest.mark.parametrize("is_blind", [True, False])
 @pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.parametrize("unshuffle", [1, 2])
 @pytest.mark.parametrize("stem", ["bottlenecks", "conv"])
-def test_told_the_level_that_it_knows_a_network_restores_as_before(
-    residual: bool, unshuffle: int, stem: Stem
+def test_told_a_level_that_it_knows_a_network_restores_as_before(
+    is_blind: bool, residual: bool, unshuffle: int, stem: Stem
 ) -> None:
     space = replace(SPACE, unshuffle=unshuffle, stem=stem, residual=residual, level_map=False)
     plain = network(space)
-    told = tell_level(plain, 25 / 255)
+    told = tell_level(plain, None if is_blind else 25 / 255)
     assert not told.training
-    assert told.architecture == told_architecture(plain.architecture) != plain.architecture
+    assert told.architecture == told_architecture(plain.architecture, in_units=not is_blind)
+    assert told.architecture.space.level_map
+    assert Architecture.from_json(told.architecture.to_json()) == told.architecture
     image = torch.rand(2, 1, 20, 28)
     planes = [torch.cat([image, torch.full_like(image, level / 255)], dim=1) for level in (25, 50)]
     with torch.inference_mode():
         before, same, other = plain(image), *(told(given) for given in planes)
     torch.testing.assert_close(same, before, rtol=1e-5, atol=1e-5)
-    assert torch.equal(same, other) is not residual  # units of the level
+    assert torch.equal(same, other) is (is_blind or not residual)  # in units of the level
 
 
 def test_the_level_decides_what_comes_out() -> None:
