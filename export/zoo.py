@@ -9,7 +9,7 @@ from clearer import __version__
 from clearer.export import graph, to_onnx
 from clearer.export.artefacts import ExportSettings
 from clearer.export.export import export_run
-from clearer.networks import blocks, fold
+from clearer.networks import blocks, fold_arrays
 from clearer.networks import network as network_module
 from clearer.runs.run import Run
 from clearer.support.user_cache import user_cache
@@ -25,7 +25,7 @@ def exported_network(network: ZooNetwork) -> Run:
         ClearerError: If the weights are damaged, or the file cannot be made.
     """
     # What makes the graph counts as much as the weights: the version alone may lag behind it.
-    makers = (blocks, network_module, fold, graph, to_onnx)
+    makers = (blocks, network_module, fold_arrays, graph, to_onnx)
     sources = b"".join(Path(str(module.__file__)).read_bytes() for module in makers)
     code = hashlib.sha256(sources).hexdigest()
     version = f"{__version__}-{network.card['weights_sha256'][:12]}-{code[:12]}"
