@@ -23,8 +23,8 @@ def evaluate(
         typer.Argument(
             metavar="[MODEL]",
             autocompletion=complete_networks,
-            help="Run folder, ONNX file, name from clearer zoo, nlm or bm3d; default: the newest"
-            " run in runs/.",
+            help="Run folder, .safetensors or .onnx file, name from clearer zoo, nlm or bm3d; "
+            "default: the newest run in runs/.",
         ),
     ] = None,
     data: Annotated[
