@@ -43,10 +43,7 @@ _SCHEMA_VERSION: Final = 2
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
 _MAX_COLUMNS: Final = 32
-_LATER_FIELDS: Final = (
-    *("growth", "first_scales", "gates"),
-    *("level_map", "level_units", "operations"),
-)
+_PAPER_FIELDS: Final = ("channels", "width", "columns", "unshuffle", "stem", "residual")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,18 +199,12 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON. What the paper's space has not is left out where it is not used."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        later = {name: getattr(self, name) for name in _LATER_FIELDS}
-        used = [(name, value) for name, value in later.items() if value != defaults[name]]
-        return {
-            **{name: list(v) if isinstance(v, tuple) else v for name, v in used},
-            "channels": self.channels,
-            "width": self.width,
-            "columns": list(self.columns),
-            "unshuffle": self.unshuffle,
-            "stem": self.stem,
-            "residual": self.residual,
+        values = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name in _PAPER_FIELDS or getattr(self, field.name) != field.default
         }
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchSpace:
@@ -224,9 +215,8 @@ class SearchSpace:
         """
         data = space_in_words_of_today(data)
         fields = {field.name for field in dataclasses.fields(cls)}
-        needed = fields - set(_LATER_FIELDS)
-        if not isinstance(data, Mapping) or not needed <= set(data) <= fields:
-            raise InputError(f"a search space needs exactly the fields {sorted(needed)}")
+        if not isinstance(data, Mapping) or not set(_PAPER_FIELDS) <= set(data) <= fields:
+            raise InputError(f"a search space needs exactly the fields {sorted(_PAPER_FIELDS)}")
         return checked(data, cls, "a search space")
 
 
