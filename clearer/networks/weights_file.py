@@ -28,6 +28,7 @@ __all__ = ["SavedWeights", "read_weights", "weights_errors", "write_weights"]
 
 Tensors = Mapping[str, NDArray[Any]]
 _METADATA_KEY: Final = "clearer"
+_TYPES: Final = frozenset({"F32", "I64"})
 
 
 class _Info(TypedDict, total=False):
@@ -83,7 +84,10 @@ def read_weights(path: Path) -> SavedWeights:
         description, digest = _description(file.metadata() or {})
         architecture = Architecture.from_dict(description["architecture"])
         names = list(file.keys())
-        _check_count({name: file.get_slice(name).get_shape() for name in names}, architecture)
+        slices = {name: file.get_slice(name) for name in names}
+        if strange := {part.get_dtype() for part in slices.values()} - _TYPES:
+            raise ValueError(f"it has numbers of type {min(strange)}")
+        _check_count({name: part.get_shape() for name, part in slices.items()}, architecture)
         tensors = {name: file.get_tensor(name) for name in names}
         if digest is not None and digest != _digest(description, tensors):
             raise ValueError("its SHA-256 is not that of what it holds")

@@ -12,15 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from torch import nn
 
 from clearer.costs.cost_source import CostSource
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted
-from clearer.networks.network import load_network, save_network
+from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.supernet import SuperNet
 from clearer.pictures.images import ImageSet
 from clearer.planning.workflow import make_settings
@@ -348,6 +350,20 @@ def test_damaged_weights_are_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="does not hold the weights"):
+        load_network(path)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float8_e4m3fn, torch.float64])
+def test_weights_of_another_type_are_named(tmp_path: Path, kind: torch.dtype) -> None:
+    architecture = Architecture.from_text("P-F", SearchSpace(width=2, columns=(1, 1)))
+    path, state = tmp_path / "weights.safetensors", RestorationNet(architecture).state_dict()
+    save_network(path, architecture, state, {})
+    with safe_open(path, framework="pt") as file:
+        described = json.loads(file.metadata()["clearer"])
+    changed = {name: v.to(kind) if v.is_floating_point() else v for name, v in state.items()}
+    described.pop("sha256")
+    safetensors.torch.save_file(changed, path, {"clearer": json.dumps(described)})
+    with pytest.raises(InputError, match="it has numbers of type "):
         load_network(path)
 
 
