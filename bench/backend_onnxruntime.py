@@ -44,7 +44,7 @@ class OnnxRuntime(Backend):
         )
 
     def restorer(self, name: str, path: Path, io: PictureIo) -> Runner:
-        """With the threads of torch."""
+        """With as many threads as torch would take."""
         from clearer.bench.runners import OnnxRunner
 
         return OnnxRunner(name, path, None, io=io, provider=self.provider)

@@ -161,7 +161,9 @@ def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
             raise InputError(f"{backend} needs {run.onnx}: make it by clearer export {run.path}")
         return _onnx(run.onnx, backend)
     if not model.exists():
-        raise InputError(f"{model} does not exist: give --model a run folder or an ONNX file")
+        raise InputError(
+            f"{model} does not exist: give a run folder, a .safetensors or an .onnx file"
+        )
     if model.suffix.lower() == ".onnx":
         return _onnx(model, backend)
     if model.suffix.lower() != ".safetensors":

@@ -180,7 +180,7 @@ class OnnxRunner:
 
     @cached_property
     def info(self) -> RunnerInfo:
-        """What computes, and how; the precision in effect takes a second session to find out."""
+        """What computes, and how; the precision in effect may take a second session."""
         from clearer.export.external_data import model_bytes
 
         ort, model = require("onnxruntime", extra="cpu"), self._model

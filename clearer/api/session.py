@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from clearer.api.watch import Watch
 from clearer.data.splits import Splits, load_splits
-from clearer.networks.network import load_network
+from clearer.networks.weights_file import read_weights
 from clearer.planning.time_budget import fit_training_to_time
 from clearer.runs.picture_list import check_pictures
 from clearer.runs.run import Run
@@ -48,7 +48,9 @@ class RunResult:
     @property
     def val_psnr_db(self) -> float | None:
         """Mean PSNR over the validation pictures in dB; None where nothing was trained."""
-        return float(load_network(self.run.weights)[1]["val_psnr_db"]) if self.is_trained else None
+        if not self.is_trained:
+            return None
+        return float(read_weights(self.run.weights).info["val_psnr_db"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

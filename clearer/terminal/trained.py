@@ -21,11 +21,11 @@ _LEAST_GAIN_DB: Final = 0.01
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Validation figures of a trained run, beside the input and classical denoising."""
     from clearer.bench.accuracy import reference_qualities
-    from clearer.networks.network import load_network
+    from clearer.networks.weights_file import read_weights
     from clearer.planning.more_training import estimate_more_training
     from clearer.support.files import read_jsonl
 
-    _, info = load_network(run.weights)
+    info = read_weights(run.weights).info
     settings, log = run.settings(), read_jsonl(run.train_log)
     with live.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task, console.say)
