@@ -129,19 +129,25 @@ def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet,
     return read_pictures(list_pictures(part, task, nested=nested), color), name
 
 
-def self_ensemble(restore: Restorer) -> Restorer:
-    """Average the results for the eight flips and rotations of a picture, each turned back."""
+def self_ensemble(restore: Restorer, *, upright: bool = False) -> Restorer:
+    """Average the results for the eight flips and rotations of a picture, each turned back.
+
+    Args:
+        restore: Maps ``(1, C, H, W)`` to the same shape.
+        upright: Average over the picture and its mirror image alone.
+    """
+    all_turns = range(1 if upright else 4)
 
     def restore_all(degraded: Array) -> Array:
         total = np.zeros(degraded.shape, np.float64)
-        for turns in range(4):
+        for turns in all_turns:
             for is_flipped in (False, True):
                 turned = np.rot90(degraded, turns, (2, 3))
                 turned = turned[..., ::-1] if is_flipped else turned
                 restored = restore(np.ascontiguousarray(turned))
                 restored = restored[..., ::-1] if is_flipped else restored
                 total += np.rot90(restored, -turns, (2, 3))
-        return (total / 8).astype(np.float32)
+        return (total / (2 * len(all_turns))).astype(np.float32)
 
     return restore_all
 
@@ -189,7 +195,7 @@ def evaluate_model(
         require_matplotlib()
     check_writable(out)
     runner = model.runner(task)
-    restore = self_ensemble(runner) if settings.self_ensemble else runner
+    restore = self_ensemble(runner, upright=task.is_upright) if settings.self_ensemble else runner
     stem = out / _file_stem(model, task, data_name, settings)
     with_luma = settings.with_luma or (isinstance(task, Derain) and model.color == "rgb")
     rows: list[dict[str, Any]] = []

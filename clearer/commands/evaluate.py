@@ -42,7 +42,11 @@ def evaluate(
         Literal["gray", "rgb"], typer.Option(help="For nlm and bm3d; networks know their own.")
     ] = "gray",
     ensemble: Annotated[
-        bool, typer.Option("--self-ensemble", help="Average over 8 flips and rotations.")
+        bool,
+        typer.Option(
+            "--self-ensemble",
+            help="Average over 8 flips and rotations; for rain, over 2 mirror images.",
+        ),
     ] = False,
     patches: Annotated[
         bool, typer.Option("--patches", help="Restore and measure patches of 64x64 separately.")

@@ -55,7 +55,7 @@ class PatchSampler:
     So nothing has to be saved to go on after an interrupt. The pictures lie on the device as bytes.
     A few numbers per patch say where it is cut; they are drawn here and sent there, and all else
     happens there, without waiting for it. Every place of every picture is equally likely, and so
-    are the eight flips and rotations.
+    are the eight flips and rotations, or the two left and right for a task that is upright.
 
     Args:
         images: Pictures to cut from; they are copied once into one tensor.
@@ -125,6 +125,10 @@ class PatchSampler:
         if self._has_pairs:
             clean, degraded = (half.contiguous() for half in patches.chunk(2, dim=3))
             clean, degraded = clean.permute(0, 3, 1, 2), degraded.permute(0, 3, 1, 2)
+            if self._task.clean_share:
+                is_clean = rng.random((self._batch_size, 1, 1, 1)) < self._task.clean_share
+                mixed = torch.where(send(is_clean, self._device), clean, degraded)
+                degraded = mixed.contiguous(memory_format=torch.channels_last)
         else:
             draws = BatchDraws(self._generator, self._batch_size)
             clean = self._task.target(patches.permute(0, 3, 1, 2), draws)
@@ -152,6 +156,8 @@ class PatchSampler:
         place = place - np.concatenate([[0], self._places])[image]
         corner = np.stack(np.divmod(place, self._columns[image]), axis=1).astype(float)
         flips = rng.integers(2, size=(self._batch_size, 3)).astype(bool)
+        if self._task.is_upright:
+            flips[:, [0, 2]] = False  # neither upside down nor on its side
         flip, transpose = flips[:, :2], flips[:, 2:]
         factor = np.ones((self._batch_size, 1))
         if self._window > self._patch_size:

@@ -103,6 +103,10 @@ class Task(ABC):
 
     is_noise: ClassVar[bool] = False
     """Whether a classical denoiser is a fair comparison."""
+    is_upright: ClassVar[bool] = False
+    """Whether the degradation has a direction, as rain has: patches are flipped left-right only."""
+    clean_share: ClassVar[float] = 0.0
+    """Of the pairs that train, those whose degraded picture is the clean one."""
 
     @property
     @abstractmethod

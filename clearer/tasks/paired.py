@@ -60,5 +60,8 @@ class Derain(Paired):
 
     name: ClassVar[str] = "derain"
     summary: ClassVar[str] = "rain; pairs, by default as Rain800 stores them (clean left)"
+    is_upright: ClassVar[bool] = True
+    # So that whiskers and grass are not taken for rain where there is none.
+    clean_share: ClassVar[float] = 0.05
 
     layout: Layout = option("clean-left", _layout, "As for paired.", name="pairs")

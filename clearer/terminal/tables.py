@@ -115,7 +115,7 @@ def print_engines(rows: list[BuiltEngine]) -> None:
 def print_evaluation(report: dict[str, Any], stays: str) -> None:
     """A line per picture, and the mean with its interval."""
     mean, (low, high) = report["mean"], report["psnr_db_interval_95"]
-    words = ["self-ensemble of 8" if report["self_ensemble"] else ""]
+    words = ["self-ensemble" if report["self_ensemble"] else ""]
     words.append("patches of 64x64" if report["patches"] else "")
     how = ", ".join(word for word in words if word) or "whole pictures"
     model = report["model"]

@@ -72,6 +72,18 @@ def test_self_ensemble_commutes_with_turning() -> None:
     assert np.abs(Blur()(picture) - restore(picture)).max() > 0.01
 
 
+def test_self_ensemble_for_rain_never_turns_a_picture() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def restore(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(tuple(planes[0, 0, 0, [0, -1]]))
+        return planes
+
+    picture = np.arange(96, dtype=np.float32).reshape(1, 1, 8, 12)
+    assert np.array_equal(self_ensemble(restore, upright=True)(picture), picture)
+    assert seen == [(0, 11), (11, 0)]
+
+
 def test_patches_are_restored_alone(make_images: MakeImages, tmp_path: Path) -> None:
     """A network that looks left wraps around within each patch, not within the picture."""
     folder = make_images("set", 1, size=(64, 130))

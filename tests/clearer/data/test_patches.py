@@ -15,7 +15,7 @@ from clearer.pictures.images import ImageSet
 from clearer.tasks.base import Span, Task
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
-from clearer.tasks.paired import Derain
+from clearer.tasks.paired import Derain, Paired
 
 FAINT = Denoise(sigma=Span(1e-6, 1e-6))
 
@@ -95,8 +95,28 @@ def test_a_picture_smaller_than_a_patch_is_named() -> None:
 def test_pairs_are_cut_and_turned_together() -> None:
     plain = picture_set([(20, 24), (9, 30)], channels=3)
     pairs = ImageSet(plain.names, plain.images, tuple(255 - image for image in plain.images))
-    batch = PatchSampler(pairs, Derain(), patch_size=8, batch_size=16, seed=[0]).batch(3)
+    batch = PatchSampler(pairs, Paired(), patch_size=8, batch_size=16, seed=[0]).batch(3)
     torch.testing.assert_close(batch.degraded, 1 - batch.clean)
+
+
+def test_a_share_of_the_pairs_that_train_to_remove_rain_has_none() -> None:
+    plain = picture_set([(20, 24), (9, 30)], channels=3)
+    pairs = ImageSet(plain.names, plain.images, tuple(255 - image for image in plain.images))
+    batch = PatchSampler(pairs, Derain(), patch_size=8, batch_size=4000, seed=[0]).batch(3)
+    is_clean = (batch.degraded == batch.clean).all(dim=(1, 2, 3))
+    assert is_clean.float().mean() == pytest.approx(0.05, abs=0.01)
+    torch.testing.assert_close(batch.degraded[~is_clean], 1 - batch.clean[~is_clean])
+    assert batch.degraded.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_rain_falls_in_patches_as_it_does_in_pictures() -> None:
+    ramp = np.arange(200, dtype=np.uint8)[:, None, None] + np.zeros((1, 90, 3), np.uint8)
+    across = ramp.transpose(1, 0, 2)
+    images = ImageSet(("down", "across"), (ramp, across.copy()), (ramp, across.copy()))
+    patches = PatchSampler(images, Derain(), patch_size=16, batch_size=200, seed=[0]).batch(0).clean
+    down, right = (patches.diff(dim=axis)[..., :15, :15].mean(dim=(1, 2, 3)) for axis in (2, 3))
+    assert {round(255 * float(step)) for step in down} == {0, 1}
+    assert {round(255 * float(step)) for step in right} == {-1, 0, 1}
 
 
 @pytest.mark.parametrize("task", [Denoise(sigma=Span(5, 50)), DeJpeg()])
