@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLDER",
+    "RETIRED",
     "ZooNetwork",
     "default_network",
     "find_in_zoo",
@@ -41,6 +42,9 @@ __all__ = [
 
 FOLDER: Final = Path(__file__).parent
 """Where the files lie."""
+
+RETIRED: Final = {"gray-50-fast": "gray-50"}
+"""Networks that came with earlier versions, and which does better what each did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,7 @@ def zoo_network(name: str) -> ZooNetwork:
         InputError: If there is none of that name, or its card is damaged.
     """
     if name not in zoo_names():
+        _refuse_retired(name)
         known = ", ".join(zoo_names()) or "none"
         raise InputError(f"no network {name!r} comes with clearer: there is {known}")
     path = FOLDER / f"{name}.json"
@@ -185,12 +190,18 @@ def find_in_zoo(path: Path | None) -> ZooNetwork | None:
     if path is None or path.exists() or len(path.parts) != 1 or path.suffix:
         return None
     if str(path) not in zoo_names():
+        _refuse_retired(str(path))
         known = ", ".join(zoo_names()) or "none"
         raise InputError(
             f"{path} does not exist here, and is none of the networks that come with clearer: "
             f"{known}"
         )
     return zoo_network(str(path))
+
+
+def _refuse_retired(name: str) -> None:
+    if name in RETIRED:
+        raise InputError(f"{name} no longer comes with clearer: {RETIRED[name]} replaces it")
 
 
 def default_network(channels: int) -> ZooNetwork:

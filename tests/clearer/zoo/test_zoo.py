@@ -28,6 +28,7 @@ from clearer.zoo.card import UNCHANGED_DB, card_markdown, comparison_table
 from clearer.zoo.card_record import CardRecord
 from clearer.zoo.card_times import main_time
 from clearer.zoo.catalogue import (
+    RETIRED,
     default_network,
     find_in_zoo,
     network_for,
@@ -294,6 +295,17 @@ def test_what_a_word_means(tiny: Path, tmp_path: Path, monkeypatch: pytest.Monke
         zoo_network("grey")
     found.unpack(Path("gray"))
     assert find_in_zoo(Path("gray")) is None  # the folder goes first
+
+
+def test_a_retired_name_says_what_replaces_it() -> None:
+    assert RETIRED
+    for name, heir in RETIRED.items():
+        assert name not in zoo_names()
+        assert heir in zoo_names()
+        message = f"{name} no longer comes with clearer: {heir} replaces it"
+        for find in (lambda name: find_in_zoo(Path(name)), zoo_network):
+            with pytest.raises(InputError, match=f"^{message}$"):
+                find(name)
 
 
 def test_a_run_folder_is_made_of_it_once(tiny: Path, tmp_path: Path) -> None:
