@@ -1,1 +1,1 @@
-"""What a network weighs and how long it takes; budgets, and what is chosen under them."""
+"""Size, compute and latency of networks; budgets, and the choice of a network within them."""

@@ -1,4 +1,4 @@
-"""Hard budgets: which space can meet them, and the best architecture of it that does."""
+"""Hard budgets: a space that can meet them, and the best architecture in it that does."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ __all__ = [
 METRICS: Final[tuple[Metric, ...]] = ("mb", "ms", "gmacs", "params")
 """What a budget can limit."""
 HOPELESS: Final = 1.5
-"""Times a limit in milliseconds, which no noise of a short measurement explains."""
+"""Times a limit in milliseconds: noise of a short measurement does not explain that much."""
 _UNITS: Final = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}
 
 _WIDTHS: Final = tuple(range(32, 1, -2))
-# Near the edge of what a space spans nearly all choices are forced, and there is nothing to search.
+# Near the ends of a space's cost range almost all choices are forced: nothing is left to search.
 _MIN_POSITION: Final = 0.25
-# Below it, more channels at half the resolution are the better use of a budget.
+# Below this, more channels at half the resolution make better use of a budget.
 _MIN_WIDTH: Final = 8
 _MAX_DRAWS: Final = 200_000
-# An estimated size nearer than this to the limit is measured before the search, not after.
+# Share of the limit above which an estimated size is measured before the search, not after.
 _TRUSTED_ESTIMATE: Final = 0.85
 
 
@@ -52,7 +52,7 @@ class Budget:
     """
 
     metric: Metric
-    """``mb``: 10**6 bytes of the ONNX file; ``ms``: its milliseconds per image on a device;
+    """``mb``: size of the ONNX file in 10**6 bytes; ``ms``: its latency per image on a device;
     ``gmacs``: 10**9 multiply-accumulates per image; ``params``: trained parameters."""
     limit: float
 
@@ -69,11 +69,11 @@ class Budget:
 
     @property
     def is_of_file(self) -> bool:
-        """Whether it depends on the precision of the file."""
+        """Whether it limits the exported file, and so depends on its precision."""
         return self.metric in ("mb", "ms")
 
     def text(self, value: float) -> str:
-        """A value in the unit of the budget, for people."""
+        """A value with the unit of the budget, for people."""
         digits = f"{value:,.0f}" if self.metric == "params" else f"{value:.3f}"
         return f"{digits} {_UNITS[self.metric]}"
 
@@ -86,7 +86,7 @@ def refuse_hopeless(
     width: int | None = None,
     unshuffle: int | None = None,
 ) -> None:
-    """Time the fastest space before any other, unless what is counted has no room as it is.
+    """Time the fastest space before any other, and refuse a limit that it misses by far.
 
     Args:
         space: Gives all but the width and the unshuffle factor.
@@ -103,7 +103,7 @@ def refuse_hopeless(
         limit = costs.usable(budget.metric, budget.limit)
         cheapest, _ = costs.span(narrowest, budget.metric)
         if budget.metric != "ms" and cheapest > limit:
-            return  # check_budgets tells of it, and needs no time for that
+            return  # check_budgets reports it without timing anything
         if budget.metric == "ms" and cheapest > HOPELESS * limit:
             helps = [f"lower or leave out --width {width}"] * (width is not None)
             helps += ["give --unshuffle 2"] * (unshuffle == 1)
@@ -122,15 +122,15 @@ def fit_space(
     width: int | None = None,
     unshuffle: int | None = None,
 ) -> SearchSpace:
-    """The space with the width and unshuffle factor for the budgets, where they are not given.
+    """Choose the width and unshuffle factor for the budgets, where they are not given.
 
-    The width is the largest even one, at most 32, that leaves the search a choice: for which each
-    budget lies at least a quarter of the way from the smallest to the largest cost. Where no width
-    is that narrow, the narrowest. The factor is 1, unless the width would then be less than 8 and a
-    factor of 2 allows more.
+    The width is the largest even one, at most 32, that leaves the search a choice: each budget lies
+    at least a quarter of the way from the smallest to the largest cost. If no width does, it is the
+    narrowest. The factor is 1, unless the width would then be below 8 and a factor of 2 allows
+    more.
 
     Args:
-        space: Gives the rest, and the unshuffle factor where there is no budget.
+        space: Gives the rest, and without budgets the unshuffle factor.
         budgets: What has to be met.
         costs: Where costs come from.
         width: The user's choice.
@@ -152,7 +152,7 @@ def fit_space(
 
 
 def _counted_first(budgets: Sequence[Budget]) -> list[Budget]:
-    """Those that nothing has to be timed for, then the others."""
+    """Budgets that need no timing first."""
     return sorted(budgets, key=lambda budget: budget.metric == "ms")
 
 
@@ -161,7 +161,7 @@ def _fit_width(
 ) -> SearchSpace:
     if width is not None:
         return replace(space, width=width)
-    # The wider, the dearer: bisection needs few widths, each of which may have to be measured.
+    # Cost grows with width: bisection tries few widths, each of which may have to be measured.
     index = bisect_left(
         _WIDTHS, True, key=lambda w: _is_roomy(replace(space, width=w), budgets, costs)
     )
@@ -183,9 +183,9 @@ def budget_position(space: SearchSpace, budget: Budget, costs: CostSource) -> fl
 def check_budgets(
     space: SearchSpace, budgets: Sequence[Budget], costs: CostSource
 ) -> list[CostTable]:
-    """Cost tables of the budgets, once it is certain that each can be met on its own.
+    """Cost tables of the budgets, after checking that each can be met on its own.
 
-    Where the estimate of the smallest file is near its limit, that file is measured.
+    Where the estimated size of the smallest file is near its limit, that file is measured.
 
     Raises:
         InputError: If the cheapest architecture is over a budget; the text names the smallest
@@ -220,7 +220,7 @@ def check_budgets(
 def _precision_that_fits(
     space: SearchSpace, budget: Budget, budgets: Sequence[Budget], costs: CostSource
 ) -> str:
-    """Advice where a file is too large; milliseconds of modules are known in fp32 alone."""
+    """Advice where a file is too large; latencies of modules are known in fp32 only."""
     if budget.metric != "mb" or any(other.metric == "ms" for other in budgets):
         return ""
     return other_precision(
@@ -236,9 +236,9 @@ def other_precision(
     """Which other precision of the file would let a network meet all budgets, for a message.
 
     Args:
-        smallest: Networks worth a try, by a source of costs in the other precision.
+        smallest: Gives networks worth a try, from a source of costs in the other precision.
         budgets: What has to be met.
-        costs: Where costs come from, in the precision that was asked for.
+        costs: Where costs come from, in the requested precision.
 
     Returns:
         The end of a sentence; empty if there is none.
@@ -257,7 +257,7 @@ def other_precision(
 def _of_file(
     architecture: Architecture, budgets: Sequence[Budget], costs: CostSource
 ) -> str | None:
-    """What the file of a network takes of budgets that it meets; None if it is over one."""
+    """Measured values for the budgets of the file; None if the network is over one."""
     found = []
     for budget in _counted_first(budgets):
         if budget.metric == "ms":
@@ -298,7 +298,7 @@ def choose_architecture(
 
     allowed = np.array(space.allowed())
     num_choices, num_candidates = allowed.shape
-    # One unknown per choice and candidate but the first, which stands where all others are 0.
+    # One unknown per choice and candidate except the first, which is chosen where all are 0.
     first, others = log_op_weights[:, :1], log_op_weights[:, 1:]
     gain = np.where(allowed[:, 1:], others - first, 0.0).ravel()
     constraints = []
@@ -308,8 +308,8 @@ def choose_architecture(
     for table, limit in zip(tables, limits, strict=True):
         costs = np.array(table.choices)
         base = table.fixed + costs[:, 0].sum()
-        # Solvers allow a small violation. In units of the limit it is below 1e-6, and the bound
-        # gives way by that much where costs are exact; what is returned is checked again.
+        # Solvers tolerate a small violation, below 1e-6 where costs are in units of the limit.
+        # So what is returned is checked again.
         more = (costs[:, 1:] - costs[:, :1]).ravel()
         constraints.append(LinearConstraint(more / limit, ub=1 - base / limit))
     excluded: list[LinearConstraint] = []
@@ -340,7 +340,7 @@ def random_architecture(
 
     Args:
         space: Where to draw from.
-        seed: Of the draws: the same seed and limits give the same architecture.
+        seed: The same seed and limits give the same architecture.
         tables: A cost table per limit.
         limits: Upper limits, in the units of the tables.
     """

@@ -1,4 +1,4 @@
-"""What each module of a space costs: the table that L_Comp and the budgets read (no torch).
+"""What each module of a space costs: the table for L_Comp and the budgets (no torch).
 
 The convolutions of every module are listed once; parameters, multiply-accumulates and bytes on
 disk follow from that list. 1 MAC = one multiply and one add.
@@ -39,7 +39,7 @@ _NOISY_SPREAD: Final = 0.03
 Metric = Literal["params", "macs", "mb", "gmacs", "ms"]
 _Derived = Literal["params", "macs", "mb"]
 FilePrecision = Literal["fp32", "fp16", "int8"]
-"""Of the arithmetic of an exported file, and of its weights."""
+"""Precision of the arithmetic and weights of an exported file."""
 FILE_PRECISIONS: Final[tuple[FilePrecision, ...]] = get_args(FilePrecision)
 
 
@@ -55,23 +55,23 @@ class Measurement:
     backend: str
     version: str
     precision: str
-    """In effect."""
+    """The precision in effect."""
     threads: Count
     measured: str
     """Date and time."""
     num_rounds: Count
     spread: AtLeast0
-    """Largest standard error of the medians behind the table, relative."""
+    """Largest relative standard error of the medians behind the table."""
     error: AtLeast0
-    """Mean relative error of the sum for a network that was left out of the fit."""
+    """Mean relative error of the predicted sum for networks that were held out of the fit."""
     max_error: AtLeast0
     """Largest such error."""
     modules_alone_ms: tuple[tuple[AtLeast0, ...], ...]
-    """Of each choice, its candidates timed alone: with the copies around a module."""
+    """For each choice, its candidates timed alone, with the copies around a module."""
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the times spread too much for the table to be trusted."""
+        """Whether the times vary too much for the table to be trusted."""
         return self.spread > _NOISY_SPREAD
 
 
@@ -79,17 +79,17 @@ class Measurement:
 class CostTable:
     """Cost of the fixed part of a space and of each candidate of each choice.
 
-    The cost of an architecture is the sum: fixed part plus one entry per choice. That is exact for
-    parameters and MACs, and nearly so for the bytes of a file.
+    The cost of an architecture is the fixed part plus one entry per choice. That is exact for
+    parameters and MACs, and nearly so for the size of a file.
     """
 
     metric: Metric
     unit: str
     fixed: float
     choices: tuple[tuple[float, ...], ...]
-    """Of each choice of the space, in its order, one for each of ``space.candidates``."""
+    """For each choice of the space, in its order, one cost per candidate."""
     measurement: Measurement | None = None
-    """Of a table in ms."""
+    """Only for a table in ms."""
 
     def cost(self, architecture: Architecture) -> float:
         """Cost of one architecture, in ``unit``."""
@@ -97,7 +97,7 @@ class CostTable:
         return self.fixed + sum(row[pick] for row, pick in picks)
 
     def corrected(self, architecture: Architecture, measured: float) -> CostTable:
-        """With the fixed part moved, so that it is right for one architecture."""
+        """The table with its fixed part shifted so that it is exact for one architecture."""
         return replace(self, fixed=self.fixed + measured - self.cost(architecture))
 
     @property
@@ -122,7 +122,7 @@ def _bottleneck(inputs: int, width: int, octave: int) -> list[Conv]:
 
 
 def choice_convs(space: SearchSpace) -> list[list[list[Conv]]]:
-    """Convolutions of each candidate of each choice of a space, in its order."""
+    """Convolutions of each candidate of each choice of a space, in the space's order."""
     return [
         [
             [conv for scale in scales for conv in _convs(space, choice, num_scales, scale)]
@@ -137,9 +137,9 @@ class Module(NamedTuple):
 
     choice: Choice
     num_scales: int
-    """Of its column; with gates, of what reads its own scale alone, as many as reach down to it."""
+    """Scales of its column; with gates, for a local operation, only those down to its own."""
     scales: tuple[int, ...]
-    """That it computes."""
+    """The scales that it computes."""
 
 
 def modules(space: SearchSpace) -> list[tuple[Module | None, ...]]:
@@ -166,7 +166,7 @@ def _convs(space: SearchSpace, choice: Choice, num_scales: int, scale: int) -> l
 
 
 def fixed_convs(space: SearchSpace) -> list[Conv]:
-    """Convolutions outside the columns: first modules, transitions, last fusion and head."""
+    """Convolutions outside the columns: stem, transitions, last fusion and head."""
     base, width = space.unshuffle - 1, space.width
     given, image = space.first_planes, space.channels * space.unshuffle**2
     if space.stem == "bottlenecks":
@@ -200,24 +200,24 @@ def _macs_per_pixel(convs: list[Conv]) -> float:
 
 
 class _FileBytes(NamedTuple):
-    """What takes how many bytes in an exported ONNX file, batch normalisation being folded."""
+    """Bytes per part of an exported ONNX file, batch normalisation being folded."""
 
     weight: int
     output: int
-    """Of a convolution: its bias; in int8 scales and zero points, of weights and bias, too."""
+    """Per output channel: the bias; in int8 also scales and zero points of weights and bias."""
     conv: int
-    """Beside them: names, attributes, and the ReLU, sum or rounding around it."""
+    """Per convolution: names, attributes, and the ReLU, sum or rounding around it."""
     pointwise: int
-    """The same of a 1x1 convolution: what it reads, others often read too."""
+    """The same for a 1x1 convolution, whose input others often read, too."""
     rest: int
     """Metadata and padding."""
     unshuffle: int
-    """What goes to half the resolution, and comes back."""
+    """Nodes that go to half the resolution and back."""
 
 
-# The last four are fitted to the files of 460 networks, from the smallest to those of the paper:
-# within 4 % of each, within 1 % in the mean. The real file is measured before an architecture is
-# accepted, so this only has to be near.
+# The last four are fitted to the files of 460 networks, from the smallest to the paper's: within
+# 4 % of each, within 1 % on average. The real file is measured before an architecture is accepted,
+# so this only has to be close.
 _FILE_BYTES: Final[dict[FilePrecision, _FileBytes]] = {
     "fp32": _FileBytes(4, 4, 337, 337, 1690, 430),
     "fp16": _FileBytes(2, 2, 337, 337, 1750, 440),
@@ -235,7 +235,7 @@ class _Measure(NamedTuple):
     unit: str
     of_convs: Callable[[list[Conv]], float]
     rest: float = 0
-    """Beside the convolutions."""
+    """What is added to the convolutions."""
 
 
 def _measure(space: SearchSpace, metric: _Derived, precision: FilePrecision) -> _Measure:
@@ -252,7 +252,7 @@ def _measure(space: SearchSpace, metric: _Derived, precision: FilePrecision) -> 
 def network_cost(
     architecture: Architecture, metric: _Derived, precision: FilePrecision = "fp32"
 ) -> float:
-    """What :func:`cost_table` says of an architecture, without the table of its space."""
+    """Cost of an architecture as in :func:`cost_table`, without building that table."""
     measure = _measure(architecture.space, metric, precision)
     return measure.rest + measure.of_convs(network_convs(architecture))
 
@@ -262,10 +262,10 @@ def cost_table(
 ) -> CostTable:
     """Cost table of a space, computed from its definition.
 
-    ``params`` counts trained parameters, ``macs`` multiply-accumulates per image pixel, ``mb`` the
-    ONNX file of a precision with folded batch normalisation (1 MB = 10**6 bytes; an estimate of
-    the file that :mod:`clearer.export` writes, in int8 of that for CPUs with all convolutions in
-    int8).
+    ``params`` counts trained parameters and ``macs`` multiply-accumulates per image pixel. ``mb``
+    estimates the size of the ONNX file that :mod:`clearer.export` writes in a precision, with
+    folded batch normalisation (1 MB = 10**6 bytes); in int8, of the file for CPUs with all
+    convolutions in int8.
 
     Example:
         >>> from clearer.space.space import PAPER_SPACE
@@ -282,7 +282,7 @@ def cost_table(
 
 
 def gmacs_table(space: SearchSpace, height: int, width: int) -> CostTable:
-    """Multiply-accumulates of a whole image of one size, padding included, in units of 10**9."""
+    """Multiply-accumulates for one image of a size, padding included, in units of 10**9."""
     table = cost_table(space, "macs")
     scale = math.prod(space.padded_size(height, width)) / 1e9
     return CostTable(

@@ -1,4 +1,4 @@
-"""Cost tables in milliseconds as JSON files, which one device writes and another reads."""
+"""Cost tables in milliseconds as JSON files: written on one device, read on another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _TableRecord(TypedDict):
 
 
 def cost_file_name(table: CostTable) -> str:
-    """Default name of the file of a measured table."""
+    """Default file name of a measured table."""
     m = table.measurement
     assert m is not None
     suffix = f"-unshuffle{m.space.unshuffle}" if m.space.unshuffle > 1 else ""
@@ -62,7 +62,7 @@ def _plain(measurement: Measurement) -> dict[str, Any]:
 
 
 def _in_words_of_today(data: Any) -> Any:
-    """A table as earlier versions wrote it, with the names that fields of the space have now."""
+    """Rename the fields of the space in a table that an earlier version wrote."""
     measurement = data.get("measurement") if isinstance(data, dict) else None
     if not isinstance(measurement, dict) or "space" not in measurement:
         return data
@@ -83,7 +83,7 @@ def read_cost_table(path: Path) -> CostTable:
         raise InputError(f"{error}; {_ADVICE}") from error
     data = checked(plain, _TableRecord, where, advice=_ADVICE)
     measurement, choices = data["measurement"], tuple(data["choices"])
-    SearchSpace.from_dict(plain["measurement"]["space"])  # of which no field may be missing
+    SearchSpace.from_dict(plain["measurement"]["space"])  # raises if a field is missing
     space = measurement.space
     rows = [len(space.candidates)] * space.num_choices
     alone = [len(row) for row in measurement.modules_alone_ms]

@@ -20,12 +20,12 @@ __all__ = ["CostSource"]
 
 
 class CostSource:
-    """Costs that follow from a network's definition and its file; others are added by a subclass.
+    """Costs that follow from a network's definition and its file; a subclass adds others.
 
     Args:
         image_size: (height, width) of the image that GMACs are counted for.
-        measure_mb: Size in MB of the file of a precision that an architecture is exported to.
-        precision: Of the file that MB and milliseconds are those of.
+        measure_mb: Gives the size in MB of an architecture's file in a precision.
+        precision: Precision of the file that MB and milliseconds refer to.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class CostSource:
 
     @property
     def precision(self) -> FilePrecision:
-        """Of the file that MB and milliseconds are those of."""
+        """Precision of the file that MB and milliseconds refer to."""
         return self._precision
 
     def in_precision(self, precision: FilePrecision) -> CostSource:
@@ -50,14 +50,14 @@ class CostSource:
         return other
 
     def backend(self, metric: Metric) -> str | None:
-        """The runtime that a cost is measured with; None for what is counted."""
+        """The runtime that a cost is measured with; None if it is counted."""
         return None
 
     def table(self, space: SearchSpace, metric: Metric) -> CostTable:
         """Costs of all modules of a space.
 
         Raises:
-            InputError: If nothing here knows this cost.
+            NotImplementedError: For milliseconds, unless a subclass knows a device.
         """
         if metric == "gmacs":
             return gmacs_table(space, *self._image_size)
@@ -71,7 +71,7 @@ class CostSource:
         return table.cheapest, table.most_expensive
 
     def estimate(self, architecture: Architecture, metric: Metric) -> float:
-        """Cost of an architecture of any space, at once or nearly so."""
+        """Predicted cost of an architecture of any space, without measuring its file."""
         if metric == "params" or metric == "mb":
             return network_cost(architecture, metric, self._precision)
         return self.table(architecture.space, metric).cost(architecture)
@@ -79,25 +79,25 @@ class CostSource:
     def measure_quickly(
         self, architectures: Sequence[Architecture], metric: Metric
     ) -> list[float | None]:
-        """Cost of several networks, each measured for less time than by :meth:`measure`."""
+        """Costs of several networks, each measured for less time than by :meth:`measure`."""
         return [self.measure(architecture, metric) for architecture in architectures]
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
-        """Cost of what is really made of an architecture; None where that cannot be measured."""
+        """Cost of an architecture's real file; None where that cannot be measured."""
         if metric == "mb":
             return self._measure_mb(architecture, self._precision)
         return self.table(architecture.space, metric).cost(architecture)
 
     def sizes_mb(self, architecture: Architecture) -> dict[FilePrecision, float]:
-        """Size in MB of what an architecture is exported to, in every precision."""
+        """Size in MB of an architecture's exported file, in every precision."""
         return {
             precision: self._measure_mb(architecture, precision) for precision in FILE_PRECISIONS
         }
 
     def usable(self, metric: Metric, limit: float) -> float:
-        """What an estimate may reach under a limit: the margin stays free."""
+        """The part of a limit that an estimate may use: the margin stays free."""
         return limit / (1 + self.margin(metric))
 
     def margin(self, metric: Metric) -> float:
-        """Share of a limit that stays unused, since the table may err and nothing is measured."""
+        """Share of a limit kept free where nothing is measured, since the table may err."""
         return 0.0

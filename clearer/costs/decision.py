@@ -1,4 +1,4 @@
-"""The architecture that a search ends with, checked against what is really made of it."""
+"""The architecture that a search ends with, checked against its real file."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from clearer.space.space import Architecture, SearchSpace
 __all__ = ["BudgetCheck", "Choose", "Decision", "decide", "decide_winner"]
 
 Choose = Callable[[Sequence[CostTable], Sequence[float]], Architecture | None]
-"""The architecture wanted most that meets a limit per table, or None if there is none."""
+"""Gives the preferred architecture that meets a limit per table, or None if there is none."""
 
 _MAX_CORRECTIONS: Final = 8
 _LEAST_KEPT: Final = 0.8
-"""Of the multiply-accumulates of a race's winner."""
+"""Share of the multiply-accumulates of a race's winner."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetCheck:
-    """How an architecture meets a budget: what the table said, and what it is."""
+    """How an architecture meets a budget: the predicted and the measured cost."""
 
     metric: str
     limit: float
     predicted: float
     measured: float | None
-    """None where it cannot be measured here; then the table's largest error was left as room."""
+    """None where it cannot be measured here; then the table's largest error was kept free."""
     backend: str | None = None
-    """The runtime that milliseconds are those of."""
+    """The runtime that milliseconds were measured with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +43,9 @@ class Decision:
     architecture: Architecture
     budgets: list[BudgetCheck]
     precision: FilePrecision
-    """Of the file that MB and milliseconds of the budgets are those of."""
+    """Precision of the file that MB and milliseconds of the budgets refer to."""
     sizes_mb: dict[FilePrecision, float]
-    """Of the files in all precisions, untrained; in int8 with all convolutions in int8."""
+    """Sizes of the untrained files in all precisions; in int8 with all convolutions in int8."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; an :class:`Architecture` can be read from it."""
@@ -69,8 +69,8 @@ def decide(
 ) -> Decision:
     """Choose an architecture and measure it.
 
-    Where it is over a limit, the fixed part of the table is corrected by the error and the choice
-    repeated.
+    Where it is over a limit, the fixed part of the table is corrected by the error, and the choice
+    is made again.
 
     Raises:
         InputError: If no architecture meets all budgets together.
@@ -100,10 +100,10 @@ def decide(
 
 
 def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSource) -> Decision:
-    """Measure the winner of a race; where it is over a limit, leave out blocks, the finest first.
+    """Measure the winner of a race; while it is over a limit, drop blocks, the finest first.
 
-    It met the budgets when the race began, but for small errors: where a few blocks do not help,
-    the machine is another one now, or a busy one, and a smaller network would be a waste.
+    It met the budgets when the race began, up to small errors. Where dropping a few blocks does not
+    help, this is another machine, or a busy one, and a smaller network would be a waste.
 
     Raises:
         InputError: If it is still over a limit.
@@ -153,7 +153,7 @@ def _decision(chosen: Architecture, rows: list[BudgetCheck], costs: CostSource) 
 
 
 def _slow(architecture: Architecture, predicted: float, measured: float) -> str:
-    """What to know where a measured time was over the limit: others may have used the cores."""
+    """A note on a measured time over the limit: other work may have used the cores."""
     return (
         f" ({architecture.text} was predicted to take {predicted:.1f} ms and measured at "
         f"{measured:.1f}: if other work kept the machine busy, try again with --resume)"

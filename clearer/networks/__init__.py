@@ -1,1 +1,1 @@
-"""Networks of torch: the modules, the network of one architecture, the supernet."""
+"""Networks in torch: their modules, the network of one architecture, the supernet."""

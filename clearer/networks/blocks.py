@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions around a shortcut, expanding ``width`` four times.
+    """1x1, 3x3 and 1x1 convolutions with a shortcut, expanding ``width`` four times.
 
     The shortcut is the identity where the shapes allow it, else a 1x1 convolution.
     """
@@ -53,15 +53,15 @@ class Bottleneck(nn.Module):
 
 
 class ColumnModule(nn.Module):
-    """A column: each of its scales has the layers of some operations.
+    """A column: each of its scales holds the layers of some operations.
 
-    Layers are held by part, then by scale: ``blocks.0`` is what :class:`Parallel` has on the finest
-    scale. What an operation computes of them is in its file of :mod:`clearer.operations`.
+    Layers are named by part, then by scale: ``blocks.0`` is that of :class:`Parallel` on the finest
+    scale. What an operation computes with them is in its file of :mod:`clearer.operations`.
 
     Args:
         space: Gives the widths.
-        num_scales: Scales that come in.
-        scales: Those on which an operation stands, by its name.
+        num_scales: Scales of the input.
+        scales: The scales of each operation, by its name.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class ColumnModule(nn.Module):
                 self.add_module(part, nn.ModuleDict(layers))
 
     def compute(self, found: Operation, scale: int, features: Sequence[Tensor]) -> Tensor:
-        """What an operation makes of a scale, from the features of all scales."""
+        """Compute an operation on one scale, from the features of all scales."""
         layers = {part: getattr(self, part)[str(scale)] for part in found.parts}
         return found.forward(layers, features, scale)
 
 
 class TransitionModule(nn.Module):
-    """Adds one scale below the lowest; passes the others on.
+    """Adds one scale below the coarsest; passes the others on.
 
     The first transition also narrows the ``4 * width`` channels of the bottlenecks to ``width``.
     """
@@ -96,14 +96,14 @@ class TransitionModule(nn.Module):
         self.down = conv_norm(inputs, lowest, 3, stride=2, relu=True)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Map features of ``num_scales`` scales to one scale more."""
+        """Map features of ``num_scales`` scales to those of one scale more."""
         lowest = self.down(features[-1])
         kept = features if self.narrow is None else [self.narrow(features[0])]
         return [*kept, lowest]
 
 
 def make_transitions(space: SearchSpace) -> nn.ModuleList:
-    """The transition before each cell of a space that has a scale more than the one before it."""
+    """The transitions of a space: one for each scale that is added to the first."""
     return nn.ModuleList(
         TransitionModule(space, num_scales) for num_scales in range(1, space.num_scales)
     )
@@ -112,7 +112,7 @@ def make_transitions(space: SearchSpace) -> nn.ModuleList:
 def grow(
     space: SearchSpace, transitions: nn.ModuleList, cell: int, x: list[Tensor]
 ) -> list[Tensor]:
-    """What a cell reads, from what comes out of the cell before it."""
+    """Apply the transition before a cell, if it has one: what the cell reads."""
     index = cell + space.first_scales - 2
     return x if index < 0 else transitions[index](x)
 
@@ -121,7 +121,7 @@ class InputStage(nn.Module):
     """Space-to-depth (where ``unshuffle`` is 2), then two bottlenecks or a 3x3 convolution.
 
     Maps an image ``(N, input_planes, H, W)`` to ``(N, stem_width, H / unshuffle, W /
-    unshuffle)``. Of the noise level, one plane is left at any factor.
+    unshuffle)``. The noise level stays one plane, subsampled.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -148,7 +148,7 @@ class InputStage(nn.Module):
 
 
 class OutputStage(nn.Module):
-    """Fusion into the finest scale, 1x1 convolution and, where ``unshuffle`` is 2, depth-to-space.
+    """Fusion into the finest scale, 1x1 convolution and, if ``unshuffle`` is 2, depth-to-space.
 
     Maps the features of all scales to an image ``(N, channels, H, W)``.
     """
@@ -169,17 +169,17 @@ class OutputStage(nn.Module):
 
 
 def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
-    """What a residual network restores: the image without what it predicts.
+    """Subtract the prediction of a residual network from the image.
 
-    Told the level, it may predict the noise in units of that, so that no part of it has to learn
-    how much there is to remove: preconditioning as of Karras et al., "Elucidating the Design Space
-    of Diffusion-Based Generative Models", NeurIPS 2022. At level 0 the image then comes back as it
-    was.
+    With a level map it may predict the noise in units of the level, so that no part of it has to
+    learn how much there is to remove: preconditioning as in Karras et al., "Elucidating the Design
+    Space of Diffusion-Based Generative Models", NeurIPS 2022. At level 0 the image is then returned
+    unchanged.
 
     Args:
-        space: Of the network.
-        image: ``(N, input_planes, H, W)``.
-        predicted: ``(N, channels, H, W)``.
+        space: The space of the network.
+        image: Its input, ``(N, input_planes, H, W)``.
+        predicted: Its prediction, ``(N, channels, H, W)``.
     """
     channels = space.channels
     if space.level_map and space.level_units:
@@ -188,12 +188,12 @@ def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Reflect padding at the end of both sides, until they are multiples of ``multiple``.
+    """Reflect padding at the bottom and on the right, up to multiples of ``multiple``.
 
-    Noise that is mirrored still looks like noise; repeated, it becomes streaks that no network
-    removes. What an image is too small to mirror, repeats its first row or column. The form of the
+    Mirrored noise still looks like noise; replicated, it becomes streaks that no network removes.
+    Where an image is too small to mirror, its first row or column is repeated. The form of the
     expressions matters: TensorRT cannot build ``(-h) % multiple``, nor two paddings in a row, and
-    OpenVINO 2026.4 takes absolute values of whole numbers wrongly where sizes are fixed.
+    OpenVINO 2026.4 computes absolute values of integers wrongly where sizes are fixed.
     """
     for axis in (2, 3):
         last = image.shape[axis] - 1
@@ -201,7 +201,9 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
         places = torch.arange(padded, device=image.device)
         mirrored = torch.minimum(places, 2 * last - places).clamp_min(0)
         image = image.index_select(axis, mirrored)
-    if torch.compiler.is_exporting():  # a file keeps no layout, and asking for one fixes its batch
+    if (
+        torch.compiler.is_exporting()
+    ):  # files have no memory format; asking fixes the batch
         return image
-    # Indexing loses the layout that convolutions are fastest in.
+    # Indexing loses the memory format in which convolutions are fastest.
     return image.clone(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""A trained network without batch normalisation: each is a scale and a shift of the convolution."""
+"""Folds batch normalisation into convolutions: each is a scale and a shift of one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["fold_batch_norm"]
 
 
 def fold_batch_norm(network: RestorationNet) -> RestorationNet:
-    """A copy whose convolutions hold what the batch normalisation behind them did.
+    """A copy whose convolutions include the batch normalisation that followed them.
 
     Args:
         network: In evaluation mode.

@@ -1,4 +1,4 @@
-"""Weights without batch normalisation: each is a scale and a shift of a convolution."""
+"""Folds batch normalisation into the weights of convolutions, without torch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def fold_arrays(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The arrays of :func:`clearer.networks.fold.fold_batch_norm`, bit for bit, without torch.
 
     Args:
-        state: By the names of torch modules. Batch normalisation follows its convolution, which has
+        state: Arrays by torch's names. Batch normalisation follows its convolution, which has
             no bias: ``x.1.running_var`` belongs to ``x.0.weight``.
 
     Raises:
-        ValueError: If what belongs together is not there or does not fit.
+        ValueError: If a tensor that belongs to one of these is missing or does not fit.
     """
     folded = dict(state)
     for name in state:
@@ -40,7 +40,7 @@ def fold_arrays(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
             kernel = folded[f"{conv}.weight"].astype(np.float32)
         except KeyError as error:
             raise ValueError(f"its tensor {error} is missing") from error
-        with np.errstate(invalid="ignore"):  # whoever restores says of what is not finite
+        with np.errstate(invalid="ignore"):  # non-finite values are reported when restoring
             spread = np.float32(1) / np.sqrt(variance + _EPSILON)
         folded[f"{conv}.weight"] = kernel * (gain * spread).reshape(-1, *[1] * (kernel.ndim - 1))
         folded[f"{conv}.bias"] = (0 - mean) * spread * gain + shift

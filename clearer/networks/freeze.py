@@ -10,13 +10,13 @@ __all__ = ["inherit_weights"]
 
 
 def inherit_weights(supernet: SuperNet, architecture: Architecture) -> RestorationNet:
-    """A frozen network with the weights that the chosen candidates have in the supernet.
+    """A network with the weights that the chosen candidates have in the supernet.
 
     Its output equals the supernet's with one-hot op weights.
 
     Args:
         supernet: Where the weights come from.
-        architecture: Of the same space.
+        architecture: One of the same space.
     """
     network = RestorationNet(architecture)
     state = supernet.state_dict()

@@ -1,7 +1,7 @@
-"""The noise level as a plane beside the image, for networks whose space has a level map.
+"""The noise level as an input plane, for networks whose space has a level map.
 
-In torch, and wherever this package passes pictures on, the level is the last plane of what a
-network is given. A file has an input of its own for it: one number a picture.
+In torch, and wherever this package passes pictures on, the level is the last plane of the network's
+input. An ONNX file has a separate input for it: one number per picture.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ __all__ = ["LEVEL_GAIN", "at_level", "file_inputs", "with_level"]
 
 Array = NDArray[np.float32]
 LEVEL_GAIN: Final = 4.0
-"""Times the level is the unit in which a residual network predicts noise: at usual levels what it
-predicts is then as large as without a level."""
+"""A residual network predicts noise in units of this times the level: at usual levels its
+predictions are then about as large as without a level."""
 
 
 def with_level(planes: Array, level: float) -> Array:
-    """Planes ``(N, C, H, W)`` and one more, filled with the level: ``(N, C + 1, H, W)``.
+    """Append a plane filled with the level: ``(N, C, H, W)`` becomes ``(N, C + 1, H, W)``.
 
     Args:
-        planes: Range [0, 1].
+        planes: The pictures, range [0, 1].
         level: Standard deviation of the noise, on the same scale.
     """
     n, _, height, width = planes.shape
@@ -33,15 +33,15 @@ def with_level(planes: Array, level: float) -> Array:
 
 
 def file_inputs(given: NDArray[Any], *, has_level: bool) -> list[NDArray[Any]]:
-    """What a file is given, input by input.
+    """The inputs of a file, in order.
 
     Args:
-        given: ``(N, C, H, W)`` float32 in [0, 1], or ``(N, H, W, C)`` uint8; with a level one
-            channel more, the last.
+        given: ``(N, C, H, W)`` float32 in [0, 1], or ``(N, H, W, C)`` uint8; with a level, one
+            more channel, the last.
         has_level: Whether the file has an input for the level.
 
     Returns:
-        The image and, where there is one, the level of each picture on the scale 0 to 255,
+        The image and, if there is one, the level of each picture on the scale 0 to 255,
         ``(N,)`` float32.
     """
     if not has_level:
@@ -53,5 +53,5 @@ def file_inputs(given: NDArray[Any], *, has_level: bool) -> list[NDArray[Any]]:
 
 
 def at_level(restore: Callable[[Array], Array], level: float) -> Callable[[Array], Array]:
-    """A network with a level map as one for pictures of this level, ``(N, C, H, W)``."""
+    """Bind a network with a level map to one level: it then maps pictures ``(N, C, H, W)``."""
     return lambda planes: restore(with_level(planes, level))

@@ -31,7 +31,7 @@ __all__ = ["FrozenColumn", "RestorationNet", "load_network", "network_of", "save
 
 
 class FrozenColumn(ColumnModule):
-    """A column with what was chosen, and nothing else: what is passed on is not there."""
+    """A column with the layers of the chosen operations only; the identity has none."""
 
     def __init__(self, space: SearchSpace, column: Column) -> None:
         chosen = {name: _scales(column, name) for name in space.candidates}
@@ -51,9 +51,9 @@ def _scales(column: Column, choice: Choice) -> list[int]:
 class RestorationNet(nn.Module):
     """Restores images of any size: ``(N, channels, H, W)`` in [0, 1] to the same shape.
 
-    A network with a level map is given one plane more: the standard deviation of the noise, on the
-    scale of the image. The output is not clipped. Sides that are no multiple of ``space.multiple``
-    are padded inside.
+    A network with a level map takes one more plane: the standard deviation of the noise, on the
+    scale of the image. The output is not clipped. Sides that are not multiples of
+    ``space.multiple`` are padded inside.
 
     Args:
         architecture: Cell i is built from the architecture's cell i.
@@ -105,15 +105,15 @@ def load_network(path: Path) -> tuple[RestorationNet, dict[str, Any]]:
 
 
 def network_of(saved: SavedWeights) -> RestorationNet:
-    """The network of what a file holds, in evaluation mode.
+    """Build the network that a file holds, in evaluation mode.
 
-    Nothing is built before the shapes are those of the network that the file claims to hold.
+    Nothing is built until the shapes match the architecture that the file claims.
 
     Raises:
-        InputError: If they are not.
+        InputError: If they do not.
     """
     with weights_errors(saved.path):
-        with torch.device("meta"):  # layers without their numbers
+        with torch.device("meta"):  # layers without storage
             expected = RestorationNet(saved.architecture).state_dict()
         wrong = set(saved.tensors) ^ set(expected)
         wrong |= {

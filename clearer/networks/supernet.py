@@ -27,8 +27,8 @@ _NEVER: Final = -1e9
 class MixedColumn(ColumnModule):
     r"""Equation (1): :math:`y_{j+1} = \\alpha_p f_p(y_j) + \\alpha_f f_f(y_j)`.
 
-    All candidates read the same ``y_j``. With gates each scale has op weights of its own, and the
-    last is of :math:`y_j` itself.
+    All candidates read the same ``y_j``. With gates each scale has its own op weights, and the last
+    candidate is :math:`y_j` itself.
     """
 
     def __init__(self, space: SearchSpace, num_scales: int) -> None:
@@ -50,7 +50,7 @@ class MixedColumn(ColumnModule):
                 gates ``(num_scales, C)``.
 
         Returns:
-            One tensor per scale, of the shapes that came in.
+            One tensor per scale, of the input's shapes.
         """
         # A single candidate needs no mixture. Asking a GPU which one would wait for all its work.
         is_one_hot = not op_weights.requires_grad and not op_weights.is_cuda
@@ -78,8 +78,8 @@ class SuperNet(nn.Module):
 
     Attributes:
         alpha: Logits of the choices, shape ``(K, C)``: K columns or, with gates, K scales of
-            columns; C candidates in the order of ``space.candidates``. What a choice does not have
-            is so low that its op weight is 0.
+            columns; C candidates in the order of ``space.candidates``. Candidates that a choice may
+            not take have logits so low that their op weight is 0.
     """
 
     def __init__(self, space: SearchSpace) -> None:
@@ -99,7 +99,7 @@ class SuperNet(nn.Module):
         return (p for name, p in self.named_parameters() if name != "alpha")
 
     def rows(self) -> list[range]:
-        """Rows of ``alpha`` that each column has."""
+        """The rows of ``alpha`` that belong to each column."""
         rows, start = [], 0
         for number in (
             self.space.column_scales() if self.space.gates else [1] * self.space.num_columns
@@ -109,7 +109,7 @@ class SuperNet(nn.Module):
         return rows
 
     def op_weights(self) -> Tensor:
-        """Softmax of ``alpha`` per column, of the shape of ``alpha``."""
+        """Softmax of each row of ``alpha``, of the same shape."""
         return self.alpha.softmax(dim=1)
 
     def forward(self, image: Tensor, op_weights: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class SuperNet(nn.Module):
         return self.forward_from(0, self.first_features(image), image, op_weights)
 
     def first_features(self, image: Tensor) -> list[Tensor]:
-        """What the first column reads; no choice has a part in it."""
+        """What the first column reads; it does not depend on any choice."""
         return grow(self.space, self.transitions, 0, [self.input(image)])
 
     def forward_from(
@@ -136,14 +136,14 @@ class SuperNet(nn.Module):
         op_weights: Tensor,
         read: list[list[Tensor]] | None = None,
     ) -> Tensor:
-        """Restore a batch from what a column reads, so that architectures share what they can.
+        """Restore a batch from the input of a column on, so that architectures share what they can.
 
         Args:
             column: Index of the first column to compute.
-            features: What it reads.
+            features: Its input.
             image: The batch, as for :meth:`forward`.
-            op_weights: Likewise; the rows of columns before this one are not looked at.
-            read: What each column from ``column`` on reads is appended here.
+            op_weights: As for :meth:`forward`; the rows of earlier columns are ignored.
+            read: The input of each column from ``column`` on is appended here.
 
         Returns:
             The restored batch.

@@ -1,4 +1,4 @@
-"""A network that learned without being told the noise level, with an input for it."""
+"""Adds an input for the noise level to a network that was trained without one."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def told_architecture(architecture: Architecture, *, in_units: bool) -> Architec
     """The same layers in a space with a level map.
 
     Args:
-        architecture: Without one.
-        in_units: Whether a residual network predicts the noise in units of the level from now on.
+        architecture: One without a level map.
+        in_units: Whether a residual network then predicts the noise in units of the level.
     """
     space = replace(architecture.space, level_map=True, level_units=in_units)
     return replace(architecture, space=space)
 
 
 def tell_level(network: RestorationNet, level: float | None) -> RestorationNet:
-    """A copy with a level map, to be trained on.
+    """A copy with a level map, for further training.
 
-    The first layers do not heed the new plane yet. What a network for one level predicts comes in
-    units of the level from now on, so its last layer is scaled: told that level, the copy restores
-    as the network does. One that learned blind is left as it is, and restores so at all levels.
+    The weights of the new plane are zero. A residual network for one level then predicts in units
+    of the level, so its last layer is scaled: given that level, the copy restores as the original
+    does. One that was trained blind stays as it is, and restores as before at all levels.
 
     Args:
-        network: Without a level map.
+        network: One without a level map.
         level: Standard deviation of the noise that it was trained for, white at 1, above 0; None
-            for one that learned blind.
+            for one that was trained blind.
     """
     told = RestorationNet(told_architecture(network.architecture, in_units=level is not None))
     state = network.state_dict()

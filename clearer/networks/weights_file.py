@@ -1,4 +1,4 @@
-"""Files of trained weights: safetensors, with the architecture and what is known of the training.
+"""Files of trained weights: safetensors, with the architecture and facts about the training.
 
 Read and checked without torch, which takes seconds to load.
 """
@@ -32,7 +32,7 @@ _TYPES: Final = frozenset({"F32", "I64"})
 
 
 class _Info(TypedDict, total=False):
-    """What training saves beside weights."""
+    """What training saves with the weights."""
 
     iteration: int
     task: dict[str, str]
@@ -52,12 +52,12 @@ class _Description(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class SavedWeights:
-    """What a file of weights holds; the shapes are not yet those of the architecture."""
+    """What a file of weights holds; its shapes are not yet checked against the architecture."""
 
     path: Path
     architecture: Architecture
     info: dict[str, Any]
-    """What training saved beside them: task, protocol, data, figures."""
+    """What training saved with them: task, protocol, data, figures."""
     tensors: Tensors
     """By the names of torch modules."""
 
@@ -74,11 +74,11 @@ def write_weights(
 
 
 def read_weights(path: Path) -> SavedWeights:
-    """Read a file, which may be anybody's.
+    """Read a file, which need not be trusted.
 
     Raises:
         InputError: If it is missing, damaged, not written by :func:`write_weights`, or holds more
-            or fewer numbers than the network that it claims to hold.
+            or fewer numbers than its architecture has parameters.
     """
     with weights_errors(path), safe_open(path, framework="np") as file:
         description, digest = _description(file.metadata() or {})
@@ -96,10 +96,10 @@ def read_weights(path: Path) -> SavedWeights:
 
 @contextmanager
 def weights_errors(path: Path) -> Iterator[None]:
-    """Say of what goes wrong with a file what to do about it.
+    """Turn errors of reading weights into one that says what to do.
 
     Raises:
-        InputError: For what safetensors, numpy or torch say of it.
+        InputError: For any error of safetensors, numpy or torch.
     """
     try:
         yield
@@ -119,11 +119,11 @@ def weights_errors(path: Path) -> Iterator[None]:
 
 
 def _description(metadata: Mapping[str, str]) -> tuple[dict[str, Any], str | None]:
-    """What the metadata of a file say, in their words, and the SHA-256 of that and the tensors.
+    """The description in a file's metadata, as it was written, and the SHA-256 stored with it.
 
     Raises:
-        InputError: If they are those of another program.
-        ValueError: If they are not what :func:`write_weights` writes.
+        InputError: If the metadata are not clearer's.
+        ValueError: If they do not have the form that :func:`write_weights` writes.
     """
     text = metadata.get(_METADATA_KEY)
     if text is None:
@@ -138,10 +138,10 @@ def _description(metadata: Mapping[str, str]) -> tuple[dict[str, Any], str | Non
 
 
 def _check_count(shapes: Mapping[str, list[int]], architecture: Architecture) -> None:
-    """Compare how many numbers there are, at no cost that the file decides.
+    """Compare the number of parameters, before memory is spent on what the file claims.
 
     Raises:
-        InputError: If they are not as many as the architecture has parameters.
+        InputError: If it is not that of the architecture.
     """
     held = sum(
         math.prod(shape)
@@ -156,7 +156,7 @@ def _check_count(shapes: Mapping[str, list[int]], architecture: Architecture) ->
 
 
 def _digest(description: Mapping[str, Any], tensors: Tensors) -> str:
-    """SHA-256 of all that a file of weights holds."""
+    """SHA-256 of everything that a file of weights holds."""
     found = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

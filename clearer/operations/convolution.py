@@ -1,4 +1,4 @@
-"""A convolution, as far as its cost goes (no torch)."""
+"""A convolution, as far as its cost is concerned (no torch)."""
 
 from __future__ import annotations
 

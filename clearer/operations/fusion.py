@@ -1,4 +1,4 @@
-"""The sum of all scales, brought to the resolution of one."""
+"""The sum of all scales, resampled to the resolution of one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["FUSION", "Fusion"]
 
 
 class Fusion(Operation):
-    """The fusion module of the paper, one scale of it: the ReLU of the sum over all scales.
+    """One scale of the paper's fusion module: the ReLU of the sum over all scales.
 
-    Going down, there is one strided 3x3 convolution per octave, and all but the last keep the
-    width; going up, a 1x1 convolution and nearest up-sampling; on the same scale, nothing.
+    Finer scales come down by one strided 3x3 convolution per octave, of which all but the last keep
+    the width; coarser ones come up by a 1x1 convolution and nearest upsampling.
     """
 
     name: ClassVar[str] = "fusion"
@@ -38,7 +38,7 @@ class Fusion(Operation):
     parts: ClassVar[tuple[str, ...]] = ("down", "up")
 
     def layer(self, part: str, place: Place) -> nn.Module:
-        """What brings the finer scales down, or the coarser ones up."""
+        """The layers that bring finer scales down, or coarser ones up."""
         from torch import nn
 
         from clearer.operations.layers import conv_norm
@@ -63,7 +63,7 @@ class Fusion(Operation):
         return total.relu()
 
     def convs(self, place: Place) -> list[Conv]:
-        """What brings all scales to one."""
+        """Those that bring all scales to one."""
         convs = []
         for source, width in enumerate(place.widths):
             if source > place.scale:
@@ -74,7 +74,7 @@ class Fusion(Operation):
         return convs
 
     def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        """What each scale sees, by steps of one octave."""
+        """The union of what all scales see, resampled octave by octave."""
         terms = []
         for source, seen in enumerate(features):
             for _ in range(abs(scale - source)):
@@ -83,7 +83,7 @@ class Fusion(Operation):
         return union(*terms)
 
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
-        """Sums in the order of :meth:`forward`."""
+        """Add in the order of :meth:`forward`."""
         target, width = place.scale, place.width
         total = features[target]
         for source in range(target):
@@ -103,11 +103,11 @@ class Fusion(Operation):
 
 
 FUSION = Fusion()
-"""Every network ends in one, whatever its columns do."""
+"""Every network ends with one, whatever its columns do."""
 
 
 def _descent(place: Place, source: int) -> nn.Sequential:
-    """Strided convolutions from a scale to a lower one; all but the last keep the width."""
+    """Strided convolutions from a scale to a coarser one; all but the last keep the width."""
     from torch import nn
 
     from clearer.operations.layers import conv_norm
@@ -122,8 +122,8 @@ def _descent(place: Place, source: int) -> nn.Sequential:
 def _upsampled_sum(lower: list[Tensor]) -> Tensor:
     """Sum of maps at 1/2, 1/4, ... of the resolution, at full resolution.
 
-    Nearest up-sampling is linear, and by 4 it is twice that by 2. So the sum is built from the
-    lowest scale upwards, and just one map is up-sampled to full resolution.
+    Nearest upsampling is linear, and upsampling by 4 is upsampling by 2 twice. So the sum is built
+    from the coarsest scale up, and only one map is upsampled to full resolution.
     """
     from clearer.operations.layers import upsample
 

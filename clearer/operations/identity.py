@@ -1,4 +1,4 @@
-"""Nothing: what comes in is passed on."""
+"""The identity: the input is passed on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["IDENTITY", "Identity"]
 
 
 class Identity(Operation):
-    """What spaces with gates have beside their operations."""
+    """The candidate that gates add to the operations of a space."""
 
     name: ClassVar[str] = "identity"
     letter: ClassVar[str] = "."
@@ -24,7 +24,7 @@ class Identity(Operation):
     words: ClassVar[str] = "passed on"
 
     def layer(self, part: str, place: Place) -> nn.Module:
-        """There is none.
+        """There are none.
 
         Raises:
             KeyError: Always.

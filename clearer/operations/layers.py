@@ -1,4 +1,4 @@
-"""Layers that operations and the fixed parts of a network are built of."""
+"""Layers that operations and the fixed parts of a network are built from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["ResidualBlock", "conv_norm", "upsample"]
 def conv_norm(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, relu: bool = False
 ) -> nn.Sequential:
-    """Convolution without bias, batch normalisation and, where asked for, ReLU."""
+    """Convolution without bias, batch normalisation and, if asked for, ReLU; the size is kept."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -36,5 +36,5 @@ class ResidualBlock(nn.Module):
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Nearest up-sampling by 2: ``(N, C, H, W)`` to ``(N, C, 2 * H, 2 * W)``."""
+    """Nearest upsampling by 2: ``(N, C, H, W)`` to ``(N, C, 2 * H, 2 * W)``."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")

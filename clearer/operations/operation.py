@@ -1,4 +1,4 @@
-"""What an operation is: layers, cost, reach, ONNX nodes and drawing of one scale of a column."""
+"""What an operation is: layers, cost, receptive field, ONNX nodes and drawing of one scale."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Place:
     widths: tuple[int, ...]
     """Channels of each scale that the column works on, finest first."""
     scale: int
-    """That the operation computes; 0 is the finest."""
+    """The scale that the operation computes; 0 is the finest."""
     octave: int = 0
     """The finest scale has ``4**-octave`` of the image's pixels."""
 
@@ -34,10 +34,10 @@ class Place:
 
 
 class NodeWriter(Protocol):
-    """Writes ONNX nodes; values are named by text. Layers have the names of torch modules."""
+    """Writes ONNX nodes; values go by name. Layers have the names of torch modules."""
 
     def node(self, op: str, *inputs: str) -> str:
-        """Append a node of ONNX and return the name of its output."""
+        """Append an ONNX node and return the name of its output."""
 
     def conv(
         self, x: str, layer: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1
@@ -50,12 +50,12 @@ class NodeWriter(Protocol):
         """The same, and a ReLU."""
 
     def upsample(self, x: str) -> str:
-        """Each pixel twice along both axes."""
+        """Nearest upsampling by 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Of a box, as CSS writes them."""
+    """Colours of a box, as CSS writes them."""
 
     fill: str
     ink: str
@@ -67,41 +67,41 @@ class Box:
     """How the report draws an operation."""
 
     text: str
-    """In the box: a few letters."""
+    """Label in the box: a few letters."""
     title: str
-    """What a reader sees who points at it."""
+    """The tooltip."""
     light: Colours
     dark: Colours
     corner: int = 4
-    """Radius of its corners."""
+    """Radius of its corners, in pixels."""
 
 
 class Operation(ABC):
     """One candidate of the search space.
 
-    An operation reads the features of all scales of a column, finest first, and computes one scale
-    of them, of the same shape. It never writes to what it reads. Import torch inside methods: the
-    commands read letters and names before torch is loaded.
+    An operation reads the features of all scales of a column, finest first, and computes one of
+    them, of the same shape. It never writes to its input. Import torch inside methods: the commands
+    read letters and names before torch is loaded.
     """
 
     name: ClassVar[str]
-    """In JSON files and Python."""
+    """Its name in JSON files and Python."""
     letter: ClassVar[str]
-    """In the short form of an architecture: one letter, upper case, or a full stop."""
+    """In the short form of an architecture: one upper-case letter, or a full stop."""
     mark: ClassVar[str]
-    """Five letters that stand for it in a terminal; the outer ones are the line through it."""
+    """Five characters that draw it in a terminal; the outer ones are the line through it."""
     words: ClassVar[str]
     """What it is, for people."""
     box: ClassVar[Box | None] = None
-    """None for what is drawn as a line."""
+    """None if it is drawn as a line."""
     smallest_column: ClassVar[int] = 1
-    """Scales that a column needs to have it."""
+    """Scales that a column needs at least."""
     is_local: ClassVar[bool] = True
-    """Whether it reads the scale that it computes and no other: then it costs the same in each
-    column that has this scale."""
+    """Whether it reads only the scale that it computes: then it costs the same in each column that
+    has this scale."""
     parts: ClassVar[tuple[str, ...]] = ()
-    """Names of its layers, in the order in which they are made. In weights files the name of a
-    layer is that of the column, of the part and the scale, as in ``cells.0.1.blocks.2``."""
+    """Names of its layers, in the order in which they are made. In weights files a layer is named
+    by column, part and scale, as in ``cells.0.1.blocks.2``."""
 
     @abstractmethod
     def layer(self, part: str, place: Place) -> nn.Module:
@@ -114,29 +114,29 @@ class Operation(ABC):
         """Compute a scale.
 
         Args:
-            layers: By part.
+            layers: Its layers, by part.
             features: One of each scale, finest first, of shape ``(N, C_s, H / 2**s, W / 2**s)``.
             scale: Which one.
         """
 
     @abstractmethod
     def convs(self, place: Place) -> list[Conv]:
-        """Its convolutions: parameters, multiply-accumulates and bytes follow from them."""
+        """Its convolutions: parameters, multiply-accumulates and bytes follow from these."""
 
     @abstractmethod
     def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        """Which pixels its output depends on, from those that each scale has seen."""
+        """Which input pixels its output depends on, given those that each scale depends on."""
 
     @abstractmethod
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """Append its ONNX nodes.
 
         Args:
-            graph: Where to.
-            features: Names of the values that it reads, finest first.
-            layer: Name of its column: that of a convolution is this, the part and so on.
+            graph: Where to append them.
+            features: Names of its input values, finest first.
+            layer: Name of its column; names of convolutions begin with it, then the part.
             place: Where it stands.
 
         Returns:
-            Name of what it computes.
+            Name of its output.
         """

@@ -1,4 +1,4 @@
-"""A residual block: the scales of a column do not talk."""
+"""A residual block: the scales of a column stay apart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Parallel"]
 
 
 class Parallel(Operation):
-    """The parallel module of the paper, one scale of it: two 3x3 convolutions and a skip."""
+    """One scale of the paper's parallel module: two 3x3 convolutions and a skip connection."""
 
     name: ClassVar[str] = "parallel"
     letter: ClassVar[str] = "P"
@@ -39,7 +39,7 @@ class Parallel(Operation):
     def forward(
         self, layers: Mapping[str, nn.Module], features: Sequence[Tensor], scale: int
     ) -> Tensor:
-        """The block of a scale."""
+        """The block of the scale."""
         block: Tensor = layers["blocks"](features[scale])
         return block
 

@@ -1,4 +1,4 @@
-"""All operations by name: a new one is a file of this room and a line here."""
+"""All operations by name: a new one is a file in this room and a line here."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
 }
 
 PAPER_OPERATIONS: Final = ("parallel", "fusion")
-"""What the columns of the paper choose between, in the order of arrays."""
+"""The candidates of the paper's columns, in the order of arrays."""
 
 
 def operation(name: str) -> Operation:
-    """The operation of a name.
+    """Look up an operation by name.
 
     Raises:
         InputError: If there is none.
@@ -32,11 +32,11 @@ def operation(name: str) -> Operation:
 
 
 def check_operations(names: tuple[str, ...]) -> None:
-    """Refuse what no choice can be between.
+    """Refuse operations that cannot be the candidates of a choice.
 
     Raises:
-        InputError: If there are fewer than two, one is unknown or named twice, or the first needs
-            several scales.
+        InputError: If there are fewer than two, one is unknown, repeated or identity, or the first
+            needs several scales.
     """
     found = [operation(name) for name in names]
     if len(set(names)) < max(2, len(found)) or IDENTITY in found:

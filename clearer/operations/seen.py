@@ -1,7 +1,7 @@
-"""Which input pixels the features of a scale have seen, along one axis (no torch).
+"""Which input pixels the features of a scale depend on, along one axis (no torch).
 
-Up-sampling by repetition makes the answer differ from position to position, with a period. So a
-scale is followed position by position over one period, as intervals of input pixels.
+Nearest upsampling makes the answer differ from position to position, with a period. So a scale is
+followed position by position over one period, as intervals of input pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Interval = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the features of one scale have seen: an interval per position of a period."""
+    """Input pixels that the features of a scale depend on: an interval per position of a period."""
 
     intervals: tuple[Interval, ...]
     period: int
@@ -29,11 +29,11 @@ class Seen:
         return first + turns * self.period, last + turns * self.period
 
     def after(self, num_positions: int, needs: Callable[[int], Interval]) -> Seen:
-        """Positions that each see what the positions ``needs(i)`` see, ends included."""
+        """Features at ``num_positions``; each reads the positions ``needs(i)``, ends included."""
         intervals = []
         for position in range(num_positions):
             low, high = needs(position)
-            # The ends of intervals never fall along an axis, so the outer positions decide.
+            # Neither end of an interval decreases along the axis, so the outer positions decide.
             intervals.append((self[low][0], self[high][1]))
         return Seen(tuple(intervals), self.period)
 
@@ -47,7 +47,7 @@ class Seen:
         return self.after(len(self.intervals) // 2, lambda i: (2 * i - 1, 2 * i + 1))
 
     def up(self) -> Seen:
-        """After nearest up-sampling by 2."""
+        """After nearest upsampling by 2."""
         return self.after(2 * len(self.intervals), lambda i: (i // 2, i // 2))
 
 

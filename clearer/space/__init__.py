@@ -1,1 +1,1 @@
-"""Which networks there are to choose from, as plain data: the search space, its shapes."""
+"""The networks to choose from, as plain data: the search space and its shapes."""

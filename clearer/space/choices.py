@@ -1,4 +1,4 @@
-"""The short form of what the scales of columns do: a letter an operation (no torch)."""
+"""The short form of an architecture: one letter per operation (no torch)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def read_cells(
 
     Args:
         text: Such as ``PFP-FFP``.
-        columns: Of each cell.
-        scales: Of each cell.
+        columns: Number of columns of each cell.
+        scales: Number of scales of each cell.
         gates: Whether each scale of a column has a choice of its own.
 
     Raises:
@@ -42,7 +42,7 @@ def read_cells(
     """
     cells = text.strip().upper().split("-")
     if len(cells) != len(columns):
-        raise ValueError("another number of cells")
+        raise ValueError("wrong number of cells")
     return tuple(
         choice
         for cell, number, num_scales in zip(cells, columns, scales, strict=True)
@@ -55,7 +55,7 @@ def _columns_of(cell: str, number: int) -> list[str]:
     letter = f"[{re.escape(''.join(_names()))}]"
     columns = re.findall(rf"{letter}|\[{letter}+\]", cell)
     if "".join(columns) != cell or len(columns) != number:
-        raise ValueError("another number of columns, or unknown letters")
+        raise ValueError("wrong number of columns, or unknown letters")
     return columns
 
 
@@ -65,11 +65,11 @@ def _choices_of(column: str, number: int) -> list[Choice]:
     if len(column) == 1:
         letters *= number
     if len(letters) != number:
-        raise ValueError("another number of scales")
+        raise ValueError("wrong number of scales")
     names = _names()
     return [names[letter] for letter in letters]
 
 
 def _names() -> dict[str, Choice]:
-    """Of operations, by their letters."""
+    """Names of operations by letter."""
     return {found.letter: name for name, found in OPERATIONS.items()}

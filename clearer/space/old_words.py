@@ -1,6 +1,6 @@
-"""Search spaces in files of earlier versions: their words, in those of today.
+"""Translates search spaces in files of earlier versions to today's field names.
 
-What is ``unshuffle`` now was called ``stem``, and what is ``stem`` now was called ``entry``.
+Today's ``unshuffle`` was called ``stem``, and today's ``stem`` was called ``entry``.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, Final
 __all__ = ["space_in_words_of_today", "text_in_words_of_today"]
 
 _UNSHUFFLE: Final = (1, 2, "1", "2")
-"""As a number or, as an option, in letters."""
+"""As a number or, from the command line, as text."""
 
 
 def space_in_words_of_today(fields: Any) -> Any:
-    """Fields of a search space, all or some, by the names that they have now.
+    """Rename fields of a search space, all or some, to today's names.
 
     Args:
-        fields: Plain data; what is no mapping, or has the names of today, comes back as it is.
+        fields: Plain data; anything but a mapping, or with today's names, is returned as it is.
     """
     if not isinstance(fields, Mapping) or "unshuffle" in fields:
         return fields
@@ -33,5 +33,5 @@ def _name(name: str, value: Any) -> str:
 
 
 def text_in_words_of_today(text: str) -> str:
-    """The same for people: ``stem 2, entry conv`` becomes ``unshuffle 2, stem conv``."""
+    """The same in text for people: ``stem 2, entry conv`` becomes ``unshuffle 2, stem conv``."""
     return re.sub(r"\bentry (?=[a-z])", "stem ", re.sub(r"\bstem (?=\d)", "unshuffle ", text))

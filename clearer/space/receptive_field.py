@@ -1,9 +1,9 @@
 """Which input pixels an output pixel of a network can depend on, from its architecture (no torch).
 
-Rows and columns are alike, so one axis is enough. Up-sampling by repetition makes the answer differ
+Rows and columns behave alike, so one axis is enough. Nearest upsampling makes the answer differ
 from pixel to pixel, with period ``space.multiple``: every scale is followed position by position
-over one such period, as the interval of input pixels that a feature there has seen. The steps are
-those of :mod:`clearer.networks.blocks`.
+over one such period, as the interval of input pixels that a feature there depends on. The steps
+mirror those of :mod:`clearer.networks.blocks`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Reach", "receptive_field"]
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far from an output pixel the input pixels lie that it can depend on."""
+    """How far an output pixel sees: distances to the outermost input pixels it can depend on."""
 
     before: int
     """Rows above it, and columns to its left."""
@@ -29,15 +29,15 @@ class Reach:
 
     @property
     def size(self) -> int:
-        """Side of the whole field, at most."""
+        """Side of the receptive field in pixels, at most."""
         return self.before + 1 + self.after
 
 
 def receptive_field(architecture: Architecture) -> Reach:
-    """The farthest that any output pixel sees, over all places of the sampling grids.
+    """The farthest that any output pixel sees, over all positions of the sampling grids.
 
-    No output depends on pixels outside of it. It is met where no weight is zero and no ReLU cuts a
-    path off. The pixels that pad a picture inside the network count as input pixels.
+    No output depends on pixels outside it. The bound is reached where no weight is zero and no ReLU
+    blocks a path. Pixels that pad a picture inside the network count as input pixels.
     """
     space = architecture.space
     pixels = Seen(tuple((i, i) for i in range(space.multiple)), space.multiple)
@@ -57,7 +57,7 @@ def receptive_field(architecture: Architecture) -> Reach:
 
 
 def _reach(seen: Seen, space: SearchSpace) -> Reach:
-    """Distances from each pixel to the ends of what it has seen; a residual is the pixel itself."""
+    """Distances from each pixel to the ends of its interval; a residual adds just the pixel."""
     ends = [(i - first, last - i) for i, (first, last) in enumerate(seen.intervals)]
     assert len(ends) == space.multiple
     return Reach(max(before for before, _ in ends), max(after for _, after in ends))

@@ -1,8 +1,8 @@
-"""U shapes that use a budget: where a search of the shape of a network begins (no torch).
+"""U shapes that fill a budget: where the search for the shape of a network begins (no torch).
 
-A network that goes down to coarse scales and comes up again computes most where it is cheap: blocks
-at coarse scales cost file size and hardly any time, blocks at fine scales the reverse. All of them
-are members of spaces with gates (:mod:`clearer.space.space`).
+A network that goes down to coarse scales and up again computes most where it is cheap: blocks at
+coarse scales cost file size and hardly any time, blocks at fine scales the reverse. All of
+them are architectures of spaces with gates (:mod:`clearer.space.space`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Fits = Callable[[Architecture], bool]
 """Whether an architecture meets all budgets, as far as estimates tell."""
 
 _WIDTHS: Final = (4, 6, 8, 12, *range(16, 129, 8))
-# Of one scale on one side: beyond that another width is the better use of a budget.
+# Per scale and side: beyond that, more width is the better use of a budget.
 _MOST_BLOCKS: Final = 4
 _MOST_BOTTOM: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Residual blocks of a U on the way down, at the bottom, and on the way up, finest first.
+    """Residual blocks of a U: on the way down, at the bottom, on the way up, finest first.
 
     Example:
         >>> space = SearchSpace(width=20, stem="conv", first_scales=1, gates=True)
@@ -36,13 +36,13 @@ class Shape:
     """
 
     space: SearchSpace
-    """Its columns are those of :meth:`architecture`, whatever stands here."""
+    """Its ``columns`` are ignored: :meth:`architecture` sets them."""
     down: tuple[int, ...]
     bottom: int
     up: tuple[int, ...]
 
     def architecture(self) -> Architecture:
-        """The network, in the smallest space that has it."""
+        """The network, in the smallest space that contains it."""
         num_scales = len(self.down) + 1
         cells = [
             [_column(scale + 1, scale, "P")] * blocks if blocks else ["."]
@@ -50,7 +50,7 @@ class Shape:
         ]
         last = [_column(num_scales, num_scales - 1, "P")] * self.bottom
         for scale in reversed(range(num_scales - 1)):
-            if scale or self.up[0]:  # into the finest scale, all are fused at the end anyway
+            if scale or self.up[0]:  # every network ends with a fusion into the finest scale
                 last.append(_column(num_scales, scale, "F"))
             last += [_column(num_scales, scale, "P")] * self.up[scale]
         cells.append(last or ["."])
@@ -58,7 +58,7 @@ class Shape:
         return Architecture.from_text("-".join("".join(cell) for cell in cells), space)
 
     def grown(self) -> Iterator[Shape]:
-        """The shape with one block more, from the coarsest place to the finest."""
+        """Each shape with one block more, the coarsest place first."""
         if self.bottom < _MOST_BOTTOM:
             yield replace(self, bottom=self.bottom + 1)
         for scale in reversed(range(len(self.down))):
@@ -69,13 +69,13 @@ class Shape:
 
 
 def u_space(space: SearchSpace, *, unshuffle: int, width: int, growth: float) -> SearchSpace:
-    """A space that U shapes are members of.
+    """A space that contains U shapes.
 
     Args:
-        space: Gives what goes in and out: channels, level map, and whether it is residual.
+        space: Gives the input and output: channels, level map, and whether it is residual.
         unshuffle: Of the new space.
-        width: Likewise.
-        growth: Likewise.
+        width: Of the new space.
+        growth: Of the new space.
     """
     return SearchSpace(
         channels=space.channels,
@@ -102,13 +102,13 @@ def _column(num_scales: int, scale: int, letter: str) -> str:
 def shapes_within(
     space: SearchSpace, fits: Fits, *, width: int | None = None, unshuffle: int | None = None
 ) -> list[Shape]:
-    """One shape for each way to spend a budget, each as wide as fits and then filled with blocks.
+    """One shape for each way to spend a budget: as wide as fits, then filled with blocks.
 
     Args:
-        space: Gives the image channels and whether the network is residual.
+        space: Gives the channels, the level map, and whether the network is residual.
         fits: Whether a network meets the budgets.
-        width: The user's choice.
-        unshuffle: The user's choice.
+        width: The user's choice; None tries many.
+        unshuffle: The user's choice; None tries 1 and 2.
     """
     found = []
     for s, growth, num_scales, blocks in product(
@@ -129,15 +129,15 @@ def shapes_within(
 def smallest_network(
     space: SearchSpace, *, width: int | None = None, unshuffle: int | None = None
 ) -> Architecture:
-    """What a budget has to leave room for."""
+    """The smallest U shape: a budget has to leave room for it."""
     base = u_space(space, unshuffle=unshuffle or 2, width=width or _WIDTHS[0], growth=1.5)
     return Shape(base, (1,), 1, (1,)).architecture()
 
 
 def without_a_block(architecture: Architecture) -> Architecture | None:
-    """The network without its last residual block on the finest scale that has one; None if none.
+    """The network without the last residual block of its finest scale that has one, if any.
 
-    It stays in its space: the column passes on what comes in.
+    The space stays the same: the column passes that scale on.
     """
     places = list(enumerate(architecture.space.choice_scales()))
     blocks = [
@@ -153,7 +153,7 @@ def without_a_block(architecture: Architecture) -> Architecture | None:
 
 
 def _filled(shape: Shape, fits: Fits) -> Shape:
-    """With as many more blocks as fit, the coarse ones first."""
+    """Add blocks while they fit, coarse ones first."""
     while True:
         more = next((s for s in shape.grown() if fits(s.architecture())), None)
         if more is None:

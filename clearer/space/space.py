@@ -1,8 +1,9 @@
-"""The search space and one architecture of it, as plain data (no torch).
+"""The search space and its architectures, as plain data (no torch).
 
 Gou et al., "CLEARER: Multi-Scale Neural Architecture Search for Image Restoration", NeurIPS 2020,
-section 3.1. There a column is a parallel or a fusion module as a whole. With gates, each scale has
-a choice of its own, and may be passed on. The paper's space is the part of it in which all agree.
+section 3.1. There a whole column is a parallel or a fusion module. With gates, each scale of a
+column has a choice of its own, and may be passed on unchanged. The paper's space is the part in
+which all scales of a column agree.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ STEMS: Final[tuple[Stem, ...]] = get_args(Stem)
 """What may come before the first cell."""
 
 _SCHEMA_VERSION: Final = 2
-# Descriptions also come from files of unknown origin: these bounds keep a network buildable.
+# Descriptions also come from untrusted files: these bounds keep networks small enough to build.
 _MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
 _MAX_COLUMNS: Final = 32
@@ -51,7 +52,7 @@ class SearchSpace:
     """A family of multi-scale networks that differ in when their scales are fused.
 
     Raises:
-        InputError: If a value is outside the range that its field names.
+        InputError: If a value is outside the range stated for its field.
     """
 
     channels: int = 1
@@ -64,25 +65,25 @@ class SearchSpace:
     """Side of the space-to-depth blocks before the first scale: 1 (the paper) or 2 (faster)."""
     stem: Stem = "bottlenecks"
     """Before the first cell: two bottlenecks of ``4 * width`` channels (the paper), or one 3x3
-    convolution (a fifth of the time or more is left for the cells)."""
+    convolution, which leaves a fifth of the time or more for the cells."""
     residual: bool = False
     """Whether the network predicts what to remove, rather than the restored image."""
     growth: float = 2.0
-    """How much wider each scale is than the one above it: 1 to 2. Unless it is 2 (the paper),
-    widths are rounded to multiples of 8, for which processors are fast."""
+    """How much wider each scale is than the next finer one: 1 to 2. Unless it is 2 (the paper),
+    widths are rounded to multiples of 8, which processors compute fast."""
     first_scales: int = 2
-    """Scales of the first cell: 2 (the paper) or, with gates, 1: the first columns then come before
-    the first strided convolution, as in a U."""
+    """Scales of the first cell: 2 (the paper) or, with gates, 1. With 1 the first columns come
+    before the first strided convolution, as in a U-Net."""
     gates: bool = False
-    """Whether each scale of a column has a choice of its own, and may be passed on."""
+    """Whether each scale of a column has a choice of its own, and may be passed on unchanged."""
     level_map: bool = False
-    """Whether a plane with the noise level comes in beside the image, as in FFDNet (Zhang et al.,
-    2018): one network then serves all levels."""
+    """Whether the input has a plane with the noise level beside the image, as in FFDNet (Zhang et
+    al., 2018): one network then serves all levels."""
     level_units: bool = True
     """Whether a residual network with a level map predicts the noise in units of its level. One
-    that learned blind knows already how much there is to remove: it goes on predicting that."""
+    that was trained blind already predicts the right amount, and goes on doing so."""
     operations: tuple[str, ...] = PAPER_OPERATIONS
-    """What each choice is between, in the order of arrays. The first works on any scale alone."""
+    """Candidates of each choice, in the order of arrays. The first needs no second scale."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -111,12 +112,12 @@ class SearchSpace:
 
     @property
     def input_planes(self) -> int:
-        """Planes that a network is given: the channels, and that of the noise level."""
+        """Planes of the input: the channels and, with a level map, the noise level."""
         return self.channels + self.level_map
 
     @property
     def first_planes(self) -> int:
-        """Planes that the first convolution reads, unshuffled."""
+        """Planes that the first convolution reads, after unshuffling."""
         return self.channels * self.unshuffle**2 + self.level_map
 
     @property
@@ -131,16 +132,16 @@ class SearchSpace:
 
     @property
     def num_choices(self) -> int:
-        """Choices to make: one a column or, with gates, one for each scale of each column."""
+        """Choices to make: one per column or, with gates, one per scale of each column."""
         return sum(self.column_scales()) if self.gates else self.num_columns
 
     @property
     def candidates(self) -> tuple[Choice, ...]:
-        """What each choice is between, in the order of arrays."""
+        """Candidates of each choice, in the order of arrays."""
         return (*self.operations, IDENTITY.name) if self.gates else self.operations
 
     def choice_scales(self) -> list[tuple[int, range]]:
-        """Of each choice, in order: the number of scales of its column, and those that it is for.
+        """For each choice, in order: the number of scales of its column, and the scales it decides.
 
         Example:
             >>> SearchSpace(columns=(1,), stem="conv", gates=True).choice_scales()
@@ -151,7 +152,7 @@ class SearchSpace:
         return [(n, range(s, s + 1)) for n in self.column_scales() for s in range(n)]
 
     def allowed(self) -> list[tuple[bool, ...]]:
-        """Which candidates each choice has; on a single scale there is nothing to fuse."""
+        """Which candidates each choice may take; on a single scale there is nothing to fuse."""
         return [
             tuple(OPERATIONS[choice].smallest_column <= scales for choice in self.candidates)
             for scales, _ in self.choice_scales()
@@ -163,7 +164,7 @@ class SearchSpace:
         return int(self.unshuffle * 2 ** (self.num_scales - 1))
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
-        """Size that an image has inside the network."""
+        """Height and width of an image inside the network, in pixels."""
         rows, columns = (-(-side // self.multiple) * self.multiple for side in (height, width))
         return rows, columns
 
@@ -174,7 +175,7 @@ class SearchSpace:
         return self.width if scale == 0 else max(8, round(self.width * self.growth**scale / 8) * 8)
 
     def place(self, num_scales: int, scale: int) -> Place:
-        """A scale of a column that works on ``num_scales`` scales."""
+        """Place of a scale in a column that works on ``num_scales`` scales."""
         widths = tuple(self.scale_width(s) for s in range(num_scales))
         return Place(widths, scale, self.unshuffle - 1)
 
@@ -189,7 +190,7 @@ class SearchSpace:
         return [first + cell for cell, count in enumerate(self.columns) for _ in range(count)]
 
     def architectures(self) -> Iterator[Architecture]:
-        """All architectures of the space: ``2**num_columns`` without gates."""
+        """All architectures of the space: ``2**num_columns`` in that of the paper."""
         options = [
             [choice for choice, is_allowed in zip(self.candidates, row, strict=True) if is_allowed]
             for row in self.allowed()
@@ -198,7 +199,7 @@ class SearchSpace:
             yield Architecture(space=self, choices=choices)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON. What the paper's space has not is left out where it is not used."""
+        """Plain data for JSON. Fields that the paper lacks are left out at their defaults."""
         values = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -222,10 +223,10 @@ class SearchSpace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
-    """A search space and what is chosen in it.
+    """A search space and the choices made in it.
 
     The short form has a letter per column: ``P`` (parallel), ``F`` (fusion), ``.`` (passed on), or
-    that of a further operation.
+    the letter of a further operation.
     Where the scales of a column differ, their letters stand in brackets, finest first.
 
     Example:
@@ -239,7 +240,7 @@ class Architecture:
         ('identity', 'parallel')
 
     Raises:
-        InputError: If there is not exactly one possible choice for each that has to be made.
+        InputError: If the number of choices is wrong, or one is not possible in its place.
     """
 
     space: SearchSpace
@@ -282,7 +283,7 @@ class Architecture:
 
     @property
     def label(self) -> str:
-        """What stands for it in tables and pictures: the text or, with gates, its main figures."""
+        """Its name in tables and plots: the short form or, with gates, its main figures."""
         space = self.space
         if not space.gates:
             return self.text
@@ -296,23 +297,24 @@ class Architecture:
 
     @classmethod
     def uniform(cls, space: SearchSpace, choice: Choice) -> Architecture:
-        """The same choice everywhere that has it; elsewhere, what comes in is passed on.
+        """The same choice wherever it is possible; elsewhere the input is passed on.
 
         Raises:
-            InputError: If the space does not have this choice.
+            InputError: If the space does not have this candidate.
         """
         if choice not in space.candidates:
-            raise InputError(f"{choice} is no choice of this space: it needs gates")
+            raise InputError(f"{choice} is not a candidate of this space: it needs gates")
         return cls.nearest(space, [choice] * space.num_choices)
 
     @classmethod
     def nearest(cls, space: SearchSpace, wanted: Sequence[Choice]) -> Architecture:
-        """What is wanted; where a column has not that choice, what comes in is passed on.
+        """The wanted choices; where one is not possible, the input is passed on.
 
-        Without gates, such a column does the first operation of the space.
+        Without gates, such a column gets the first operation of the space.
 
         Raises:
-            InputError: If there is not one for each choice, or the space does not have it.
+            InputError: If an operation is unknown, or is not a candidate of the space.
+            ValueError: If there is not one for each choice.
         """
         other = IDENTITY.name if space.gates else space.operations[0]
         choices = zip(wanted, space.choice_scales(), strict=True)
@@ -326,7 +328,7 @@ class Architecture:
 
     @property
     def picks(self) -> list[int]:
-        """Of each choice, the index of what was chosen among ``space.candidates``."""
+        """For each choice, the index of the chosen one in ``space.candidates``."""
         return [self.space.candidates.index(choice) for choice in self.choices]
 
     @classmethod
@@ -349,7 +351,7 @@ class Architecture:
             first = OPERATIONS[space.operations[0]].letter
             example = "-".join(first * count for count in space.columns)
             raise InputError(
-                f"architecture {text!r} does not fit the space; expected {example} or alike"
+                f"architecture {text!r} does not fit the space; expected something like {example}"
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -366,7 +368,7 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Architecture:
-        """Inverse of :meth:`to_dict`; further fields are ignored.
+        """Inverse of :meth:`to_dict`; other fields are ignored.
 
         Raises:
             InputError: If the data does not describe an architecture.
