@@ -1,7 +1,7 @@
 """Find, train and ship an image restoration network that fits a budget.
 
-Each name does what the command of that name does. ``export``, ``bench`` and ``zoo`` are packages,
-which an import puts here: their functions are ``export_network``, ``benchmark`` and ``zoo_cards``.
+Each function does what the command of that name does. ``export``, ``bench`` and ``zoo`` are
+packages, so their functions are ``export_network``, ``benchmark`` and ``zoo_cards``.
 """
 
 from importlib import import_module
@@ -49,7 +49,7 @@ _PLACES: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """What is for programs, loaded when it is first asked for: the commands start without it."""
+    """Load the library's names on first use, so that the commands start without them."""
     if name not in _PLACES:
         raise AttributeError(f"module 'clearer' has no attribute {name!r}")
     return getattr(import_module(f"clearer.{_PLACES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The command: Ctrl-C and SIGTERM end it in one line, also while packages load."""
+"""The command: Ctrl-C and SIGTERM end it with one line, even while packages load."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line."""
-    # Threads that wait for each other by spinning take a core from those they wait for: beside
-    # other work, steps of training took over ten times as long. It is read when torch is loaded.
+    # Threads that spin while they wait take a core from those they wait for: beside other work,
+    # training steps took over ten times as long. The variable is read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         catch_sigterm()
-        # Where another process ends, torch would print its own stack beside our line.
+        # When another process ends, torch would print its own stack trace beside our line.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         from clearer import cli
 

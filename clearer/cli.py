@@ -48,14 +48,14 @@ app = typer.Typer(
 
 
 def _reported(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors into one line and an exit code, or a traceback where --debug is given."""
+    """Turn errors into one line and an exit code; with --debug, show the traceback first."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         forget_sigterm()
         try:
             command(*args, **kwargs)
-        except (typer.Exit, BrokenPipeError):  # typer ends a broken pipe without a word
+        except (typer.Exit, BrokenPipeError):  # typer ends a broken pipe silently
             raise
         except (Exception, KeyboardInterrupt) as error:
             if kwargs.get("debug"):
@@ -68,7 +68,7 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
                 raise typer.Exit from error
             is_interrupt = isinstance(error, (Interrupted, KeyboardInterrupt))
             if isinstance(error, OtherProcessFailed) or (is_interrupt and console.is_quiet()):
-                # The first process says why. It starts the others, and is killed if one fails.
+                # The first process says why; it would be killed if one of the others failed.
                 raise typer.Exit(0) from error
             console.warn(message)
             raise typer.Exit(exit_code() if is_interrupt else code) from error
@@ -97,7 +97,7 @@ def _add(
     name: str | None = None,
     group: typer.Typer = app,
 ) -> None:
-    """Register a command; the mark keeps the lines of its examples apart."""
+    """Register a command; the mark in its epilog keeps the lines of the examples apart."""
     epilog = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
     group.command(name, epilog=epilog)(_reported(command))
 
@@ -200,7 +200,7 @@ _add(
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a letter shows another one, and the figures all the same.
+        # A terminal that lacks a character shows another one; the figures still appear.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:

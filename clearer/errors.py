@@ -20,7 +20,7 @@ __all__ = [
 
 
 class ClearerError(Exception):
-    """Work that failed for a reason the user can act on; the command exits with ``exit_code``."""
+    """Work failed for a reason that the user can act on; the command exits with ``exit_code``."""
 
     exit_code = 1
 
@@ -38,13 +38,13 @@ class Interrupted(ClearerError):  # noqa: N818 - the user wants it: no error
 
 
 class PieceDone(ClearerError):  # noqa: N818 - the user asked for it: no error
-    """The time of a piece of work is over; what was done is saved, and the rest is for later.
+    """The time for this part of the work is over; what was done is saved, the rest comes later.
 
     Args:
-        stage: ``search`` or ``train``.
-        iteration: How many are done.
-        total: Of so many.
-        command: Goes on.
+        stage: ``search``, ``race`` or ``train``.
+        iteration: Iterations done.
+        total: Iterations in all.
+        command: The command that continues.
     """
 
     exit_code = 0
@@ -63,7 +63,7 @@ class PieceDone(ClearerError):  # noqa: N818 - the user asked for it: no error
 
 
 class OtherProcessFailed(ClearerError):  # noqa: N818 - it is not the error, but its echo
-    """The first process of several failed, and says why itself."""
+    """The first of several processes failed; it says why itself."""
 
     def __init__(self) -> None:
         super().__init__("the first process failed")
@@ -74,8 +74,8 @@ def require(module: str, *, extra: str | None = None) -> ModuleType:
 
     Args:
         module: Import name, for example ``"onnxruntime"``.
-        extra: The extra of this package that installs it; None where it comes with this package,
-            and is missing because the source tree is used without an installation.
+        extra: The extra of this package that installs it; None for a dependency, which is missing
+            only where the source tree is used without an installation.
 
     Raises:
         ClearerError: If the package is missing; the text says how to install it.
@@ -92,8 +92,8 @@ def require(module: str, *, extra: str | None = None) -> ModuleType:
 def how_to_install(extra: str) -> str:
     """The command that adds an extra to this installation.
 
-    It names what this package was installed from, as pip recorded that (PEP 610), or the source
-    tree that it runs from.
+    It names where this package was installed from, as pip recorded it (PEP 610), or the source tree
+    that it runs from.
 
     Args:
         extra: Its name in ``pyproject.toml``.
@@ -101,7 +101,7 @@ def how_to_install(extra: str) -> str:
     tree = Path(__file__).resolve().parents[1]
     if (tree / "pyproject.toml").is_file():
         return f'pip install -e "{"." if tree == Path.cwd() else tree}[{extra}]"'
-    # Every command imports this file, and these bring HTTP and e-mail along.
+    # Every command imports this file, and these imports load HTTP and e-mail.
     import json
     from importlib import metadata
     from urllib.parse import urlparse
@@ -120,7 +120,7 @@ def how_to_install(extra: str) -> str:
 
 
 def _describe_os_error(error: OSError) -> str:
-    """One line for an operating-system error, with what to do where that is known."""
+    """One line for an operating-system error, with advice where there is any."""
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"no space left to write{where}: free some space, and run it again or --resume"

@@ -1,1 +1,1 @@
-"""Pictures to learn from: sets, downloads, splits, pairs, and the patches cut from them."""
+"""Training pictures: sets, downloads, splits, pairs, and the patches cut from them."""

@@ -1,4 +1,4 @@
-"""Sets of pictures that are known by name: where they come from, their terms, where they lie."""
+"""Data sets known by name: their sources, their terms of use, and where they are stored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NONE_STATED: Final = "the source states none; a standard research test set"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataSet:
-    """Pictures of a public repository at one commit, each with its SHA-256 and its size."""
+    """Pictures of a public repository at one commit, each with its SHA-256 and size."""
 
     name: str
     what: str
@@ -42,11 +42,11 @@ class DataSet:
     repository: str
     commit: str
     folders: Mapping[str, str] = field(default_factory=dict)
-    """Folder in the repository by folder here; ``""`` is the set itself. Where names differ, the
-    pattern of a path there, in which ``*`` is the name here without its ending."""
+    """Folder in the repository by local folder; ``""`` is the set itself. Where file names differ,
+    a pattern of the path there, in which ``*`` is the local name without its extension."""
     changed: str | None = None
-    """How the pictures were made from those of the repository, where they are not the same files:
-    then they cannot be fetched."""
+    """How the files were made from those of the repository; None if they are the same. Changed ones
+    cannot be downloaded."""
 
     def files(self) -> dict[str, tuple[str, int]]:
         """SHA-256 and size in bytes, by relative path."""
@@ -59,17 +59,17 @@ class DataSet:
         return {path: digest for path, (digest, _) in self.files().items()}
 
     def scenes(self) -> str | None:
-        """Content of the file of scenes (:mod:`clearer.data.scenes`) that belongs to the set."""
+        """Content of the set's scenes file (:mod:`clearer.data.scenes`), if it has one."""
         path = resources.files("clearer.data") / "hashes" / f"{self.name}_scenes.txt"
         return path.read_text() if path.is_file() else None
 
     @property
     def url(self) -> str:
-        """Address that the files lie under."""
+        """Base URL of the files."""
         return f"{_RAW}/{self.repository}/{self.commit}/"
 
     def remote_path(self, path: str) -> str:
-        """Where a file lies under :attr:`url`."""
+        """Path of a file under :attr:`url`."""
         folder, _, name = path.rpartition("/")
         there = self.folders[folder]
         stem = name.rpartition(".")[0]
@@ -77,12 +77,12 @@ class DataSet:
 
     @property
     def how_to_get(self) -> str:
-        """What a user can do to have it, in a few words."""
+        """How a user gets the set, in a few words."""
         if self.changed is None:
             return f"clearer data get {self.name}"
         return (
-            f"its files were {self.changed} from {self.repository}, and lie nowhere to be fetched: "
-            f"let CLEARER_DATA name a folder that holds {self.name}/"
+            f"its files were {self.changed} from {self.repository} and cannot be downloaded: "
+            f"set CLEARER_DATA to a folder that holds {self.name}/"
         )
 
 
@@ -183,7 +183,7 @@ _MIXTURES: Final = {
     "photos-fair": ("bsds500", "photos149"),
     "photos-small": ("bsds500", "photos149"),
 }
-"""Sets whose pictures train together, by the name of the mixture (benchmarks/zoo/recipes.py)."""
+"""Sets that are trained on together, by the name of the mixture (benchmarks/zoo/recipes.py)."""
 
 
 def data_set(name: str) -> DataSet:
@@ -198,9 +198,9 @@ def data_set(name: str) -> DataSet:
 
 
 def data_terms(data: str) -> str:
-    """The terms of a set, or of each set of a mixture, by its name.
+    """The terms of use of a set, or of each set of a mixture, by its name.
 
-    Other pictures are named and no more: their owner alone knows the terms.
+    Other data are only named: their owner knows the terms.
     """
     names = _MIXTURES.get(data, (data,))
     return "; ".join(
@@ -214,19 +214,19 @@ def cache_folder() -> Path:
 
 
 def data_collection() -> Path | None:
-    """Folder of sets that ``CLEARER_DATA`` names; None where it names none."""
+    """The folder of sets in ``CLEARER_DATA``; None if that is not set."""
     named = os.environ.get("CLEARER_DATA")
     return Path(named).resolve() if named else None
 
 
 def _places(name: str) -> list[Path]:
-    """Where a set may lie."""
+    """Folders in which a set may be stored."""
     collections = (data_collection(), cache_folder())
     return [folder / name for folder in collections if folder is not None]
 
 
 def find_data_set(name: str) -> Path | None:
-    """The folder of a set that is here with all its files; their content is not checked.
+    """The folder that holds all files of a set, or None; their content is not checked.
 
     Raises:
         InputError: If the name is unknown.
@@ -239,7 +239,7 @@ def find_data_set(name: str) -> Path | None:
 
 
 def resolve_data(data: Path | None) -> Path | None:
-    """What ``--data`` means: a folder that exists, else a set by name.
+    """Resolve ``--data``: a folder that exists, else a set by name.
 
     Raises:
         InputError: If it is the name of a set that is not here.

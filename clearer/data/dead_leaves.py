@@ -22,14 +22,14 @@ _NUM_LEAVES: Final = 900
 def dead_leaves(
     size: int, colors: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """One picture of leaves that cover each other.
+    """One picture of overlapping leaves.
 
     Radii follow a power law of exponent 3, which makes the picture scale-invariant. Each leaf is an
-    ellipse or a rectangle, turned at random, with a shade across it and often a stripe texture.
+    ellipse or a rectangle, rotated at random, with a shading gradient and often a stripe texture.
 
     Args:
         size: Height and width in pixels.
-        colors: Where leaves take their colours from, shape ``(K, C)``, uint8.
+        colors: The colours that leaves are drawn from, shape ``(K, C)``, uint8.
         rng: Source of all randomness.
 
     Returns:
@@ -38,7 +38,7 @@ def dead_leaves(
     side = size * _OVERSAMPLING
     canvas = np.empty((side, side, colors.shape[1]), dtype=np.float32)
     canvas[:] = colors[rng.integers(len(colors))]
-    # Painting back to front, small leaves and large ones alike, is the model's own definition.
+    # The model is defined by painting back to front, leaves of all sizes in random order.
     low, high = _MIN_RADIUS * _OVERSAMPLING, side / 3
     uniform = rng.random(_NUM_LEAVES)
     radii = (low**-2 + uniform * (high**-2 - low**-2)) ** -0.5
@@ -59,7 +59,7 @@ def _paint_leaf(
     cy, cx = rng.uniform(0, side, 2)
     angle, aspect = rng.uniform(0, np.pi), rng.uniform(0.5, 1.0)
     is_ellipse = rng.random() < 0.5
-    # As far as its corners lie, and rounding.
+    # Distance to its corners, plus rounding.
     reach = int(radius * (1 if is_ellipse else np.hypot(1, aspect))) + 2
     top, left = max(int(cy) - reach, 0), max(int(cx) - reach, 0)
     bottom, right = min(int(cy) + reach, side), min(int(cx) + reach, side)
@@ -68,7 +68,7 @@ def _paint_leaf(
     u = (np.cos(angle) * x + np.sin(angle) * y) / radius
     v = (np.cos(angle) * y - np.sin(angle) * x) / (radius * aspect)
     inside = u * u + v * v < 1 if is_ellipse else np.maximum(abs(u), abs(v)) < 1
-    u, v = u[inside], v[inside]  # where nothing is painted, nothing need be computed
+    u, v = u[inside], v[inside]  # compute only what is painted
     shade = rng.normal(0, 20) * u + rng.normal(0, 20) * v
     if rng.random() < 0.5:
         frequency = rng.uniform(0.2, 1.5) * radius / _OVERSAMPLING

@@ -1,4 +1,4 @@
-"""Downloading a set of pictures file by file, each checked by its SHA-256."""
+"""Downloads data sets file by file, each checked by its SHA-256."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Listener = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Files of a set by what was found."""
+    """Files of a set by the result of the check."""
 
     good: list[str]
     wrong: list[str]
@@ -39,7 +39,7 @@ def check_files(made: DataSet, folder: Path, listener: Listener) -> Check:
 
     Args:
         made: The set.
-        folder: Where it lies.
+        folder: Where it is stored.
         listener: Called with (done, total).
     """
     check = Check([], [], [])
@@ -64,21 +64,21 @@ def _sha256(path: Path) -> str:
 def download(made: DataSet, folder: Path, source: str | None, listener: Listener) -> int:
     """Fetch the files of a set that are missing or wrong.
 
-    A file is written under a temporary name, and renamed once its SHA-256 is right: what was
-    finished stays, whatever happens, and the next call goes on from there.
+    A file is written under a temporary name, and renamed once its SHA-256 is right: finished files
+    stay, whatever happens, and the next call continues from there.
 
     Args:
         made: The set.
         folder: Where to put it.
-        source: Address of a mirror with the same paths; None: where the set is published.
+        source: URL of a mirror with the same paths; None: where the set is published.
         listener: Called with (done, total).
 
     Returns:
-        How many files were fetched.
+        Number of files fetched.
 
     Raises:
-        ClearerError: If a file cannot be had, or not written; the others that were fetched stay. Or
-            if pooch or requests is not installed.
+        ClearerError: If a file cannot be fetched or written (finished ones stay), or if pooch or
+            requests is not installed.
     """
     pooch, _ = require("pooch", extra="data"), require("requests", extra="data")
     files = made.files()
@@ -122,7 +122,7 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
                 f"{_reason(error, base + made.remote_path(futures[future]))}; {here} of "
                 f"{len(files)} files are here, run again to resume"
             ) from error
-        finally:  # of an interrupt, too: what has not begun is left out
+        finally:  # after an interrupt, too: what has not begun is cancelled
             pool.shutdown(wait=False, cancel_futures=True)
     scenes = made.scenes()
     if scenes is not None:
@@ -131,27 +131,27 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
 
 
 class _TooMuch(Exception):  # noqa: N818 - it says what came
-    """More bytes came, or less in a time, than a file has."""
+    """The server sent more bytes than the file has, or sent them too slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fetch:
-    """Download one file for pooch, with limits of size and time."""
+    """Downloads one file for pooch, with limits on size and time."""
 
     num_bytes: int
-    """That it has."""
+    """Size of the file."""
 
     def __call__(self, url: str, output_file: str, registry: object) -> None:
-        """Write what comes from ``url``.
+        """Write the content of ``url`` to a file.
 
         Raises:
-            _TooMuch: If that is more than the file has, or comes too slowly.
-            requests.RequestException: If nothing comes.
+            _TooMuch: If it is larger than the file, or comes too slowly.
+            requests.RequestException: If the server fails, or the content is too short.
         """
         import requests
         import urllib3
 
-        # Half a minute without a byte ends it, and so does a server that sends one now and then.
+        # Half a minute without a byte ends it; a server that trickles bytes runs into this limit.
         end = time.monotonic() + _TIMEOUT_S + self.num_bytes / _LEAST_BYTES_PER_S
         count = 0
         headers = {"Accept-Encoding": "identity"}
@@ -168,7 +168,7 @@ class _Fetch:
                     if time.monotonic() > end:
                         raise _TooMuch(f"is too slow: {count} of {self.num_bytes} bytes came")
                     file.write(chunk)
-            except urllib3.exceptions.HTTPError as error:  # requests wraps what it reads itself
+            except urllib3.exceptions.HTTPError as error:  # requests wraps only its own reads
                 raise requests.ConnectionError(error) from error
         if count < self.num_bytes:
             raise requests.ConnectionError(f"{count} of {self.num_bytes} bytes came")
@@ -184,7 +184,7 @@ def _reason(error: BaseException, url: str) -> str:
     if isinstance(error, requests.RequestException):
         return f"{url} cannot be reached ({type(error).__name__})"
     if isinstance(error, ValueError):
-        return f"{url} gives a file with a wrong SHA-256: it was thrown away"
+        return f"{url} gives a file with a wrong SHA-256: it was discarded"
     if isinstance(error, OSError):
         return f"a file cannot be written ({error.strerror}): free some space, or use --to"
     return f"{url} failed: {error}"

@@ -1,4 +1,4 @@
-"""Which files hold a set of pictures, alone or as pairs of degraded and clean."""
+"""Finds the files of a set of pictures, single or as degraded and clean pairs."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class PictureFile:
     name: str
     clean: Path
     degraded: Path | None = None
-    """File of the degraded picture; that of ``clean`` where both lie side by side."""
+    """File of the degraded picture; equal to ``clean`` where one file holds both side by side."""
     is_clean_left: bool = True
-    """Where both lie side by side."""
+    """For both side by side: whether the clean one is on the left."""
 
 
 def list_pictures(folder: Path, task: Task, *, nested: bool = False) -> list[PictureFile]:
-    """The pictures of a folder, or its pairs where the task needs them, sorted by name.
+    """The pictures of a folder, or its pairs if the task needs them, sorted by name.
 
     Args:
-        folder: Where they lie.
-        task: Whether they are pairs, and how they are stored.
-        nested: Whether those of its sub-folders belong to it; their names have the sub-folder
-            before them.
+        folder: Where they are.
+        task: Says whether they are pairs, and how those are stored.
+        nested: Whether to include subfolders; names then begin with the
+            subfolder.
 
     Raises:
-        InputError: If there are none, pictures do not pair up by name, or two have one name (all
-            are listed).
+        InputError: If there are none, pictures have no partner by name (all are listed), or two
+            have the same name.
     """
     if task.pairs is None or task.pairs in _SIDE_BY_SIDE:
         is_left = task.pairs != "clean-right"
@@ -67,7 +67,7 @@ def list_pictures(folder: Path, task: Task, *, nested: bool = False) -> list[Pic
 
 
 def holds_pictures(folder: Path, task: Task) -> bool:
-    """Whether a folder holds pictures or pairs itself, and not in its sub-folders alone."""
+    """Whether a folder holds pictures or pairs itself, and not only in subfolders."""
     if task.pairs == "folders":
         return (folder / "clean").is_dir()
     if task.pairs is None or task.pairs in _SIDE_BY_SIDE:
@@ -78,13 +78,13 @@ def holds_pictures(folder: Path, task: Task) -> bool:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    """All below a folder, but for hidden ones, sorted."""
+    """All folders below one, without hidden ones, sorted."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_dir()]
     return [p for p in found if not any(x.startswith(".") for x in p.relative_to(folder).parts)]
 
 
 def _images(folder: Path, *, nested: bool) -> list[tuple[str, Path]]:
-    """Picture files by their path in a folder."""
+    """Picture files, with their path relative to a folder."""
     places = [folder]
     if nested:
         inner = (folder, *_sub_folders(folder))
@@ -92,7 +92,7 @@ def _images(folder: Path, *, nested: bool) -> list[tuple[str, Path]]:
             place
             for place in inner
             if any(p.suffix.lower() in IMAGE_SUFFIXES and p.is_file() for p in place.iterdir())
-        ] or places  # which then says what is wrong
+        ] or places  # listing it then says what is wrong
     paths = [path for place in places for path in list_images(place)]
     return [(path.relative_to(folder).as_posix(), path) for path in paths]
 
@@ -106,7 +106,7 @@ def _pair_folders(folder: Path, *, nested: bool) -> list[PictureFile]:
             "clean-left for pictures side by side, or patterns of their names"
         )
     clean, degraded = (_images(part, nested=nested) for part in (folder / "clean", *found))
-    # Without the ending: a camera's JPEG may have a PNG beside it.
+    # Without the extension: a camera's JPEG may be paired with a PNG.
     pairs = _paired(
         *([(name.removesuffix(p.suffix), p) for name, p in side] for side in (clean, degraded))
     )
@@ -120,7 +120,7 @@ def _named_places(folder: Path, names: PairNames) -> list[Path]:
 
 
 def _pair_by_names(folder: Path, names: PairNames) -> list[PictureFile]:
-    """Pairs of files whose paths in the folder fit the patterns."""
+    """Pairs of files whose paths in the folder match the patterns."""
     sides: dict[bool, list[tuple[str, Path]]] = {True: [], False: []}
     for place in _named_places(folder, names):
         for path in list_images(place):
@@ -136,7 +136,7 @@ def _pair_by_names(folder: Path, names: PairNames) -> list[PictureFile]:
 def _paired(
     clean: Sequence[tuple[str, Path]], degraded: Sequence[tuple[str, Path]]
 ) -> list[PictureFile]:
-    """Pairs by a key that both have; a key has one file on each side."""
+    """Pair files that have the same key; each key has one file on each side."""
     sides = _by_key(clean), _by_key(degraded)
     alone = [str(path) for a, b in (sides, sides[::-1]) for key, path in a.items() if key not in b]
     if alone:
@@ -157,7 +157,7 @@ def read_pictures(files: Sequence[PictureFile], color: Color) -> ImageSet:
     """Decode pictures or pairs.
 
     Raises:
-        InputError: For the first that cannot be decoded; for all pairs that differ in size.
+        InputError: For the first that cannot be decoded, or for all pairs that differ in size.
     """
     names, clean, degraded, unequal = [], [], [], []
     for file in files:

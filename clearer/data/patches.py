@@ -1,4 +1,4 @@
-"""Random training patches, cut, turned, reduced and degraded on the device that trains."""
+"""Random training patches, cropped, rotated, reduced and degraded on the training device."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Batch", "PatchSampler", "check_patch_size", "to_unit"]
 
 
 class Batch(NamedTuple):
-    """Patches to train on, channels last in memory."""
+    """A batch of training patches, channels last in memory."""
 
     degraded: Tensor
     """``(N, C, patch, patch)``, float32; with a level map ``(N, C + 1, patch, patch)``."""
@@ -50,27 +50,27 @@ def check_patch_size(images: ImageSet, patch_size: int) -> None:
 
 
 class PatchSampler:
-    """Batches of (degraded, clean) patches; batch i depends on (seed, i) and the device alone.
+    """Batches of (degraded, clean) patches; batch i depends only on (seed, i) and the device.
 
-    So nothing has to be saved to go on after an interrupt. The pictures lie on the device as bytes.
-    A few numbers per patch say where it is cut; they are drawn here and sent there, and all else
-    happens there, without waiting for it. Every place of every picture is equally likely, and so
-    are the eight flips and rotations, or the two left and right for a task that is upright.
+    So resuming needs no saved state. The pictures are stored on the device as bytes. A few numbers
+    per patch say where it is cropped; they are drawn on the host and sent to the device, where
+    everything else happens asynchronously. Every position of every picture is equally likely, and
+    so are the eight flips and rotations, or just the left-right flip for an upright task.
 
     Args:
-        images: Pictures to cut from; they are copied once into one tensor.
+        images: Pictures to crop from; they are copied once into one tensor.
         task: How patches are degraded.
         patch_size: Side of a patch in pixels.
         batch_size: Patches in a batch.
-        seed: Names the stream of batches.
+        seed: Identifies the stream of batches.
         device: Where batches are made.
-        multiple: What the network pads to.
-        mirrored_share: Of the patches, that end as pictures do whose sides are no such multiple:
-            up to ``multiple - 1`` rows and columns are mirrored, and the loss does not count there.
-        reduce: Half of the patches are cut from their picture reduced by a factor from 1 to this,
-            by the mean over areas, as far as the picture is large enough.
+        multiple: The multiple that the network pads sides to.
+        mirrored_share: Share of the patches that imitate pictures whose sides are not such a
+            multiple: up to ``multiple - 1`` rows and columns are mirrored, and masked in the loss.
+        reduce: Half of the patches come from their picture reduced by a factor from 1 to this, by
+            area averaging, as far as the picture is large enough.
         share: The patches of each batch that this process makes; default: all.
-        level_map: Degraded patches have one plane more, with the level of their noise.
+        level_map: Whether degraded patches have one more plane, with their noise level.
 
     Raises:
         InputError: If a picture is smaller than a patch, or the task has no level.
@@ -143,14 +143,14 @@ class PatchSampler:
         return Batch(degraded[self._share], clean[self._share], mask)
 
     def _with_level(self, degraded: Tensor) -> Tensor:
-        """A plane with the level of each patch, ``(N, C + 1, patch, patch)``, channels last."""
+        """Append a plane with each patch's level: ``(N, C + 1, patch, patch)``, channels last."""
         level = self._task.draw_level(BatchDraws(self._generator, self._batch_size))
         plane = per_picture(level, degraded).expand(-1, -1, *degraded.shape[2:])
         planes = torch.cat([degraded, plane], dim=1)
         return planes.contiguous(memory_format=torch.channels_last)
 
     def _cut(self, rng: np.random.Generator) -> Tensor:
-        """Patches of the pictures, ``(N, patch, patch, channels)``, float32 in [0, 1]."""
+        """Crop patches, ``(N, patch, patch, channels)``, float32 in [0, 1]."""
         place = rng.integers(self._places[-1], size=self._batch_size)
         image = np.searchsorted(self._places, place, side="right")
         place = place - np.concatenate([[0], self._places])[image]
@@ -168,12 +168,12 @@ class PatchSampler:
         first = np.floor(corner)
         offset = corner - first
         side = np.ceil(offset + self._patch_size * factor - 1e-9)  # pixels that a patch touches
-        # A flip or rotation is a choice of where the patch starts and which way it steps.
+        # A flip or rotation is a choice of where the patch starts and in which direction it steps.
         width = self._shapes[image, 1]
         begin = first + flip * (side - 1)
         pixel = self._starts[image] + begin[:, 0] * width + begin[:, 1]
         step = np.where(flip, -1, 1) * np.stack([width, np.ones_like(width)], axis=1)
-        # Where it is flipped, the fraction of a pixel that is left out lies at the other end.
+        # In a flipped patch the unused fraction of a pixel is at the other end.
         offset = np.where(flip, side - offset - self._patch_size * factor, offset)
         step, side, offset = (np.where(transpose, x[:, ::-1], x) for x in (step, side, offset))
         places = np.concatenate([pixel[:, None], step, side], axis=1).astype(np.int64)
@@ -187,36 +187,36 @@ class PatchSampler:
     def _draw_factors(
         self, image: NDArray[np.int64], rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        """By how much each patch is reduced, ``(N, 1)``; half of them not at all."""
+        """Factor by which each patch is reduced, ``(N, 1)``; 1 for half of them."""
         is_reduced, share = rng.random(self._batch_size) < 0.5, rng.random(self._batch_size)
         drawn = 1 + share * (self._most_reduced[image] - 1)
         return np.where(is_reduced, drawn, 1.0)[:, None]
 
     def _area_means(self, window: Tensor, weights: Tensor) -> Tensor:
-        """Reduce windows ``(N, window, window, C)`` to patches by the mean over areas.
+        """Reduce windows ``(N, window, window, C)`` to patches by area averaging.
 
         Args:
-            window: Bytes.
-            weights: Per patch its factor, and its offset in the window along both axes.
+            window: Pixels as bytes.
+            weights: For each patch its factor, and its offset in the window along both axes.
         """
         factor = weights[:, :1, None]
         pixel, patch = self._steps[: self._window], self._steps[: self._patch_size, None]
         reduced = window.float()
         for axis in (1, 2):
-            low = weights[:, axis, None, None] + patch * factor  # each pixel of the patch: an area
+            low = weights[:, axis, None, None] + patch * factor  # one area per pixel of the patch
             overlap = torch.minimum(low + factor, pixel + 1.0) - torch.maximum(low, pixel.float())
             mean = overlap.clamp_min(0) / factor
-            # The axes change places, so that the other one is reduced the next time.
+            # The axes swap, so that the other one is reduced next.
             reduced = torch.einsum("npw,nwxc->nxpc", mean, reduced)
         return reduced.contiguous()
 
     def _end(self, degraded: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Let patches end within the last block that the network pads, or not; with the mask."""
+        """Let some patches end inside the block that the network pads; return them and the mask."""
         ends = rng.random((self._batch_size, 1)) < self._mirrored_share
         missing = rng.integers(self._multiple, size=(self._batch_size, 2)) * ends
         last = send(self._patch_size - 1 - missing, self._device)
         steps = self._steps[: self._patch_size]
-        # As ``pad_to_multiple`` does it.
+        # As in ``pad_to_multiple``.
         mirrored = torch.minimum(steps, 2 * last[:, :, None] - steps).clamp_min(0)
         rows, columns = mirrored[:, 0, :, None], mirrored[:, 1, None, :]
         picture = torch.arange(self._batch_size, device=self._device)[:, None, None]
@@ -227,11 +227,11 @@ class PatchSampler:
 
 
 def _pixel_indices(places: Tensor, steps: Tensor) -> Tensor:
-    """Where the pixels of windows lie, ``(N, window, window)``.
+    """Indices of the pixels of windows, ``(N, window, window)``.
 
     Args:
-        places: Per patch its first pixel, its steps along both axes, and how many of them.
-        steps: 0, 1, 2, ... to the side of the window; beyond its own steps a patch repeats.
+        places: For each patch its first pixel, its steps along both axes, and the number of steps.
+        steps: 0, 1, 2, ... to the side of the window; a smaller patch repeats its last pixel.
     """
     first, step_y, step_x, rows, columns = places.T
     y = torch.minimum(steps, rows[:, None] - 1) * step_y[:, None]

@@ -1,4 +1,4 @@
-"""Which pictures of a folder show one scene, so that a scene never trains and tests."""
+"""Which pictures of a folder show the same scene, so that none is in training and test."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["SCENES_FILE", "check_scenes", "read_scenes"]
 
 _MOST_NAMED: Final = 20
 SCENES_FILE: Final = "repeated_scenes.txt"
-"""One scene a line: the paths of its pictures in the folder, such as ``train/460.jpg``."""
+"""One scene per line: the paths of its pictures in the folder, such as ``train/460.jpg``."""
 
 
 def read_scenes(folder: Path) -> dict[str, str]:
-    """Scene of each picture that shares one, by relative path; empty where no file tells.
+    """Scene of each picture that shares one, by relative path; empty without a scenes file.
 
-    A scene is named by the first of its pictures. The file may come from any system: UTF-8 or
-    UTF-16 with its mark, any ends of lines, slashes or backslashes after folders.
+    A scene is named after the first of its pictures. The file may come from any system: UTF-8, or
+    UTF-16 with a byte-order mark; any line ends; slashes or backslashes.
 
     Raises:
         InputError: If the file cannot be read, or puts a picture into two scenes.
@@ -45,10 +45,10 @@ def read_scenes(folder: Path) -> dict[str, str]:
 
 
 def check_scenes(folder: Path, scenes: dict[str, str], known: Set[str]) -> None:
-    """Refuse names that are no picture: a scene of the test might train because of one letter.
+    """Refuse names that match no picture: a typo could put a test scene into training.
 
     Args:
-        folder: Of the pictures.
+        folder: The folder of the pictures.
         scenes: From :func:`read_scenes`.
         known: Relative paths of all pictures.
 

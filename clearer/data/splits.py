@@ -1,4 +1,4 @@
-"""Which pictures train, which validate and which test."""
+"""The split of pictures into training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ __all__ = [
 
 PHOTOGRAPHS: Final = Path(skimage.__file__).parent / "data"
 """Where scikit-image installs its pictures."""
-# The photographs that scikit-image installs, split once and for good. The two views of the
-# motorcycle show one scene, so they stay on one side.
+# The photographs that scikit-image installs, in a fixed split. The two views of the motorcycle
+# show one scene, so they stay on one side.
 BUILTIN_TRAIN: Final = (
     "astronaut.png",
     "brick.png",
@@ -62,28 +62,27 @@ _VAL_SHARE: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """Pictures by use; no picture is in two splits. ``test`` may be empty."""
+    """Pictures by use; none is in two splits. ``test`` may be empty."""
 
     train: ImageSet
     val: ImageSet
     test: ImageSet
     source: str
-    """Where they come from, for reports."""
+    """Name of the data, for reports."""
 
 
 def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Splits:
     """Read all pictures of a data source.
 
     Args:
-        folder: With sub-folders ``train`` and, optionally, ``val`` and ``test``; or flat. Without
-            ``val``, a tenth of the training pictures, picked by a seeded hash of their names,
-            validates. Sub-folders of ``test`` belong to it. A file of scenes
+        folder: With subfolders ``train`` and, optionally, ``val`` and ``test``; or flat. Without
+            ``val``, a tenth of the training pictures, selected by a seeded hash of their names,
+            becomes the validation set. Subfolders of ``test`` belong to it. A scenes file
             (:mod:`clearer.data.scenes`) keeps a scene on one side: training pictures of a scene in
-            ``val`` or ``test`` are left out. None: the built-in photographs
-            and dead leaves.
-        color: What every picture is converted to.
-        seed: Decides the split where the folder does not.
-        task: Whether the folder holds pictures, or pairs of degraded and clean ones.
+            ``val`` or ``test`` are left out. None: the built-in photographs and dead leaves.
+        color: The colour space that every picture is converted to.
+        seed: Decides the split if the folder does not.
+        task: Says whether the folder holds pictures, or pairs of degraded and clean ones.
 
     Raises:
         InputError: If the folder, or a picture in it, cannot be used.
@@ -103,7 +102,7 @@ def load_splits(folder: Path | None, color: Color, seed: int, task: Task) -> Spl
 def load_validation(
     folder: Path | None, color: Color, seed: int, task: Task
 ) -> tuple[ImageSet, str]:
-    """The validation pictures of :func:`load_splits` and its source, without reading the others.
+    """The validation set of :func:`load_splits` and its source, without reading the others.
 
     Raises:
         InputError: If the folder, or a picture in it, cannot be used.
@@ -117,7 +116,7 @@ def load_validation(
 def sample_training(
     folder: Path | None, color: Color, seed: int, task: Task, count: int
 ) -> ImageSet:
-    """At most ``count`` of the training pictures of :func:`load_splits`, evenly spread.
+    """At most ``count`` training pictures of :func:`load_splits`, evenly spaced in the list.
 
     Raises:
         InputError: If the folder, or a picture in it, cannot be used.
@@ -137,7 +136,7 @@ def _spread(total: int, count: int) -> list[int]:
 def list_files(
     folder: Path | None, color: Color, seed: int, task: Task
 ) -> tuple[Path, tuple[list[PictureFile], list[PictureFile], list[PictureFile]]]:
-    """The files of :func:`load_splits`, and the folder that they lie in; none is read.
+    """The folder and the files of :func:`load_splits`; no file is read.
 
     Raises:
         InputError: If the folder cannot be used.
@@ -156,7 +155,7 @@ def _refuse_builtin_pairs(task: Task) -> None:
 def list_splits(
     folder: Path, seed: int, task: Task
 ) -> tuple[list[PictureFile], list[PictureFile], list[PictureFile]]:
-    """Files to train on, to validate with and to test: those of :func:`load_splits`.
+    """Training, validation and test files, as in :func:`load_splits`.
 
     Raises:
         InputError: If the folder cannot be used.
@@ -173,7 +172,7 @@ def list_splits(
     )
     scenes = read_scenes(folder)
     parts = (("train/" if has_splits else "", train), ("val/", val), ("test/", test))
-    # A pair is named by its name, or by the path of one of its files.
+    # The scenes file may list a pair by its name or by the path of one of its files.
     paths = {
         (part, file.name): {f"{part}{file.name}", *_relative_paths(file, folder)}
         for part, files in parts
@@ -201,7 +200,7 @@ def _relative_paths(file: PictureFile, folder: Path) -> Iterator[str]:
 def _split_by_scene(
     files: list[PictureFile], scene_of: dict[str, str | None], folder: Path, seed: int
 ) -> tuple[list[PictureFile], list[PictureFile]]:
-    """Whole scenes validate, in the order of a seeded hash, until a tenth of the pictures does."""
+    """Move whole scenes to the validation set, in the order of a seeded hash, up to a tenth."""
     if len(files) < 3:
         raise InputError(
             f"{folder} holds {len(files)} image(s): at least 3 are needed, two to train "
@@ -230,11 +229,11 @@ def _builtin_files(names: tuple[str, ...], color: Color) -> list[PictureFile]:
     return [PictureFile(name, PHOTOGRAPHS / name) for name in names if name not in skip]
 
 
-@functools.cache  # the leaves take seconds
+@functools.cache  # drawing the leaves takes seconds
 def _builtin(color: Color) -> Splits:
     photos, val = (_builtin_photographs(names, color) for names in (BUILTIN_TRAIN, BUILTIN_VAL))
     rng = np.random.default_rng(_DEAD_LEAVES_SEED)
-    # Colours of leaves come from training photographs alone.
+    # Colours of leaves come from training photographs only.
     colors = np.concatenate(
         [image[::8, ::8].reshape(-1, image.shape[2]) for image in photos.images]
     )
@@ -249,7 +248,7 @@ def _builtin(color: Color) -> Splits:
 
 
 def partition(images: ImageSet, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Two halves without a common picture: one trains the weights, one the architecture.
+    """Split into two disjoint halves: one trains the weights, one the architecture.
 
     Raises:
         InputError: If there are fewer than two pictures.

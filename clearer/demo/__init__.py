@@ -1,1 +1,1 @@
-"""The page of ``clearer demo``: its files, its server, the runtime of the browser."""
+"""The page of ``clearer demo``: its files, its server, and the browser's runtime."""

@@ -1,4 +1,4 @@
-"""The files of onnxruntime-web that the demonstration page needs: found or fetched, and checked."""
+"""Finds or fetches the files of onnxruntime-web for the demonstration page, and checks them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["VERSION", "fetch_runtime", "find_runtime", "given_runtime"]
 
 VERSION: Final = "1.30.0"
 _PACKAGE: Final = f"onnxruntime-web@{VERSION}"
-# SHA-256 of what the page loads, on the CPU and, with WebGPU, on a GPU.
+# SHA-256 of the files that the page loads, for the CPU and, with WebGPU, for a GPU.
 _FILES: Final = {
     "ort.wasm.min.mjs": "219e6a1fc8a9938268d18efca3c91d310bd2f4a59bbd13744df5b2b7fc6cee3b",
     "ort-wasm-simd-threaded.mjs": (
@@ -39,7 +39,7 @@ _TIMEOUT_S: Final = 600
 
 
 def given_runtime(folder: Path) -> dict[str, Path]:
-    """The files in a folder that the user names: the npm package, its ``dist``, or what holds it.
+    """The files in a folder that the user gives: the npm package, its ``dist``, or its parent.
 
     Returns:
         Path by file name.
@@ -69,10 +69,10 @@ def find_runtime() -> dict[str, Path] | None:
 
 
 def fetch_runtime() -> dict[str, Path]:
-    """Have npm fetch the package, and put the files into the cache.
+    """Fetch the package with npm, and put the files into the cache.
 
     Raises:
-        ClearerError: If npm is missing or fails, or a file is not the one that is known.
+        ClearerError: If npm is missing or fails, or the SHA-256 of a file is wrong.
     """
     npm = shutil.which("npm")
     instead = f"or give --ort-web a folder that holds {_PACKAGE}"
@@ -90,20 +90,20 @@ def fetch_runtime() -> dict[str, Path]:
         if done.returncode != 0 or len(archives) != 1:
             reason = (done.stderr.strip().splitlines() or ["no archive was written"])[0]
             raise ClearerError(f"npm cannot fetch {_PACKAGE} ({reason}): try again, {instead}")
-        # Nothing is unpacked: the files are read by name, and written once they are known.
+        # Nothing is unpacked: files are read by name, and written once they are verified.
         with tarfile.open(archives[0]) as archive:
             for name, digest in _FILES.items():
                 data = _read(archive, f"package/dist/{name}")
                 if not _is_right(data, digest):
                     raise ClearerError(
-                        f"npm gives a {name} with a wrong SHA-256: it was thrown away; {instead}"
+                        f"npm gives a {name} with a wrong SHA-256: it was discarded; {instead}"
                     )
                 write_atomic(_cache_folder() / name, data)
     return _paths(_cache_folder())
 
 
 def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    """A file of an archive; empty where there is none."""
+    """A file in an archive; empty if there is none."""
     try:
         member = archive.extractfile(name)
     except KeyError:

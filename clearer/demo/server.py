@@ -1,4 +1,4 @@
-"""A server for the files of one page, for this machine alone."""
+"""A server for the files of one page, for this machine only."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["HEADERS", "make_server"]
 _HOST: Final = "127.0.0.1"
 _NAMES: Final = (_HOST, "localhost")
 _IDLE_SECONDS: Final = 30
-"""After which a connection on which nothing comes or goes is closed, with its thread."""
+"""An idle connection is closed after this time, and its thread ends."""
 HEADERS: Final = {
-    # Browsers share memory between threads only on pages that are isolated by these two.
+    # Browsers share memory between threads only on pages that these two isolate.
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -29,18 +29,18 @@ HEADERS: Final = {
 
 
 def make_server(site: Mapping[str, SiteFile], port: int) -> ThreadingHTTPServer:
-    """A server that is bound, and answers once ``serve_forever`` is called.
+    """A bound server, which answers once ``serve_forever`` is called.
 
-    It knows the paths of ``site`` and no others: nothing is looked up on the disk. It answers
-    requests for this machine's own name only, so that no page on the web can read the model
-    under a name of its own that leads here.
+    It serves only the paths of ``site``: nothing is looked up on the disk. It answers only requests
+    for localhost, so that no web page can read the model through a name that resolves to this
+    machine (DNS rebinding).
 
     Args:
         site: Files by relative path, with ``index.html``.
         port: 0 takes a free one.
 
     Raises:
-        InputError: If the port is taken.
+        InputError: If the port cannot be used.
     """
     paths = {f"/{path}": file for path, file in site.items()}
     paths["/"] = paths["/index.html"]
@@ -84,7 +84,7 @@ def make_server(site: Mapping[str, SiteFile], port: int) -> ThreadingHTTPServer:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A browser that goes away in the middle of an answer is no error."""
+            """Ignore browsers that close a connection in the middle of an answer."""
 
     try:
         return Server((_HOST, port), Handler)

@@ -1,4 +1,4 @@
-"""The demonstration page with its networks: all its files by their path on the server."""
+"""The demonstration page with its networks: all files by their path on the server."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _PAGE: Final = (
     *("level.js", "saving.js", "tiff.js", "view.js", "worker.js", "zip.js"),
 )
 _SAMPLE: Final = "coffee.png"
-"""A photograph in the public domain (CC0), one of those that validate: no network learns it."""
+"""A photograph in the public domain (CC0), from the validation set: no network trains on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFile:
-    """Content of one path, and its media type."""
+    """Content and media type of one path."""
 
     data: bytes
     media_type: str
@@ -48,18 +48,18 @@ class PageNetwork:
     """A network that can be chosen on the page."""
 
     name: str
-    """To be shown."""
+    """Name to show."""
     model: bytes
     """ONNX file."""
     about: Mapping[str, Any]
-    """What the page has to know of it: see :mod:`clearer.export.page_model`."""
+    """What the page has to know about it: see :mod:`clearer.export.page_model`."""
 
 
 def make_site(networks: Sequence[PageNetwork], runtime: Mapping[str, Path]) -> dict[str, SiteFile]:
-    """All files of the page by relative path; ``index.html`` is where it begins.
+    """All files of the page by relative path; ``index.html`` is the start page.
 
     Args:
-        networks: At least one; the page begins with the first.
+        networks: At least one; the page starts with the first.
         runtime: Files of onnxruntime-web by name.
     """
     folder = resources.files("clearer.demo") / "page"

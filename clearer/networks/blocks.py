@@ -201,9 +201,7 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
         places = torch.arange(padded, device=image.device)
         mirrored = torch.minimum(places, 2 * last - places).clamp_min(0)
         image = image.index_select(axis, mirrored)
-    if (
-        torch.compiler.is_exporting()
-    ):  # files have no memory format; asking fixes the batch
+    if torch.compiler.is_exporting():  # files have no memory format; asking fixes the batch
         return image
     # Indexing loses the memory format in which convolutions are fastest.
     return image.clone(memory_format=torch.channels_last)

@@ -1,1 +1,1 @@
-"""Files of pictures, read and written: PNG, TIFF, PNM, JPEG and others."""
+"""Reads and writes files of pictures: PNG, TIFF, PNM, JPEG and others."""

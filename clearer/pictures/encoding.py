@@ -1,4 +1,4 @@
-"""Pictures as bytes of PNG, JPEG, TIFF and WebP files, with all that belongs to them."""
+"""Encodes pictures as PNG, JPEG, TIFF and WebP files, with their metadata."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from clearer.pictures.stored_picture import EXIF_LISTS, EXIF_PREFIX, Pixels, Sto
 __all__ = ["JPEG_QUALITY", "Kind", "encode_picture", "kind_of", "name_as"]
 
 Kind = Literal["png", "jpeg", "tiff", "webp"]
-"""What pictures are written as."""
+"""The formats that pictures are written in."""
 _SUFFIXES: Final[dict[Kind, tuple[str, ...]]] = {
     "png": (".png",),
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "tiff": (".tif", ".tiff"),
     "webp": (".webp",),
 }
-"""Endings of the names of each kind; the first where a file has none of them."""
+"""File extensions of each kind; the first is used where a name has none of them."""
 JPEG_QUALITY: Final = 95
 # Restored photographs shrink by 2 % from level 3 to 6, at twice the time.
 _PNG_LEVEL: Final = 3
@@ -34,24 +34,24 @@ _DEEP: Final[tuple[Kind, ...]] = ("png", "tiff")
 
 
 def kind_of(path: Path) -> Kind:
-    """The kind that the name of a file says; what is written no more, like BMP, becomes PNG."""
+    """The kind by a file's extension; formats that are only read, like BMP, become PNG."""
     found = [kind for kind, suffixes in _SUFFIXES.items() if path.suffix.lower() in suffixes]
     return found[0] if found else "png"
 
 
 def name_as(path: Path, kind: Kind) -> Path:
-    """The same name with an ending of the kind, unless it has one."""
+    """The same name with an extension of the kind, unless it has one."""
     suffixes = _SUFFIXES[kind]
     return path if path.suffix.lower() in suffixes else path.with_suffix(suffixes[0])
 
 
 def encode_picture(picture: StoredPicture, kind: Kind) -> tuple[bytes, tuple[str, ...]]:
-    """The bytes of a file, without loss but for JPEG, and notes on what it cannot hold.
+    """Encode a picture, losslessly except as JPEG: the bytes, and notes on what was lost.
 
-    JPEG is written at quality 95 with colours at full resolution.
+    JPEG is written at quality 95 without chroma subsampling.
 
     Raises:
-        InputError: If the picture has transparency and the kind holds none, or it is too large for
+        InputError: If the picture has transparency and the kind has none, or it is too large for
             the kind.
     """
     notes = []
@@ -81,8 +81,8 @@ def _join(picture: StoredPicture) -> Pixels:
 
 
 def _png(samples: Pixels) -> bytes:
-    """A PNG file of pixels alone."""
-    if samples.dtype == np.uint16:  # of which Pillow writes gray alone
+    """A PNG file with pixels only."""
+    if samples.dtype == np.uint16:  # Pillow writes 16 bits in gray only
         return bytes(require("imagecodecs").png_encode(samples, level=_PNG_LEVEL))
     buffer = io.BytesIO()
     Image.fromarray(samples).save(buffer, "png", compress_level=_PNG_LEVEL)
@@ -105,13 +105,13 @@ def _by_pillow(samples: Pixels, picture: StoredPicture, kind: Kind) -> bytes:
     return buffer.getvalue()
 
 
-# The library writes none of EXIF_LISTS, so each gets a stand-in, the free number before it, and is
-# put in its place when the data are written.
+# The library writes none of EXIF_LISTS. So each gets a placeholder, under the unused number before
+# it, which is replaced once its data are written.
 _LONG: Final = 4
 
 
 def _tiff(samples: Pixels, picture: StoredPicture) -> bytes:
-    """TIFF, deflated; EXIF data follow the pixels."""
+    """A TIFF file, deflated; EXIF data follow the pixels."""
     exif = Image.Exif()
     if picture.exif is not None:
         exif.load(EXIF_PREFIX + picture.exif)
@@ -153,7 +153,7 @@ def _tiff(samples: Pixels, picture: StoredPicture) -> bytes:
 
 
 def _texts(exif: Image.Exif) -> list[tuple[int, str, int, str, bool]]:
-    """What the main list of EXIF data says in words: maker, model, time, artist, copyright."""
+    """Text entries of the main EXIF list: maker, model, time, artist, copyright."""
     return [
         (tag, "s", 0, value, True)
         for tag, value in exif.items()

@@ -1,4 +1,4 @@
-"""Reading pictures into memory, once, as 8-bit arrays."""
+"""Reads pictures into memory as 8-bit arrays."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "read_i
 
 Color = Literal["gray", "rgb"]
 
-# ITU-R BT.601 luma with all digits of MATLAB's rgb2gray, which made the usual gray test sets: with
-# fewer digits a few pixels differ from them.
+# ITU-R BT.601 luma with all digits of MATLAB's rgb2gray, which made the usual gray test sets: fewer
+# digits change a few pixels.
 LUMA: Final = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
 
 
@@ -30,13 +30,13 @@ class ImageSet:
     names: tuple[str, ...]
     images: tuple[NDArray[np.uint8], ...]
     degraded: tuple[NDArray[np.uint8], ...] = ()
-    """The degraded picture of each, of the same shape; empty where a task makes them."""
+    """The degraded picture of each, of the same shape; empty if the task makes them."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def select(self, indices: Iterable[int]) -> ImageSet:
-        """The pictures at the given places."""
+        """The pictures at the given indices."""
         picks = list(indices)
         return ImageSet(
             tuple(self.names[i] for i in picks),
@@ -46,14 +46,14 @@ class ImageSet:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Picture files of a folder (not of its sub-folders), sorted by name; hidden ones are not.
+    """Picture files of a folder (not its subfolders), sorted by name, without hidden ones.
 
     Raises:
-        InputError: If the folder is missing or holds no picture.
+        InputError: If it is missing or holds no picture, or a file name is not printable.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give --data a folder of images")
-    # A broken link is a picture that is missing: reading it says so.
+    # A broken link is a missing picture: reading it gives the error.
     paths = sorted(
         p
         for p in folder.iterdir()
@@ -73,9 +73,9 @@ def list_images(folder: Path) -> list[Path]:
 def read_image(path: Path, color: Color) -> NDArray[np.uint8]:
     """Decode one picture to ``(H, W, 1)`` (gray) or ``(H, W, 3)`` (RGB), uint8.
 
-    The rules are those of :func:`read_picture`, so that a network learns from what it will see. Of
-    16 bits the nearest 8 are kept. Colour pictures become gray by their BT.601 luma, CMYK becomes
-    RGB, alpha is dropped.
+    The rules are those of :func:`read_picture`, so that a network trains on what it will restore.
+    16 bits are rounded to 8. Colour pictures become gray by their BT.601 luma, CMYK becomes RGB,
+    alpha is dropped.
 
     Raises:
         InputError: If the file cannot be decoded, or is gray where RGB is asked for.

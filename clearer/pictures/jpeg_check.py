@@ -1,4 +1,4 @@
-"""Whether JPEG data are whole: Pillow and the decoders of TIFF hide what libjpeg warns of."""
+"""Whether JPEG data are intact: Pillow and TIFF decoders hide libjpeg's warnings."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from clearer.errors import ClearerError, require
 
 __all__ = ["check_jpeg"]
 
-# How libjpeg's warnings of lost pixels begin (jerror.h). Others are of no harm to them.
+# How libjpeg's warnings of lost pixels begin (jerror.h). Others do no harm to pixels.
 _DAMAGE: Final = ("Corrupt JPEG data", "Premature end", "Inconsistent progression")
 
 
 def check_jpeg(data: bytes, mode: str = "RGB") -> str | None:
-    """Decode JPEG data strictly, and throw the pixels away.
+    """Decode JPEG data strictly, and discard the pixels.
 
     Args:
-        data: One file; what follows its end does not matter.
+        data: One file; bytes after its end are ignored.
         mode: Pillow's name for its colours.
 
     Returns:
-        A note on what else the decoder has to say, if anything.
+        A note on any other warning of the decoder, or that the data were not checked.
 
     Raises:
         ValueError: If pixels are damaged or missing. Where nothing can be decoded at all, nothing

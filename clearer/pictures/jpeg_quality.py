@@ -1,4 +1,4 @@
-"""The quality with which a JPEG file was saved, by the tables inside it."""
+"""The quality at which a JPEG file was saved, from its quantisation tables."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["jpeg_quality", "quality_of_table"]
 
 
 def jpeg_quality(file: JpegImageFile) -> int | None:
-    """Quality of an opened file; None where it names no table, so that nobody can decode it."""
+    """Quality of an opened file; None if it lacks the table, so that it cannot be decoded."""
     table = file.quantization.get(_luma_table(file))
     return None if table is None else quality_of_table(table)
 
 
 def quality_of_table(table: Sequence[int]) -> int:
-    """Quality of libjpeg, 1 to 100, whose steps for brightness are as large as those of a table.
+    """The quality of libjpeg, 1 to 100, whose luma quantisation steps come closest to a table.
 
-    Other programs have tables of their own, and scales on which 60 is not that of libjpeg: this
-    says what a file went through, whatever its program called it.
+    Other programs have their own tables, and scales on which 60 is not libjpeg's 60: this says how
+    strongly a file was compressed, whatever its program called it.
 
     Args:
-        table: Quantization table for brightness, 64 steps.
+        table: Quantisation table for luma, 64 steps.
     """
     size = sum(table)
     sizes = _table_sizes()
@@ -34,7 +34,7 @@ def quality_of_table(table: Sequence[int]) -> int:
 
 @cache
 def _table_sizes() -> dict[int, int]:
-    """Sum of the steps for brightness of libjpeg, by quality."""
+    """Sum of libjpeg's quantisation steps for luma, by quality."""
     sizes = {}
     for quality in range(1, 101):
         file = io.BytesIO()
@@ -46,6 +46,6 @@ def _table_sizes() -> dict[int, int]:
 
 
 def _luma_table(file: JpegImageFile) -> int:
-    """Number of the table that the first component takes."""
+    """Number of the table that the first component uses."""
     number: int = file.layer[0][3]
     return number

@@ -1,4 +1,4 @@
-"""Reading JPEG, WebP, BMP, AVIF and HEIC files: what Pillow decodes, and what it would lose."""
+"""Reads JPEG, WebP, BMP, AVIF and HEIC files with Pillow, and keeps what it would lose."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NAMES: Final[dict[Format, tuple[str, ...]]] = {
     "avif": ("AVIF",),
     "heic": ("HEIF",),
 }
-"""The only decoders of Pillow that are let loose on a file: some start other programs."""
+"""The only Pillow decoders that may read a file: some others start programs."""
 _MODES: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "YCbCr")
 
 
@@ -44,7 +44,7 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
     """Read a file of one of the formats above.
 
     Raises:
-        InputError: If it is animated, too large, or holds what could not be kept as it is.
+        InputError: If it is animated, too large, or its pixels could not be kept as they are.
         OSError, ValueError and others: If it is damaged.
     """
     if kind == "heic":
@@ -91,7 +91,7 @@ def read_by_pillow(path: Path, data: bytes, kind: Format, *, convert_cmyk: bool)
 def _decode(
     path: Path, file: Image.Image, convert_cmyk: bool, notes: list[str]
 ) -> tuple[Pixels, Pixels | None]:
-    """Pixels and alpha of what Pillow decodes without loss."""
+    """Pixels and alpha of a file that Pillow decodes without loss."""
     mode = file.mode
     if mode == "CMYK":
         if convert_cmyk:
@@ -112,9 +112,9 @@ def _decode(
 
 
 def _deep_avif(data: bytes) -> tuple[NDArray[Any], int] | None:
-    """Samples and bits of an AVIF file of 10 or 12 bits, of which Pillow keeps 8; else None.
+    """Samples and bit depth of an AVIF file of 10 or 12 bits, of which Pillow keeps 8; else None.
 
-    AV1 Codec ISO Media File Format Binding, section 2.3: the third byte says the depth.
+    AV1 Codec ISO Media File Format Binding, section 2.3: the third byte holds the depth.
     """
     flags = data[data.find(b"av1C") + 6] if b"av1C" in data else 0
     if not flags & 0x40:

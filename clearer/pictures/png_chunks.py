@@ -1,6 +1,6 @@
 """The chunks that a PNG file is made of.
 
-The PNG specification, third edition, chapters 5 and 11. Encoders for 16 bits write pixels alone.
+The PNG specification, third edition, chapters 5 and 11. Encoders for 16 bits write pixels only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 __all__ = ["Chunk", "checked_chunks", "color_chunks", "describe", "dots_per_inch", "insert", "join"]
 
 Chunk = tuple[bytes, bytes]
-"""Kind and data."""
+"""Type and data."""
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _SIGNATURE_AND_HEADER: Final = 8 + 25
 _HEADER_BYTES: Final = 13
@@ -22,10 +22,10 @@ _INCHES_PER_METER: Final = 1 / 0.0254
 
 
 def checked_chunks(png: bytes) -> list[Chunk]:
-    """The chunks of a whole file in their order, up to its end mark; what follows that is no PNG.
+    """The chunks of a file in order, up to IEND; bytes after that are ignored.
 
     Raises:
-        ValueError: If a checksum is wrong, or a chunk is missing, doubled or out of place.
+        ValueError: If a checksum is wrong, or a chunk is missing, repeated, unknown or misplaced.
     """
     chunks: list[Chunk] = []
     start = len(_SIGNATURE)
@@ -56,24 +56,24 @@ def _check_order(kinds: list[bytes], header_bytes: int) -> None:
         and all(kinds.count(kind) == before.count(kind) <= 1 for kind in (b"PLTE", b"tRNS"))
         and not (b"tRNS" in before and b"PLTE" in before[before.index(b"tRNS") :])
     )
-    # A small first letter marks what may be left out.
+    # A lower-case first letter marks an ancillary chunk, which may be ignored.
     unknown = {k for k in kinds if k[:1].isupper()} - {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
     if not whole or unknown:
         raise ValueError("it is damaged: chunks are missing, doubled, unknown or out of place")
 
 
 def join(chunks: Iterable[Chunk]) -> bytes:
-    """A file of the given chunks."""
+    """A file made of the given chunks."""
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
 def color_chunks(chunks: Iterable[Chunk]) -> bytes:
-    """The chunks on the meaning of colours that are no ICC profile, as they are."""
+    """The chunks that define colours, other than an ICC profile, unchanged."""
     return b"".join(_chunk(kind, data) for kind, data in chunks if kind in _COLOR)
 
 
 def dots_per_inch(data: bytes) -> tuple[float, float] | None:
-    """Resolution across and down from a chunk pHYs; None where it tells the shape alone."""
+    """Resolution across and down from a pHYs chunk; None if it gives only the aspect ratio."""
     if len(data) != 9 or data[8] != 1:
         return None
     x, y = struct.unpack(">II", data[:8])
@@ -81,7 +81,7 @@ def dots_per_inch(data: bytes) -> tuple[float, float] | None:
 
 
 def describe(icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | None) -> bytes:
-    """Chunks that carry an ICC profile, EXIF data (TIFF bytes) and a resolution."""
+    """Chunks for an ICC profile, EXIF data (TIFF bytes) and a resolution."""
     chunks = b""
     if icc is not None:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
@@ -94,7 +94,7 @@ def describe(icc: bytes | None, exif: bytes | None, dpi: tuple[float, float] | N
 
 
 def insert(png: bytes, chunks: bytes) -> bytes:
-    """A PNG file with more chunks, before its pixels."""
+    """Insert chunks into a PNG file, right after its header."""
     return png[:_SIGNATURE_AND_HEADER] + chunks + png[_SIGNATURE_AND_HEADER:]
 
 

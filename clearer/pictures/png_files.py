@@ -1,4 +1,4 @@
-"""Reading PNG files, whole or not at all: every checksum counts."""
+"""Reads PNG files, whole or not at all: every checksum counts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PALETTE: Final = 3
 _CHANNELS: Final = {0: 1, 2: 3, _PALETTE: 1, 4: 2, 6: 4}
 _WITH_ALPHA: Final = (4, 6)
 _PIXEL_CHUNKS: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-# EXIF data lie in a chunk of their own, or in a text; XMP may hold the orientation.
+# EXIF data are in a chunk of their own or in a text chunk; XMP may hold the orientation.
 _TEXTS: Final = (b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ADAM7: Final = (
     (0, 0, 8, 8),
@@ -40,17 +40,17 @@ _ADAM7: Final = (
     (1, 0, 2, 2),
     (0, 1, 1, 2),
 )
-"""First column and row, and steps, of each pass of an interlaced file."""
+"""First column and row, and the steps along both, of each pass of an interlaced file."""
 _BLOCK: Final = 1 << 20
 _MOST_PROFILE: Final = 1 << 26
 
 
 def read_png(path: Path, data: bytes) -> StoredPicture:
-    """Read a PNG file of any depth.
+    """Read a PNG file of any bit depth.
 
     Raises:
         InputError: If it is animated or too large.
-        ValueError: If any checksum is wrong, or something is missing.
+        ValueError: If a checksum is wrong, or anything is damaged or missing.
     """
     chunks = png_chunks.checked_chunks(data)
     animation = next((body for kind, body in chunks if kind == b"acTL"), b"")
@@ -83,12 +83,12 @@ def read_png(path: Path, data: bytes) -> StoredPicture:
 
 
 def _decode(chunks: list[png_chunks.Chunk]) -> NDArray[Any]:
-    """``(H, W)`` or ``(H, W, S)``, palettes and transparent colours resolved."""
-    # Nothing but the pixels, so that no limit or fault of a text is one of the picture.
+    """Samples ``(H, W)`` or ``(H, W, S)``, palettes and transparent colours resolved."""
+    # Only the pixels, so that a fault in a text chunk is not one of the picture.
     file = png_chunks.join(chunk for chunk in chunks if chunk[0] in _PIXEL_CHUNKS)
     depth, color = chunks[0][1][8:10]
     is_clear = any(kind == b"tRNS" for kind, _ in chunks)
-    # Pillow keeps 8 bits of 16, and compares a transparent level of 2 or 4 bits with one of 8.
+    # Pillow keeps 8 of 16 bits, and compares a transparent level of 2 or 4 bits with one of 8.
     if depth == 16 or (depth < 8 and is_clear and color != _PALETTE):
         samples: NDArray[Any] = require("imagecodecs").png_decode(file)
         return samples
@@ -98,9 +98,9 @@ def _decode(chunks: list[png_chunks.Chunk]) -> NDArray[Any]:
 
 
 def _check_stream(chunks: list[png_chunks.Chunk]) -> None:
-    """Unpack the pixels and throw them away.
+    """Decompress the pixels and discard them.
 
-    The decoder stops at the last row, and so before the checksum of all of them.
+    The decoder stops at the last row, before the checksum of the stream.
 
     Raises:
         ValueError: If the compressed pixels are damaged, too few or too many.
@@ -134,7 +134,7 @@ def _profile(chunks: list[png_chunks.Chunk], notes: list[str]) -> bytes | None:
     packed = next((body for kind, body in chunks if kind == b"iCCP"), None)
     if packed is None:
         return None
-    # A name, a zero byte, the method of compression.
+    # A name, a zero byte, the compression method.
     stream = zlib.decompressobj()
     try:
         profile = stream.decompress(packed.partition(b"\0")[2][1:], _MOST_PROFILE)
@@ -147,7 +147,7 @@ def _profile(chunks: list[png_chunks.Chunk], notes: list[str]) -> bytes | None:
 
 
 def _without_pixels(chunks: list[png_chunks.Chunk]) -> Callable[[], Image.Image]:
-    """What opens a file that holds the EXIF data of these chunks, and no pixels."""
+    """A function that opens a file with the EXIF data of these chunks, and no pixels."""
     kept = [
         (kind, body)
         for kind, body in chunks

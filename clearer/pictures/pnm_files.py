@@ -1,7 +1,7 @@
-"""Reading PBM, PGM and PPM files, binary and as text, with samples of any range.
+"""Reads PBM, PGM and PPM files, binary and text, with samples of any range.
 
 The formats of Netpbm, https://netpbm.sourceforge.net/doc/. Pillow keeps 8 bits of colours, and
-takes seconds a megapixel where the largest sample is none of 255 and 65535.
+takes seconds per megapixel unless the largest sample is 255 or 65535.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NEXT_PICTURE: Final = re.compile(rb"\s*P[1-7]\s")
 
 
 def read_pnm(path: Path, data: bytes) -> StoredPicture:
-    """Read a file of one picture.
+    """Read a file that holds one picture.
 
     Raises:
         InputError: If it holds several pictures, or too many pixels.
@@ -77,10 +77,10 @@ def _text(body: bytes, count: int, *, is_bits: bool) -> NDArray[Any]:
         samples: NDArray[Any] = np.frombuffer(digits, np.uint8) - ord("0")
     else:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of what is no number
+            warnings.simplefilter("error")  # about text that is not a number
             try:
                 samples = np.fromstring(text.decode("ascii"), np.int64, sep=" ")
-            except (DeprecationWarning, ValueError) as error:  # one or other, by version
+            except (DeprecationWarning, ValueError) as error:  # which one depends on the version
                 raise ValueError("it is damaged: it holds what is no number") from error
     if samples.size != count or int(samples.min()) < 0:
         raise ValueError("it is damaged: it holds more or fewer pixels than its size says")
@@ -90,7 +90,7 @@ def _text(body: bytes, count: int, *, is_bits: bool) -> NDArray[Any]:
 def _binary(
     data: bytes, start: int, shape: tuple[int, int], top: int, *, is_bits: bool
 ) -> tuple[NDArray[Any], int]:
-    """Samples of the given shape, and where they end."""
+    """Samples of the given shape, and the offset of their end."""
     rows, columns = shape
     dtype = np.dtype(np.uint8 if top <= 255 else ">u2")
     stored = -(-columns // 8) if is_bits else columns

@@ -1,4 +1,4 @@
-"""Reading pictures whole: all their bits, transparency, colour profile and EXIF data."""
+"""Reads pictures in full: all their bits, transparency, colour profile and EXIF data."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from clearer.pictures.tiff_files import read_tiff
 __all__ = ["EXIF_PREFIX", "MAX_PIXELS", "Pixels", "StoredPicture", "read_picture"]
 
 _HEAD_BYTES: Final = 64
-# RGB and alpha of 16 bits, and what belongs to them.
+# RGB and alpha of 16 bits, and metadata.
 _MAX_BYTES: Final = 8 * MAX_PIXELS + (1 << 28)
-# What decoders raise for damaged files: those of imagecodecs RuntimeError, Pillow the rest.
+# What decoders raise for damaged files: imagecodecs RuntimeError, Pillow the rest.
 _DAMAGED: Final = (
     ArithmeticError,
     EOFError,
@@ -40,24 +40,24 @@ _DAMAGED: Final = (
 
 
 def read_picture(path: Path, *, convert_cmyk: bool = False) -> StoredPicture:
-    """Read a picture with all that belongs to it.
+    """Read a picture with its metadata.
 
-    A palette becomes RGB; 1 to 7 bits become 8, and 9 to 15 become 16, white being white. The
-    picture is turned as its EXIF data say. The format is told by the first bytes, not by the name.
+    A palette becomes RGB; 1 to 7 bits become 8, and 9 to 15 become 16, with white kept white. The
+    picture is rotated as its EXIF data say. The format is that of the first bytes, not the name.
 
     Args:
         path: The file.
-        convert_cmyk: Whether CMYK becomes RGB, about as it was printed, rather than being refused.
+        convert_cmyk: Whether CMYK becomes RGB, approximately as printed, rather than being refused.
 
     Raises:
-        InputError: If the file is damaged in any way that its format or its decoder can tell, has
+        InputError: If the file is damaged in any way that its format or its decoder can detect, has
             several pages, more than ``MAX_PIXELS``, floating-point or CMYK pixels, or anything else
-            that would not come out as it went in.
+            that could not be written back as it was.
     """
     data, kind = _read_bytes(path)
     try:
         with warnings.catch_warnings():
-            # Of damaged EXIF data and the like: notes say it where it matters.
+            # About damaged EXIF data and the like: notes report what matters.
             warnings.simplefilter("ignore")
             match kind:
                 case "png":
@@ -74,7 +74,7 @@ def read_picture(path: Path, *, convert_cmyk: bool = False) -> StoredPicture:
         raise InputError(
             f"{path} has more than {MAX_PIXELS / 1e6:.0f} megapixels: cut it into pieces"
         ) from error
-    except UnidentifiedImageError as error:  # its text is an address in memory
+    except UnidentifiedImageError as error:  # its text shows a memory address
         raise InputError(f"{path} cannot be read as an image (its header is damaged)") from error
     except _DAMAGED as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -82,11 +82,11 @@ def read_picture(path: Path, *, convert_cmyk: bool = False) -> StoredPicture:
 
 
 def _read_bytes(path: Path) -> tuple[bytes, Format]:
-    """All bytes of a file, if they begin as those of a picture."""
+    """All bytes of a file, and its format, if it begins like a picture."""
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-            raise InputError(f"{path} cannot be read as an image (it is no regular file)")
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
+            raise InputError(f"{path} cannot be read as an image (it is not a regular file)")
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
             kind = sniff(head)

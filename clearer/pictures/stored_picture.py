@@ -1,4 +1,4 @@
-"""A picture as its file holds it, and what all formats share on the way to it."""
+"""A picture as its file holds it, and what the readers of all formats share."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ __all__ = [
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 Samples = Pixels | NDArray[np.float32]
-"""``(H, W, C)``: of files, unsigned integers of full scale; of programs also float32 in [0, 1]."""
+"""``(H, W, C)``: full-scale unsigned integers or, from programs, also float32 in [0, 1]."""
 
 MAX_PIXELS: Final = 2 * 89_478_485
-"""Pillow's bound against files that are small and decode to more than memory holds."""
+"""Pillow's bound against small files that decode to more than memory holds."""
 
 EXIF_PREFIX: Final = b"Exif\0\0"
-"""What EXIF data begin with in JPEG and WebP."""
+"""The prefix of EXIF data in JPEG and WebP."""
 _ORIENTATION: Final = 0x0112
 EXIF_LISTS: Final = (34665, 34853)
-"""Tags that say where EXIF and GPS data lie."""
-# What TIFF stores beside EXIF data in the same list: layout of pixels, XMP, IPTC, ICC profile. It
-# would be wrong in another file.
+"""Tags that point to the EXIF and GPS data."""
+# What TIFF stores in the same list as EXIF data: pixel layout, XMP, IPTC, ICC profile. It would be
+# wrong in another file.
 _LAYOUT_TAGS: Final = frozenset(
     {*range(254, 267), 273, *range(277, 282), 284, 292, 293, 297, 301, *range(317, 348)}
     | {*range(512, 533), 700, 33723, 34377, 34675, 40965, _ORIENTATION}
@@ -51,7 +51,7 @@ _LAYOUT_TAGS: Final = frozenset(
 
 
 def full_scale(samples: NDArray[Any]) -> np.float32:
-    """What white is: the largest of unsigned integers, or 1."""
+    """The value of white: the largest unsigned integer, or 1."""
     return np.float32(np.iinfo(samples.dtype).max if samples.dtype.kind == "u" else 1)
 
 
@@ -65,26 +65,27 @@ class StoredPicture:
     """``(H, W)``, of the same type."""
     icc: bytes | None = None
     exif: bytes | None = None
-    """As a TIFF file without pixels; without an orientation, since the pixels are upright."""
+    """A TIFF file without pixels, and without an orientation: the pixels are upright."""
     dpi: tuple[float, float] | None = None
     color_chunks: bytes = b""
-    """Of a PNG file: what its colours mean, other than by a profile."""
+    """PNG chunks that define the colours, other than a profile."""
     jpeg_quality: int | None = None
-    """Of a JPEG file, see :func:`clearer.pictures.jpeg_quality.jpeg_quality`."""
+    """Of a JPEG file: see :func:`clearer.pictures.jpeg_quality.jpeg_quality`."""
     notes: tuple[str, ...] = ()
-    """What could not be kept as it was."""
+    """What could not be kept unchanged."""
 
     @property
     def bits(self) -> int:
-        """Per sample: 8 or 16."""
+        """Bits per sample: 8 or 16."""
         return 8 * self.pixels.dtype.itemsize
 
 
 def check_size(path: Path, width: int, height: int) -> None:
-    """Look at the size that a file claims, before anything is decoded.
+    """Check the size that a file claims, before anything is decoded.
 
     Raises:
         InputError: If it is more than Pillow's bound.
+        ValueError: If it is zero.
     """
     bound = 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS // 2)
     if width * height > bound:
@@ -94,7 +95,7 @@ def check_size(path: Path, width: int, height: int) -> None:
 
 
 def split_alpha(samples: Any, has_alpha: bool) -> tuple[Pixels, Pixels | None]:
-    """``(H, W)`` or ``(H, W, S)`` to pixels and alpha."""
+    """Split samples ``(H, W)`` or ``(H, W, S)`` into pixels ``(H, W, C)`` and alpha ``(H, W)``."""
     if samples.ndim == 2:
         samples = samples[..., None]
     if not has_alpha:
@@ -103,7 +104,7 @@ def split_alpha(samples: Any, has_alpha: bool) -> tuple[Pixels, Pixels | None]:
 
 
 def to_full_scale(samples: NDArray[Any], full: int) -> Pixels:
-    """Samples of 0 to ``full`` as 8 bits where those hold them all, else as 16 bits.
+    """Scale samples of 0 to ``full`` to 8 bits if that keeps them all distinct, else to 16 bits.
 
     Different samples stay different.
     """
@@ -118,23 +119,23 @@ def to_full_scale(samples: NDArray[Any], full: int) -> Pixels:
 
 
 def cmyk_to_rgb(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``(H, W, 4)`` to ``(H, W, 3)`` without a profile: about what was printed."""
+    """Convert ``(H, W, 4)`` to ``(H, W, 3)`` without a profile: approximately as printed."""
     return np.asarray(Image.fromarray(samples, "CMYK").convert("RGB"))
 
 
 def without_layout(load: Callable[[], Image.Exif], notes: list[str]) -> tuple[bytes | None, int]:
-    """EXIF data without what concerns the layout of pixels, and the orientation.
+    """EXIF data without tags on the pixel layout, and the orientation.
 
     Args:
         load: Parses the data.
-        notes: Gets a line if they are damaged, which is no reason to leave a picture out.
+        notes: Gets a line if they are damaged, which is no reason to refuse a picture.
     """
     orientation = 1
     try:
         exif = load()
         orientation = exif.get(_ORIENTATION, 1)
         for tag in EXIF_LISTS:
-            exif.get_ifd(tag)  # from here on it is in memory
+            exif.get_ifd(tag)  # this loads it into memory
         exif.bigtiff = False
         for tag in _LAYOUT_TAGS & set(exif):
             del exif[tag]
@@ -145,7 +146,7 @@ def without_layout(load: Callable[[], Image.Exif], notes: list[str]) -> tuple[by
     return data, orientation if orientation in _UPRIGHT else 1
 
 
-# What Pillow raises when it parses rubbish. No pixel is decoded there.
+# What Pillow raises for malformed data. No pixel is decoded there.
 _DAMAGED_EXIF: Final = (
     ArithmeticError,
     AttributeError,
@@ -167,11 +168,11 @@ _UPRIGHT: Final[dict[Any, Callable[[Any], Any]]] = {
     7: lambda pixels: np.swapaxes(np.rot90(pixels, 2), 0, 1),
     8: np.rot90,
 }
-"""EXIF's orientations: what turns stored pixels into those to be seen."""
+"""EXIF's orientations: how to turn stored pixels upright."""
 
 
 def turn_upright(picture: StoredPicture, orientation: int) -> StoredPicture:
-    """The picture turned; what is kept of it is written so that nothing need turn it again."""
+    """The picture turned upright; without an orientation, nothing turns it again."""
     turn = _UPRIGHT[orientation]
     dpi = picture.dpi[::-1] if picture.dpi and orientation >= 5 else picture.dpi
     return replace(

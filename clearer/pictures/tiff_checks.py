@@ -1,4 +1,4 @@
-"""What a TIFF file must be before it counts as read: whole, of one picture, of known samples."""
+"""Checks of TIFF files: intact, one picture, samples of a known kind."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ COLORS: Final = {
     PHOTOMETRIC.YCBCR: 3,
     PHOTOMETRIC.SEPARATED: 4,
 }
-"""Samples that are no alpha, by what they mean."""
-# What a wrong picture follows from, where it is lost, and the types of whole numbers and of bytes.
+"""Samples per pixel without alpha, by photometric interpretation."""
+# Tags whose loss gives a wrong picture, and the types of whole numbers and bytes.
 _PIXEL_TAGS: Final = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320}
     | {322, 323, 324, 325, 330, 338, 339, 347, 530}
@@ -54,15 +54,15 @@ _PACKED: Final = (
     COMPRESSION.ADOBE_DEFLATE,
     COMPRESSION.PACKBITS,
 )
-# Their decoders give RGB.
+# Their decoders return RGB.
 _YCBCR: Final = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.WEBP, COMPRESSION.JPEG_2000_LOSSY)
 
 
 def check_tags(page: TiffPage, data: bytes) -> None:
-    """Compare the list of tags with what was understood of it: damaged ones are left out there.
+    """Compare the list of tags with those that were parsed: damaged ones are missing there.
 
     Raises:
-        ValueError: If something that pixels depend on is damaged, doubled or missing.
+        ValueError: If a tag that pixels depend on is damaged, repeated or missing.
     """
     order, is_big = page.parent.byteorder, page.parent.is_bigtiff
     head, step = ("Q", 20) if is_big else ("H", 12)
@@ -72,7 +72,7 @@ def check_tags(page: TiffPage, data: bytes) -> None:
     codes = [code for code, _ in found if code in _PIXEL_TAGS]
     lost = any(code not in page.tags for code in codes) or len(codes) > len(set(codes))
     needed = {_WIDTH, _HEIGHT, _PHOTOMETRIC}
-    # One bit may go unsaid; what holds more than that is found by its length.
+    # One bit is the default; where there are more, the length of the data tells.
     if page.compression not in (*_PACKED, *_FAX) or page.samplesperpixel > 1:
         needed.add(_BITS)
     lost |= not needed <= set(codes)
@@ -81,7 +81,7 @@ def check_tags(page: TiffPage, data: bytes) -> None:
 
 
 def check_pages(path: Path, tiff: tifffile.TiffFile, data: bytes, notes: list[str]) -> None:
-    """Refuse what holds more than one picture, or begins with a small copy of it."""
+    """Refuse raw files, several pictures, and files that begin with a thumbnail."""
     pages: list[Any] = list(tiff.pages)
     first = pages[0]
     others = [*pages[1:], *(inner for page in pages for inner in page.pages or ())]
@@ -102,7 +102,7 @@ def check_pages(path: Path, tiff: tifffile.TiffFile, data: bytes, notes: list[st
 
 
 def check_layout(path: Path, page: TiffPage) -> None:
-    """Refuse samples that are not understood, or could not be kept."""
+    """Refuse samples of an unknown kind, or that could not be kept."""
     bits = page.bitspersample
     if page.sampleformat != SAMPLEFORMAT.UINT or not isinstance(bits, int) or not 1 <= bits <= 16:
         what = "floating-point" if page.sampleformat == SAMPLEFORMAT.IEEEFP else "signed"
@@ -121,10 +121,10 @@ def check_layout(path: Path, page: TiffPage) -> None:
 
 
 def check_segments(page: TiffPage, data: bytes) -> None:
-    """Look for strips and tiles that are missing: decoders make them black.
+    """Look for missing strips and tiles: decoders make them black.
 
     Raises:
-        ValueError: If there are any, or the file ends before them.
+        ValueError: If any are missing, damaged or longer than expected, or the file ends early.
     """
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     if len(places) != math.prod(page.chunked) or any(0 in place for place in places):
@@ -138,7 +138,7 @@ def check_segments(page: TiffPage, data: bytes) -> None:
 
 
 def _check_lengths(page: TiffPage, data: bytes) -> None:
-    """Look whether packed bits are as many as they should be; some programs write whole words.
+    """Check that packed samples are not too long; some programs write whole words.
 
     Raises:
         ValueError: If a strip or tile holds more.
@@ -160,14 +160,14 @@ def _check_lengths(page: TiffPage, data: bytes) -> None:
 
 
 def _check_jpeg(page: TiffPage, data: bytes) -> None:
-    """Decode JPEG strictly, as files of their own: TIFF's decoder hides what libjpeg warns of.
+    """Decode each strip strictly, as its own file: the TIFF decoder hides libjpeg's warnings.
 
     Raises:
         ValueError: If data are damaged or missing.
     """
     if page.bitspersample != 8 or page.samplesperpixel not in (1, 3):
         return
-    # The tables that all share, without the mark of their end; a strip without that of its begin.
+    # The shared tables without their end marker; each strip without its start marker.
     tables = page.jpegtables[:-2] if page.jpegtables else b""
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         strip = data[offset + (2 if tables else 0) : offset + count]
@@ -175,10 +175,10 @@ def _check_jpeg(page: TiffPage, data: bytes) -> None:
 
 
 def check_fax(page: TiffPage, samples: NDArray[Any], data: bytes) -> None:
-    """Decode once more by another library: fax codes have no checksum, and no decoder complains.
+    """Decode again with another library: fax codes have no checksum, and decoders do not complain.
 
     Raises:
-        ValueError: If they differ, as over damaged codes.
+        ValueError: If the results differ, as they do for damaged codes.
     """
     if page.compression not in _FAX:
         return

@@ -1,4 +1,4 @@
-"""Reading TIFF files of 1 to 16 bits, with every strip and tile or not at all."""
+"""Reads TIFF files of 1 to 16 bits, with every strip and tile or not at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from clearer.pictures.tiff_checks import (
 
 __all__ = ["read_tiff"]
 
-# It would write to the terminal what is said here by one line.
+# It would log to the terminal what one line here says.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _ICC: Final = 34675
@@ -47,11 +47,11 @@ _RESOLUTION: Final = 282
 def read_tiff(path: Path, data: bytes, *, convert_cmyk: bool) -> StoredPicture:
     """Read a TIFF or BigTIFF file.
 
-    White is the largest value of its bits. Where zero is white, the picture is inverted.
+    White is the largest value of the bit depth. Where zero is white, the picture is inverted.
 
     Raises:
-        InputError: If it is a raw file of a camera, has several pages, or holds what could not be
-            kept as it is.
+        InputError: If it is a camera's raw file, has several pages, or its pixels could not be
+            kept as they are.
         ValueError: If it is damaged, or strips or tiles are missing.
     """
     notes: list[str] = []
@@ -145,13 +145,13 @@ def _convert(
 
 
 def _look_up(page: TiffPage, indices: Pixels) -> Pixels:
-    """RGB of a palette, as 8 bits where those hold it."""
+    """Look up RGB in the palette; 8 bits where they hold it."""
     palette = page.colormap
     if palette is None or palette.ndim != 2 or palette.shape[1] <= int(indices.max()):
         raise ValueError("it is damaged: colours of its palette are missing")
     colors: NDArray[np.uint16] = palette.T.astype(np.uint16)
     high, low = colors >> 8, colors & 255
-    # Entries have 16 bits. Many programs fill 8 of them, above or (against the rules) below.
+    # Entries have 16 bits. Many programs fill only the upper 8 or, against the rules, the lower.
     if not high.any():
         table: Pixels = low.astype(np.uint8)
     elif not low.any() or (high == low).all():

@@ -1,1 +1,1 @@
-"""From what a user asks for to a run that can begin: its settings, its folder, its time."""
+"""From a user's request to a run that can start: its settings, its folder, its time."""

@@ -1,4 +1,4 @@
-"""What more training would give, by the curve of the validation PSNR."""
+"""Estimates the gain of more training from the curve of the validation PSNR."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from numpy.typing import NDArray
 __all__ = ["MoreTraining", "estimate_more_training"]
 
 _FACTOR: Final = 2
-"""So many times as long is what the estimate is for."""
+"""The estimate is for a training this many times as long."""
 _FIRST_SHARE: Final = 0.25
-"""Where the fit begins: what is learnt before says little about the end."""
+"""Where the fit begins: earlier progress says little about the end."""
 _LEAST_POINTS: Final = 4
 _EXPONENTS: Final = (1.0, 0.5, 0.0)
-"""Of the power laws: the one that levels off soonest, the estimate, the one that never does."""
+"""Exponents of the power laws: levels off soonest, the estimate, never levels off."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MoreTraining:
-    """An estimate, and the range that it comes with."""
+    """An estimate and its range."""
 
     iterations: int
-    """Of the longer training, in place of that which was done."""
+    """Iterations of the longer training, from scratch."""
     minutes: float
-    """How long it would take, by the speed so far."""
+    """How long it would take at the speed so far."""
     gain_db: float
     low_db: float
     high_db: float
 
 
 def estimate_more_training(log: Sequence[dict[str, Any]]) -> MoreTraining | None:
-    r"""Fit :math:`a - b\,t^{-c}` to the PSNR of the validations, and follow it to twice the end.
+    r"""Fit :math:`a - b\,t^{-c}` to the validation PSNR, and extrapolate to twice the iterations.
 
     Error falls with more training as a power law (Hestness et al., "Deep Learning Scaling is
-    Predictable, Empirically", 2017), of which a few points do not tell the exponent ``c``. So three
+    Predictable, Empirically", 2017), but a few points do not determine the exponent ``c``. So three
     are fitted: 1, which levels off soonest, 1/2, and the limit 0, a logarithm, which never does.
-    The middle one is the estimate. The others, each with its standard error, are its range.
+    The middle one is the estimate. The others, each with its standard error, give its range.
 
     Args:
         log: Lines of ``train.jsonl``.
 
     Returns:
-        None where the curve is too short: fewer than four validations after its first quarter,
-        or no line with a speed.
+        None if the curve is too short (fewer than four validations after its first quarter), a PSNR
+        is not finite, or no line has a speed.
     """
     last = max((line["iteration"] for line in log), default=0)
     curve = [
@@ -75,7 +75,7 @@ def estimate_more_training(log: Sequence[dict[str, Any]]) -> MoreTraining | None
 def _gain(
     times: NDArray[np.float64], psnrs_db: NDArray[np.float64], exponent: float
 ) -> tuple[float, float]:
-    """What a fitted power law gains from time 1 to ``_FACTOR``, in dB, and its standard error."""
+    """Gain of a fitted power law from time 1 to ``_FACTOR``, and its standard error, in dB."""
 
     def law(t: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.log(t) if exponent == 0 else -(t**-exponent)

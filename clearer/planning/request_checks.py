@@ -1,4 +1,4 @@
-"""What is asked for, checked before anything is read."""
+"""Checks of a request before anything is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_SIDE: Final = 8192
 
 
 def check_size(size: tuple[int, int]) -> None:
-    """Refuse a (height, width) that is absurd.
+    """Refuse a (height, width) out of range.
 
     Raises:
         InputError: If a side is out of range.
@@ -25,7 +25,7 @@ def check_size(size: tuple[int, int]) -> None:
 
 
 def piece_deadline(minutes_now: float | None) -> float | None:
-    """When a piece of work ends, on the clock of ``time.monotonic``; None: with the work.
+    """When this part of the work ends, by ``time.monotonic``; None: when all of it is done.
 
     Raises:
         InputError: If it is not a positive number.
@@ -40,7 +40,7 @@ def piece_deadline(minutes_now: float | None) -> float | None:
 def check_minutes(
     minutes: float | None, iterations: int | None, validate_every: int | None
 ) -> None:
-    """Refuse what is no time, and what a time decides itself.
+    """Refuse an invalid time, and settings that a time would decide.
 
     Raises:
         InputError: If it is not a positive number, or iterations are given too.

@@ -1,4 +1,4 @@
-"""The folder of a new search, with all that is known before it begins."""
+"""Makes the folder of a new search, with all that is known before it starts."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def make_search_run(
     fits_race: bool,
     describe: Callable[[CostTable], None],
 ) -> Run:
-    """Check everything, then make the folder with all that belongs into it from the beginning.
+    """Check everything, then make the folder with its first files.
 
     Args:
-        out: The folder; None for one in ``runs/``, named by what the run is for.
-        settings: Of the run.
+        out: The folder; None for one in ``runs/``, named after the settings.
+        settings: Settings of the run.
         splits: Its pictures.
         costs: Where costs come from.
         width: The user's choice.
-        unshuffle: Likewise.
-        fits_race: Whether a race gets its share of a time that is given.
-        describe: Told of a table that was measured.
+        unshuffle: The user's choice.
+        fits_race: Whether a race gets its share of the user's time limit.
+        describe: Called with a table that was measured.
 
     Raises:
         InputError: If the pictures or budgets cannot be used, or the folder is in use.

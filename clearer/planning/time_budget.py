@@ -1,4 +1,4 @@
-"""How many iterations of training, and of a race, fit into a time on this machine."""
+"""How many iterations of training, or of a race, fit into a time on this machine."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _STREAM: Final = 5
 def fit_training_to_time(
     run: Run, minutes: float, splits: Splits, processes: Processes
 ) -> RunSettings:
-    """Give the training of a run the iterations that fit, and write them into its settings.
+    """Set the iterations of a run's training to those that fit, and write its settings.
 
-    The schedule then spans exactly these iterations, so that it is as repeatable, and goes on as
-    exactly after an interrupt, as any other. The speed is that of a few steps now: on a machine
-    that becomes busier the training takes longer.
+    The schedule then spans exactly these iterations, so that the training can be repeated and
+    resumed like any other. The speed is that of a few steps now: if the machine becomes busier, the
+    training takes longer.
 
     Args:
-        run: With an architecture, and no training yet.
-        minutes: For steps and validations.
+        run: A run with an architecture and no training yet.
+        minutes: Time for steps and validations.
         splits: Pictures of the run.
         processes: Those that train together.
 
     Raises:
-        InputError: If the time is too short for a few steps, or the training has begun.
+        InputError: If the time is too short for a few steps, or the training has started.
     """
     if run.train_checkpoint.exists() or run.weights.exists():
         raise InputError("the training has begun, with its iterations set: leave out --minutes")
@@ -52,7 +52,7 @@ def fit_training_to_time(
     seconds = torch.tensor(_seconds(run, settings, splits, processes))
     processes.average([seconds])
     step_s, validation_s = seconds.tolist()
-    num_validations = _VALIDATIONS + (settings.fine_tuned_from is not None)  # one before all steps
+    num_validations = _VALIDATIONS + (settings.fine_tuned_from is not None)  # one before step 1
     left_s = 60 * minutes - num_validations * validation_s
     iterations = int(left_s / step_s)
     if iterations < _VALIDATIONS:
@@ -76,16 +76,16 @@ def fit_race_to_time(
     minutes: float,
     splits: Splits,
 ) -> RunSettings:
-    """Give a race the iterations that fit, judged by the usual network among those that take part.
+    """Set the iterations of a race to those that fit, judged by its most usual network.
 
     Args:
-        settings: Of a run that is not made yet.
+        settings: Settings of a run that is not made yet.
         contenders: Networks of the race.
-        minutes: For all rounds.
+        minutes: Time for all rounds.
         splits: Pictures of the run.
     """
     usual = min(contenders, key=lambda a: abs(math.log(iteration_work(a))))
-    # By one process: before a run is made, the others wait.
+    # In one process: the others wait until the run is made.
     seconds = _step_seconds(settings, usual, splits, Processes())
     iterations = int(60 * minutes / seconds * iteration_work(usual))
     race = replace(settings.race, iterations=max(iterations, settings.race.contenders))
@@ -95,8 +95,8 @@ def fit_race_to_time(
 def _seconds(
     run: Run, settings: RunSettings, splits: Splits, processes: Processes
 ) -> tuple[float, float]:
-    """Of a step and of a validation, with networks that are thrown away."""
-    import skimage.metrics  # noqa: F401 - else the first SSIM imports it, while the clock runs
+    """Seconds of a step and of a validation, with throw-away networks."""
+    import skimage.metrics  # noqa: F401 - else the first SSIM imports it while being timed
 
     architecture = run.read_architecture()
     step_s = _step_seconds(settings, architecture, splits, processes)
@@ -111,7 +111,7 @@ def _seconds(
 def _step_seconds(
     settings: RunSettings, architecture: Architecture, splits: Splits, processes: Processes
 ) -> float:
-    """Of a step, with a network that is thrown away."""
+    """Seconds of a step, with a throw-away network."""
     settings = replace(settings, space=architecture.space)
     state = new_training_state(settings, architecture, processes)
     sampler = training_sampler(settings, splits.train, _STREAM, processes)

@@ -1,4 +1,4 @@
-"""The run that a training works in, made of another one or of a network of the zoo."""
+"""The run for a training, made from another run or from a network of the zoo."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from clearer.zoo.catalogue import find_in_zoo
 __all__ = ["Origin", "find_origin", "make_training_run", "plan_training"]
 
 _TOLD_STATISTICS_SHARE: Final = 0.8
-"""Of the iterations in which a network learns to heed the level, as in a training from scratch."""
+"""Share of batch statistics while a network learns to use the level, as in a first training."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where the architecture of a training comes from, and for fine-tuning its weights."""
+    """Where the architecture of a training comes from and, for fine-tuning, its weights."""
 
     name: str
     settings: RunSettings
@@ -39,29 +39,29 @@ class Origin:
     run: Run | None
     """None for a network of the zoo."""
     weights: bytes | None
-    """Content of the file of weights that a fine-tuning starts from."""
+    """Content of the weights file that a fine-tuning starts from, or None."""
     is_told: bool = False
-    """Whether a fine-tuning is what gives it a level map."""
+    """Whether the fine-tuning adds a level map."""
 
     @property
     def start(self) -> StartWeights | None:
-        """What is remembered of the weights."""
+        """Name and hash of the weights, for the settings."""
         if self.weights is None:
             return None
         return StartWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
 
 
 def find_origin(path: Path | None, *, fine_tune: bool, level_map: bool) -> Origin:
-    """What a user means by RUN: a folder first, then a network of the zoo.
+    """Resolve RUN: a folder first, then a network of the zoo.
 
     Args:
-        path: As given; None for the newest run.
-        fine_tune: Whether its weights are wanted.
-        level_map: Whether the network is told the noise level from now on.
+        path: The path or name as given; None for the newest run.
+        fine_tune: Whether its weights are needed.
+        level_map: Whether the network gets an input for the noise level.
 
     Raises:
-        InputError: If there is none, or it has no architecture, or no weights that fit it, or a
-            level map is wanted where nothing is to be fine-tuned.
+        InputError: If there is none, it lacks an architecture or fitting weights, a network of the
+            zoo is not fine-tuned, or a level map is asked for without fine-tuning.
     """
     if level_map and not fine_tune:
         raise InputError(
@@ -72,7 +72,7 @@ def find_origin(path: Path | None, *, fine_tune: bool, level_map: bool) -> Origi
 
 
 def _told(origin: Origin) -> Origin:
-    """With a level map, of which the search knew nothing."""
+    """The origin with a level map, which the search did not have."""
     is_for_one = origin.settings.task.sigma_255 is not None
     known = Architecture.from_dict(origin.decision)
     architecture = told_architecture(known, in_units=is_for_one)
@@ -97,7 +97,7 @@ def _find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
             raise InputError(f"{path} comes with clearer, trained: fine-tune it with --fine-tune")
         return Origin(
             name=network.name,
-            # It was trained on another machine: what is faster here counts.
+            # It was trained on another machine: use the device of this one.
             settings=replace(network.settings, device=resolve_device("auto")),
             decision=network.card["run"]["architecture"],
             run=None,
@@ -131,16 +131,16 @@ def plan_training(
     """Settings of the training; nothing is written yet.
 
     Args:
-        origin: What is trained.
-        out: New run to train it in; None for a run itself, or if it is fine-tuned, a folder of
-            its own.
-        preset: Whose training settings to take; None for those of the origin.
-        train: Fields that replace them; None is 'not given'.
-        compile: Likewise.
+        origin: What to train.
+        out: Folder of a new run; None to train in the origin's run or, for fine-tuning, in a new
+            folder under ``runs/``.
+        preset: Preset whose training settings to use; None for those of the origin.
+        train: Training settings that replace them; None is 'not given'.
+        compile: Whether to use ``torch.compile``; None for the origin's setting.
         data: Pictures in place of the origin's.
-        task: Likewise, by its name.
-        task_options: Likewise, as a user types them.
-        resume: Whether an interrupted training goes on.
+        task: Name of a task in place of the origin's.
+        task_options: Its options, as a user types them.
+        resume: Whether to continue an interrupted training.
 
     Raises:
         InputError: If a value is unknown or out of range, finished or interrupted training would
@@ -154,7 +154,7 @@ def plan_training(
             raise InputError("--resume goes on with the settings of the run: give no others")
         return origin.settings
     settings = training_settings(origin.settings, preset, train, compile, origin.start)
-    if origin.is_told:  # features of other levels have other statistics than those that it has
+    if origin.is_told:  # features of other levels have other statistics
         told = replace(settings.train, batch_statistics_share=_TOLD_STATISTICS_SHARE)
         settings = replace(settings, train=told)
     if is_new:
@@ -181,13 +181,13 @@ def plan_training(
 def make_training_run(
     origin: Origin, out: Path | None, settings: RunSettings, *, resume: bool
 ) -> Run:
-    """Write the settings of a training, and what it starts from; one that goes on has them.
+    """Write the settings of a training and its start weights, unless it is resumed.
 
     Args:
-        origin: What is trained.
+        origin: What to train.
         out: As for :func:`plan_training`.
-        settings: From there.
-        resume: Whether an interrupted training goes on.
+        settings: Result of :func:`plan_training`.
+        resume: Whether to continue an interrupted training.
 
     Raises:
         InputError: If the folder is in use.

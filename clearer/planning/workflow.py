@@ -1,4 +1,4 @@
-"""From what a user asks for to the settings of a run; and its checks."""
+"""Makes the settings of a run from a user's request, and checks them."""
 
 from __future__ import annotations
 
@@ -64,19 +64,19 @@ def make_settings(
     compile: Compile = "auto",
     tensorboard: bool = False,
 ) -> RunSettings:
-    """Settings from a preset and what the user changes of it.
+    """Settings from a preset and the user's changes to it.
 
     Args:
         preset: Name of a preset.
-        task: What to undo.
-        color: What the network restores.
-        data: Folder of pictures, or None.
-        budgets: Limits; where no width or unshuffle is given, they are chosen by them.
-        image_size: (height, width) that milliseconds and GMACs are meant for.
-        costs: Where costs come from, and of files of which precision.
-        strategy: How an architecture is found.
-        num_seeds: Searches whose op weights are averaged.
-        seed: Of all randomness.
+        task: The degradation to undo.
+        color: Gray or RGB.
+        data: Folder of pictures; None for the built-in ones.
+        budgets: Limits; they decide the width and unshuffle factor that are not given.
+        image_size: (height, width) of the image for milliseconds and GMACs, in pixels.
+        costs: Where costs come from; it also sets the precision of the file.
+        strategy: How to find an architecture.
+        num_seeds: Number of searches whose op weights are averaged.
+        seed: Seed of all randomness.
         device: ``auto``, ``cpu`` or ``cuda``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         space: Fields that replace those of the preset's space; None is 'not given'.
@@ -84,10 +84,10 @@ def make_settings(
         train: Likewise for the training.
         race: Likewise for the race.
         compile: Whether the loops use ``torch.compile``.
-        tensorboard: Whether the logs are written for TensorBoard too.
+        tensorboard: Whether logs are also written for TensorBoard.
 
     Raises:
-        InputError: If a value is unknown or out of range, or milliseconds cannot be met.
+        InputError: If a value is unknown or out of range, or a limit in ms cannot be met.
     """
     if tensorboard:
         require("tensorboard", extra="tensorboard")
@@ -142,7 +142,7 @@ def preset_space(preset: str, color: Color, **changes: Any) -> SearchSpace:
 
 
 def gate_fields(is_wanted: bool, stem: str | None) -> dict[str, object]:
-    """Fields of a space with gates: from one scale on, unless bottlenecks come first."""
+    """Fields of a space with gates: it starts with one scale, unless the stem is bottlenecks."""
     if not is_wanted:
         return {}
     first_scales = 2 if stem == "bottlenecks" else 1
@@ -153,16 +153,16 @@ _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
 
 
 def _rescaled(settings: _Loop, base: _Loop) -> _Loop:
-    """A shorter or longer loop than the preset's keeps the preset's share of warm-up."""
+    """Scale the warm-up with the iterations, so that its share stays that of the preset."""
     share = settings.iterations / base.iterations
     return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
 
 
 def check_level(settings: RunSettings) -> None:
-    """Whether the task has what a network with a level map is told.
+    """Check that a space with a level map has a task with a known noise level.
 
     Raises:
-        InputError: If it has not.
+        InputError: If it does not.
     """
     if settings.space.level_map and not settings.task.has_level:
         raise InputError(
@@ -210,7 +210,7 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> list[CostTable]:
-    """Find out before a run is made whether its pictures and budgets can be used.
+    """Check, before a run is made, that its pictures and budgets can be used.
 
     Raises:
         InputError: If a picture is too small, there are too few, or a budget cannot be met.
@@ -251,7 +251,7 @@ def refreeze_settings(
     image_size: tuple[int, int],
     budget_precision: FilePrecision,
 ) -> RunSettings:
-    """Settings of a run that freezes what another one searched, under other budgets.
+    """Settings of a run that freezes an architecture of another run's search under other budgets.
 
     Raises:
         InputError: If there is no budget, or the source has no finished search by gradient.
@@ -278,18 +278,18 @@ def training_settings(
     compile: Compile | None,
     start: StartWeights | None,
 ) -> RunSettings:
-    """Settings of a training, from those of the run that its architecture comes from.
+    """Settings of a training, from the run that its architecture comes from.
 
     Args:
-        settings: Of that run.
-        preset: Whose training settings to take; None for those of the run.
+        settings: Settings of that run.
+        preset: Preset whose training settings to use; None for those of the run.
         train: Fields that replace them; None is 'not given'.
         compile: Likewise.
         start: Weights to start from; None to train from scratch.
 
     Raises:
-        InputError: If a value is unknown or out of range, or the settings are those of a
-            fine-tuning, and the training is none.
+        InputError: If a value is unknown or out of range, or a training from scratch would use the
+            settings of a fine-tuning.
     """
     if preset is not None:
         settings = replace(settings, preset=preset, train=_preset(preset).train)
@@ -303,7 +303,7 @@ def training_settings(
         base = replace(
             base,
             learning_rate=base.frozen_norm_rate * base.learning_rate,
-            # The statistics are good from the first step, and the weights go with them.
+            # The statistics are right from the first step, and the weights fit them.
             batch_statistics_share=0.0,
         )
     changed = replace(base, **_given(train))

@@ -1,1 +1,1 @@
-"""Pictures through a network: tiles, noise levels, whole folders, PSNR and SSIM."""
+"""Restores pictures with a network: tiles, noise levels, whole folders, PSNR and SSIM."""

@@ -1,4 +1,4 @@
-"""PSNR and SSIM of a restorer over a set of images, with noise that is the same for everyone."""
+"""PSNR and SSIM of a restorer on a set of images, with the same noise for all restorers."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = [
 ]
 
 VALIDATION_SEED: Final = 0
-"""Noise of the validation images, the same for every run, so that runs can be compared."""
+"""Seed of the noise of validation images: equal for all runs, so that they can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Mean over the images of a set."""
+    """Mean quality over the images of a set."""
 
     psnr_db: float
     ssim: float
 
 
 def check_evaluation_size(images: ImageSet, task: Task) -> None:
-    """Refuse pictures that are smaller than the window of SSIM, or than what a task cuts them to.
+    """Refuse pictures smaller than the SSIM window, or than the task's crop multiple.
 
     Raises:
         InputError: For the first such picture.
@@ -60,9 +60,9 @@ def check_evaluation_size(images: ImageSet, task: Task) -> None:
 def evaluation_pairs(
     images: ImageSet, task: Task, seed: int, *, level_map: bool = False
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """(degraded, clean) of each image, ``(1, C, H, W)``; noise depends on (seed, place) alone.
+    """(degraded, clean) of each image, ``(1, C, H, W)``; noise depends only on (seed, index).
 
-    With ``level_map`` the degraded one has a plane more, with the true level of its noise.
+    With ``level_map`` the degraded one has one more plane, with the true noise level.
     """
     for index, image in enumerate(images.images):
         height, width = (side - side % task.crop_multiple for side in image.shape[:2])
@@ -81,7 +81,7 @@ def evaluation_pairs(
 
 
 def _planes(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(H, W, C)`` to ``(1, C, H, W)``."""
+    """Convert ``(H, W, C)`` to ``(1, C, H, W)``."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
 
 
@@ -98,7 +98,7 @@ def evaluate(
 
 
 def torch_restorer(network: nn.Module, device: str = "cpu") -> Restorer:
-    """A network in evaluation mode, fp32, as a restorer."""
+    """Wrap a network in evaluation mode as a restorer; it computes in fp32 without TF32."""
 
     def restore(degraded: NDArray[np.float32]) -> NDArray[np.float32]:
         exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

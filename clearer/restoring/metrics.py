@@ -13,21 +13,21 @@ __all__ = ["SSIM_WINDOW", "luma_y", "psnr_b_db", "psnr_db", "ssim"]
 SSIM_WINDOW: Final = 11
 """Side of the Gaussian window, in pixels."""
 
-# Of 255, for R, G and B from 0 to 1.
+# On the scale of 255, for R, G and B from 0 to 1.
 _LUMA_WEIGHTS: Final = np.array([65.481, 128.553, 24.966])
 _LUMA_OFFSET: Final = 16.0
 
 _BLOCK: Final = 8
-"""Side of a block of JPEG, in pixels."""
+"""Side of a JPEG block, in pixels."""
 
 Image = NDArray[np.float32]
 
 
 def luma_y(rgb: Image) -> Image:
-    """Luma of ITU-R BT.601 in video range, as MATLAB's ``rgb2ycbcr`` has it for real numbers.
+    """ITU-R BT.601 luma in video range, as MATLAB's ``rgb2ycbcr`` gives it for floating point.
 
-    Tables of deraining are made of it: PSNR and SSIM with 255 levels as the range, though luma
-    takes 16 to 235 of them. Nothing is rounded here, which they do to 8 bits.
+    Deraining tables use it: PSNR and SSIM with a data range of 255, though luma spans only 16 to
+    235. They round it to 8 bits; this function does not.
 
     Args:
         rgb: ``(3, H, W)``, range [0, 1].
@@ -57,18 +57,18 @@ def psnr_db(image: Image, clean: Image) -> float:
 
 
 def psnr_b_db(image: Image, clean: Image) -> float:
-    """PSNR with a penalty for blocks of 8x8: the ``PSNR-B`` of tables of deblocking, in dB.
+    """PSNR with a penalty for 8x8 blocks: the ``PSNR-B`` of deblocking tables, in dB.
 
-    Yim and Bovik, "Quality Assessment of Deblocked Images", IEEE TIP 20(1), 2011. To the mean
-    squared error comes the blocking effect factor: by how much neighbours across the borders of
-    blocks differ more than others. It is that of ``image``, the mean over its channels.
+    Yim and Bovik, "Quality Assessment of Deblocked Images", IEEE TIP 20(1), 2011. The blocking
+    effect factor is added to the mean squared error: by how much neighbours across block borders
+    differ more than others, in ``image``, averaged over channels.
 
     Args:
         image: ``(C, H, W)``, range [0, 1], more than 8 pixels high and wide.
         clean: The same shape.
 
     Raises:
-        ValueError: If the shapes differ, or there is no border of blocks.
+        ValueError: If the shapes differ, or there is no block border.
     """
     if image.shape != clean.shape:
         raise ValueError(f"shapes differ: {image.shape} and {clean.shape}")
@@ -92,13 +92,13 @@ def _blocking_effect(plane: NDArray[np.float64]) -> float:
 
 
 def ssim(image: Image, clean: Image) -> float:
-    """Structural similarity: Gaussian window of 11x11, sigma 1.5, data range 1, mean over channels.
+    """Structural similarity: 11x11 Gaussian window, sigma 1.5, data range 1, mean over channels.
 
     Args:
         image: ``(C, H, W)``, both sides at least 11.
         clean: The same shape.
     """
-    from skimage.metrics import structural_similarity  # slow to import, and restoring has no use
+    from skimage.metrics import structural_similarity  # slow to import, and not needed to restore
 
     return float(
         structural_similarity(

@@ -1,13 +1,12 @@
-"""Whether the noise of a colour picture is white or as cameras make it, by the picture alone.
+"""Whether the noise of a colour picture is white or that of a camera, from the picture alone.
 
-White noise is independent in each pixel and channel: the differences between channels hold as much
-of it in the finest patterns as in coarser ones. The noise of a camera passes demosaicing, smoothing
-and JPEG on its way into a file, and nearly always colours of half the resolution: of the finest
-patterns of colour hardly any are left. The same is so for a clean photograph, and for one whose
-white noise went through JPEG. Pictures themselves have little fine colour, least of all where they
-are smooth: there it is measured.
+White noise is independent in each pixel and channel: differences between channels hold as much of
+it at the finest scale as at coarser ones. Camera noise passes demosaicing, smoothing and JPEG on
+its way into a file, nearly always with subsampled chroma: hardly any fine colour is left. The same
+holds for a clean photograph, and for white noise that went through JPEG. Pictures themselves have
+little fine colour, least of all where they are smooth: there it is measured.
 
-``benchmarks/noise_kind.py`` says how far apart the two kinds lie: the shares are at most 0.47 in
+``benchmarks/noise_kind.py`` says how far apart the two kinds are: the shares are at most 0.47 in
 photographs of PolyU, and at least 0.91 in pictures of BSDS500 with white noise of sigma 5 to 50.
 """
 
@@ -24,20 +23,20 @@ __all__ = ["fine_color_share", "is_noise_of_camera"]
 
 _MAX_PATCHES: Final = 10_000
 _SMOOTH_SHARE: Final = 0.02
-"""Of the patches, those with the least energy in coarse patterns of colour."""
+"""Share of the patches that are measured: those with the least energy in coarse colour."""
 _LAST_COARSE, _LAST_MIDDLE, _FIRST_FINE = 4, 7, 9
-"""Patterns (u, v) of 8x8 pixels by u + v: coarse choose patches, middle and fine are compared."""
+"""8x8 DCT patterns (u, v) by u + v: coarse ones select patches, middle and fine are compared."""
 _MOST_OF_CAMERA: Final = 0.7
 _LEAST_VARIANCE: Final = 5e-6
-"""Of two differences of channels that were rounded to 8 bits: what is below is no noise that a
-network for white noise would take away, and what JPEG leaves of it may have any pattern."""
+"""Variance of the two channel differences from rounding to 8 bits: below it there is no noise for a
+network to remove, and what JPEG leaves may have any pattern."""
 
 
 def is_noise_of_camera(picture: NDArray[Any]) -> bool:
-    """Whether a network for photographs is the one for a picture, rather than one for white noise.
+    """Whether a picture needs a network for photographs rather than one for white noise.
 
     Args:
-        picture: ``(H, W, 3)``, unsigned integers of full scale, or floating point.
+        picture: ``(H, W, 3)``, full-scale unsigned integers, or floating point.
 
     Raises:
         ValueError: If it has another shape.
@@ -46,14 +45,14 @@ def is_noise_of_camera(picture: NDArray[Any]) -> bool:
 
 
 def fine_color_share(picture: NDArray[Any]) -> float:
-    """Variance of the finest patterns of colour over that of coarser ones, in smooth places.
+    """Variance of the finest colour patterns over that of coarser ones, in smooth areas.
 
     Args:
         picture: As for :func:`is_noise_of_camera`.
 
     Returns:
         About 1 for white noise; 0 where colours do not vary; 1 for pictures of fewer than 8 rows or
-        columns, of which nothing is known.
+        columns, about which nothing is known.
 
     Raises:
         ValueError: If the picture has another shape.

@@ -1,9 +1,9 @@
-"""How strong the white Gaussian noise of a picture is, by the picture alone.
+"""Estimates the level of white Gaussian noise in a picture from the picture alone.
 
-White noise is as strong in all coefficients of a discrete cosine transform, and independent in
-each; a picture is weak in the high ones. Of many small patches, those with the least energy in the
-low coefficients are the smoothest: their high coefficients show the noise. Smooth patches are so
-told by coefficients that the noise is not measured in, and choosing them makes no estimate smaller.
+White noise is equally strong in all coefficients of a discrete cosine transform, and independent
+in each; a picture is weak in the high ones. Of many small patches, those with the least energy in
+the low coefficients are the smoothest: their high coefficients show the noise. Since patches are
+selected by other coefficients than those measured, the selection does not bias the estimate.
 
 The method is that of Ponomarenko et al., "An automatic approach to lossy compression of AVIRIS
 images", IGARSS 2007, as analysed by Colom and Buades, "Analysis and Extension of the Ponomarenko et
@@ -23,22 +23,22 @@ from clearer.pictures.stored_picture import full_scale
 __all__ = ["SIDE", "cosine_patterns", "draw_patches", "estimate_level"]
 
 SIDE: Final = 8
-"""Of a patch, in pixels."""
+"""Side of a patch, in pixels."""
 _FIRST_HIGH: Final = 9
-"""Coefficient (u, v) counts as high from this u + v on: 21 of 64 do."""
+"""Coefficients (u, v) count as high from this u + v on: 21 of 64 do."""
 _MAX_PATCHES: Final = 60_000
 _NUM_SMOOTH: Final = 400
-"""The least patches to measure: more are less smooth, fewer know the noise less well."""
+"""Minimum number of patches to measure: more are less smooth, fewer measure less precisely."""
 _ROOM: Final = 0.2
-"""How far from black and white the mean of a patch is to be before anything is known."""
+"""Minimum distance of a patch's mean from black and white, before the level is known."""
 _ROOM_IN_LEVELS: Final = 3.0
-"""The same, in standard deviations of the noise: hardly any of it is clipped there."""
+"""The same in standard deviations of the noise: hardly any noise is clipped there."""
 _LEAST_SHARE: Final = 0.1
-"""Of the patches are used, however near to black or white the picture is."""
+"""Share of the patches kept, however near to black or white the picture is."""
 _FAR: Final = 9.0
-"""Standard deviations from black and white at which nothing at all of the noise is clipped."""
+"""Standard deviations from black and white at which no noise is clipped."""
 _ROUNDING: Final = 1e-5
-"""Below it lies what rounding to float32 leaves: no noise."""
+"""A level below this is the rounding of float32, not noise."""
 
 Patches = NDArray[np.float32]
 Values = NDArray[np.float64]
@@ -47,17 +47,16 @@ Values = NDArray[np.float64]
 def estimate_level(picture: NDArray[Any]) -> float:
     """Standard deviation of the white Gaussian noise in a picture.
 
-    Where the picture stays within [0, 1], its noise is taken as clipped there: patches near black
-    and white are left out where others are to be had, and the level is that before clipping. The
-    same picture always gives the same level. Strong fine texture without a smooth place counts as
-    noise.
+    If the picture stays within [0, 1], its noise is assumed to be clipped: patches near black and
+    white are left out where possible, and the level is that before clipping. The same picture
+    always gives the same level. Strong fine texture without a smooth area counts as noise.
 
     Args:
         picture: ``(H, W, C)``, floating point with black at 0 and white at 1 (values may leave that
-            range), or unsigned integers of full scale. All channels have the same noise level.
+            range), or full-scale unsigned integers. All channels have the same noise level.
 
     Returns:
-        The level, with white at 1; 0 where there is none, and for pictures of fewer than 8 rows or
+        The level, with white at 1; 0 if there is none, and for pictures of fewer than 8 rows or
         columns.
 
     Raises:
@@ -79,7 +78,7 @@ def estimate_level(picture: NDArray[Any]) -> float:
     level, wanted = 0.0, _ROOM
     for _ in range(2):
         roomy = order[room[order] >= min(wanted, most)]  # the smoothest first
-        # Patches with no more energy than noise alone has serve as well as the smoothest.
+        # Patches with no more energy than noise alone are as good as the smoothest.
         expected = level**2 * low.shape[1] * means.shape[1]
         count = max(_NUM_SMOOTH, int(np.searchsorted(energy[roomy], expected)))
         smooth = roomy[:count]
@@ -91,11 +90,11 @@ def estimate_level(picture: NDArray[Any]) -> float:
 
 
 def draw_patches(picture: NDArray[Any], most: int = _MAX_PATCHES) -> Patches:
-    """``(N, C, 64)``: all patches of a small picture, the same ones of a large one each time.
+    """Draw patches ``(N, C, 64)``: all of a small picture; of a large one always the same sample.
 
     Args:
         picture: As for :func:`estimate_level`, of at least 8 rows and columns.
-        most: How many are drawn.
+        most: Most patches to draw.
     """
     windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE), axis=(0, 1))
     rows, columns = windows.shape[:2]
@@ -111,7 +110,7 @@ def draw_patches(picture: NDArray[Any], most: int = _MAX_PATCHES) -> Patches:
 
 
 def _room(patches: Patches) -> Values:
-    """Distance of the mean of each patch from black and white; 0 where most samples are either.
+    """Distance of each patch's mean from black and white; 0 if most samples are either.
 
     Black text on white has a mean between them, but no noise to measure.
     """
@@ -123,15 +122,15 @@ def _room(patches: Patches) -> Values:
 
 
 def _measure(high: Patches) -> float:
-    """Noise level of coefficients of ``(N, C, K)``."""
+    """Noise level from coefficients ``(N, C, K)``."""
     variances = np.square(high, dtype=np.float64).mean(axis=0)
-    # The median of variances of few values is below their mean: that of chi-squared over its
-    # degrees of freedom, by Wilson and Hilferty.
+    # The median of variances of few values is below their mean: corrected by the median of a
+    # chi-squared distribution over its degrees of freedom, after Wilson and Hilferty.
     return float(np.sqrt(np.median(variances) / (1 - 2 / (9 * len(high))) ** 3))
 
 
 def cosine_patterns() -> tuple[Patches, NDArray[np.intp]]:
-    """The patterns of the cosine transform, ``(64, 64)``, a column each, and u + v of each."""
+    """The patterns of the cosine transform, ``(64, 64)``, one per column, and u + v of each."""
     steps = np.arange(SIDE)
     waves = np.cos(np.pi / SIDE * np.outer(steps, steps + 0.5)) * np.sqrt(2 / SIDE)
     waves[0] /= np.sqrt(2)
@@ -146,7 +145,7 @@ def _basis() -> tuple[Patches, Patches]:
 
 
 def _before_clipping(measured: float, means: Values) -> float:
-    """The level of noise that has a measured level after it was clipped to [0, 1]."""
+    """The noise level before clipping to [0, 1], from the level measured after it."""
 
     def excess(level: float) -> float:
         return float(np.sqrt(_clipped_variance(means, level).mean())) - measured
@@ -154,13 +153,13 @@ def _before_clipping(measured: float, means: Values) -> float:
     room = min(means.min(), 1 - means.max())
     if measured < _ROUNDING or room > _FAR * measured or excess(measured) >= 0:
         return measured
-    from scipy.optimize import brentq  # half a second, and most pictures need it not
+    from scipy.optimize import brentq  # takes half a second, and most pictures do not need it
 
     return float(brentq(excess, measured, 1, xtol=1e-6)) if excess(1) > 0 else 1.0
 
 
 def _clipped_variance(mean: Values, level: float) -> Values:
-    """Variance of what a normal distribution becomes when clipped to [0, 1]."""
+    """Variance of a normal distribution clipped to [0, 1]."""
     from scipy.special import ndtr
 
     below, above = -mean / level, (1 - mean) / level

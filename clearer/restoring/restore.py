@@ -1,4 +1,4 @@
-"""Restoring a whole picture by a network, whatever channels and bits either has."""
+"""Restores whole pictures with a network, whatever channels and bits either has."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ColorMode = Literal["per-channel", "luma"]
 """How a gray network restores a colour picture."""
 
 FOREIGN_OVERLAP: Final = 64
-"""Samples of overlap for a network of unknown architecture: 64 layers of 3x3 see as far."""
+"""Overlap in pixels for a network of unknown architecture: the reach of 64 layers of 3x3."""
 _FOREIGN_SIDE: Final = 512
-# Networks that down-sample pad to 2, 8, 16 or 32, hardly to more.
+# Networks with downsampling pad to 2, 8, 16 or 32, hardly to more.
 _FOREIGN_MULTIPLE: Final = 64
-# What a network of many scales computes on a tile under ONNX Runtime; U shapes take a third. Beside
-# it a process has the libraries, about 150 MB, and the picture twice: benchmarks/restore_memory.py.
+# Memory for a tile, multi-scale network, ONNX Runtime; U shapes take a third. A process also
+# holds the libraries, about 150 MB, and the picture twice: benchmarks/restore_memory.py.
 _TILE_BYTES: Final = 600e6
 _BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
 
@@ -45,18 +45,19 @@ def default_plan(
     overlap: int | None = None,
     multiple: int = 1,
 ) -> TilePlan:
-    """How pictures are cut where nobody says it.
+    """The default tiling of pictures.
 
-    The overlap is half the receptive field: what lies farther away hardly counts, and with it a
-    trained network stays within a tenth of 1/255 of what it makes of the whole picture
-    (``benchmarks/seams.py``). An overlap of the receptive field gives exactly that.
+    The overlap is half the receptive field: pixels farther away hardly matter, and a trained
+    network stays within a tenth of 1/255 of its result for the whole picture
+    (``benchmarks/seams.py``). An overlap of the full receptive field gives exactly that result.
 
     Args:
-        architecture: Of the network; None where it is unknown.
-        side: Of the tiles, in pixels; by default as large as some 600 MB allow, or 512 for an
-            unknown architecture.
-        overlap: On each side, in pixels; more than the receptive field is never taken.
-        multiple: That the sides of what the network gets must have; for an unknown architecture.
+        architecture: Architecture of the network; None if it is unknown.
+        side: Side of the tiles, in pixels; by default as large as some 600 MB allow, or 512 for an
+            unknown architecture; more if the overlap needs it.
+        overlap: Overlap on each side, in pixels; never more than the receptive field.
+        multiple: Sides of the network's input must be multiples of this; for an unknown
+            architecture.
 
     Raises:
         InputError: If the tiles are too small for the overlap.
@@ -105,13 +106,13 @@ def restore_pixels(
     Args:
         restore: Maps ``(1, channels, h, w)``, range [0, 1], to the same shape; with a level map,
             ``(1, channels + 1, h, w)``.
-        pixels: ``(H, W, C)``, gray or RGB; unsigned integers of full scale, or float32 in [0, 1].
-        channels: 1 or 3: those of the network.
-        color: For a gray network and an RGB picture.
+        pixels: ``(H, W, C)``, gray or RGB; full-scale unsigned integers, or float32 in [0, 1].
+        channels: Channels of the network, 1 or 3.
+        color: How a gray network restores an RGB picture.
         plan: How the picture is cut into tiles.
-        level: Of the noise, range [0, 1], for a network with a level map; None for all others.
-        strength: How much is removed, 1 being all that the network would: it scales the level, or
-            the change where there is none. With 0 the pixels stay exactly as they are.
+        level: Noise level, range [0, 1], for a network with a level map; None for all others.
+        strength: How much to remove; 1 is what the network would. It scales the level or, without
+            one, the change. With 0 the pixels stay exactly as they are.
         listener: Called with (done, total) tiles.
 
     Returns:
@@ -131,7 +132,7 @@ def restore_pixels(
 
 
 def _blended(restore: Restorer, strength: float) -> Restorer:
-    """The picture, with this share of what the network changes."""
+    """A restorer that applies only this share of the network's change."""
 
     def blend(planes: Array) -> Array:
         mixed: Array = planes + np.float32(strength) * (restore(planes) - planes)
@@ -141,11 +142,11 @@ def _blended(restore: Restorer, strength: float) -> Restorer:
 
 
 def fit_channels(restore: Restorer, channels: int, num_planes: int, color: ColorMode) -> Restorer:
-    """A restorer of ``(1, num_planes, h, w)`` made of one of ``(1, channels, h, w)``.
+    """Make a restorer of ``(1, num_planes, h, w)`` from one of ``(1, channels, h, w)``.
 
-    RGB by a gray network: each plane by itself, or the luma alone, whose change is added to all
-    three planes so that colour differences stay. Gray by an RGB network: three equal planes, and
-    the mean of what comes back.
+    RGB with a gray network: each plane by itself, or only the luma, whose change is added to all
+    three planes so that colour differences stay. Gray with an RGB network: three equal planes, and
+    the mean of the result.
     """
     if channels == num_planes:
         return restore

@@ -1,4 +1,4 @@
-"""The way of one picture after another: a bad one never stops the others."""
+"""Restores picture files one after another: a bad one never stops the others."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ __all__ = ["RestoredFile", "restore_files"]
 
 
 class RestoredFile(TypedDict, total=False):
-    """What became of a picture: what there is to tell of a restored one, else the reason."""
+    """The result for one picture: facts about a restored one, else the reason."""
 
     input: Required[str]
     output: Required[str]
     status: Required[Literal["restored", "skipped", "failed"]]
     reason: str
-    """Why it was skipped or failed, in a line."""
+    """Why it was skipped or failed, in one line."""
     width: int
     height: int
     channels: int
     bits: int
-    """Of a channel of the file."""
+    """Bits per channel of the file."""
     tiles: int
     sigma: float | None
-    """Noise level that the network was told, scale 0 to 255."""
+    """Noise level given to the network, scale 0 to 255."""
     network: str
     why: str | None
-    """Why this network was taken; None where nothing was to be chosen."""
+    """Why this network was chosen; None if there was no choice."""
     notes: list[str]
-    """What changed beside the pixels."""
+    """What changed other than the restored pixels."""
     seconds: float
 
 
-# Where these stop one result, they stop all.
+# Errors of writing one result that will stop all others, too.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -60,16 +60,16 @@ def restore_files(
 
     Args:
         jobs: What to do.
-        methods: How, by the kind of a picture without its transparency; without ``gray``, gray
-            pictures fail; without ``photo`` or ``jpeg``, those are as other colour pictures.
-        overwrite: Whether results that exist are made again, rather than left.
-        listener: Called with (done, total) tiles of the present picture.
+        methods: How, by the kind of picture, transparency aside. Without ``gray``, gray pictures
+            fail; without ``photo`` or ``jpeg``, those are treated as other colour pictures.
+        overwrite: Whether existing results are made again rather than kept.
+        listener: Called with (done, total) tiles of the current picture.
 
     Yields:
         A record for each job.
 
     Raises:
-        ClearerError: If no more can be written, as where a disk is full.
+        ClearerError: If nothing more can be written, as on a full disk.
     """
     for job in jobs:
         start = time.perf_counter()
@@ -81,7 +81,7 @@ def restore_files(
             _write(job.target, data)
         except _NoSpaceError:
             raise
-        except Exception as error:  # backends raise types of their own
+        except Exception as error:  # backends raise their own types
             yield _left(job, "failed", _reason(error))
             continue
         record["seconds"] = round(time.perf_counter() - start, 3)
@@ -119,7 +119,7 @@ def _is_there(job: Job) -> bool:
 def _restored_file(
     job: Job, methods: Mapping[PictureKind, Method], listener: Callable[[int, int], None]
 ) -> tuple[bytes, RestoredFile]:
-    """The bytes of a result, and what to tell about it but for the time."""
+    """The bytes of a result, and its record without the time."""
     picture = read_picture(job.source)
     height, width, channels = picture.pixels.shape
     chosen = choose_method(picture.pixels, methods, picture.jpeg_quality)
@@ -130,7 +130,7 @@ def _restored_file(
         )
     method, why = chosen
     pixels, level = method.apply(picture.pixels, listener)
-    restored = replace(picture, pixels=cast(Pixels, pixels))  # of the type that they were
+    restored = replace(picture, pixels=cast(Pixels, pixels))  # restoring keeps the type
     data, notes = encode_picture(restored, job.kind)
     return data, {
         "input": str(job.source),

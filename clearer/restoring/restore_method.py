@@ -1,4 +1,4 @@
-"""How pictures of each kind are restored, and which kind a picture is of."""
+"""How pictures of each kind are restored, and of which kind a picture is."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from clearer.restoring.tiling import TilePlan
 __all__ = ["Method", "PictureKind", "choose_method"]
 
 PictureKind = Literal["gray", "rgb", "photo", "jpeg"]
-"""``photo``: in colour, with noise as cameras make it (:mod:`clearer.restoring.noise_kind`).
-``jpeg``: in colour, from a JPEG file of low quality."""
+"""``photo``: in colour, with camera noise (:mod:`clearer.restoring.noise_kind`). ``jpeg``: in
+colour, from a JPEG file of low quality."""
 
 _LOW_QUALITY: Final = 60
-"""Up to here what JPEG takes away is more than what most cameras add: a network for JPEG restores
+"""Up to this quality JPEG harms more than the noise of most cameras: a network for JPEG restores
 clean pictures 0.8 to 0.9 dB better than one for photographs (``benchmarks/jpeg_or_noise.py``)."""
 
 
@@ -37,7 +37,7 @@ class Method:
     """
 
     name: str
-    """Of the network."""
+    """Name of the network."""
     restore: Restorer
     channels: int
     color: ColorMode
@@ -45,7 +45,7 @@ class Method:
     has_level: bool = False
     """Whether the network has a level map."""
     sigma: float | None = None
-    """Level of the noise for it, scale 0 to 255; None has it estimated from each picture."""
+    """Noise level for it, scale 0 to 255; None: estimated from each picture."""
     strength: float = 1.0
     """See :func:`clearer.restoring.restore.restore_pixels`."""
 
@@ -58,7 +58,7 @@ class Method:
     def apply(
         self, pixels: Samples, listener: Callable[[int, int], None] = lambda done, total: None
     ) -> tuple[Samples, float | None]:
-        """Restore pixels, and say which noise level the network was told, range [0, 1], if any.
+        """Restore pixels, and return the noise level given to the network, range [0, 1], if any.
 
         Args:
             pixels: As for :func:`clearer.restoring.restore.restore_pixels`.
@@ -86,7 +86,7 @@ class Method:
         return restored, level
 
     def _level(self, pixels: Samples) -> float:
-        """Of the noise, in what the network is given of a picture; range [0, 1]."""
+        """Noise level of the network's input for a picture; range [0, 1]."""
         if self.sigma is not None:
             return self.sigma / 255
         if pixels.shape[2] == 3 and self.channels == 1 and self.color == "luma":
@@ -98,17 +98,17 @@ class Method:
 def choose_method(
     pixels: Samples, methods: Mapping[PictureKind, Method], jpeg_quality: int | None = None
 ) -> tuple[Method, str | None] | None:
-    """What restores a picture, and why, in a few words, where there is a choice; None if nothing.
+    """The method for a picture, with a short reason if there is a choice; None if there is none.
 
     Args:
         pixels: ``(H, W, C)``.
-        methods: By kind; without ``photo`` or ``jpeg``, those are as other colour pictures.
-        jpeg_quality: Of the JPEG file that the pixels come from.
+        methods: By kind; without ``photo`` or ``jpeg``, those are treated as other colour pictures.
+        jpeg_quality: Quality of the JPEG file that the pixels come from, if any.
     """
     if pixels.shape[2] == 1:
         return (methods["gray"], None) if "gray" in methods else None
     rgb = methods["rgb"]
-    if rgb.sigma is not None:  # whoever gives a level says: the noise is white
+    if rgb.sigma is not None:  # giving a level means that the noise is white
         return rgb, None
     if "jpeg" in methods and jpeg_quality is not None and jpeg_quality <= _LOW_QUALITY:
         return methods["jpeg"], f"JPEG of quality {jpeg_quality}"

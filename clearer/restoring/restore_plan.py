@@ -1,4 +1,4 @@
-"""Which pictures are restored to which files."""
+"""Plans which pictures are restored to which files."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _MOST_NAMED: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A picture and what it becomes."""
+    """A picture to restore, and the file for the result."""
 
     source: Path
     target: Path
     kind: Kind
     problem: str | None = None
-    """Why it fails before it is read."""
+    """Why it fails without being read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done, and what is not."""
+    """The jobs, and the files that are left out."""
 
     jobs: list[Job]
     left_out: list[Path]
-    """What is no picture by its ending, no regular file, or a link to a folder."""
+    """Files that are not pictures by extension, not regular files, or links to folders."""
 
     def about_left_out(self) -> str | None:
-        """One line that counts and names what is left out; None where nothing is."""
+        """One line that counts and names what is left out; None if nothing is."""
         if not self.left_out:
             return None
         text = f"{len(self.left_out)} left out, no pictures by ending or kind: "
@@ -49,19 +49,19 @@ class Plan:
 
 
 def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> Plan:
-    """What is to be done for files and folders; what lies below a folder lies so below ``out``.
+    """Plan the jobs for files and folders; paths inside a folder are kept below ``out``.
 
-    Hidden files, other files than pictures, and ``out`` itself are left out of folders. What is bad
-    in a folder becomes a job that fails, and stops no other.
+    In folders, hidden files, files other than pictures, and ``out`` itself are left out. Bad files
+    in a folder become jobs that fail and stop no others.
 
     Args:
         inputs: Files and folders.
         out: Folder for the results.
-        kind: Of all results; None: of each that of its input.
+        kind: Format of all results; None: that of each input.
 
     Raises:
-        InputError: If an input is missing, there is no picture at all, two files that were given by
-            name would become one, or a result would overwrite an input.
+        InputError: If an input is missing, there is no picture at all, two files given by name
+            would become one, or a result would overwrite an input.
     """
     if os.path.exists(out) and not os.path.isdir(out):
         raise InputError(f"{out} is a file: give --out a folder")
@@ -69,7 +69,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> Plan:
     for given in inputs:
         if os.path.isdir(given):
             _add_folder(plan, given, out, kind)
-        elif os.path.lexists(given):  # a link to nowhere fails when its turn comes
+        elif os.path.lexists(given):  # a broken link fails when its turn comes
             plan.jobs.append(_job(given, Path(given.name), out, kind))
         else:
             raise InputError(f"{given} does not exist")
@@ -90,7 +90,7 @@ def _job(source: Path, name: Path, out: Path, kind: Kind | None) -> Job:
 
 
 def _add_folder(plan: Plan, folder: Path, out: Path, kind: Kind | None) -> None:
-    """Add the pictures of a folder and of its sub-folders."""
+    """Add the pictures of a folder and its subfolders."""
     found = len(plan.jobs)
 
     def add_unreadable(error: OSError) -> None:
@@ -109,7 +109,7 @@ def _add_folder(plan: Plan, folder: Path, out: Path, kind: Kind | None) -> None:
         plan.left_out.extend(here / name for name in kept if name not in folders)
         for name in sorted(names):
             source = here / name
-            # A link to nowhere fails when its turn comes; a pipe would be waited for.
+            # A broken link fails when its turn comes; reading a pipe would block.
             is_file = os.path.isfile(source) or os.path.islink(source)
             if is_picture_name(name) and is_file:
                 plan.jobs.append(_job(source, source.relative_to(folder), out, kind))
@@ -124,7 +124,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells files apart, whatever their names; None where there is none."""
+    """What identifies a file, whatever its name; None if there is no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -133,10 +133,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _without_clashes(jobs: Iterable[Job], named: set[Path]) -> list[Job]:
-    """The jobs, with a problem where two files would become one; one file given twice is one job.
+    """Mark jobs that would write the same file as failing; a file given twice is one job.
 
     Raises:
-        InputError: If both were given by name: then nothing is begun.
+        InputError: If both were given by name: then nothing starts.
     """
     by_target: defaultdict[Path, list[Job]] = defaultdict(list)
     for job in jobs:

@@ -1,4 +1,4 @@
-"""What restores pictures, seen from outside."""
+"""The interface of whatever restores pictures."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Cutting pictures into overlapping tiles that are restored one by one, without a seam.
+"""Cuts pictures into overlapping tiles that are restored one by one, without seams.
 
-A tile starts at a multiple of what the network pads to, so that its down-sampling grids lie as
-those of the whole picture. It keeps only the pixels that lie at least an overlap away from its cut
-edges: with an overlap of the receptive field the result is that of the whole picture.
+A tile starts at a multiple of what the network pads to, so that its downsampling grids match those
+of the whole picture. It keeps only pixels at least an overlap away from its cut edges: with an
+overlap of the receptive field the result equals that of the whole picture.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TilePlan:
-    """How pictures are cut.
+    """How pictures are cut into tiles.
 
     Raises:
         InputError: If the side leaves no room between the overlaps.
     """
 
     side: int
-    """The most rows and columns that the network gets at once."""
+    """Most rows and columns that the network gets at once."""
     overlap: Reach
-    """Samples around what is kept."""
+    """Pixels around what is kept."""
     multiple: int = 1
-    """What the network pads to."""
+    """The multiple that the network pads sides to."""
 
     def __post_init__(self) -> None:
         if self.side < self.least_side:
@@ -68,7 +68,7 @@ class TilePlan:
 
     @property
     def _margins(self) -> tuple[int, int]:
-        """The overlap, on the grid of the network."""
+        """The overlap, rounded up to the network's grid."""
         before, after = (
             -(-side // self.multiple) * self.multiple
             for side in (self.overlap.before, self.overlap.after)
@@ -77,7 +77,7 @@ class TilePlan:
 
     @property
     def text(self) -> str:
-        """In words."""
+        """Description in words."""
         before, after = self.overlap.before, self.overlap.after
         shared = f"{before}" if before == after else f"{before} and {after}"
         return f"tiles of at most {self.side}x{self.side}, overlap {shared}"
@@ -97,13 +97,13 @@ class TilePlan:
 
 
 def spans(length: int, side: int, margins: tuple[int, int], multiple: int) -> list[Span]:
-    """Cut an axis into as few tiles as can be, all about as long.
+    """Cut an axis into as few tiles as possible, of about equal length.
 
     Args:
-        length: Samples of the axis.
-        side: The longest tile; at least both margins and a multiple.
+        length: Pixels along the axis.
+        side: Longest tile; at least both margins plus a multiple.
         margins: Overlap before and after what a tile keeps, multiples of ``multiple``.
-        multiple: Where tiles may start.
+        multiple: Tiles start at multiples of this.
     """
     if length <= side:
         return [Span(0, length, 0, length)]
@@ -129,16 +129,16 @@ def restore_tiles(
     """Restore a picture tile by tile; only one tile at a time is held in floating point.
 
     Args:
-        restore: Takes and gives ``(1, C, h, w)``, range [0, 1].
+        restore: Maps ``(1, C, h, w)``, range [0, 1], to the same shape.
         pixels: ``(H, W, C)``, uint8 or uint16, or float32 in [0, 1].
         plan: How to cut it.
         listener: Called with (done, total) tiles.
 
     Returns:
-        A new array of the same shape and type, clipped and, of whole numbers, rounded to nearest.
+        A new array of the same shape and type, clipped; integers are rounded to nearest.
 
     Raises:
-        ClearerError: If a value of the result is no number.
+        ClearerError: If the network gives NaN or infinite values.
     """
     height, width = pixels.shape[:2]
     restored = np.empty_like(pixels)

@@ -1,1 +1,1 @@
-"""The folder of a run: its settings, records, checkpoints, and who may write it."""
+"""The folder of a run: its settings, records, checkpoints, and the lock on it."""

@@ -1,4 +1,4 @@
-"""What a loop goes on from: plain data as JSON, tensors in files beside it, all with hashes."""
+"""Checkpoints of training loops: plain data as JSON, tensors in files beside it, with hashes."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ __all__ = [
 
 _SCHEMA_VERSION: Final = 1
 _MOST_BYTES: Final = 15_000_000
-"""Of a file of tensors: what carries small files only carries them."""
+"""Size of a file of tensors: so it passes where only small files do."""
 _TENSOR: Final = "tensor:"
-"""Stands before the name of a tensor, where it was in the plain data."""
+"""Prefix of the names that replace tensors in the plain data."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write nested dictionaries and lists of tensors and plain data.
 
-    The tensors go first, into ``<stem>-<hash>.safetensors`` beside the JSON file; the JSON file
-    names them with their SHA-256 and takes the place of the old one as a whole; then the old
-    tensors are removed. So at any time there is one whole checkpoint.
+    First the tensors go into ``<stem>-<hash>.safetensors`` beside the JSON file. Then the JSON
+    file, which lists them with their SHA-256, replaces the old one atomically. Then the old tensors
+    are removed. So there is a complete checkpoint at any time.
 
     Args:
         path: The JSON file.
-        state: Its dictionaries have keys that are words.
+        state: Its dictionaries have strings as keys.
     """
     tensors: dict[str, Tensor] = {}
     plain = _without_tensors(state, "", tensors)
@@ -56,7 +56,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     record = {"schema_version": _SCHEMA_VERSION, "files": files, "state": plain}
     text = json.dumps(record, indent=1, allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    # The first line holds the hash of the rest, so that a changed number is seen, too.
+    # The first line holds the hash of the rest, so that a changed number is detected, too.
     write_atomic(path, f'{{"sha256": "{digest}",{text[1:]}\n'.encode())
     for old in path.parent.glob(f"{path.stem}-*.safetensors"):
         if old.name not in files:
@@ -67,7 +67,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read what :func:`save_checkpoint` wrote; nothing is unpickled.
 
     Raises:
-        ValueError: If a file is missing, damaged, or not of this checkpoint.
+        ValueError: If a file is damaged, or a file of tensors is missing or of another checkpoint.
     """
     text = path.read_bytes().decode()
     record = json.loads(text)
@@ -91,16 +91,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """What an optimizer remembers of each parameter, by the place of the parameter."""
+    """The optimizer's state of each parameter, by the parameter's index."""
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     return {str(place): values for place, values in state.items()}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Give an optimizer what :func:`optimizer_state` gave; rates and the like are its own.
+    """Restore what :func:`optimizer_state` gave; the optimizer keeps its hyperparameters.
 
     Raises:
-        ValueError: If it is of other parameters.
+        ValueError: If the state belongs to other parameters.
     """
     by_place = {int(place): values for place, values in state.items()}
     groups = optimizer.state_dict()["param_groups"]
@@ -112,20 +112,20 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> N
         for name, value in values.items():
             if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
                 raise ValueError("the optimizer has other parameters")
-            if isinstance(value, Tensor) and value.ndim:  # a file keeps no layout
+            if isinstance(value, Tensor) and value.ndim:  # a file keeps no memory format
                 values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 @contextlib.contextmanager
 def checkpoint_errors(path: Path, advice: str) -> Iterator[None]:
-    """Around what reads a checkpoint and takes its state.
+    """Wrap code that reads a checkpoint and restores its state.
 
     Raises:
-        InputError: If it is damaged, or of another network or stage; not where memory runs out.
+        InputError: If it is damaged, or of another network or stage; not if memory runs out.
     """
     try:
         yield
-    except torch.OutOfMemoryError:  # no fault of the file, which is not to be thrown away for it
+    except torch.OutOfMemoryError:  # not the file's fault, and no reason to delete it
         raise
     except (
         *(ValueError, KeyError, RuntimeError, TypeError, AttributeError, RecursionError),
@@ -137,7 +137,7 @@ def checkpoint_errors(path: Path, advice: str) -> Iterator[None]:
 
 
 def _without_tensors(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Plain data in which the name of each tensor stands for it; they are collected."""
+    """Plain data with each tensor replaced by its name; the tensors are collected."""
     if isinstance(value, Tensor):
         tensors[name] = value.detach().cpu().contiguous()
         return _TENSOR + name
@@ -159,7 +159,7 @@ def _with_tensors(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _parts(tensors: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The tensors in groups of at most so many bytes; one alone may have more."""
+    """Groups of tensors of limited size; a single tensor may be larger."""
     part: dict[str, Tensor] = {}
     size = 0
     for name, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""Which pictures a run uses, by size and hash, so that it goes on with the same ones."""
+"""The pictures of a run by size and hash, so that it resumes with the same ones."""
 
 from __future__ import annotations
 
@@ -32,40 +32,40 @@ class _Change(TypedDict):
 
 
 class _Pictures(TypedDict):
-    """``pictures.json``: the files of each use, by their path in the folder of pictures."""
+    """``pictures.json``: the files of each use, by path in the folder of pictures."""
 
     schema_version: Literal[1]
     train: dict[Text, _File]
     val: dict[Text, _File]
     test: dict[Text, _File]
     changes: list[_Change]
-    """What was changed while the run was stopped, and it went on."""
+    """What changed while the run was stopped, if it then continued."""
 
 
 def write_pictures(run: Run, settings: RunSettings) -> None:
-    """Keep the list of a new run's pictures."""
+    """Write the list of a new run's pictures."""
     write_json(run.pictures, _list(settings))
 
 
 def check_pictures(run: Run, settings: RunSettings, *, may_change: bool) -> list[str]:
-    """Compare the pictures with those that the run began with.
+    """Compare the pictures with those that the run started with.
 
     Args:
-        run: That goes on.
-        settings: Of the run.
-        may_change: Whether it goes on with others; then the list is that of now, and what changed
-            is kept in it.
+        run: The run that continues.
+        settings: Its settings.
+        may_change: Whether it may continue with other pictures; then the list is renewed, and
+            records what changed.
 
     Returns:
-        What changed, a line each; or that there was nothing to compare with.
+        What changed, one line each; or that there was nothing to compare with.
 
     Raises:
-        InputError: If something changed, and it may not.
+        InputError: If something changed that must not.
     """
     new = _list(settings)
     if not run.pictures.exists():
         write_json(run.pictures, new)
-        return [f"{run.path} had no list of its pictures: from now on, it is that of now"]
+        return [f"{run.path} had no list of its pictures: it has one from now on"]
     old = read_record(run.pictures, _Pictures)
     changed = _differences(old, new)
     if not changed:

@@ -1,4 +1,4 @@
-"""The folder of a run: every file of it, and the record of what made it."""
+"""The folder of a run: all its files, and the record of how they were made."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ class Run:
         settings: RunSettings,
         prepare: Callable[[Run], object] = lambda run: None,
     ) -> Run:
-        """Make a new run folder; ``config.json`` comes last: with it, the run is there.
+        """Make a new run folder; ``config.json`` is written last and makes the run complete.
 
-        What a process left that was killed on the way to it is taken over.
+        Leftovers of a process that was killed before that are overwritten.
 
         Args:
-            out: The folder; None for one in ``runs/``, named by what the run is for.
-            settings: Of the run.
-            prepare: Writes what else belongs into it from the beginning.
+            out: The folder; None for one in ``runs/``, named after the settings.
+            settings: Settings of the run.
+            prepare: Writes the other files that the run starts with.
 
         Raises:
-            InputError: If ``out`` exists and is not an empty folder.
-            ClearerError: If another process makes a run there.
+            InputError: If ``out`` is a file, is not empty, or cannot be made.
+            ClearerError: If another process works in it.
         """
         run = cls(_new_folder(name_of_run(settings)) if out is None else _folder(out))
         try:
@@ -101,7 +101,7 @@ class Run:
         return self.cost, self.pictures, self.race, self.architecture, self.start_weights
 
     def _check_empty(self, was_killed: bool) -> None:
-        """Refuse a folder in use; hidden files, as systems make them, are none of ours."""
+        """Refuse a folder with files in it; hidden files of the system do not count."""
         found = {path for path in self.path.iterdir() if not path.name.startswith(".")}
         if found - (set(self._first_files) if was_killed else set()):
             raise InputError(
@@ -121,7 +121,7 @@ class Run:
 
     @staticmethod
     def newest() -> Path | None:
-        """Folder of the run under ``runs/`` that was begun last; None where there is none."""
+        """Folder of the run under ``runs/`` that was started last; None if there is none."""
         return next(iter(run_folders()), None)
 
     @classmethod
@@ -166,7 +166,7 @@ class Run:
             raise InputError(f"{self.architecture}: {error}") from error
 
     def read_decision(self) -> DecisionRecord:
-        """The content of ``architecture.json``: the frozen architecture, and why it is that.
+        """The content of ``architecture.json``: the frozen architecture, and how it was chosen.
 
         Raises:
             InputError: If the search has not finished, or the file is damaged.
@@ -184,7 +184,7 @@ class Run:
             )
 
     def load_network(self) -> tuple[RestorationNet, dict[str, Any]]:
-        """The network of the best weights, and what was saved with them.
+        """The network with the best weights, and the information saved with them.
 
         Raises:
             InputError: If it is not trained yet, or the weights are damaged or of another network.
@@ -210,7 +210,7 @@ class Run:
         return saved
 
     def seed_run(self, seed: int) -> Run:
-        """Folder inside this one for the search with a further seed."""
+        """A run inside this folder, for the search with one of several seeds."""
         run = Run(self.path / f"seed-{seed}")
         run.path.mkdir(exist_ok=True)
         return run
@@ -236,7 +236,7 @@ class Run:
 
 
 def _new_folder(name: str) -> Path:
-    """A folder of this name with the number that follows those of runs that are alike."""
+    """Make a folder of this name with the next free number."""
     taken = [path.name.removeprefix(f"{name}-") for path in RUNS.glob(f"{name}-*")]
     number = max((int(t) + 1 for t in taken if t.isdecimal()), default=0)
     while True:
@@ -282,7 +282,7 @@ def _package_version(name: str) -> str | None:
 
 
 def _git_state() -> str | None:
-    """Commit of the source tree this package runs from; None where it was installed."""
+    """Commit of the source tree that this package runs from; None if it is installed."""
     source = Path(__file__).resolve().parents[2]
     if not (source / ".git").exists():
         return None

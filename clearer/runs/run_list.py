@@ -1,4 +1,4 @@
-"""The runs of a folder, and what is known of each by its files. No run is opened for it."""
+"""The runs in a folder, and a summary of each from its files, without opening a run."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ __all__ = ["RUNS", "TIME_FORMAT", "RunSummary", "run_folders", "summarize"]
 RUNS: Final = Path("runs")
 """Where runs are made and looked for by default."""
 TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
-"""Of the time in ``config.json`` at which a run was begun."""
+"""Format of the start time in ``config.json``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSummary:
-    """What a run is, and how far it has come."""
+    """What a run is, and how far it is."""
 
     name: str
     folder: str
     is_newest: bool
-    """Whether commands take it that are given no run."""
+    """Whether commands without a run use this one."""
     started: str | None
-    """In the format of ISO 8601."""
+    """Start time in ISO 8601 format."""
     task: str | None
     color: str | None
     budgets: dict[str, float]
-    """Limits by what is limited: ``mb``, ``ms``, ``gmacs``, ``params``."""
+    """Limits by metric: ``mb``, ``ms``, ``gmacs``, ``params``."""
     architecture: str | None
     mb: float | None
-    """Of the exported file, or as the search measured it, in the precision of the budget."""
+    """Size of the exported file, or as the search measured it, in the budget's precision."""
     ms: float | None
-    """Milliseconds per image by the fastest of its files in ``bench.json``, or by the search."""
+    """Latency per image of its fastest file in ``bench.json``, or as the search measured it."""
     psnr_db: float | None
     """Best PSNR on the validation images."""
     state: str
     """``search``, ``searched``, ``training``, ``trained``, ``exported``, ``measured`` or
     ``damaged``."""
     share: float | None
-    """Of the training that is done."""
+    """Share of the training that is done."""
     is_running: bool
-    """Whether a command works in it now."""
+    """Whether a command is working in it."""
     problem: str | None
     """What is damaged."""
 
@@ -59,13 +59,13 @@ class RunSummary:
 
 
 def run_folders(parent: Path = RUNS) -> list[Path]:
-    """Folders of the runs in a folder, the one begun last first."""
+    """Folders of the runs in a folder, the latest start first."""
     configs = sorted(parent.glob("*/config.json"), key=_started, reverse=True)
     return [config.parent for config in configs]
 
 
 def summarize(folder: Path, *, is_newest: bool) -> RunSummary:
-    """What is known of a run; what cannot be read is said and left out."""
+    """Summarise a run; what cannot be read is named in ``problem`` and left out."""
     known: dict[str, Any] = {
         "started": None,
         "task": None,
@@ -134,7 +134,7 @@ def _training(folder: Path, config: ConfigRecord) -> dict[str, Any]:
 
 
 def _files(folder: Path, precision: str) -> dict[str, Any]:
-    """What the exported files weigh, and how fast the fastest of them is."""
+    """Size of the exported file, and latency of the fastest one."""
     export, bench = folder / "export.json", folder / "bench.json"
     if not (folder / "model.onnx").exists() or not export.exists():
         return {}
@@ -147,7 +147,7 @@ def _files(folder: Path, precision: str) -> dict[str, Any]:
         times = [
             row["latency"]["median_ms"]
             for row in read_json(bench)["rows"]
-            # Networks of other runs may stand beside it: files tell them apart.
+            # Networks of other runs may be in the table: their files tell them apart.
             if row["source"] in sizes and sizes[row["source"]] == row["file_bytes"]
         ]
         known |= {"state": "measured", **({"ms": min(times)} if times else {})}
@@ -155,7 +155,7 @@ def _files(folder: Path, precision: str) -> dict[str, Any]:
 
 
 def _started(config: Path) -> tuple[float, float]:
-    """When a run was begun, as a key to sort by: names do not say it."""
+    """Sort key by start time, which names do not give."""
     try:
         text = read_json(config)["environment"]["started"]
         return datetime.strptime(text, TIME_FORMAT).timestamp(), config.stat().st_mtime

@@ -1,4 +1,4 @@
-"""One process at a time writes a run: a lock in its folder, which ends with the process."""
+"""A lock in the folder of a run: one process at a time writes it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ __all__ = ["is_held", "lock_run"]
 
 _LOCK: Final = ".lock"
 _HOLDER: Final = ".lock-holder"
-"""Its file stays where a process is killed; the lock itself does not."""
+"""This file remains if a process is killed; the lock itself does not."""
 
 
 @contextlib.contextmanager
 def lock_run(folder: Path) -> Iterator[bool]:
-    """Keep other processes from writing into the folder of a run, and remove what killed ones left.
+    """Lock the folder of a run against other processes, and remove leftovers of killed ones.
 
-    The system ends the lock of a process that dies. Of several processes that train together, the
-    first holds it for all.
+    The system releases the lock of a process that dies. The first of several processes that train
+    together holds it for all.
 
     Args:
-        folder: Of the run; it exists.
+        folder: Folder of the run; it must exist.
 
     Yields:
-        Whether a process was killed that had held it.
+        Whether the previous holder was killed.
 
     Raises:
-        ClearerError: If another process writes there; the text names it.
+        ClearerError: If another process holds the lock; the text names it.
         OSError: If the folder cannot be written to.
     """
     lock = FileLock(folder / _LOCK, timeout=0)
@@ -53,19 +53,19 @@ def lock_run(folder: Path) -> Iterator[bool]:
         remove_temporary(folder)
         yield was_killed
     finally:
-        for path in (holder, folder / _LOCK):  # filelock knows when its file went away
+        for path in (holder, folder / _LOCK):  # filelock copes with a missing file
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
         lock.release()
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process works in the folder of a run now."""
+    """Whether a process is working in the folder of a run."""
     if not (folder / _HOLDER).exists():
         return False
     try:
         with FileLock(folder / _LOCK, timeout=0):
-            return False  # who wrote the other file was killed
+            return False  # the process that wrote the other file was killed
     except Timeout:
         return True
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run is called where its user does not say it: by what it is for."""
+"""The default name of a run, from its settings."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["name_of_run"]
 
 
 def name_of_run(settings: RunSettings) -> str:
-    """Task, budgets, and what else differs from the usual, such as ``denoise-s25-rgb-5mb``.
+    """Task, budgets, and what else differs from the defaults, such as ``denoise-s25-rgb-5mb``.
 
-    Runs with other settings may have the same name: a number behind it tells them apart.
+    Runs with other settings may get the same name: a number after it tells them apart.
     """
     precision = settings.budget_precision
     words = [

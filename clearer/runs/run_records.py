@@ -1,4 +1,4 @@
-"""What the JSON files of a run hold: the types by which they are checked when they are read."""
+"""The content of a run's JSON files, as types that check them when they are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ConfigRecord(TypedDict):
 
     schema_version: Literal[1, 2]
     settings: dict[str, Any]
-    """Of :class:`clearer.runs.settings.RunSettings`, which checks them."""
+    """Those of :class:`clearer.runs.settings.RunSettings`, which checks them."""
     environment: NotRequired[dict[str, Any]]
     """Versions and device, for people."""
 
@@ -28,7 +28,7 @@ class BudgetRecord(TypedDict):
     predicted: AtLeast0
     measured: AtLeast0 | None
     backend: NotRequired[Text | None]
-    """The runtime that milliseconds are those of."""
+    """The runtime that milliseconds were measured with."""
 
 
 class SizesRecord(TypedDict):
@@ -40,13 +40,13 @@ class SizesRecord(TypedDict):
 
 
 class DecisionRecord(TypedDict):
-    """``architecture.json``: what a search ended with, and why."""
+    """``architecture.json``: the result of a search, and how it came about."""
 
     schema_version: Literal[1, 2]
     space: dict[str, Any]
-    """Of :class:`clearer.space.space.SearchSpace`, which checks it."""
+    """That of :class:`clearer.space.space.SearchSpace`, which checks it."""
     choices: Text
-    # What follows is said of it, and not needed to build it.
+    # What follows describes it, and is not needed to build it.
     hash: NotRequired[Text]
     params: NotRequired[AtLeast0]
     macs_per_pixel: NotRequired[AtLeast0]
@@ -56,7 +56,7 @@ class DecisionRecord(TypedDict):
     strategy: NotRequired[Literal["race", "gradient", "random", "given"]]
     searched_in: NotRequired[Text]
     op_weights: NotRequired[list[tuple[Share, ...]]]
-    """Of the candidates of each choice."""
+    """Weights of the candidates of each choice."""
     margins: NotRequired[list[Share]]
     argmax: NotRequired[Text]
     seeds: NotRequired[list[Text]]

@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 Strategy = Literal["race", "gradient", "random"]
-"""A race between U shapes; the paper's search in one space; an architecture drawn from that."""
+"""A race between U shapes; the paper's search in one space; a random architecture from that."""
 TrainingLoss = Literal["mse", "rmse"]
-"""The mean squared error (equation 3), or the mean over the patches of its root."""
+"""The mean squared error (equation 3), or its root per patch, averaged over patches."""
 TrainingOptimizer = Literal["adam", "muon"]
-"""Adam for all, or Muon for the convolutions between features and Adam for the rest."""
+"""Adam for everything, or Muon for convolutions between features and Adam for the rest."""
 Compile = Literal["auto", "on", "off"]
-"""Whether ``torch.compile`` is used; ``auto``: where it makes up for the time it takes."""
+"""Whether ``torch.compile`` is used; ``auto``: where it saves more time than it takes."""
 Iterations = Annotated[int, Meta(ge=0, le=10**9)]
 Seed = Annotated[int, Meta(ge=0, le=2**32)]
 
@@ -57,37 +57,37 @@ class SearchSettings:
     batch_size: Count
     patch_size: Side
     optimizer: Literal["sgd", "adam"]
-    """Of the weights; the architecture parameters always use Adam."""
+    """Optimizer of the weights; the architecture parameters always use Adam."""
     learning_rate: Above0
-    """Falls along a cosine to ``min_learning_rate``, and stays there."""
+    """Decays along a cosine to ``min_learning_rate``, and stays there."""
     min_learning_rate: AtLeast0
     decay: Literal["search", "warmup"]
-    """Whether it falls over the whole search (the paper), or over the warm-up. In a short search
-    the weights must settle first: while they still change fast, both candidates of all columns
-    gain or lose together, by the scale of their output, whatever they are worth."""
+    """Whether it decays over the whole search (the paper), or over the warm-up. In a short search
+    the weights must converge first: while they change fast, one kind of candidate gains in all
+    columns at once, by the scale of its output, whatever it is worth."""
     weight_decay: AtLeast0
     alpha_learning_rate: Above0
     alpha_weight_decay: AtLeast0
     sampling: bool
-    """Whether each step sees single architectures, drawn by the op weights, and not the mixture of
-    equation (1). In a short search the mixture settles into features that no single architecture
-    makes, and what it says about a column is not what the column is worth in a network."""
+    """Whether each step uses single architectures, sampled by the op weights, and not the mixture
+    of equation (1). In a short search the mixture learns features that no single architecture
+    computes, and what it says about a column is not what the column is worth in a network."""
     turned: Annotated[int, Meta(ge=0)] = 0
-    """Choices, drawn at random, that a step by sampling turns to see what they are worth; 0: all
-    of them. On CUDA all are: there the step is recorded, and is the same each time."""
+    """Random choices that a sampling step changes to see what they are worth; 0: all of them. On
+    CUDA all are: there the step is a recorded graph, and the same each time."""
     gradient_clip: Above0 = 5.0
-    """Largest norm of the weights' gradient."""
+    """Maximum norm of the weights' gradient."""
     lambda_arch: AtLeast0 = 0.01
     r""":math:`\lambda_1` of equation (2)."""
     lambda_comp: AtLeast0 = 0.0
-    r""":math:`\lambda_2` on millions of parameters; with budgets, each has a multiplier instead."""
+    r""":math:`\lambda_2` per million parameters; budgets have a multiplier each instead."""
     dual_rate: AtLeast0 = 0.02
-    """Step of the budgets' multipliers per relative excess of the expected cost."""
+    """Step size of the budgets' multipliers, per relative excess of the expected cost."""
     log_every: Count = 20
 
     @property
     def decay_iterations(self) -> int:
-        """Iterations over which the learning rate falls."""
+        """Iterations over which the learning rate decays."""
         return self.iterations if self.decay == "search" else self.warmup_iterations
 
 
@@ -96,7 +96,7 @@ class RaceSettings:
     """The race between networks of several spaces."""
 
     iterations: Count
-    """Of all rounds together, of a usual network: those that compute more have fewer."""
+    """Over all rounds, for a usual network: networks that compute more get fewer."""
     contenders: Count
 
 
@@ -110,30 +110,30 @@ class TrainSettings:
     loss: TrainingLoss
     optimizer: TrainingOptimizer
     learning_rate: Above0
-    """Peak: it rises linearly over the warm-up, then falls along a cosine to 0, where batch
-    normalisation is frozen; from there it falls again, from ``frozen_norm_rate`` of this."""
+    """Peak. It rises linearly over the warm-up, then decays along a cosine to 0 until batch
+    normalisation is frozen; then it decays to 0 again, from ``frozen_norm_rate`` times the peak."""
     warmup_iterations: Iterations
     gradient_clip: Above0 = 5.0
-    """Largest norm of the weights' gradient."""
+    """Maximum norm of the weights' gradient."""
     ema_share: Share = 0.03
-    """Of the iterations, over which the weights that are validated and kept are averaged."""
+    """Share of the iterations over which the validated and saved weights are averaged."""
     batch_statistics_share: Share = 0.8
-    """Of the iterations, in which batch normalisation uses the statistics of the batch. From then
-    on it keeps the averaged ones, and the weights learn with what they will be used with. In a
-    small batch, one saturated patch moves the statistics of all; a network that has only seen that
+    """Share of the iterations in which batch normalisation uses batch statistics. After that it
+    keeps the averaged ones, and the weights train with the statistics of inference. In a small
+    batch, one saturated patch shifts the statistics of all; a network that was only trained so
     fails on large bright areas."""
     frozen_norm_rate: AtLeast0 = 0.25
-    """Peak learning rate from then on, with batch normalisation frozen, relative to the first."""
+    """Peak learning rate once batch normalisation is frozen, relative to the first peak."""
     mirrored_share: Share = 0.0
-    """Of the patches, that end as pictures do which the network pads (see ``PatchSampler``)."""
+    """Share of the patches that imitate padded pictures (see ``PatchSampler``)."""
     reduce: Annotated[float, Meta(ge=1, le=4)] = 1.0
-    """Half of the patches are cut from pictures reduced by a factor from 1 to this: it makes fine
-    detail, full-resolution colour and edges without blocks of pictures that lack them."""
+    """Half of the patches come from pictures reduced by a factor from 1 to this: that gives fine
+    detail, full-resolution colour and edges without JPEG blocks to pictures that lack them."""
     validate_every: Count
     log_every: Count = 20
 
     def psnr_db(self, loss: float) -> float:
-        """PSNR in dB of the patches that a loss was computed from."""
+        """PSNR in dB of the patches behind a loss."""
         return (-10 if self.loss == "mse" else -20) * math.log10(loss)
 
 
@@ -142,16 +142,16 @@ class StartWeights:
     """The trained weights that a fine-tuning starts from."""
 
     name: str
-    """Of the run's folder, or of the network in ``clearer zoo``."""
+    """Name of the run's folder, or of the network in ``clearer zoo``."""
     sha256: str
-    """Of their file."""
+    """SHA-256 of their file."""
 
 
 _RENAMED: Final = {"settled_rate": "frozen_norm_rate"}
 
 
 def _with_names_of_today(data: Any) -> Any:
-    """Settings as earlier runs saved them, with the names that their fields have now."""
+    """Rename fields of settings that earlier versions saved."""
     if not isinstance(data, dict):
         return data
     data, train = {**data}, data.get("train")
@@ -163,7 +163,7 @@ def _with_names_of_today(data: Any) -> Any:
 
 
 def _from_plain(kind: type, value: Any) -> Any:
-    """What :mod:`clearer.support.schema` does not know: tasks and paths."""
+    """Convert what :mod:`clearer.support.schema` does not know: tasks and paths."""
     if kind is Path:
         if not isinstance(value, str) or "\0" in value:
             raise ValueError("expected a path")
@@ -175,7 +175,7 @@ def _from_plain(kind: type, value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
-    """A space (its width is the largest tried) with settings for search and training."""
+    """A space (its width is the largest tried), and settings for search and training."""
 
     strategy: Strategy
     space: SearchSpace
@@ -183,7 +183,7 @@ class Preset:
     search: SearchSettings
     train: TrainSettings
     race_share: float = 0.0
-    """Of the time that a user gives, for the race; the rest is for the training."""
+    """Share of the user's time limit for the race; the rest is for training."""
     time: str
     """How long it takes, for people."""
 
@@ -206,7 +206,7 @@ _QUICK: Final = Preset(
         alpha_weight_decay=0.0,
         sampling=True,
         turned=12,
-        # One column changes L_Res by some 1e-4: the entropy would outweigh it, and the
+        # One column changes L_Res by about 1e-4: the entropy would outweigh it, and the
         # multipliers have to move on that scale.
         lambda_arch=0.0,
         dual_rate=2e-5,
@@ -279,7 +279,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunSettings:
-    """All that decides the result of a run."""
+    """Everything that determines the result of a run."""
 
     preset: str
     task: Task
@@ -289,12 +289,12 @@ class RunSettings:
     space: SearchSpace
     budgets: tuple[Budget, ...]
     image_size: tuple[Side, Side]
-    """(height, width) that budgets in milliseconds and GMACs are meant for."""
+    """(height, width) of the image for budgets in milliseconds and GMACs, in pixels."""
     budget_precision: FilePrecision = "fp32"
-    """Of the file that budgets in MB and milliseconds are meant for."""
+    """Precision of the file that budgets in MB and milliseconds refer to."""
     strategy: Strategy
     num_seeds: Count
-    """Searches, with one seed after the other, whose op weights are averaged."""
+    """Number of searches with consecutive seeds, whose op weights are averaged."""
     search: SearchSettings
     train: TrainSettings
     seed: Seed
@@ -302,15 +302,15 @@ class RunSettings:
     precision: Literal["fp32", "bf16"]
     race: RaceSettings = RaceSettings(iterations=320, contenders=4)
     compile: Compile = "auto"
-    """Whether the loops use ``torch.compile``; auto: where that is sooner done."""
+    """Whether the loops use ``torch.compile``; auto: where that is faster overall."""
     tensorboard: bool = False
-    """Whether the logs are written for TensorBoard too."""
+    """Whether logs are also written for TensorBoard."""
     fine_tuned_from: StartWeights | None = None
     """None for a training from scratch."""
     minutes: Above0 | None = None
-    """Time for the training, as long as its iterations are not fitted to it yet."""
+    """Time for training, until its number of iterations is fitted to it."""
     trains: bool = True
-    """Whether the search goes on with the training."""
+    """Whether training follows the search."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -329,12 +329,12 @@ class RunSettings:
             where: Its file, for messages.
 
         Raises:
-            InputError: If a field is missing, unknown, of another type or out of range.
+            InputError: If a field is missing, unknown, of the wrong type or out of range.
         """
         data = _with_names_of_today(data)
         settings = checked(data, cls, where, hook=_from_plain)
         if settings.preset not in PRESETS:
             raise InputError(f"{where}: unknown preset {settings.preset!r}")
         check_known(data, settings.to_dict(), where)
-        SearchSpace.from_dict(data["space"])  # of which no field may be missing
+        SearchSpace.from_dict(data["space"])  # raises if a field is missing
         return settings

@@ -1,4 +1,4 @@
-"""Which networks a race is between: U shapes that use the budgets, of every kind."""
+"""The networks that take part in a race: U shapes of every kind that fill the budgets."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from clearer.space.space import Architecture, SearchSpace
 __all__ = ["make_contenders"]
 
 _MAX_CORRECTIONS: Final = 4
-# Without a limit of time, what a training can make good use of: networks that compute far less do
-# not learn enough, and far larger ones do not see enough pictures.
+# Without a time limit, the work per iteration that training uses well: much smaller networks do not
+# learn enough, and much larger ones do not see enough pictures.
 _USUAL_WORK: Final = 0.8
 _FULL: Final = 0.95
-"""Of a budget: what uses less is left out, where others use more."""
+"""Share of a budget: networks that use less are left out if others use more."""
 _MOST_GAIN: Final = 8
-"""Times that files of another precision may be faster."""
+"""Factor by which files of another precision may be faster."""
 _MB_ERROR: Final = 0.01
-"""Of the estimated size of a file, so that the real one is not over the limit."""
+"""Margin on the estimated size of a file, so that the real one is not over the limit."""
 
 
 def make_contenders(
@@ -39,19 +39,19 @@ def make_contenders(
     unshuffle: int | None = None,
     patch_size: int,
 ) -> list[Architecture]:
-    """Networks that meet all budgets, and use the one that binds.
+    """Networks that meet all budgets and fill the tightest.
 
     Args:
-        space: Gives the image channels and whether networks are residual.
+        space: Gives the channels, the level map, and whether networks are residual.
         budgets: What has to be met.
         costs: Where costs come from.
-        number: How many are wanted, at most.
+        number: Number of networks, at most.
         width: The user's choice.
         unshuffle: The user's choice.
-        patch_size: Of the training: a multiple of what networks pad images to.
+        patch_size: Patch size of the training: networks must pad to a divisor of it.
 
     Raises:
-        InputError: If no network meets the budgets, or a width or unshuffle is given that none has.
+        InputError: If no network, of the given width and unshuffle, meets the budgets.
     """
     smallest = [
         smallest_network(space, width=width, unshuffle=s)
@@ -59,7 +59,7 @@ def make_contenders(
     ]
     is_given = width is not None or unshuffle is not None
     _refuse_hopeless(smallest, budgets, costs, is_given=is_given)
-    # Without a budget, what a training can make good use of is the limit.
+    # Without a budget, the work that training uses well is the limit.
     most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
     errors: _Errors = {}
 
@@ -68,7 +68,7 @@ def make_contenders(
         return estimate * _error(errors, architecture) if metric == "ms" else estimate
 
     def use(architecture: Architecture) -> float:
-        """Share of the budget that binds."""
+        """Share of the tightest budget that is used."""
         shares = [
             cost(architecture, budget.metric) / costs.usable(budget.metric, budget.limit)
             for budget in budgets
@@ -86,7 +86,7 @@ def make_contenders(
 
     found = make()
     for _ in range(_MAX_CORRECTIONS if any(budget.metric == "ms" for budget in budgets) else 0):
-        # The model of the speed errs by kind of network: each is measured, and built again.
+        # The errors of the speed model depend on the kind of network: measure each, and try again.
         new = [a for a in found or smallest if a.space.width not in errors.get(_kind(a), {})]
         if not new:
             break
@@ -104,7 +104,7 @@ def make_contenders(
 
 
 def _estimate(architecture: Architecture, metric: Metric, costs: CostSource) -> float:
-    """Cost of a network, with room for what the estimate of a file errs by."""
+    """Cost of a network, with a margin for the error of estimated file sizes."""
     estimate = costs.estimate(architecture, metric)
     return estimate * (1 + _MB_ERROR) if metric == "mb" else estimate
 
@@ -116,10 +116,10 @@ def _refuse_hopeless(
     *,
     is_given: bool,
 ) -> None:
-    """Count what the smallest networks take; only then time them, alone, before any others.
+    """Count what the smallest networks need; only then time them, before any others.
 
     Raises:
-        InputError: If they are over what is counted, or take far more than the milliseconds.
+        InputError: If they are over a counted limit, or far over the limit in milliseconds.
     """
     counted = [budget for budget in budgets if budget.metric != "ms"]
 
@@ -145,17 +145,17 @@ def _refuse_hopeless(
 
 
 _Errors = dict[tuple[object, ...], dict[int, float]]
-"""Measured time to predicted, of kinds of networks and, within them, of widths."""
+"""Ratio of measured to predicted time, by kind of network and, within it, by width."""
 
 
 def _kind(architecture: Architecture) -> tuple[object, ...]:
-    """Networks whose speed a model errs by alike."""
+    """Kind of network: those of a kind have similar errors of the speed model."""
     space = architecture.space
     return space.unshuffle, space.growth, space.num_scales
 
 
 def _error(errors: _Errors, architecture: Architecture) -> float:
-    """Of the nearest width of its kind; where the kind was not measured, what is usual."""
+    """Error for the nearest width of its kind; if the kind was not measured, the median error."""
     known = errors.get(_kind(architecture))
     if known is None:
         return median([e for kind in errors.values() for e in kind.values()] or [1.0])
@@ -163,7 +163,7 @@ def _error(errors: _Errors, architecture: Architecture) -> float:
 
 
 def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architecture]:
-    """Those whose work is nearest to what is usual, or to the most that the budgets allow."""
+    """Those whose work is nearest to the usual, or to the most that the budgets allow."""
     works = {architecture: iteration_work(architecture) for architecture in found}
     wanted = min(_USUAL_WORK, max(works.values(), default=_USUAL_WORK))
     return sorted(found, key=lambda a: abs(math.log(works[a] / wanted)))[:number]
@@ -172,7 +172,7 @@ def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architectu
 def _nothing(
     budgets: Sequence[Budget], smallest: Architecture, has: Sequence[str], is_given: bool
 ) -> str:
-    """What is wrong where no network meets the budgets."""
+    """The message where no network meets the budgets."""
     wanted = " and ".join(f"{budget.option} {budget.limit:g}" for budget in budgets)
     given = " with this --width or --unshuffle" * is_given
     return (

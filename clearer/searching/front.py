@@ -1,4 +1,4 @@
-"""Which architectures one finished search offers, from cheap to expensive."""
+"""The Pareto front of architectures that one finished search offers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATCH_SEED: Final = (0, 3)
 
 @dataclass(frozen=True, slots=True)
 class FrontPoint:
-    """An architecture than which no cheaper one is as probable."""
+    """An architecture on the front: no cheaper one is as probable."""
 
     architecture: Architecture
     cost: float
@@ -45,12 +45,12 @@ def architecture_front(
     Args:
         space: The space that was searched.
         log_op_weights: Logarithm of the op weights, shape ``(K, C)``.
-        table: What architectures cost.
+        table: Costs of architectures.
     """
     points: list[FrontPoint] = []
     limit = table.most_expensive
     while True:
-        # Costs differ in their last bits with the order of a sum: equal ones are no step down.
+        # The order of a sum changes the last bits of costs: equal ones are not a step down.
         found = choose_architecture(space, log_op_weights, [table], [limit * (1 + 1e-9)])
         if found is None:
             return points
@@ -63,10 +63,10 @@ def architecture_front(
 
 
 def supernet_psnr_db(run: Run, architectures: Sequence[Architecture]) -> list[float]:
-    """PSNR of architectures with the weights of the supernet, on validation patches.
+    """PSNR in dB of architectures with the weights of the supernet, on validation patches.
 
-    Each choice is set to its one candidate; batch normalisation takes its statistics from the
-    batch, since those of the search are of mixtures.
+    Op weights are one-hot. Batch normalisation uses batch statistics, since those of the search
+    belong to mixtures.
 
     Raises:
         InputError: If the run has no checkpoint of its search.

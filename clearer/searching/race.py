@@ -1,8 +1,8 @@
-"""A race between networks: all train for the same work, the worse half drops out, and so on.
+"""A race between networks: all train with the same work, the worse half drops out, and so on.
 
 Successive halving: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and
-Hyperparameter Optimization", AISTATS 2016. Work is counted, not timed, so that a race ends alike
-wherever it is run: an iteration of a network that computes twice as much counts twice.
+Hyperparameter Optimization", AISTATS 2016. Work is counted, not timed, so that a race has the same
+result everywhere: an iteration of a network that computes twice as much counts twice.
 """
 
 from __future__ import annotations
@@ -55,24 +55,24 @@ _SCORE_SEED: Final = (0, 4)
 _SCORE_BATCHES: Final = 16
 _SCORE_BATCH_SIZE: Final = 16
 _REFERENCE_WORK: Final = 100_000.0
-# What an output of a convolution costs in a training step beside its arithmetic (normalisation,
-# ReLU and sums are bound by memory), in multiply-accumulates.
+# What each output of a convolution costs in a training step besides its arithmetic (normalisation,
+# ReLU and sums are memory-bound), in multiply-accumulates.
 _OUTPUT_WORK: Final = 60.0
 _EMA_SHARE: Final = 0.2
 _WARMUP: Final = 4
-"""The learning rate rises over one part in so many of a first round, which may be short."""
+"""The warm-up takes at most one part in this many of a round."""
 _TURN_PARTS: Final = 20
-"""In which progress is told."""
+"""Parts of a turn in which progress is reported."""
 
 
 class RaceRecord(TypedDict):
-    """``race.json``: who took part, and how each round ended for them."""
+    """``race.json``: the contenders, and their score in each round."""
 
     schema_version: Literal[1]
     contenders: list[dict[str, Any]]
     """Architectures, as :meth:`clearer.space.space.Architecture.to_dict` gives them."""
     scores: list[list[Score]]
-    """Of each contender, round by round; fewer where it dropped out."""
+    """For each contender, round by round; fewer if it dropped out."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,14 +85,14 @@ class _Contender:
 
 
 def iteration_work(architecture: Architecture) -> float:
-    """What a training iteration takes, to that of a usual network of 100 thousand MACs a pixel."""
+    """Work of a training iteration, relative to a usual network of 100 thousand MACs per pixel."""
     convs = network_convs(architecture)
     work = sum(conv.macs + _OUTPUT_WORK * conv.activations for conv in convs)
     return work / (1.5 * _REFERENCE_WORK)
 
 
 def race_rounds(number: int) -> list[int]:
-    """How many networks take part in each round: half of them, rounded up, go on."""
+    """How many networks take part in each round: half of them, rounded up, continue."""
     rounds = []
     while number > 1:
         rounds.append(number)
@@ -101,12 +101,12 @@ def race_rounds(number: int) -> list[int]:
 
 
 def round_work(total: float, number: int, index: int) -> float:
-    """What each network that is left has trained by the end of a round.
+    """Work that each remaining network has done by the end of a round.
 
     Args:
         total: Work of all networks in all rounds.
         number: Networks at the start.
-        index: Of the round.
+        index: Index of the round.
     """
     rounds = race_rounds(number)
     # By the end of round i a network has trained 2**i shares: as much again as before it.
@@ -115,7 +115,7 @@ def round_work(total: float, number: int, index: int) -> float:
 
 
 def read_race(run: Run) -> list[tuple[Architecture, list[Score]]]:
-    """Who takes part in the race of a run, and their scores; empty if none was begun.
+    """The contenders of a run's race and their scores; empty if there is no race.
 
     Raises:
         InputError: If the record is damaged.
@@ -138,25 +138,25 @@ def race(
     splits: Splits,
     loop: Loop,
 ) -> Architecture:
-    """Train networks against each other.
+    """Train networks against each other, and return the winner.
 
-    Each trains by the settings of the training, at its peak learning rate, with weights that are
-    averaged over the last fifth. Every round doubles what has been trained so far.
+    Each trains with the settings of the training, at the peak learning rate, with weights averaged
+    over the last fifth. Every round doubles the training so far.
 
     Args:
-        run: Folder with the record, of which the race goes on, and for the checkpoints.
-        settings: What to do.
-        splits: Pictures to train on, and to score by.
-        loop: How.
+        run: Folder of the record, from which the race continues, and of the checkpoints.
+        settings: Settings of the run.
+        splits: Training pictures, and validation pictures for the scores.
+        loop: How the race runs.
 
     Returns:
         The winner.
 
     Raises:
         InputError: If the record is damaged or lost.
-        ClearerError: If the loss of all that are left is not finite.
+        ClearerError: If the loss of all remaining networks is not finite.
         Interrupted: On Ctrl-C; the checkpoint is saved.
-        PieceDone: When the time of this piece is over; likewise.
+        PieceDone: When the time for this part is over; the checkpoint is saved.
     """
     begun = loop.processes.on_first(lambda: [[a.to_dict(), scores] for a, scores in read_race(run)])
     entered = [
@@ -188,21 +188,21 @@ def race(
             for dropped in ranked[-(-number // 2) :]:
                 dropped.state = None
                 loop.processes.on_first(partial(_forget, run, dropped))
-        if loop.processes.any(stop.requested):  # what comes next does not begin
+        if loop.processes.any(stop.requested):  # the next stage must not start
             raise Interrupted("stopped at the end of the race")
     loop.processes.on_first(partial(_forget, run, left[0]))
     return left[0].architecture
 
 
 def _tell(loop: Loop, turns: int, total: int, part: int) -> None:
-    """Progress of the race, so many whole turns and parts of the next being done."""
+    """Report progress: so many whole turns, and parts of the next, are done."""
     if loop.processes.is_first:
         done = turns * _TURN_PARTS + part
         loop.listener(Progress(stage="race", iteration=done, total=total * _TURN_PARTS, record={}))
 
 
 def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -> None:
-    """Record who takes part, and the scores so far."""
+    """Record the contenders and their scores so far."""
     record = RaceRecord(
         schema_version=1,
         contenders=[architecture.to_dict() for architecture, _ in standing],
@@ -212,7 +212,7 @@ def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -
 
 
 def _forget(run: Run, contender: _Contender) -> None:
-    """A network that dropped out, or won, is not trained further."""
+    """Delete the checkpoint of a network that dropped out or won."""
     path = _checkpoint(run, contender)
     for file in (path, *path.parent.glob(f"{path.stem}-*.safetensors")):
         file.unlink(missing_ok=True)
@@ -242,8 +242,8 @@ class _Turn:
         """Train to the end of a round, and append the score.
 
         Args:
-            work: To have been done by then, in iterations of a usual network.
-            listener: Told how many parts of the turn are done.
+            work: Work to be done by then in total, in iterations of a usual network.
+            listener: Called with the number of parts of the turn that are done.
         """
         contender, train, processes = self._contender, self._settings.train, self._loop.processes
         state = contender.state = contender.state or self._begin()
@@ -275,7 +275,7 @@ class _Turn:
         contender.scores.append(Score(iterations=total, psnr_db=psnr_db))
 
     def _begin(self) -> TrainingState:
-        """A network that is untrained, or as its checkpoint has it."""
+        """An untrained network, or that of the checkpoint."""
         contender, processes = self._contender, self._loop.processes
         state = new_training_state(self._settings, contender.architecture, processes)
         path = _checkpoint(self._run, contender)
@@ -295,7 +295,7 @@ class _Turn:
         save_checkpoint(_checkpoint(self._run, self._contender), to_save)
 
     def _score(self) -> float | None:
-        """PSNR in dB of validation patches, the same for all."""
+        """PSNR in dB of validation patches, which are the same for all networks."""
         assert self._contender.state is not None
         network, settings = self._contender.state.average.network, self._settings
         sampler = PatchSampler(
@@ -307,7 +307,7 @@ class _Turn:
             device=settings.device,
             level_map=settings.space.level_map,
         )
-        # After some dozen iterations the running statistics lag behind; these stay as they are.
+        # Early on the running statistics lag behind; they stay unchanged here.
         with batch_statistics(network, momentum=0.0):
             errors = [_error(network, sampler.batch(index)) for index in range(_SCORE_BATCHES)]
         mean = float(torch.stack(errors).mean())

@@ -1,4 +1,4 @@
-"""Search over single architectures, drawn by the op weights, in place of the mixture."""
+"""Search with single architectures, sampled by the op weights, in place of the mixture."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["draw", "expected_loss", "losses_of_choices"]
 
 
 def draw(op_weights: Tensor, uniform: Tensor) -> Tensor:
-    """One architecture, each choice drawn by its op weights.
+    """Sample one architecture, each choice by its op weights.
 
     Args:
         op_weights: Probabilities of the candidates, shape ``(K, C)``.
-        uniform: Random numbers in [0, 1), shape ``(K,)``, that decide.
+        uniform: Random numbers in [0, 1), shape ``(K,)``.
 
     Returns:
         One-hot rows of shape ``(K, C)``, on the same device.
     """
-    # The last candidate takes the first share, and so on up: with two, fusion is drawn below its
+    # Shares are in reverse order: with two candidates, fusion is drawn if the number is below its
     # op weight.
     above = op_weights.flip(1).cumsum(1)[:, :-1] <= uniform[:, None]
     places = torch.arange(op_weights.shape[1], device=op_weights.device)
@@ -36,23 +36,23 @@ def losses_of_choices(
     drawn: Tensor,
     turned: Sequence[int],
 ) -> Tensor:
-    """Loss of a drawn architecture with some of its choices turned, and of itself.
+    """Losses of a sampled architecture, and of those that differ from it in one choice.
 
-    Two architectures that differ in one choice agree in all that comes before its column: each
-    turned one is computed from what that column reads.
+    Architectures that differ in one choice agree before its column: each changed one is computed
+    from the input of that column on.
 
     Args:
         supernet: The weights.
         image: Batch of shape ``(N, input_planes, H, W)``.
-        loss_of: Loss, a scalar, of a restored batch.
+        loss_of: Gives the loss, a scalar, of a restored batch.
         drawn: What :func:`draw` gave.
-        turned: Which choices are turned to each of their other candidates, in rising order.
+        turned: Choices to change to each of their other candidates, in rising order.
 
     Returns:
-        Shape ``(K, C)``: of the drawn architecture with choice k being each of its candidates. For
-        a choice that is not turned, and a candidate that it does not have, all are alike. Where a
-        random part of the choices is turned, the differences of these stand for all: they are
-        larger by one over that part.
+        Shape ``(K, C)``: the loss of the sampled architecture with choice k set to each candidate.
+        Where nothing is changed, or a candidate is not allowed, it is that of the architecture
+        itself. If only a random part of the choices is changed, differences are scaled up by one
+        over that part, so that they are unbiased.
     """
     allowed = supernet.space.allowed()
     columns = [column for column, rows in enumerate(supernet.rows()) for _ in rows]
@@ -73,7 +73,7 @@ def losses_of_choices(
 
 
 def _next_candidate(row: Tensor, allowed: Sequence[bool], step: int) -> Tensor:
-    """One-hot row of the candidate that comes ``step`` after the drawn one, in a circle.
+    """One-hot row of the allowed candidate ``step`` places after the sampled one, cyclically.
 
     The row stays on its device, and nothing waits for it.
     """
@@ -87,9 +87,9 @@ def _next_candidate(row: Tensor, allowed: Sequence[bool], step: int) -> Tensor:
 
 
 def expected_loss(losses: Tensor, op_weights: Tensor, drawn: Tensor) -> Tensor:
-    """Loss of a drawn architecture, with an unbiased gradient of its expectation.
+    """Loss of a sampled architecture, with an unbiased gradient of its expectation.
 
-    The expectation over what one choice may be is exact, given the other choices.
+    The expectation over each choice is exact, given the other choices.
 
     Args:
         losses: What :func:`losses_of_choices` gave.

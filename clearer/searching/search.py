@@ -45,22 +45,22 @@ def search(
     tables: Sequence[CostTable],
     loop: Loop,
 ) -> NDArray[np.float64]:
-    """Train the weights and the architecture parameters in turn, on two halves of the images.
+    """Train weights and architecture parameters alternately, on two halves of the images.
 
     Args:
         run: Folder for the log and the checkpoint.
-        settings: What to do.
+        settings: Settings of the run.
         images: Training pictures.
         tables: Cost table of each budget.
-        loop: How.
+        loop: How the search runs.
 
     Returns:
-        Logarithm of the final op weights, shape ``(K, 2)``.
+        Logarithm of the final op weights, shape ``(K, C)``: K choices of C candidates.
 
     Raises:
         ClearerError: If the loss is not finite.
         Interrupted: On Ctrl-C; the checkpoint is saved.
-        PieceDone: When the time of this piece is over; likewise.
+        PieceDone: When the time for this part is over; the checkpoint is saved.
     """
     s, processes = settings.search, loop.processes
     weight_batches, alpha_batches = (
@@ -91,7 +91,7 @@ def search(
             start = state["iteration"]
         log = LoopLog(run.search_log, start, state["sums"], processes.is_first, board)
     log = log or LoopLog(run.search_log, writes=processes.is_first, board=board)
-    processes.barrier()  # all have read the run before the first writes to it
+    processes.barrier()  # all have read the run before the first one writes to it
 
     def save(iteration: int) -> None:
         if not processes.is_first:

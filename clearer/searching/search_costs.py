@@ -1,4 +1,4 @@
-"""L_Comp over the budgets of a search, and multipliers that follow the budgets."""
+"""L_Comp over the budgets of a search, and multipliers that adapt to the budgets."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["SearchCosts"]
 
 
 class SearchCosts:
-    """Costs of what is searched, on the device that searches.
+    """Costs of the searched space, on the device of the search.
 
     Without budgets there is one cost, in millions of parameters, with the fixed multiplier
     ``lambda_comp``. With budgets, the cost of each is in units of its limit, and its multiplier
     rises and falls by dual ascent.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         budgets: Its limits.
-        tables: Cost table of each.
+        tables: Cost table of each budget.
 
     Attributes:
         lambdas: The multipliers, shape ``(budgets,)``, float64.
@@ -60,7 +60,7 @@ class SearchCosts:
 
     @torch.no_grad()
     def ascend(self, alpha: Tensor) -> None:
-        """One step of the multipliers, up where the expected cost is over its limit, in place."""
+        """Step the multipliers in place: up where the expected cost is over its limit."""
         if not self._rate:
             return
         op_weights = alpha.double().softmax(dim=1)
@@ -68,5 +68,5 @@ class SearchCosts:
         self.lambdas.add_(excess, alpha=self._rate).clamp_min_(0)
 
     def expected(self, op_weights: NDArray[np.float64]) -> list[float]:
-        """Expected cost of the whole network in the unit of each table."""
+        """Expected cost of the whole network, in the unit of each table."""
         return [t.fixed + float((np.array(t.choices) * op_weights).sum()) for t in self._tables]

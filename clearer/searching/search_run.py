@@ -34,10 +34,10 @@ def search_run(
     costs: CostSource,
     loop: Loop,
 ) -> Architecture:
-    """Search and freeze under the budgets of a run; nothing to do where that is done.
+    """Search and freeze under the budgets of a run, unless that is done already.
 
     Args:
-        run: With its ``config.json``.
+        run: A run with its ``config.json``.
         splits: Pictures of the run.
         costs: Where costs come from.
         loop: How the search runs.
@@ -45,7 +45,8 @@ def search_run(
     Raises:
         InputError: If a budget cannot be met, or the pictures cannot be used.
         ClearerError: If the search fails.
-        PieceDone: When the time of this piece is over.
+        Interrupted: On Ctrl-C; the checkpoint is saved.
+        PieceDone: When the time for this part is over; the checkpoint is saved.
     """
     processes = loop.processes
     if processes.on_first(run.architecture.exists):
@@ -81,7 +82,7 @@ def search_run(
 def _race(
     run: Run, settings: RunSettings, splits: Splits, costs: CostSource, loop: Loop
 ) -> Architecture:
-    """Race, measure the winner, and give the run the space of it."""
+    """Race, measure the winner, and set the run's space to the winner's."""
     with _saying_how_to_go_on(run):
         winner = race(run, settings, splits, loop)
 
@@ -106,7 +107,7 @@ def _saying_how_to_go_on(run: Run) -> Iterator[None]:
 
 
 def freeze_again(run: Run, source: Run, costs: CostSource, processes: Processes) -> Architecture:
-    """Freeze another architecture, under the budgets of ``run``, from a search that is done.
+    """Freeze another architecture, under the budgets of ``run``, from a finished search.
 
     Raises:
         InputError: If the source was not searched by gradient, or a budget cannot be met.
@@ -133,7 +134,7 @@ def _most_probable(space: SearchSpace, log_op_weights: NDArray[np.float64]) -> C
 def _describe_choices(
     space: SearchSpace, found: list[NDArray[np.float64]], mean: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """What one search or several lean to, and how far they agree."""
+    """What one or several searches prefer, and how far they agree."""
     op_weights = np.exp(mean) / np.exp(mean).sum(axis=1, keepdims=True)
     votes = np.array([weights.argmax(axis=1) for weights in found])
     return {
@@ -141,13 +142,13 @@ def _describe_choices(
         "margins": _margins(op_weights).round(6).tolist(),
         "argmax": _argmax(space, mean).text,
         "seeds": [_argmax(space, weights).text for weights in found],
-        # Share of the choices in which all seeds lean the same way.
+        # Share of the choices in which all seeds prefer the same candidate.
         "agreement": float((votes == votes[0]).all(axis=0).mean()),
     }
 
 
 def _margins(op_weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the largest op weight of each choice lies above the next."""
+    """Difference between the two largest op weights of each choice."""
     ranked = np.sort(op_weights, axis=1)
     margins: NDArray[np.float64] = ranked[:, -1] - ranked[:, -2]
     return margins
@@ -165,7 +166,7 @@ def _freeze(
     about: dict[str, Any],
     processes: Processes,
 ) -> Architecture:
-    """The first process decides, and the others read what."""
+    """Decide in the first process; the others read the result."""
 
     def freeze() -> None:
         settings = run.settings()

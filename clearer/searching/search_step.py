@@ -1,4 +1,4 @@
-"""The two steps of an iteration of the search: of the weights, and of the architecture."""
+"""The two steps of a search iteration: of the weights, and of the architecture."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class AlphaLosses(NamedTuple):
 
 
 class SearchStep:
-    """The supernet, its optimizers and multipliers, and the steps that change them.
+    """The supernet, its optimizers and multipliers, and the steps that update them.
 
-    Nothing waits for the device. On CUDA both steps are recorded as graphs. The scalars that a step
-    returns are written over by the next.
+    Nothing waits for the device. On CUDA both steps are recorded as graphs. The next step
+    overwrites the scalars that a step returned.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         tables: Cost table of each budget.
-        processes: Those that search together; each gives its share of a batch.
+        processes: Those that search together; each computes its share of a batch.
         say: Takes a line for the user.
-        is_captured: Whether the steps are recorded, on CUDA.
+        is_captured: Whether the steps are recorded on CUDA.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SearchStep:
         )
         self.costs = SearchCosts(settings, settings.budgets, tables)
         self.supernet.train()
-        if settings.compile == "on" and not s.sampling:  # each draw is another graph
+        if settings.compile == "on" and not s.sampling:  # each sample is another graph
             self._compile(say)
         self._loss = torch.zeros((), device=device)
         self._alpha_losses = AlphaLosses(*(torch.zeros((), device=device) for _ in range(3)))
@@ -102,12 +102,12 @@ class SearchStep:
         compile_network(self.supernet, call, say)
 
     def weights(self, batch: Batch, learning_rate: float, rng: np.random.Generator) -> Tensor:
-        """Change the weights by L_Res alone; the architecture parameters are constants here.
+        """Update the weights on L_Res alone; the architecture parameters are constant here.
 
         Args:
-            batch: Of the half of the pictures that trains weights.
-            learning_rate: Of the iteration.
-            rng: Draws an architecture, in a search by sampling.
+            batch: A batch from the half of the pictures that trains weights.
+            learning_rate: Learning rate of the iteration.
+            rng: Samples an architecture, in a search by sampling.
 
         Returns:
             L_Res, equation (3).
@@ -120,11 +120,11 @@ class SearchStep:
         return self._loss
 
     def alpha(self, batch: Batch, rng: np.random.Generator) -> AlphaLosses:
-        """Change the architecture parameters by equation (2), and then the multipliers.
+        """Update the architecture parameters on equation (2), and then the multipliers.
 
         Args:
-            batch: Of the other half of the pictures.
-            rng: Draws an architecture, in a search by sampling.
+            batch: A batch from the other half of the pictures.
+            rng: Samples an architecture, in a search by sampling.
         """
         self._turned = self._draw_turns(rng)
         try:
@@ -134,18 +134,18 @@ class SearchStep:
         return self._alpha_losses
 
     def log_op_weights(self) -> Tensor:
-        """Logarithm of the op weights, of alpha's shape, float64, on the CPU: this one waits."""
+        """Logarithm of the op weights, of alpha's shape, float64, on the CPU: this waits."""
         return self.supernet.alpha.detach().double().cpu().log_softmax(dim=1)
 
     def _draw_turns(self, rng: np.random.Generator) -> list[int]:
-        """Which choices are turned, in a search by sampling."""
+        """The choices that are changed, in a search by sampling."""
         total, count = self._settings.space.num_choices, self._settings.search.turned
         if not 0 < count < total or self._settings.device == "cuda":
             return list(range(total))
         return sorted(rng.choice(total, count, replace=False).tolist())
 
     def _uniform(self, rng: np.random.Generator) -> Tensor | None:
-        """What decides each choice of a drawn architecture."""
+        """Random numbers that decide the choices of a sampled architecture."""
         if not self._settings.search.sampling:
             return None
         return send(rng.random(self._settings.space.num_choices), self._settings.device)
@@ -168,7 +168,7 @@ class SearchStep:
 
     def _change_alpha(self, degraded: Tensor, clean: Tensor, uniform: Tensor | None) -> None:
         alpha = self.supernet.alpha
-        _set_requires_grad(self._weights, False)  # no gradient of the weights is computed
+        _set_requires_grad(self._weights, False)  # skips the gradients of the weights
         relaxed = self.supernet.op_weights()
         if uniform is None:
             loss_res = self._restoration(degraded, clean, relaxed)

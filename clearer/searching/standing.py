@@ -1,4 +1,4 @@
-"""How the networks of a race stand: what they cost, and how far they came."""
+"""The standing of the networks in a race: their costs and scores."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Score", "Standing", "expected_db", "race_front", "ranked"]
 
 
 class Score(TypedDict):
-    """How a network stood at the end of a round."""
+    """Score of a network at the end of a round."""
 
     iterations: Count
     psnr_db: float | None
-    """Of validation patches, by averaged weights; None where it is not finite."""
+    """PSNR on validation patches with averaged weights; None if it is not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Standing:
 
     @property
     def mb(self) -> float:
-        """Of the fp32 ONNX file, estimated."""
+        """Estimated size of the fp32 ONNX file, in MB."""
         return network_cost(self.architecture, "mb")
 
     @property
@@ -42,11 +42,11 @@ class Standing:
 
 
 def expected_db(scores: Sequence[Score]) -> float:
-    """Where a network is heading, by its scores so far; minus infinity where the last is missing.
+    """PSNR that a network is heading for, by its scores; minus infinity if the last is missing.
 
-    Each round doubles the training, and what a doubling adds gets less by nearly a half each time:
-    all that is to come adds about as much as the last one did. Small networks lead early, and those
-    that still gain most overtake them (docs/figures/search.md, "Who leads").
+    Each round doubles the training, and each doubling gains about half as much as the one before:
+    all future gains add up to about the last one. Small networks lead early, and those that still
+    gain most overtake them (docs/figures/search.md, "Who leads").
     """
     if not scores or scores[-1]["psnr_db"] is None:
         return -math.inf
@@ -55,7 +55,7 @@ def expected_db(scores: Sequence[Score]) -> float:
 
 
 def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
-    """Those that came farthest first; of those that dropped out together, the better first."""
+    """Sort by rounds survived, then by expected PSNR, best first."""
     found = [Standing(*item) for item in standing]
     return sorted(found, key=lambda s: (len(s.scores), expected_db(s.scores)), reverse=True)
 
@@ -63,14 +63,14 @@ def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
 def race_front(
     standing: list[tuple[Architecture, list[Score]]], costs: Sequence[float | None]
 ) -> list[dict[str, Any]]:
-    """Figures of the first round, in which all trained for the same work, beside a cost.
+    """Figures of the first round, in which all did the same work, with a cost.
 
     Args:
         standing: The networks of a race.
-        costs: Of each.
+        costs: Cost of each; None leaves a network out.
 
     Returns:
-        Plain data, from cheap to dear; ``on_front`` where no cheaper network is as good.
+        Plain data, from cheap to expensive; ``on_front`` if no cheaper network is as good.
     """
     winner = ranked(standing)[0].architecture if standing else None
     rows: list[dict[str, Any]] = [

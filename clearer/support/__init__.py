@@ -1,1 +1,1 @@
-"""What all rooms stand on: files and their checks, caches, the device, interrupts."""
+"""What all rooms build on: files and their checks, caches, the device, interrupts."""

@@ -19,7 +19,7 @@ __all__ = ["device_name", "num_cores", "resolve_device", "send"]
 
 
 def resolve_device(name: str) -> str:
-    """``auto``, ``cpu`` or ``cuda`` to the device that is used.
+    """Resolve ``auto``, ``cpu`` or ``cuda`` to the device that is used.
 
     Raises:
         InputError: If the device is unknown or absent.
@@ -41,7 +41,7 @@ def num_cores() -> int:
 
 
 def device_name(device: str) -> str:
-    """Name of the processor, for reports."""
+    """Name of the GPU or processor, for reports."""
     if device == "cuda":
         import torch
 
@@ -53,14 +53,14 @@ def device_name(device: str) -> str:
     for line in info.read_text().split("\n\n")[0].splitlines():
         name, _, value = line.partition(":")
         fields[name.strip()] = value.strip()
-    # Virtual machines shorten the name: family and model tell processors apart all the same.
+    # Virtual machines shorten the name: family and model still tell processors apart.
     names = {"model name": "", "cpu family": "family ", "model": "model "}
     words = [f"{prefix}{fields[name]}" for name, prefix in names.items() if name in fields]
     return " ".join(words) or platform.machine()
 
 
 def send(numbers: NDArray[np.generic], device: str) -> Tensor:
-    """An array as a tensor on a device, which need not have finished what it does."""
+    """Copy an array to a device as a tensor, without waiting for the device."""
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(numbers))

@@ -27,16 +27,16 @@ __all__ = [
 ]
 
 
-# Of temporary files: what a killed process leaves is known by its name.
+# Names of temporary files, by which leftovers of killed processes are recognised.
 _PREFIX: Final = ".clearer-"
 _SUFFIX: Final = ".tmp"
 _MAX_JSON_BYTES: Final = 200_000_000
 _STALE_S: Final = 3600
-"""No file takes that long to be written."""
+"""No file takes this long to write."""
 
 
 class LogRecord(TypedDict, total=False):
-    """A line of a log: what each number is called is for those who write it."""
+    """A line of a log; its writers may add other fields."""
 
     iteration: Required[Annotated[int, msgspec.Meta(ge=0)]]
     loss: Annotated[float, msgspec.Meta(ge=0)] | None
@@ -50,12 +50,12 @@ class LogRecord(TypedDict, total=False):
 
 
 def as_path(name: str | os.PathLike[str] | None) -> Path | None:
-    """What a program gives as the name of a file; None stays None."""
+    """A file name as a ``Path``; None stays None."""
     return None if name is None else Path(name)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename: readers see old or new, whole.
+    """Write a temporary file beside it, then rename: readers see the old or the new file, whole.
 
     Raises:
         OSError: If it cannot be written; what was at ``path`` is untouched.
@@ -82,9 +82,9 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Make a folder and a file in it, and take the file away: before work, not after it.
+    """Create a folder and try to write in it: errors come before the work, not after it.
 
-    Old temporary files there are removed, too.
+    Old temporary files in it are removed.
 
     Raises:
         OSError: If results could not be written there.
@@ -112,7 +112,7 @@ def remove_temporary(folder: Path) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON for people: indented, with a final newline."""
+    """Write indented JSON with a final newline."""
     write_atomic(path, (to_json(data) + "\n").encode())
 
 
@@ -140,7 +140,7 @@ def read_record(path: Path, kind: type[Kind], *, advice: str = "") -> Kind:
     Args:
         path: The file.
         kind: What it holds, as for :func:`clearer.support.schema.checked`.
-        advice: Likewise.
+        advice: As for :func:`clearer.support.schema.checked`.
 
     Raises:
         InputError: If it is missing or not JSON, or a field is missing or wrong.
@@ -158,11 +158,11 @@ def read_jsonl(path: Path, kind: type = LogRecord) -> list[dict[str, Any]]:
     """Read a log; a last line that an interrupt cut short is left out.
 
     Args:
-        path: The file; where there is none, the log is empty.
-        kind: What each line is; default: a record with an iteration, and numbers or lists in it.
+        path: The file; if it is missing, the log is empty.
+        kind: The type of each line.
 
     Raises:
-        InputError: If another line is something else.
+        InputError: If any other line is not of that type.
     """
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: they end a command in one line, and let what is being saved become whole."""
+"""Ctrl-C and SIGTERM: they end a command with one line, and saving finishes first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _was_terminated = False
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came; Python itself ends by SIGINT after some plain KeyboardInterrupts."""
+    """SIGTERM came; after a plain KeyboardInterrupt Python may end itself by SIGINT."""
 
 
 def catch_sigterm() -> None:
@@ -32,7 +32,7 @@ def _remember(number: int) -> None:
 
 
 def forget_sigterm() -> None:
-    """Begin a command: what ended an earlier one in this process does not count."""
+    """Begin a command: a SIGTERM to an earlier one in this process does not count."""
     global _was_terminated
     _was_terminated = False
 
@@ -45,7 +45,7 @@ def exit_code() -> int:
 class StopRequest:
     """While active, the first SIGINT or SIGTERM only sets a flag; a second SIGINT interrupts.
 
-    Use it as a context manager around a loop, and ask :attr:`requested` once per iteration.
+    Use it as a context manager around a loop, and check :attr:`requested` once per iteration.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""JSON as other programs read it, strictly."""
+"""Strict JSON, as other programs read it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def to_json(data: Any) -> str:
-    """Indented JSON; numbers that are not finite, which JSON does not have, become null."""
+    """Indented JSON; numbers that are not finite, which JSON lacks, become null."""
     return json.dumps(_without_infinity(data), indent=2, allow_nan=False)
 
 
 def to_json_line(data: Any) -> str:
-    """The same in one line, with its end."""
+    """The same on one line, with a newline."""
     return json.dumps(_without_infinity(data), allow_nan=False) + "\n"
 
 

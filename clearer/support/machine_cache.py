@@ -1,4 +1,4 @@
-"""What was measured on this machine, kept for the next time."""
+"""Measurements of this machine, kept for the next time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["read_measured", "remember"]
 
 
 def read_measured(name: str, kind: type[Kind]) -> dict[str, Kind]:
-    """All that was remembered under a name; empty where nothing was, or the file is damaged.
+    """All values remembered under a name; empty if there are none, or the file is damaged.
 
     Args:
-        name: Of what was measured.
-        kind: What each value is, as for :func:`clearer.support.schema.checked`.
+        name: What was measured.
+        kind: The type of each value, as for :func:`clearer.support.schema.checked`.
     """
     try:
         return read_record(_path(name), dict[str, kind])  # type: ignore[valid-type]
@@ -28,7 +28,7 @@ def read_measured(name: str, kind: type[Kind]) -> dict[str, Kind]:
 
 
 def remember(name: str, key: str, value: Any) -> None:
-    """Add plain data; where the cache cannot be written, it is measured again next time."""
+    """Add a value of plain data; if the cache cannot be written, nothing happens."""
     with contextlib.suppress(OSError):
         write_json(_path(name), {**read_measured(name, object), key: value})
 

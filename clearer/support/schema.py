@@ -1,4 +1,4 @@
-"""Data from files, checked by types: wrong, missing and unknown fields are named."""
+"""Checks data from files against types: wrong, missing and unknown fields are named."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = [
     "checked",
 ]
 
-# What numbers may be, where it is the same in many places; other bounds stand with their fields.
+# Ranges of numbers that many records share; other bounds stand with their fields.
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
-"""How many of something there must be."""
+"""A number of things, at least one."""
 AtLeast0 = Annotated[float, msgspec.Meta(ge=0)]
 Above0 = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Side = Annotated[int, msgspec.Meta(ge=1, le=8192)]
-"""Of a picture or a patch, in pixels."""
+"""Side of a picture or a patch, in pixels."""
 Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 Kind = TypeVar("Kind")
@@ -44,18 +44,18 @@ def checked(
     advice: str = "",
     hook: Callable[[type, Any], Any] | None = None,
 ) -> Kind:
-    """Plain data as a record, where every field has the type and the range of its annotation.
+    """Convert plain data to a record whose fields have the types and ranges of their annotations.
 
     Args:
-        data: What JSON can hold.
-        kind: A dataclass, a ``TypedDict`` or a ``msgspec.Struct``; fields of it that are not known
-            are passed over.
+        data: Anything that JSON can hold.
+        kind: A dataclass, a ``TypedDict`` or a ``msgspec.Struct``; fields of ``data`` that it
+            does not have are ignored.
         where: Name of the file, for the message.
-        advice: What to do about it, for the end of the message.
-        hook: For types that ``msgspec`` does not know: makes one of plain data.
+        advice: What the user can do, for the end of the message.
+        hook: Converts plain data to types that ``msgspec`` does not know.
 
     Raises:
-        InputError: For the first field that is missing, or of another type or range.
+        InputError: For the first field that is missing, or of the wrong type or range.
     """
     end = f"; {advice}" if advice else ""
     try:
@@ -82,10 +82,10 @@ def check_known(data: Any, known: Any, where: object, place: str = "") -> None:
     """Refuse fields that a record does not have: another version may mean something by them.
 
     Args:
-        data: As it was read.
-        known: The record that was made of it, as plain data again.
+        data: The data as read.
+        known: The record made from it, as plain data again.
         where: Name of the file, for the message.
-        place: Of the data in the file.
+        place: Where the data stand in the file.
 
     Raises:
         InputError: For the first such field.

@@ -1,4 +1,4 @@
-"""Results that cannot be printed are an error like any other."""
+"""Makes output that cannot be written an error like any other."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["checked_output"]
 
 @contextlib.contextmanager
 def checked_output() -> Iterator[None]:
-    """Around all that a command does.
+    """Wrap everything that a command does.
 
-    What is printed waits in memory until the end. Where it cannot be written then, such as to a
-    full disk, the exit code is 1, and one line says so.
+    Buffered output is written at the end. If that fails, as on a full disk, the exit code is 1, and
+    one line says so.
     """
     code: object = 0
     try:
@@ -27,10 +27,10 @@ def checked_output() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except OSError as error:
-        # A reader that went away needs no word, and an error that was told is not told again.
+        # A reader that went away needs no message, and an error is reported only once.
         if not code and not isinstance(error, BrokenPipeError):
             print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
-        # The interpreter tries once more at its end.
+        # The interpreter would flush once more when it exits.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code or 1)  # type: ignore[arg-type]

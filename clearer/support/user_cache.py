@@ -9,10 +9,10 @@ __all__ = ["user_cache"]
 
 
 def user_cache() -> Path:
-    """This user's folder for what can be made again.
+    """This user's folder for data that can be recreated.
 
     Where ``platformdirs`` is missing (a source tree used without an installation), it is the folder
-    that ``platformdirs`` names on Linux.
+    that ``platformdirs`` uses on Linux.
     """
     try:
         import platformdirs

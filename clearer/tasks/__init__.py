@@ -1,1 +1,1 @@
-"""What a network undoes: noise, JPEG, rain; how pictures are degraded to train for it."""
+"""The degradations that networks undo: noise, JPEG, rain; how to degrade pictures for training."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # the help of commands lists the tasks: it starts without num
 __all__ = ["Layout", "Span", "Task", "one_of", "option", "to_batch", "to_picture"]
 
 Layout = str
-"""``folders`` (two, with the same names), ``clean-left`` or ``clean-right`` (files that hold both
-pictures side by side), or two patterns of names (:class:`clearer.tasks.pair_names.PairNames`)."""
+"""``folders`` (two, with equal file names), ``clean-left`` or ``clean-right`` (files that hold both
+pictures side by side), or two name patterns (:class:`clearer.tasks.pair_names.PairNames`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Span:
 
     @classmethod
     def parse(cls, text: str) -> Span:
-        """``"25"`` or ``"5:50"``.
+        """Parse ``"25"`` or ``"5:50"``.
 
         Raises:
             ValueError: If the text is neither, or the numbers are not finite or out of order.
@@ -57,11 +57,11 @@ class Span:
 
     @property
     def label(self) -> str:
-        """For names of folders, which may not have colons everywhere."""
+        """For folder names, in which some systems allow no colons."""
         return f"{self.low:g}" if self.is_fixed else f"{self.low:g}-{self.high:g}"
 
     def draw(self, draws: Draws) -> Tensor | float:
-        """A number for each picture, all of the range being equally likely."""
+        """A number for each picture, uniform over the range."""
         return draws.uniform(self.low, self.high)
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class Span:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """A parser that takes these words only."""
+    """A parser that accepts only these words."""
 
     def parse(text: str) -> str:
         if text not in words:
@@ -82,13 +82,13 @@ def one_of(*words: str) -> Callable[[str], str]:
 def option(
     default: object, parse: Callable[[str], object], help: str, *, name: str | None = None
 ) -> Any:
-    """A field of a task that users set by an option.
+    """A field of a task that users set with an option.
 
     Args:
-        default: Where it is not given.
-        parse: From the text that a user types; raises ValueError.
-        help: For ``--help``.
-        name: Of the option; default: that of the field.
+        default: The value if it is not given.
+        parse: Converts the text that a user types; raises ValueError.
+        help: The text for ``--help``.
+        name: Name of the option; default: that of the field.
     """
     return field(default=default, metadata={"parse": parse, "help": help, "name": name})
 
@@ -97,57 +97,57 @@ class Task(ABC):
     """One kind of degradation. A subclass is a frozen dataclass whose fields are :func:`option`."""
 
     name: ClassVar[str]
-    """What ``--task`` takes."""
+    """The name for ``--task``."""
     summary: ClassVar[str]
     """A line for ``clearer tasks``."""
 
     is_noise: ClassVar[bool] = False
-    """Whether a classical denoiser is a fair comparison."""
+    """Whether a classical denoiser is a fair baseline."""
     is_upright: ClassVar[bool] = False
-    """Whether the degradation has a direction, as rain has: patches are flipped left-right only."""
+    """Whether the degradation has a direction, as rain has: patches are only flipped left-right."""
     clean_share: ClassVar[float] = 0.0
-    """Of the pairs that train, those whose degraded picture is the clean one."""
+    """Share of the training pairs whose degraded picture is the clean one."""
 
     @property
     @abstractmethod
     def protocol(self) -> str:
-        """Name under which figures of this degradation may be compared."""
+        """Name of the protocol; only figures of one protocol may be compared."""
 
     @property
     @abstractmethod
     def text(self) -> str:
-        """For people, with the protocol."""
+        """Description for people, with the protocol."""
 
     @property
     def label(self) -> str:
-        """For names of folders, with what counts most."""
+        """For folder names, with the main parameters."""
         return self.name
 
     @property
     def pairs(self) -> Layout | None:
-        """How folders hold degraded and clean pictures; None where :meth:`degrade` makes them."""
+        """How folders hold degraded and clean pictures; None if :meth:`degrade` makes them."""
         return None
 
     @property
     def crop_multiple(self) -> int:
-        """Pictures are evaluated after their sides are cut to a multiple of this."""
+        """Sides of pictures are cropped to a multiple of this before evaluation."""
         return 1
 
     @property
     def sigma_255(self) -> float | None:
-        """Standard deviation of additive white noise on the scale 0 to 255, where it is known."""
+        """Standard deviation of additive white noise on the scale 0 to 255, if it is known."""
         return None
 
     @property
     def has_level(self) -> bool:
-        """Whether one number, the level of white noise, says all about the degradation."""
+        """Whether one number, the level of white noise, describes the degradation fully."""
         return False
 
     def draw_level(self, draws: Draws) -> Tensor | float:
-        """The level that :meth:`degrade` adds, given the same draws: it draws that first.
+        """The level that :meth:`degrade` adds, given the same draws: it draws the level first.
 
         Returns:
-            Standard deviation on the scale 0 to 1, ``(N, 1, 1, 1)`` or one for all pictures.
+            Standard deviation on the scale 0 to 1, ``(N, 1, 1, 1)`` or one number for all pictures.
 
         Raises:
             InputError: If this task has no level.
@@ -157,11 +157,11 @@ class Task(ABC):
         )
 
     def target(self, clean: Tensor, draws: Draws) -> Tensor:
-        """What :meth:`degrade` is given, and a network is to give back: mostly the pictures.
+        """The input of :meth:`degrade` and target of the network: by default the pictures.
 
         Args:
             clean: ``(N, C, H, W)``, float32, range [0, 1].
-            draws: Where random numbers come from; :meth:`degrade` goes on with the same.
+            draws: Where random numbers come from; :meth:`degrade` then uses the same.
 
         Returns:
             Of the same shape.
@@ -184,13 +184,13 @@ class Task(ABC):
         raise InputError(f"task {self.name} reads degraded pictures from files and makes none")
 
     def target_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
-        """As :meth:`target`, of one picture, as it is evaluated."""
+        """As :meth:`target`, for one picture in evaluation, ``(H, W, C)``."""
         from clearer.tasks.draws import PictureDraws
 
         return to_picture(self.target(to_batch(clean), PictureDraws(rng)))
 
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
-        """A degraded copy of one picture, as it is evaluated.
+        """A degraded copy of one picture for evaluation, ``(H, W, C)``.
 
         Raises:
             InputError: As :meth:`degrade`.
@@ -201,7 +201,7 @@ class Task(ABC):
 
 
 def to_batch(picture: Picture) -> Tensor:
-    """``(H, W, C)`` to ``(1, C, H, W)``."""
+    """Convert ``(H, W, C)`` to ``(1, C, H, W)``."""
     import numpy as np
     import torch
 
@@ -209,5 +209,5 @@ def to_batch(picture: Picture) -> Tensor:
 
 
 def to_picture(batch: Tensor) -> Picture:
-    """The one picture of ``(1, C, H, W)``, as ``(H, W, C)``."""
+    """The single picture of a batch ``(1, C, H, W)``, as ``(H, W, C)``."""
     return batch[0].permute(1, 2, 0).contiguous().numpy()

@@ -1,8 +1,8 @@
-"""Cameras drawn at random: from a picture in sRGB back to what a sensor saw, and forth.
+"""Random cameras: from an sRGB picture back to what a sensor saw, and forth again.
 
-After Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, section 3, whose
-colour matrices and gains of white balance these are. The tone curve of a camera is drawn here from
-a family with four numbers, which contains curves close to sRGB's and to theirs.
+After Brooks et al., "Unprocessing Images for Learned Raw Denoising", CVPR 2019, section 3: colour
+matrices and white-balance gains are theirs. The tone curve is drawn from a family with four
+parameters, which contains curves close to sRGB's and to theirs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clearer.tasks.draws import Draws, per_picture
 
 __all__ = ["Camera", "Curve", "draw_camera"]
 
-# XYZ to the colours of four cameras, and linear sRGB to XYZ (Brooks et al., section 3.2).
+# XYZ to the raw colours of four cameras, and linear sRGB to XYZ (Brooks et al., section 3.2).
 _XYZ_TO_CAMERA: Final = (
     ((1.0234, -0.2969, -0.2266), (-0.5625, 1.6328, -0.0469), (-0.0703, 0.2188, 0.6406)),
     ((0.4913, -0.0541, -0.0202), (-0.6130, 1.3513, 0.2906), (-0.1564, 0.2151, 0.7183)),
@@ -41,9 +41,9 @@ _NEARLY_WHITE: Final = 1e-6
 
 
 class Curve(NamedTuple):
-    """A tone curve for each picture: a power with a straight toe, then an S. Each ``(N, 1, 1, 1)``.
+    """A tone curve per picture: a power law with a linear toe, then an S. Each ``(N, 1, 1, 1)``.
 
-    With x linear, t the toe, g gamma, c contrast and s the shift::
+    With x linear light, t the toe, g gamma, c contrast and s the shift::
 
         y = ((x + t)**(1 / g) - t**(1 / g)) / ((1 + t)**(1 / g) - t**(1 / g))
         z = sigmoid(c * logit(y) + s)
@@ -55,7 +55,7 @@ class Curve(NamedTuple):
     shift: Tensor
 
     def apply(self, linear: Tensor) -> Tensor:
-        """Linear light to sRGB, both in [0, 1]; what leaves that range is clipped first."""
+        """Linear light to sRGB, both in [0, 1]; values outside are clipped first."""
         low, span = self._toe_power()
         power = (linear.clamp(0, 1) + self.toe) ** (1 / self.gamma)
         middle = torch.logit((power - low) / span, eps=_NEARLY_WHITE)
@@ -78,19 +78,19 @@ class Camera(NamedTuple):
 
     curve: Curve
     from_rgb: Tensor
-    """From linear sRGB to the colours of the sensor after white balance, ``(N, 3, 3)``; a row's
+    """From linear sRGB to the sensor's colours after white balance, ``(N, 3, 3)``; each row's
     sum is 1, so that white stays white."""
     gains: Tensor
-    """What white balance and exposure multiply the colours of the sensor by, ``(N, 3)``."""
+    """Gains of white balance and exposure on the sensor's colours, ``(N, 3)``."""
 
     def to_sensor(self, linear: Tensor) -> Tensor:
-        """Linear sRGB, ``(N, 3, H, W)``, to what the sensor sees, in [0, 1]: 1 is full."""
+        """Linear sRGB, ``(N, 3, H, W)``, to what the sensor sees, in [0, 1]: 1 is saturated."""
         matrix = self.from_rgb / self.gains[:, :, None]
         return torch.matmul(matrix, linear.flatten(2)).view_as(linear).clamp(0, 1)
 
     @property
     def to_rgb(self) -> Tensor:
-        """The inverse of ``from_rgb``, without the check of LAPACK, for which a device waits."""
+        """The inverse of ``from_rgb``, without LAPACK's check, which would wait for the device."""
         first, second, third = self.from_rgb.unbind(1)
         columns = (
             torch.linalg.cross(second, third),
@@ -131,6 +131,6 @@ def draw_camera(draws: Draws, like: Tensor) -> Camera:
 
 @cache
 def _matrices(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Copied to the device once."""
+    """The colour matrices, copied to the device once."""
     cameras = torch.tensor(_XYZ_TO_CAMERA, device=device)
     return cameras, torch.tensor(_RGB_TO_XYZ, device=device)

@@ -1,8 +1,8 @@
-"""What a camera does to brightness at the end: it smooths noise where it can, and sharpens.
+"""A camera's final processing of brightness: it smooths noise where it can, and sharpens.
 
-Where there is texture it leaves the noise, since it cannot tell it from the texture. A network that
-has seen the same noise everywhere trusts what a smooth place tells it of the noise, and leaves the
-noise of textured places as it is.
+Where there is texture it leaves the noise, which it cannot tell from the texture. A network trained
+with the same noise everywhere judges the noise by smooth areas, and then leaves it in textured
+ones.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from clearer.tasks.lens import soften
 
 __all__ = ["finish", "sharpen", "smooth_where_flat"]
 
-_KEPT: Final = (0.1, 0.8)  # of the fine noise in smooth places, as an amplitude
+_KEPT: Final = (0.1, 0.8)  # share of the fine noise in smooth areas, as an amplitude
 _BLUR: Final = (1.0, 4.0)  # pixels, standard deviation of a Gaussian
-_CARE: Final = (0.5, 8.0)  # variance of a texture, over that of the noise, that is half left alone
+_CARE: Final = (0.5, 8.0)  # variance of texture over that of noise at which half is smoothed
 _WINDOW: Final = 7  # pixels
 _TINY: Final = 1e-12  # a variance: a flat picture without noise has none
 _SHARPENING: Final = (0.0, 1.5)
@@ -28,11 +28,11 @@ _RADIUS: Final = 1.0  # pixels, standard deviation of a Gaussian
 
 
 def finish(noise: Tensor, brightness: Tensor, draws: Draws) -> Tensor:
-    """Noise of brightness after a camera's noise reduction and sharpening, drawn for each picture.
+    """Luma noise after a camera's noise reduction and sharpening, drawn for each picture.
 
     Args:
         noise: ``(N, 1, H, W)``.
-        brightness: Of the clean picture, in the unit of the noise, of the same shape.
+        brightness: Luma of the clean picture, in the unit of the noise, of the same shape.
         draws: Where the numbers come from.
 
     Returns:
@@ -48,17 +48,17 @@ def finish(noise: Tensor, brightness: Tensor, draws: Draws) -> Tensor:
 def smooth_where_flat(
     noise: Tensor, brightness: Tensor, kept: Tensor, blur: Tensor, care: Tensor
 ) -> Tensor:
-    """What a local Wiener filter leaves of the noise of brightness.
+    """The luma noise that a local Wiener filter leaves.
 
     With s the local variance of the picture and n that of the noise, the share s / (s + c n) of the
-    noise stays as it is. Of the rest the coarse part stays, and some of the fine part.
+    noise stays unchanged. Of the rest the coarse part stays, and some of the fine part.
 
     Args:
         noise: ``(N, 1, H, W)``.
         brightness: As for :func:`finish`.
-        kept: How much of the fine part stays, ``(N, 1, 1, 1)``.
-        blur: What coarse is: standard deviation of a Gaussian in pixels, at most 4.
-        care: c.
+        kept: Share of the fine part that stays, ``(N, 1, 1, 1)``.
+        blur: Gaussian that gives the coarse part: standard deviation in pixels, at most 4.
+        care: The factor c, ``(N, 1, 1, 1)``.
 
     Returns:
         Of the shape of ``noise``.
@@ -71,7 +71,7 @@ def smooth_where_flat(
 
 
 def sharpen(planes: Tensor, amount: Tensor) -> Tensor:
-    """Unsharp masking: add the fine part once more, ``amount`` times, ``(N, 1, 1, 1)``."""
+    """Unsharp masking: add ``amount``, ``(N, 1, 1, 1)``, times the fine part."""
     radius = per_picture(_RADIUS, planes)
     return planes + amount * (planes - soften(planes, radius, most=_RADIUS))
 

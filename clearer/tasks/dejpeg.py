@@ -1,4 +1,4 @@
-"""Traces of JPEG compression."""
+"""JPEG compression artefacts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["DeJpeg"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeJpeg(Task):
-    """JPEG by libjpeg at a quality, or at whole qualities drawn from a range; colour as 4:2:0.
+    """JPEG as of libjpeg at a quality, or at whole qualities drawn from a range; colour as 4:2:0.
 
     Raises:
         InputError: If the quality is out of range.
@@ -54,7 +54,7 @@ class DeJpeg(Task):
         return f"{self.name}-q{self.quality.label}"
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Compress and decode by operations of torch, which come close to libjpeg."""
+        """Compress and decode with torch operations that give what libjpeg-turbo gives."""
         from clearer.tasks.draws import per_picture
         from clearer.tasks.jpeg import compress
 
@@ -62,7 +62,7 @@ class DeJpeg(Task):
         return compress(clean, quality.flatten().round())
 
     def degrade_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
-        """Compress and decode by libjpeg: what figures are of."""
+        """Compress and decode with libjpeg: figures are measured with this."""
         import numpy as np
         from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Demosaicing: from a sensor that sees one colour a pixel to three colours, by fixed filters."""
+"""Demosaicing: from a sensor with one colour per pixel to three colours, by fixed filters."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor
 __all__ = ["BAYER", "BLOCK", "demosaic"]
 
 BAYER: Final = ((0, 1), (1, 2))
-"""Channel of RGB that each pixel of a block of 2x2 sees: RGGB."""
+"""RGB channel that each pixel of a 2x2 block sees: RGGB."""
 
 BLOCK: Final = ((0, 0), (0, 1), (1, 0), (1, 1))
-"""Row and column of its pixels, in their order as channels."""
+"""Row and column of the block's pixels, in the order of channels."""
 
 # Offsets (row, column) and weights in eighths. Bilinear: the mean of the nearest pixels of the
 # wanted colour. Malvar, He, Cutler, "High-quality linear interpolation for demosaicing of
-# Bayer-patterned color images", ICASSP 2004, figure 2: the same, and a gradient of the colour that
+# Bayer-patterned color images", ICASSP 2004, figure 2: the same plus a gradient of the colour that
 # the pixel itself sees.
 _Filter = dict[tuple[int, int], float]
 _SAME: Final[_Filter] = {(0, 0): 8}
@@ -38,20 +38,20 @@ _MALVAR_IN_ROW: Final = (
 
 
 def demosaic(blocks: Tensor, gradient: Tensor, matrix: Tensor) -> Tensor:
-    """Three colours a pixel, by filters that look at most two pixels far; then a matrix of colours.
+    """Interpolate three colours per pixel with filters that reach two pixels; then a colour matrix.
 
     Args:
         blocks: What the sensors saw, in blocks of red, green, green, blue,
-            ``(N, 4, H / 2, W / 2)``. Zeros are taken to surround it.
-        gradient: How much of the correction by gradients is added: 0 is bilinear interpolation, 1
-            is that of Malvar, He and Cutler; ``(N, 1, 1, 1)``.
-        matrix: For the colours of each picture, ``(N, 3, 3)``.
+            ``(N, 4, H / 2, W / 2)``; padded with zeros.
+        gradient: Weight of the gradient correction: 0 is bilinear interpolation, 1 is that of
+            Malvar, He and Cutler; ``(N, 1, 1, 1)``.
+        matrix: Colour matrix of each picture, ``(N, 3, 3)``.
 
     Returns:
         Shape ``(N, 3, H, W)``.
     """
-    # From blocks to blocks the filters are the same everywhere. All is linear: one convolution of
-    # a picture with filters of its own makes all colours of all four pixels.
+    # From block to block the filters are the same, and everything is linear: one convolution with
+    # filters of its own per picture gives all colours of all four pixels.
     n, _, rows, columns = blocks.shape
     plain, corrected = _filters(blocks.device)
     filters = torch.lerp(plain, corrected, gradient[:, 0])
@@ -63,7 +63,7 @@ def demosaic(blocks: Tensor, gradient: Tensor, matrix: Tensor) -> Tensor:
 
 @cache
 def _filters(device: torch.device) -> Tensor:
-    """Copied to the device once: ``(2 ways, 3 colours, 4 pixels * 4 pixels * 3 * 3)``."""
+    """Filters, copied to the device once: ``(2 ways, 3 colours, 4 pixels * 4 pixels * 3 * 3)``."""
     filters = torch.zeros(2, 3, 2, 2, 2, 2, 3, 3)
     ways = ((_CROSS, _CORNERS, _IN_ROW), (_MALVAR_CROSS, _MALVAR_CORNERS, _MALVAR_IN_ROW))
     for way, color, (y, x) in product(range(2), range(3), BLOCK):

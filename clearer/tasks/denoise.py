@@ -1,4 +1,4 @@
-"""Noise: white Gaussian, or that of a camera's sensor."""
+"""Noise: white Gaussian, or Poisson-Gaussian."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Denoise(Task):
 
     Protocol ``awgn``: in floating point, not clipped. Protocol ``paper`` (Gou et al., "CLEARER",
     NeurIPS 2020, as in the authors' code): clipped to 0..255 and truncated to 8 bits, evaluated on
-    pictures cut to multiples of 64. Poisson-Gaussian noise (Foi et al., 2008) has the variance
+    pictures cropped to multiples of 64. Poisson-Gaussian noise (Foi et al., 2008) has the variance
     ``shot * x + (sigma / 255)**2`` at brightness x; ``shot`` is the part of full scale that one
-    photo-electron adds.
+    photoelectron adds.
 
     Raises:
-        InputError: If a number is out of range, or a protocol does not go with the noise.
+        InputError: If a number is out of range, or the protocol does not fit the noise.
     """
 
     name: ClassVar[str] = "denoise"
@@ -89,22 +89,22 @@ class Denoise(Task):
 
     @property
     def sigma_255(self) -> float | None:
-        """The noise level, where it is one and white."""
+        """The noise level, if it is a single one of white noise."""
         return self.sigma.low if self.sigma.is_fixed and self.noise == "gaussian" else None
 
     @property
     def has_level(self) -> bool:
-        """Gaussian noise has one."""
+        """True for Gaussian noise."""
         return self.noise == "gaussian"
 
     def draw_level(self, draws: Draws) -> Tensor | float:
-        """The level, where it is a range one for each picture."""
+        """The level; from a range, one for each picture."""
         if not self.has_level:
             return Task.draw_level(self, draws)
         return self.sigma.draw(draws) / 255
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Add noise; a level, where there is a range, is drawn first."""
+        """Add noise; if its level is a range, the level is drawn first."""
         sigma = self.sigma.draw(draws) / 255
         if self.noise == "poisson-gaussian":
             shot = self.shot.draw(draws)

@@ -1,4 +1,4 @@
-"""Random numbers that degrade pictures: of a batch in training, of one picture in evaluation."""
+"""Random numbers that degrade pictures: a batch in training, one picture in evaluation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["BatchDraws", "Draws", "PictureDraws", "chance", "per_picture"]
 
 
 class Draws(Protocol):
-    """What a task asks for. A range that is a single number costs no randomness."""
+    """The random numbers that a task asks for. A range of a single number draws nothing."""
 
     def uniform(self, low: float, high: float) -> Tensor | float:
-        """A number per picture, all of the range being equally likely: ``(N, 1, 1, 1)``."""
+        """Uniform numbers, one per picture, ``(N, 1, 1, 1)``, or a single one for all."""
         ...
 
     def normal(self, like: Tensor) -> Tensor:
@@ -23,12 +23,12 @@ class Draws(Protocol):
         ...
 
     def poisson(self, mean: Tensor) -> Tensor:
-        """Whole numbers with these means, of their shape."""
+        """Poisson counts with these means, of their shape."""
         ...
 
 
 class PictureDraws:
-    """For one picture, ``N = 1``, by numpy: the noise of every figure is made so.
+    """For one picture, ``N = 1``, by numpy: all figures are measured with this noise.
 
     Args:
         rng: Where the numbers come from.
@@ -38,7 +38,7 @@ class PictureDraws:
         self._rng = rng
 
     def uniform(self, low: float, high: float) -> float:
-        """A number of the range."""
+        """A number from the range."""
         return low if low == high else float(self._rng.uniform(low, high))
 
     def normal(self, like: Tensor) -> Tensor:
@@ -48,25 +48,25 @@ class PictureDraws:
         return torch.from_numpy(noise).permute(2, 0, 1)[None]
 
     def poisson(self, mean: Tensor) -> Tensor:
-        """Drawn in the order of rows, columns and channels, float64."""
+        """Drawn in the order of rows, columns and channels; float64."""
         by_row = mean[0].permute(1, 2, 0).contiguous().numpy()
         counts = self._rng.poisson(by_row).astype(np.float64)
         return torch.from_numpy(counts).permute(2, 0, 1)[None]
 
 
 class BatchDraws:
-    """For a batch, on the device of its pictures; nothing waits for that device.
+    """For a batch, on its device, for which nothing waits.
 
     Args:
-        generator: Of the device.
-        batch_size: Pictures.
+        generator: A generator of that device.
+        batch_size: Number of pictures.
     """
 
     def __init__(self, generator: torch.Generator, batch_size: int) -> None:
         self._generator, self._batch_size = generator, batch_size
 
     def uniform(self, low: float, high: float) -> Tensor | float:
-        """A number per picture, float32."""
+        """A number per picture, float32; a range of a single number gives that."""
         if low == high:
             return low
         device = self._generator.device
@@ -80,12 +80,12 @@ class BatchDraws:
         return torch.randn(shape, generator=self._generator, device=device).permute(0, 3, 1, 2)
 
     def poisson(self, mean: Tensor) -> Tensor:
-        """Float32."""
+        """Counts as float32."""
         return torch.poisson(mean, generator=self._generator)
 
 
 def per_picture(drawn: Tensor | float, like: Tensor) -> Tensor:
-    """Numbers as :meth:`Draws.uniform` gives them, one for each picture of a batch.
+    """Expand what :meth:`Draws.uniform` gives to one number for each picture of a batch.
 
     Args:
         drawn: A number, or one for each picture.
@@ -94,11 +94,11 @@ def per_picture(drawn: Tensor | float, like: Tensor) -> Tensor:
     Returns:
         ``(N, 1, 1, 1)``, float32.
     """
-    if not isinstance(drawn, Tensor):  # filled there: a copy would wait for the device
+    if not isinstance(drawn, Tensor):  # filled on the device: a copy would wait for it
         drawn = torch.full((1, 1, 1, 1), drawn, dtype=torch.float32, device=like.device)
     return drawn.expand(len(like), 1, 1, 1)
 
 
 def chance(draws: Draws, share: float, like: Tensor) -> Tensor:
-    """True for about this share of the pictures of a batch, ``(N, 1, 1, 1)``."""
+    """True with this probability for each picture of a batch, bool ``(N, 1, 1, 1)``."""
     return per_picture(draws.uniform(0, 1), like) < share

@@ -1,8 +1,8 @@
-"""JPEG compression of a batch on its own device: bit for bit what libjpeg-turbo gives back.
+"""JPEG compression of a batch on its device: bit for bit the result of libjpeg-turbo.
 
 libjpeg computes in integers. So does this file, with integers that floats hold exactly. Colours fit
-into float32. The cosine transform needs float64, which also keeps it from TF32 and autocast.
-Numbers and roundings are those of libjpeg-turbo's defaults: ``jccolor.c``, ``jcsample.c``,
+into float32. The cosine transform needs float64, which also keeps TF32 and autocast away.
+Constants and rounding are those of libjpeg-turbo's defaults: ``jccolor.c``, ``jcsample.c``,
 ``jfdctint.c``, ``jcparam.c``, ``jcdctmgr.c``, and their counterparts in the decoder.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 __all__ = ["compress", "quantization_tables"]
 
 _BLOCK: Final = 8
-# Cosines times sqrt(8) * 2**13. Some end in another digit than the rounded cosine would: libjpeg
+# Cosines times sqrt(8) * 2**13. Some differ from the rounded cosine in the last digit: libjpeg
 # rounds the factors of a fast transform, and these are their sums.
 _DCT: Final = (
     (8192, 8192, 8192, 8192, 8192, 8192, 8192, 8192),
@@ -60,7 +60,7 @@ class _Constants(NamedTuple):
 
 @cache
 def _constants(device: torch.device) -> _Constants:
-    """Copied to the device once: a CUDA graph cannot copy from the host."""
+    """Constants, copied to the device once: a CUDA graph cannot copy from the host."""
     tables = (_LUMA_TABLE, _CHROMA_TABLE, _CHROMA_TABLE)
     return _Constants(
         dct=torch.tensor(_DCT, dtype=torch.float64, device=device),
@@ -70,7 +70,7 @@ def _constants(device: torch.device) -> _Constants:
 
 @torch.no_grad()
 def compress(clean: Tensor, quality: Tensor, *, full_chroma: Tensor | None = None) -> Tensor:
-    """Compress and decode a batch, picture by picture as libjpeg-turbo does with its defaults.
+    """Compress and decode a batch, each picture as libjpeg-turbo does with its defaults.
 
     It never waits for the device. Before a CUDA graph captures it, call it once on that device.
     There is no gradient.
@@ -78,12 +78,12 @@ def compress(clean: Tensor, quality: Tensor, *, full_chroma: Tensor | None = Non
     Args:
         clean: Gray or RGB pictures, shape ``(N, C, H, W)``, C 1 or 3, range ``[0, 1]``; rounded to
             8 bits first.
-        quality: Of each picture, shape ``(N,)``, whole numbers from 1 to 100.
+        quality: Quality of each picture, shape ``(N,)``, whole numbers from 1 to 100.
         full_chroma: Which RGB pictures keep their colour at full resolution (4:4:4), shape
             ``(N,)``, bool; the others are 4:2:0. None: all are 4:2:0.
 
     Returns:
-        What a decoder gives back, the shape of ``clean``, float32, whole multiples of 1/255.
+        The decoded pictures, of the shape of ``clean``, float32, whole multiples of 1/255.
 
     Raises:
         ValueError: If a shape does not fit.
@@ -121,7 +121,7 @@ def _check_shapes(clean: Tensor, quality: Tensor, full_chroma: Tensor | None) ->
 
 
 def quantization_tables(quality: Tensor) -> Tensor:
-    """Steps of the coefficients of Y, Cb and Cr, as libjpeg scales the tables of the standard.
+    """Quantisation steps for Y, Cb and Cr, as libjpeg scales the tables of the standard.
 
     Args:
         quality: Shape ``(N,)``, whole numbers from 1 to 100.
@@ -136,7 +136,7 @@ def quantization_tables(quality: Tensor) -> Tensor:
 
 
 def _rgb_to_ycc(rgb: Tensor) -> Tensor:
-    """Whole numbers from 0 to 255 in and out, chroma around 128."""
+    """RGB to YCbCr: whole numbers from 0 to 255, chroma centred on 128."""
     r, g, b = rgb.unbind(1)
     # libjpeg rounds halves of luma up and halves of chroma down. No sum exceeds 2**24.
     y = 19595 * r + 38470 * g + 7471 * b + 2**15
@@ -155,20 +155,20 @@ def _ycc_to_rgb(luma: Tensor, chroma: Tensor) -> Tensor:
 def _code_halved(chroma: Tensor, tables: Tensor) -> Tensor:
     """Code chroma at half the resolution, as 4:2:0 does."""
     height, width = chroma.shape[2:]
-    # libjpeg repeats the last column before it halves, up to whole blocks, but rows only to an even
+    # Before it halves, libjpeg repeats the last column up to whole blocks, but rows only to an even
     # number: further rows are repeated in the halved plane.
     padded = F.pad(chroma, (0, -width % (2 * _BLOCK), 0, height % 2), mode="replicate")
     pairs = padded[..., ::2, :] + padded[..., 1::2, :]
     sums = pairs[..., ::2] + pairs[..., 1::2]
-    # It adds 1 and 2 in turn, column by column, so that halves go up as often as down.
+    # It adds 1 and 2 in alternate columns, so that halves round up as often as down.
     halved = sums.add_(1 + _odd_columns(sums)).div_(4).floor_()
     coded = _code(halved, tables)[..., : (width + 1) // 2]
     return _double(coded)[..., :height, :width]
 
 
 def _double(chroma: Tensor) -> Tensor:
-    """Twice the sides by libjpeg's triangle filter, its "fancy upsampling"."""
-    if chroma.shape[3] <= 2:  # libjpeg repeats the pixels of so narrow a plane.
+    """Double the sides with libjpeg's triangle filter, its "fancy upsampling"."""
+    if chroma.shape[3] <= 2:  # libjpeg repeats the pixels of a plane this narrow
         return F.interpolate(chroma, scale_factor=2, mode="nearest")
     doubled = F.interpolate(chroma, scale_factor=2, mode="bilinear")
     return doubled.add_((8 - _odd_columns(doubled)) / 16).floor_()
@@ -192,12 +192,12 @@ def _code(planes: Tensor, tables: Tensor) -> Tensor:
     n, c, height, width = planes.shape
     padded = F.pad(planes, (0, -width % _BLOCK, 0, -height % _BLOCK), mode="replicate")
     rows, columns = padded.shape[2] // _BLOCK, padded.shape[3] // _BLOCK
-    # Positions within a block come first, as (8, 8, blocks): few large products with the matrix
-    # transform all blocks. A product sums over the last axis but one: x here, y once flattened.
+    # Positions within a block come first, as (8, 8, blocks): a few large matrix products transform
+    # all blocks. A product sums over the second axis from the end: x here, y once flattened.
     blocks = padded.reshape(n, c, rows, _BLOCK, columns, _BLOCK).permute(3, 5, 0, 1, 2, 4)
     blocks = blocks.reshape(_BLOCK, _BLOCK, -1).double().sub_(128)
-    # Each pass rounds as libjpeg's does, which keeps two more bits between passes, and a factor of
-    # 8 in the coefficients.
+    # Each pass rounds as in libjpeg, which keeps two more bits between passes, and a factor of 8 in
+    # the coefficients.
     dct = _constants(planes.device).dct
     blocks = _descale(dct @ blocks, 11)
     coefficients = _descale(dct @ blocks.flatten(1), 15).view(_BLOCK, _BLOCK, n, c, -1)

@@ -1,8 +1,8 @@
-"""Softness of pictures at the resolution of their sensor.
+"""The softness of pictures at the resolution of their sensor.
 
-A lens, the filter before a sensor and demosaicing leave little in the finest patterns. Data sets
-for training are photographs that were reduced in size, and hold much there. A network that has
-seen only those takes the noise of a camera, which spans pixels, for texture.
+A lens, the filter before a sensor and demosaicing leave little detail at the finest scale. Training
+sets are photographs that were reduced in size, with much detail there. A network trained only on
+those takes camera noise, which spans several pixels, for texture.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from torch.nn import functional
 __all__ = ["soften"]
 
 _REACH = 3.0
-"""Of the Gaussian, in standard deviations."""
+"""Radius of the Gaussian, in standard deviations."""
 
 
 def soften(pictures: Tensor, blur: Tensor, most: float) -> Tensor:
-    """Pictures as a lens draws them: each smoothed by a Gaussian of its own, with reflect padding.
+    """Blur each picture with a Gaussian of its own, as a lens does, with reflect padding.
 
     Args:
         pictures: ``(N, C, H, W)``.
         blur: Standard deviation in pixels, ``(N, 1, 1, 1)``, above 0.
-        most: The largest that ``blur`` may be: it is not read from the device.
+        most: Upper bound of ``blur``, which is not read from the device.
 
     Returns:
         Of the same shape, channels last in memory.

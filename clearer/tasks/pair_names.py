@@ -1,4 +1,4 @@
-"""Names by which pictures of a folder belong together: patterns for clean and degraded ones."""
+"""Pairs pictures of a folder by name: patterns for clean and degraded ones."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["PairNames"]
 
 @dataclass(frozen=True, slots=True)
 class PairNames:
-    """Two patterns with one ``*`` each, which stands for the same text in both."""
+    """Two patterns with one ``*`` each, which matches the same text in both."""
 
     clean: str
     degraded: str
 
     @classmethod
     def parse(cls, text: str) -> PairNames:
-        """``"norain-*.png rain-*.png"``: clean first; folders may stand before the names.
+        """Parse ``"norain-*.png rain-*.png"``: clean first; names may have folders before them.
 
         Raises:
-            ValueError: If the text is not that.
+            ValueError: If the text does not have this form.
         """
         words = text.split()
         if len(words) != 2 or any(word.count("*") != 1 for word in words) or words[0] == words[1]:
@@ -35,12 +35,12 @@ class PairNames:
         return f"{self.clean} {self.degraded}"
 
     def place(self, path: str) -> tuple[str, bool] | None:
-        """What the ``*`` stands for in a relative path, and whether that is a clean picture.
+        """The text that the ``*`` matches in a relative path, and whether the picture is clean.
 
-        A name that fits both patterns goes with the longer one: ``*.png`` and ``*-rain.png``.
+        A name that fits both patterns belongs to the longer one: ``*.png`` and ``*-rain.png``.
 
         Returns:
-            None where neither pattern fits.
+            None if neither pattern fits.
         """
         found = []
         for pattern, is_clean in ((self.clean, True), (self.degraded, False)):

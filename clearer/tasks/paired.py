@@ -1,4 +1,4 @@
-"""Degraded pictures that lie in files beside the clean ones: rain, cameras, anything else."""
+"""Degraded pictures that are stored as files with the clean ones: rain, cameras, anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORDS = ("folders", "clean-left", "clean-right")
 
 
 def _layout(text: str) -> Layout:
-    """One of the words, or two patterns."""
+    """Parse one of the words, or two patterns."""
     if text in _WORDS:
         return text
     if "*" not in text:
@@ -24,7 +24,7 @@ def _layout(text: str) -> Layout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paired(Task):
-    """Pairs of pictures, one to one by name, or side by side in one file."""
+    """Pairs of pictures, matched by name, or side by side in one file."""
 
     name: ClassVar[str] = "paired"
     summary: ClassVar[str] = "your own pairs of degraded and clean pictures"
@@ -40,7 +40,7 @@ class Paired(Task):
 
     @property
     def protocol(self) -> str:
-        """``pairs``: as the files are."""
+        """``pairs``: the files as they are."""
         return "pairs"
 
     @property
@@ -50,7 +50,7 @@ class Paired(Task):
 
     @property
     def pairs(self) -> Layout | None:
-        """Where the files hold which picture."""
+        """How the files hold the pictures."""
         return self.layout
 
 
@@ -61,7 +61,7 @@ class Derain(Paired):
     name: ClassVar[str] = "derain"
     summary: ClassVar[str] = "rain; pairs, by default as Rain800 stores them (clean left)"
     is_upright: ClassVar[bool] = True
-    # So that whiskers and grass are not taken for rain where there is none.
+    # So that whiskers and grass are not taken for rain.
     clean_share: ClassVar[float] = 0.05
 
     layout: Layout = option("clean-left", _layout, "As for paired.", name="pairs")

@@ -1,4 +1,4 @@
-"""Photographs as cameras and programs leave them: the noise of a sensor, then JPEG."""
+"""Photographs as cameras and programs leave them: sensor noise, then JPEG."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _SATURATION: Final = (0.15, 1.0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photo(Task):
-    """What a camera of a telephone or a larger one adds to a photograph.
+    """The noise and JPEG artefacts of photographs from phones and larger cameras.
 
-    Most pictures are made as a camera sees them at its own resolution: as soft as a lens draws them
-    (:mod:`clearer.tasks.lens`), fainter and paler (:mod:`clearer.tasks.scene`). That is what a
-    network is to give back. A camera is drawn for each (:mod:`clearer.tasks.camera`), and its noise
-    is made on the sensor and brought into the picture (:mod:`clearer.tasks.sensor_noise`). Then the
-    picture is saved: as JPEG, as JPEG twice, or as it is, with 8 bits
-    (:mod:`clearer.tasks.saving`). Of the patches of training, one in ten stays clean, so that a
-    network leaves clean pictures as they are; figures have noise always. A gray picture is the luma
-    of such a photograph.
+    Most pictures are first changed to what a camera sees at its own resolution: softened as by a
+    lens (:mod:`clearer.tasks.lens`), with less contrast and colour (:mod:`clearer.tasks.scene`).
+    That is the target of the network. A camera is drawn for each (:mod:`clearer.tasks.camera`), and
+    its noise is made on the sensor and carried into the picture
+    (:mod:`clearer.tasks.sensor_noise`). Then the picture is saved: as JPEG, as JPEG twice, or
+    uncompressed with 8 bits (:mod:`clearer.tasks.saving`). One training patch in ten stays clean,
+    so that a network leaves clean pictures alone; evaluation always has noise. A gray picture is
+    the luma of such a photograph.
 
     Raises:
         InputError: If the noise is out of range.
@@ -67,7 +67,7 @@ class Photo(Task):
         return f"photo, shot {self.shot}, protocol {self.protocol}"
 
     def target(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Most pictures as a camera sees them at its own resolution, the others as they are."""
+        """Most pictures as a camera sees them at its own resolution, the others unchanged."""
         import torch
 
         from clearer.tasks.draws import chance, per_picture
@@ -82,7 +82,7 @@ class Photo(Task):
         return torch.where(is_near, near, clean)
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Photograph pictures and save them; one in ten stays as it is."""
+        """Photograph pictures and save them; one in ten stays clean."""
         import torch
 
         from clearer.tasks.draws import chance

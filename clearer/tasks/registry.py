@@ -1,4 +1,4 @@
-"""Tasks by name. To add one: write its class in a file of its own, and name it in ``TASKS``."""
+"""Tasks by name. To add one, write its class in its own file and list it in ``TASKS``."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TASKS: dict[str, type[Task]] = {
 
 
 def task_options(kind: type[Task]) -> dict[str, Field[Any]]:
-    """The fields of a task by the name of their option, without dashes in front."""
+    """The fields of a task by option name, without leading dashes."""
     return {f.metadata["name"] or f.name: f for f in fields(kind)}  # type: ignore[arg-type]
 
 
 def as_typed(options: Mapping[str, object] | None) -> dict[str, str]:
-    """Options of a task as a user types them, of what a program gives or a file says."""
+    """Task options from a program or a file, as the text that a user would type."""
     return {str(name): str(value) for name, value in (options or {}).items()}
 
 
@@ -43,7 +43,7 @@ def make_task(name: str, options: Mapping[str, str]) -> Task:
 
     Args:
         name: One of :data:`TASKS`.
-        options: Values by option, as a user types them; what is left out has its default.
+        options: Values by option, as a user types them; missing ones have their defaults.
 
     Raises:
         InputError: If the name, an option or a value is unknown or out of range.
@@ -65,11 +65,11 @@ def make_task(name: str, options: Mapping[str, str]) -> Task:
 
 
 def change_task(task: Task | None, name: str | None, options: Mapping[str, str]) -> Task:
-    """What a user wants instead of a task.
+    """The task that a user wants instead of another.
 
     Args:
-        task: Where there is one; unless another is named, its options stay if they are not given.
-        name: One of :data:`TASKS`; None for that of ``task``, or else denoising.
+        task: The task so far, if any; unless ``name`` differs, options not given keep its values.
+        name: One of :data:`TASKS`; None for that of ``task`` or, without one, denoising.
         options: As for :func:`make_task`.
 
     Raises:
@@ -89,7 +89,7 @@ def task_to_dict(task: Task) -> dict[str, str]:
 
 
 def task_from_dict(data: Mapping[str, object]) -> Task:
-    """The task of what :func:`task_to_dict` gives.
+    """Inverse of :func:`task_to_dict`.
 
     Raises:
         InputError: As :func:`make_task`.

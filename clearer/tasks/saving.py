@@ -1,4 +1,4 @@
-"""Pictures as they are saved: as JPEG once or twice, or with 8 bits."""
+"""Saves pictures as photographs are saved: as JPEG once or twice, or with 8 bits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FIRST_QUALITY: Final = (80, 98)  # that of a camera
 _FIRST_SHARE: Final = 0.4
 _LAST_SHARE: Final = 0.8
 _FULL_CHROMA_SHARE: Final = 0.3
-_GRID: Final = 16  # pixels after which the blocks of a JPEG with halved chroma repeat
+_GRID: Final = 16  # pixels after which the blocks of a 4:2:0 JPEG repeat
 
 
 def save(pictures: Tensor, draws: Draws) -> Tensor:
     """Save pictures and read them back.
 
-    Four in five are JPEG files of quality 60 to 98, 4:2:0 or 4:4:4, whose blocks begin at the
-    corner of the picture, as those of a file do. Two in five were JPEG before, of quality 80 to 98,
-    and were cut since, so that those blocks lie anywhere.
+    Four in five become JPEG of quality 60 to 98, 4:2:0 or 4:4:4, with blocks that start at the
+    corner of the picture. Two in five were JPEG before, of quality 80 to 98, and were cropped
+    since, so that those blocks start anywhere.
 
     Args:
         pictures: RGB in [0, 1], ``(N, 3, H, W)``.
@@ -35,7 +35,7 @@ def save(pictures: Tensor, draws: Draws) -> Tensor:
     Returns:
         Of the same shape, whole multiples of 1/255.
     """
-    # Those that were JPEG before are among the first, so that the others cost nothing.
+    # Only the first pictures can have been JPEG before, so that the others cost nothing.
     num_first = math.ceil(_FIRST_SHARE * len(pictures))
     quality = per_picture(draws.uniform(*_FIRST_QUALITY), pictures)[:num_first]
     cuts = [per_picture(draws.uniform(0, _GRID), pictures)[:num_first] for _ in range(2)]
@@ -51,7 +51,7 @@ def save(pictures: Tensor, draws: Draws) -> Tensor:
 
 
 def _compress_and_cut(pictures: Tensor, quality: Tensor, top: Tensor, left: Tensor) -> Tensor:
-    """Compress pictures that begin some pixels, up to 16, behind the first block of a JPEG."""
+    """Compress pictures as crops of a JPEG, from up to 15 pixels below and right of its corner."""
     height, width = pictures.shape[2:]
     row, column = (torch.arange(side + _GRID, device=pictures.device) for side in (height, width))
     top, left = (start.long().flatten()[:, None] for start in (top, left))
@@ -61,7 +61,7 @@ def _compress_and_cut(pictures: Tensor, quality: Tensor, top: Tensor, left: Tens
 
 
 def _take(pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Rows and columns of each picture, by their numbers, ``(N, height)`` and ``(N, width)``."""
+    """Gather rows and columns of each picture by index, ``(N, height)`` and ``(N, width)``."""
     n, channels = pictures.shape[:2]
     by_row = pictures.gather(2, rows[:, None, :, None].expand(n, channels, -1, pictures.shape[3]))
     return by_row.gather(3, columns[:, None, None].expand(n, channels, rows.shape[1], -1))

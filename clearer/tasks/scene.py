@@ -1,8 +1,8 @@
-"""Scenes as a camera sees them at its own resolution: fainter and paler than in data sets.
+"""Scenes as a camera sees them at its own resolution: less contrast and colour than in data sets.
 
-Photographs that were picked and reduced in size for training show much at once. What a few hundred
-pixels of a camera see is a wall, a cloth, a cheek: less contrast, and hardly a second colour. A
-network that has seen only the former takes the coarse noise of a camera for what is in the scene.
+Photographs that were selected and reduced in size for training show much at once. A few hundred
+pixels of a camera show a wall, a cloth, a cheek: less contrast, and hardly a second colour. A
+network trained only on the former takes the coarse noise of a camera for part of the scene.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["fade"]
 
 
 def fade(pictures: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """Pictures with less contrast around their mean, then with paler colours.
+    """Reduce contrast around the mean of each picture, then saturation.
 
     Args:
         pictures: Gray or RGB in [0, 1], ``(N, C, H, W)``.

@@ -1,13 +1,13 @@
-"""Noise of a camera's sensor as it arrives in pictures: demosaiced, reduced in size, smoothed.
+"""Sensor noise as it arrives in pictures: demosaiced, reduced in size, smoothed.
 
-Demosaicing, the colour matrix, smoothing, sharpening and a change of size are linear: what
-they make of a noisy mosaic is what they make of the clean one plus what they make of the noise. So
-the noise alone goes through them, and is added to the clean picture in linear light. The clean
-picture keeps its own resolution: the task is to remove noise, not to find detail that a mosaic
-never saw. The noise is made at the resolution of a sensor that is up to twice as fine as the
-picture, so that a reduced picture has the noise of a reduced picture, at the size that it has.
-What this leaves out: noise passes the tone curve after the reduction, not before, and what a
-camera's noise reduction takes from the picture itself.
+Demosaicing, the colour matrix, smoothing, sharpening and a change of size are linear: applied to a
+noisy mosaic, they give the sum of their results for the clean mosaic and for the noise. So only the
+noise passes through them, and is added to the clean picture in linear light. The clean picture
+keeps its own resolution: the task is to remove noise, not to find detail that a mosaic never saw.
+The noise is made at the resolution of a sensor up to twice as fine as the picture, as in pictures
+that were reduced in size.
+Two simplifications: noise passes the tone curve after the reduction in size, not before; and noise
+reduction takes nothing from the picture itself.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ __all__ = ["luma", "photograph", "read_variance", "sensor_noise"]
 
 _LUMA_BLUR: Final = (0.05, 0.6)  # pixels of the sensor, standard deviation of a Gaussian
 _CHROMA_BLUR: Final = (0.7, 4.5)
-_MARGIN: Final = 10  # pixels of the sensor around the picture that smoothing sees
+_MARGIN: Final = 10  # pixels of the sensor around the picture that smoothing reads
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
 
 
 class _Sampling(NamedTuple):
-    """Where the pixels of pictures lie on their sensors, along rows and along columns."""
+    """Where the pixels of pictures lie on their sensors, along rows and columns."""
 
     factor: Tensor
     """Pixels of the sensor per pixel of the picture, in [1, 2], ``(N, 1, 1)``."""
     starts: tuple[Tensor, Tensor]
-    """Where the picture begins, ``(N, 1, 1)``."""
+    """First row and column of the picture on the sensor, ``(N, 1, 1)`` each."""
     sizes: tuple[int, int]
-    """Pixels of the picture."""
+    """Height and width of the picture, in pixels."""
     sites: tuple[Tensor, Tensor]
-    """Numbers of the pixels of the sensor: 0, 1, 2, ..., an even number of them."""
+    """Indices of the sensor's rows and columns: 0, 1, 2, ..., an even number of each."""
 
 
 def photograph(pictures: Tensor, shot: Span, draws: Draws, most_reduced: float = 2.0) -> Tensor:
-    """Pictures with the noise of cameras, one drawn for each, before they are saved.
+    """Add camera noise to pictures, with a camera drawn for each, before they are saved.
 
     Args:
         pictures: sRGB in [0, 1], ``(N, 3, H, W)``.
-        shot: Variance of photons at full scale, drawn evenly in the logarithm.
+        shot: Variance of shot noise at full scale, drawn log-uniformly.
         draws: Where the numbers come from.
         most_reduced: As for :func:`sensor_noise`.
 
@@ -67,13 +67,13 @@ def photograph(pictures: Tensor, shot: Span, draws: Draws, most_reduced: float =
 
 
 def read_variance(shot: Tensor, draws: Draws) -> Tensor:
-    """Variance of the noise of reading a sensor, drawn by its noise of photons.
+    """Variance of a sensor's read noise, drawn given its shot noise.
 
-    Brooks et al. 2019, section 3.1: log(read) is normal around 2.18 log(shot) + 1.2, with 0.26,
-    as fitted to the cameras of the Darmstadt Noise Dataset.
+    Brooks et al. 2019, section 3.1: log(read) is normal with mean 2.18 log(shot) + 1.2 and standard
+    deviation 0.26, as fitted to the cameras of the Darmstadt Noise Dataset.
 
     Args:
-        shot: Variance of photons at full scale, ``(N, 1, 1, 1)``.
+        shot: Variance of shot noise at full scale, ``(N, 1, 1, 1)``.
         draws: Where the numbers come from.
     """
     return (2.18 * shot.log() + 1.2 + 0.26 * draws.normal(shot)).exp()
@@ -89,14 +89,14 @@ def sensor_noise(
 ) -> Tensor:
     """Noise to add to pictures in linear light.
 
-    Its variance on the sensor is ``shot * x + read`` at what the sensor sees, x in [0, 1]: photons
-    and reading, as a normal distribution.
+    On the sensor it is normal, with the variance ``shot * x + read`` at x in [0, 1]: shot noise and
+    read noise.
 
     Args:
         linear: Linear sRGB in [0, 1], ``(N, 3, H, W)``.
-        camera: Of each picture.
-        shot: ``(N, 1, 1, 1)``.
-        read: ``(N, 1, 1, 1)``.
+        camera: The camera of each picture.
+        shot: Variance of shot noise at full scale, ``(N, 1, 1, 1)``.
+        read: Variance of read noise, ``(N, 1, 1, 1)``.
         draws: Where the numbers come from.
         most_reduced: Half of the pictures are reduced by a factor between 1 and this, at most 2;
             the others have the resolution of the sensor.
@@ -124,7 +124,7 @@ def sensor_noise(
 
 
 def luma(colors: Tensor) -> Tensor:
-    """Brightness of RGB along the second dimension, which stays: by the weights of BT.601."""
+    """BT.601 luma of RGB along the second dimension, which is kept with length 1."""
     red, green, blue = colors.split(1, 1)
     return torch.add(red * _RED + green * _GREEN, blue, alpha=_BLUE)
 
@@ -146,7 +146,7 @@ def _draw_sampling(like: Tensor, most_reduced: float, draws: Draws) -> _Sampling
 
 
 def _at_sites(deviation: Tensor, sampling: _Sampling) -> Tensor:
-    """What holds at each pixel of the sensor for the colour that it sees, as blocks of RGGB.
+    """Look up the value at each sensor pixel for the colour that it sees, as blocks of RGGB.
 
     Returns:
         ``(N, 4, H / 2, W / 2)``.
@@ -166,15 +166,15 @@ def _at_sites(deviation: Tensor, sampling: _Sampling) -> Tensor:
 
 
 def _resample(planes: Tensor, sampling: _Sampling, blur: Tensor) -> Tensor:
-    """Smooth by a Gaussian, and take the mean over each pixel of the picture.
+    """Smooth with a Gaussian, and average over each pixel of the picture.
 
     Args:
-        planes: On the sensor, ``(N, C, H, W)``.
+        planes: Planes on the sensor, ``(N, C, H, W)``.
         sampling: Where the pictures lie.
         blur: Standard deviation of the Gaussian in pixels of the sensor, ``(N, 1, 1, 1)``.
 
     Returns:
-        Of the size of the picture.
+        Planes of the size of the picture.
     """
     rows, columns = (
         _weights(size, sites, start, sampling.factor, blur[:, 0])
@@ -185,7 +185,7 @@ def _resample(planes: Tensor, sampling: _Sampling, blur: Tensor) -> Tensor:
 
 
 def _weights(size: int, sites: Tensor, start: Tensor, factor: Tensor, blur: Tensor) -> Tensor:
-    """Of each pixel of the sensor in each of the picture along one axis, ``(N, size, sites)``."""
+    """Weight of each sensor pixel in each picture pixel along one axis, ``(N, size, sites)``."""
     edges = start + factor * torch.arange(size + 1, device=sites.device)
     distances = edges.transpose(1, 2) - (sites + 0.5)
     weights = torch.diff(torch.erf(distances / (math.sqrt(2) * blur)), dim=1)

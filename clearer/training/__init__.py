@@ -1,1 +1,1 @@
-"""The training of one network: the loop, its step, losses, optimizers, processes."""
+"""Training of one network: the loop, its step, losses, optimizers, processes."""

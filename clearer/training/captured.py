@@ -1,4 +1,4 @@
-"""Work that a GPU repeats without being told each of its hundreds of operations: CUDA graphs."""
+"""CUDA graphs: work that a GPU repeats without launching each of its operations anew."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from torch import Tensor
 __all__ = ["CapturedWork"]
 
 _EAGER_CALLS: Final = 3
-"""Before the capture: libraries choose their algorithms, and optimizers make their state."""
+"""Calls before the capture, in which libraries choose algorithms, and optimizers make state."""
 
 
 class CapturedWork:
     """Calls a function of tensors; on CUDA its operations are recorded once, then replayed.
 
     The function must do all its work on the device: it reads no tensor back, and what it changes
-    (weights, the state of optimizers, sums) stays in the same memory. Where recording fails, it is
-    called as it is from then on, which is said once.
+    (weights, optimizer state, sums) stays in the same memory. If recording fails, the function is
+    called directly from then on, and the user is told once.
 
     Args:
-        work: Called with the inputs; None is an input that is absent in every call.
-        device: ``cpu`` or ``cuda``; on a CPU the function is just called.
+        work: Called with the inputs; None stands for an input that is absent in every call.
+        device: ``cpu`` or ``cuda``; on a CPU the function is called directly.
         say: Takes a line for the user.
-        is_captured: False to call the function as it is on CUDA too.
+        is_captured: False to call the function directly on CUDA, too.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class CapturedWork:
         self._stream: torch.cuda.Stream | None = None
 
     def reset(self) -> None:
-        """Record again: what the function does, or where its tensors lie, has changed."""
+        """Record again: the function's work, or the memory of its tensors, has changed."""
         self._calls, self._graph = 0, None
 
     def __call__(self, *inputs: Tensor | None) -> None:
-        """Do the work with these inputs, or on CUDA let it begin."""
+        """Do the work with these inputs; on CUDA only launch it."""
         if not self._is_captured:
             self._work(*inputs)
             return
@@ -72,7 +72,7 @@ class CapturedWork:
                 target.copy_(source, non_blocking=True)
 
     def _on_side_stream(self) -> None:
-        """As the graph will run: memory and streams of the libraries are then those it needs."""
+        """Run as the graph will: libraries then have the memory and streams that it needs."""
         if self._stream is None:
             self._stream = torch.cuda.Stream()
         self._stream.wait_stream(torch.cuda.current_stream())
@@ -87,7 +87,7 @@ class CapturedWork:
                 self._work(*self._inputs)
         except torch.OutOfMemoryError:
             self._give_up("there is too little memory for it")
-        except RuntimeError as error:  # of CUDA, or of what cannot be recorded
+        except RuntimeError as error:  # from CUDA, or because something cannot be recorded
             self._give_up(str(error).splitlines()[0])
         else:
             self._graph = graph

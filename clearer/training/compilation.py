@@ -1,4 +1,4 @@
-"""Whether ``torch.compile`` makes up for the time it takes: measured once, remembered."""
+"""Whether ``torch.compile`` saves more time than it takes: measured once, remembered."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from clearer.support.machine_cache import read_measured, remember
 __all__ = ["StepTimes", "compile_network", "compiling_pays"]
 
 _CACHE: Final = "compilation"
-# Compiling and measuring take a minute or two: shorter work is not worth finding out.
+# Compiling and measuring take a minute or two: for shorter work it does not pay to find out.
 _LEAST_SECONDS: Final = 600.0
-_WARMUP_STEPS: Final = 5  # on CUDA, the step is recorded in one of them
+_WARMUP_STEPS: Final = 5  # on CUDA the step is recorded in one of them
 _TIMED_STEPS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepTimes:
-    """Seconds of a step without and with compilation, and of the compilation."""
+    """Seconds per step without and with compilation, and for compiling."""
 
     eager_s: float
     compiled_s: float | None
-    """None where it cannot be compiled here: no C++ compiler, say."""
+    """None if compiling fails here, as without a C++ compiler."""
     compilation_s: float
 
     def pays(self, iterations: int) -> bool:
-        """Whether so many steps and the compilation take less time than the steps alone."""
+        """Whether compiling and so many compiled steps take less time than eager steps."""
         if self.compiled_s is None:
             return False
         return self.compilation_s + iterations * self.compiled_s < iterations * self.eager_s
@@ -40,13 +40,13 @@ class StepTimes:
 def compiling_pays(
     what: str, device: str, iterations: int, make_step: Callable[[bool], Callable[[], object]]
 ) -> bool:
-    """Whether so many steps are done sooner with ``torch.compile``.
+    """Whether so many steps finish sooner with ``torch.compile``.
 
     Args:
-        what: Network, precision and batch, as text: what the times depend on beside the machine.
+        what: Network, precision and batch as text: what the times depend on besides the machine.
         device: ``cpu`` or ``cuda``.
         iterations: Steps to come.
-        make_step: Gives a step with a new network, compiled or not.
+        make_step: Makes a step with a new network, compiled or not.
     """
     key = f"{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     key = f"{key}, {what}"
@@ -54,7 +54,7 @@ def compiling_pays(
     if known is not None:
         return known.pays(iterations)
     step = make_step(False)
-    if _seconds(step, device, 0, 1) * iterations < _LEAST_SECONDS:  # no other takes longer
+    if _seconds(step, device, 0, 1) * iterations < _LEAST_SECONDS:  # the first step is the slowest
         return False
     eager_s = _seconds(step, device)
     if eager_s * iterations < _LEAST_SECONDS:
@@ -65,7 +65,7 @@ def compiling_pays(
         step = make_step(True)
         step()
         compiled_s = _seconds(step, device)
-    except Exception:  # the compiler's own errors have a dozen types; without it, all goes on
+    except Exception:  # the compiler has a dozen types of errors; work goes on without it
         torch.compiler.reset()
     times = StepTimes(
         eager_s=eager_s, compiled_s=compiled_s, compilation_s=time.perf_counter() - start
@@ -80,20 +80,20 @@ def compile_network(
     """Compile a network in place; its parameters and buffers stay as they are.
 
     Args:
-        network: In the mode in which it will be used.
-        call: Calls it as it will be called; the mean of what it returns is differentiated.
+        network: A network in the mode in which it will be used.
+        call: Calls it as it will be called; the mean of the result is differentiated.
         say: Takes a line for the user.
 
     Returns:
-        Whether it is compiled: where that fails, it is used as it is, which is said.
+        Whether it is compiled; if that fails, the user is told, and it stays eager.
     """
     kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
     network.compile(dynamic=False)
     try:
         call().float().mean().backward()
-    except torch.OutOfMemoryError:  # a batch may be split, later
+    except torch.OutOfMemoryError:  # the batch may be split later
         pass
-    except Exception as error:  # the compiler's own errors have a dozen types
+    except Exception as error:  # the compiler has a dozen types of errors
         network._compiled_call_impl = None
         torch.compiler.reset()
         reason = (str(error).splitlines() or [type(error).__name__])[0]

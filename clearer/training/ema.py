@@ -20,7 +20,7 @@ class MovingAverage:
 
     Args:
         network: The network in training; it is copied.
-        span: Updates over which the average reaches: the decay ends at ``1 - 1 / span``.
+        span: Updates that the average spans: the decay ends at ``1 - 1 / span``.
     """
 
     def __init__(self, network: nn.Module, span: float) -> None:
@@ -30,19 +30,19 @@ class MovingAverage:
         self._sources = _floats(network)
 
     def rate(self, num_updates: int) -> float:
-        """How far to move after an update of the network that follows ``num_updates`` others."""
+        """How far to move towards the network after its update number ``num_updates``, from 0."""
         return 1 - min(self.decay, (1 + num_updates) / (_RAMP + 1 + num_updates))
 
     @torch.no_grad()
     def update(self, rate: float | Tensor) -> None:
-        """Move towards the network, by a rate of :meth:`rate`."""
+        """Move towards the network, by a rate from :meth:`rate`."""
         steps = torch._foreach_sub(self._sources, self._averages)
         torch._foreach_mul_(steps, rate)
         torch._foreach_add_(self._averages, steps)
 
     @torch.no_grad()
     def copy_statistics(self, network: nn.Module) -> None:
-        """Give a network the averaged normalisation statistics: its own follow the last batches."""
+        """Give a network the averaged normalisation statistics: its own follow recent batches."""
         for target, source in zip(network.buffers(), self.network.buffers(), strict=True):
             target.copy_(source)
 

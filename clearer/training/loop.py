@@ -1,4 +1,4 @@
-"""How a loop runs, whatever it computes."""
+"""How a loop runs, independent of its task."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def _say_nothing(line: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loop:
-    """What search and training are told beside what they do."""
+    """How search and training run: resuming, checkpoints, messages, processes."""
 
     resume: bool
-    """Go on from the checkpoint, if there is one."""
+    """Continue from the checkpoint, if there is one."""
     checkpoint_seconds: float
     """Time between checkpoints."""
     listener: Listener
     """Called after each iteration, in the first process."""
     processes: Processes
-    """The processes that work together."""
+    """The processes that train together."""
     say: Callable[[str], None] = _say_nothing
     """Takes a line for the user."""
     deadline: float | None = None
-    """When this piece of the work ends, on the clock of ``time.monotonic``; None: with the work."""
+    """When this part of the work ends, by ``time.monotonic``; None: when all of it is done."""
 
     def is_over(self) -> bool:
-        """Whether the time of this piece is over, in any process."""
+        """Whether the time for this part is over, in any process."""
         if self.deadline is None:
             return False
         return self.processes.any(time.monotonic() > self.deadline)

@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-# 90 dB: the root has no slope at zero.
+# 90 dB: the gradient of the root is not finite at zero.
 _LEAST_ERROR: Final = 1e-9
 
 
@@ -34,10 +34,10 @@ def restoration_loss(restored: Tensor, clean: Tensor, mask: Tensor | None = None
 
 
 def root_error_loss(restored: Tensor, clean: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean over the images of the root of their mean squared error.
+    """Root of the mean squared error of each image, averaged over images.
 
-    Where the images are degraded to very different degrees, the mean squared error is that of the
-    worst ones; the root leaves the others their say.
+    Where images are degraded very differently, the worst ones dominate the mean squared error; the
+    root balances them.
 
     Args:
         restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
@@ -62,14 +62,14 @@ def _square_errors(restored: Tensor, clean: Tensor, mask: Tensor | None) -> Tens
 
 
 def architecture_loss(alpha: Tensor) -> Tensor:
-    r"""Equation (4): mean entropy of the choices, small where they are decided.
+    r"""Equation (4): mean entropy of the choices, small once they are decided.
 
     .. math:: L_\text{Arch} = -\frac{1}{N} \sum_k \left[ \alpha_k \log \alpha_k
               + (1 - \alpha_k) \log (1 - \alpha_k) \right]
 
     over all N = 2K values of :math:`\alpha`, the softmax of the logits. It is computed from the
     logits, so that it stays finite where a choice is certain. With two candidates both terms of the
-    bracket occur twice, and the sum is twice the entropy; that is what it is with three, too.
+    bracket occur twice, and the sum is twice the entropy; for more it is defined so, too.
 
     Args:
         alpha: Logits, shape ``(K, C)``: K choices of C candidates.
@@ -93,7 +93,7 @@ def complexity_loss(alpha: Tensor, cost: Tensor) -> Tensor:
         cost: Cost of each candidate, shape ``(K, C)``, in any unit.
 
     Returns:
-        Scalar in the unit of ``cost``; its gradient reaches ``alpha`` alone.
+        Scalar in the unit of ``cost``; its gradient reaches only ``alpha``.
 
     Raises:
         ValueError: If the shapes differ.
@@ -117,6 +117,6 @@ def search_loss(
 ) -> Tensor:
     r"""Equation (2): :math:`L = L_\text{Res} + \lambda_1 L_\text{Arch} + \lambda_2 L_\text{Comp}`.
 
-    The architecture parameters are trained on it; the weights on ``restoration`` alone.
+    The architecture parameters are trained on it, the weights only on ``restoration``.
     """
     return restoration + lambda_arch * architecture + lambda_comp * complexity

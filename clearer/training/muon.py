@@ -1,10 +1,9 @@
-"""Muon: steps of convolutions along orthogonal directions, and Adam for what is no convolution.
+"""Muon: orthogonalised steps for convolutions; other parameters are left to Adam.
 
-K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; its steps are as
-large as those of Adam (J. Liu et al., "Muon is scalable for LLM training", 2025), so that one
-learning rate serves both. ``torch.optim.Muon`` takes matrices only, one at a time; here the
-convolutions of one shape are orthogonalised as one batch, which counts where there are a hundred
-small ones.
+K. Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. Its steps are
+scaled to those of Adam (J. Liu et al., "Muon is scalable for LLM training", 2025), so that one
+learning rate serves both. ``torch.optim.Muon`` takes only matrices, one at a time; here all
+convolutions of one shape are orthogonalised as one batch, which matters for a hundred small ones.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from torch import Tensor, nn
 __all__ = ["Muon", "hidden_and_other", "orthogonalize"]
 
 _QUINTIC: Final = (3.4445, -4.7750, 2.0315)
-"""Of the Newton-Schulz iteration: it takes singular values from (0, 1] to some 0.7 to 1.2."""
+"""Coefficients of Newton-Schulz: singular values in (0, 1] become about 0.7 to 1.2."""
 _NUM_ITERATIONS: Final = 5
 _MOMENTUM: Final = 0.95
 _ADAM_RMS: Final = 0.2
-"""Usual root mean square of a step of Adam, relative to its learning rate."""
+"""Usual root mean square of an Adam step, relative to its learning rate."""
 
 
 def orthogonalize(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """The nearest matrices with orthonormal rows (or columns, if these are fewer), roughly.
+    """Approximate the nearest matrices with orthonormal rows (or columns, if those are fewer).
 
     Args:
         matrices: Of shape ``(count, rows, columns)``; zero stays zero.
-        dtype: To compute in.
+        dtype: The type to compute in.
     """
     a, b, c = _QUINTIC
     is_tall = matrices.shape[1] > matrices.shape[2]
@@ -56,12 +55,12 @@ def hidden_and_other(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum; the step of each weight is orthogonalised as (out channels, all else).
+    """Nesterov momentum; each weight's step is orthogonalised as (out channels, everything else).
 
     Args:
-        weights: Of convolutions.
-        lr: Learning rate, as for Adam; a tensor where the step is recorded as a CUDA graph.
-        dtype: To orthogonalise in.
+        weights: Weights of convolutions.
+        lr: Learning rate, as for Adam; a tensor if the step is recorded as a CUDA graph.
+        dtype: The type to orthogonalise in.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Change the weights that have gradients."""
+        """Update the weights that have gradients."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if not weights:
@@ -84,8 +83,8 @@ class Muon(torch.optim.Optimizer):
                 self._step_alike(pairs, group["lr"])
 
     def _step_alike(self, pairs: list[tuple[Tensor, Tensor]], lr: float | Tensor) -> None:
-        """Change weights of one shape, each given with its direction."""
-        # In the order of memory, "channels last", no copy is made; to the step it is all the same.
+        """Update weights of one shape, each given with its direction."""
+        # In the order of memory, channels last, nothing is copied; the step does not depend on it.
         by_row = torch.stack([direction.permute(0, 2, 3, 1) for _, direction in pairs])
         steps = orthogonalize(by_row.flatten(2), self._dtype)
         steps = steps * (lr * (-_ADAM_RMS * max(steps.shape[1:]) ** 0.5))
@@ -93,7 +92,7 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_([weight for weight, _ in pairs], list(by_weight))
 
     def _directions(self, weights: list[Tensor]) -> Sequence[Tensor]:
-        """The gradients with momentum, looking ahead."""
+        """The gradients with Nesterov momentum."""
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["momentum"] = torch.zeros_like(weight)

@@ -1,4 +1,4 @@
-"""Batch normalisation outside of training: by each batch, or by statistics measured again."""
+"""Batch normalisation outside training: with batch statistics, or statistics measured anew."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ __all__ = ["batch_statistics", "float_buffers", "measure_statistics"]
 
 
 def float_buffers(network: nn.Module) -> list[Tensor]:
-    """Means and variances of all layers."""
+    """Running means and variances of all layers."""
     return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
 
 
 @torch.no_grad()
 def measure_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Replace the running statistics of a network by their means over some batches, in place.
+    """Replace the running statistics of a network with their means over some batches, in place.
 
-    Running statistics follow weights that change: early in a training, and all the more in a deep
-    network, they are those of weights that are gone. Averaged weights never had any of their own.
+    Running statistics lag behind weights that change: early in training, and in deep networks most
+    of all, they belong to older weights. Averaged weights never had any of their own.
 
     Args:
-        network: In evaluation mode, before and after.
+        network: A network in evaluation mode; it stays in it.
         batches: Degraded patches ``(N, C, H, W)``.
     """
     for norm in _norms(network):
         norm.reset_running_stats()
-    with batch_statistics(network, momentum=None):  # the mean over all that is seen
+    with batch_statistics(network, momentum=None):  # the mean over all batches
         for batch in batches:
             network(batch)
 
 
 @contextlib.contextmanager
 def batch_statistics(network: nn.Module, momentum: float | None) -> Iterator[None]:
-    """Normalise by each batch meanwhile, in a network that is in evaluation mode.
+    """Use batch statistics inside the context, in a network that is in evaluation mode.
 
     Args:
-        network: Of any layers.
-        momentum: By which the running statistics follow: 0 leaves them as they are, None makes
+        network: Any network.
+        momentum: Momentum of the running statistics: 0 leaves them as they are, None makes
             them the mean over all batches since they were reset.
     """
     norms = _norms(network)

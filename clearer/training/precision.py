@@ -1,4 +1,4 @@
-"""Which arithmetic trains faster on this machine, measured once."""
+"""Which precision trains faster on this machine, measured once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Precision", "autocast", "fastest_precision"]
 Precision = Literal["fp32", "bf16"]
 _CACHE: Final = "precision"
 _ROUNDS: Final = 10
-"""The best counts, so that other work on the machine decides nothing."""
+"""The best of these counts, so that other work on the machine does not decide."""
 
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
     """Mixed precision for the forward pass; no effect for fp32."""
-    # Casts that are kept for later would not be repeated by a CUDA graph.
+    # A CUDA graph would not repeat cached casts.
     kept = device != "cuda"
     return torch.autocast(device, torch.bfloat16, precision == "bf16", cache_enabled=kept)
 
@@ -31,7 +31,7 @@ def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
 def fastest_precision(space: SearchSpace, device: str) -> Precision:
     """The faster of fp32 and bf16 for a training step of this space, remembered per machine.
 
-    bf16 is only tried where the hardware computes in it: elsewhere it is emulated, and slow.
+    bf16 is only tried where the hardware supports it: elsewhere it is emulated, and slow.
     """
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
@@ -50,7 +50,7 @@ def fastest_precision(space: SearchSpace, device: str) -> Precision:
 
 
 def _step_seconds(space: SearchSpace) -> dict[Precision, float]:
-    """Best time of a few training steps of the supernet, the precisions taking turns."""
+    """Best time of a few training steps of the supernet, with interleaved precisions."""
     supernet = SuperNet(space).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = 4 * space.multiple
     batch = torch.rand(8, space.input_planes, side, side)

@@ -1,8 +1,8 @@
-"""One process or many that train together: what the loops need to know of the others.
+"""Training with one process or several: how the loops communicate.
 
-Every process runs the same command. A batch is the whole batch of a step, whatever the number of
-processes: each takes its share of it, and normalisation, gradients and losses are those of the
-whole. So a run gives the same result, up to rounding, on one device and on eight.
+Every process runs the same command. The batch size is that of the whole step, whatever the number
+of processes: each takes its share, and normalisation, gradients and losses are those of the whole
+batch. So a run gives the same result, up to rounding, on one device and on eight.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Processes:
     """This process among those that train together.
 
     Args:
-        fabric: Launched; None for a single process.
+        fabric: A launched one; None for a single process.
     """
 
     def __init__(self, fabric: Fabric | None = None) -> None:
@@ -78,7 +78,7 @@ class Processes:
         return total
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over the processes in place of each tensor, by one message for all."""
+        """Replace each tensor with its mean over the processes, in one message for all."""
         if self._fabric is None:
             return
         flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
@@ -88,22 +88,22 @@ class Processes:
                 tensor.copy_(mean.view_as(tensor))
 
     def any(self, value: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether ``value`` is true in any process."""
         if self._fabric is None:
             return value
         return bool(self.sum(torch.tensor(float(value), device=self._fabric.device)))
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait for all processes."""
         if self._fabric is not None:
             with _lost_connections(is_first=self.is_first):
                 self._fabric.barrier()
 
     def on_first(self, work: Callable[[], Any]) -> Any:
-        """What ``work`` returns (plain data) in the first process, which alone does it.
+        """Do ``work`` in the first process only, and return its result (plain data) in all.
 
         Raises:
-            OtherProcessFailed: In the others, if it fails; there it raises what it raises.
+            OtherProcessFailed: In the others, if it fails; the first raises the original error.
         """
         if self._fabric is None:
             return work()
@@ -136,16 +136,16 @@ class Processes:
 def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Processes:
     """Start or join the processes that train together.
 
-    Under torchrun or srun each process joins the others. Else the first starts the rest of this
-    machine by its own command line.
+    Under torchrun or srun each process joins the others. Otherwise the first starts the others on
+    this machine with its own command line.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        num_devices: Processes on each machine; None for what the launcher says, or one.
-        num_nodes: Machines; likewise.
+        num_devices: Processes per machine; None for the launcher's number, or one.
+        num_nodes: Machines; None for the launcher's number, or one.
 
     Raises:
-        InputError: If they are not what the launcher started, or more than there are.
+        InputError: If they differ from what the launcher started, or there are too few GPUs.
     """
     launched_devices, launched_nodes = _launched()
     devices, nodes = num_devices or launched_devices or 1, num_nodes or launched_nodes or 1
@@ -158,21 +158,21 @@ def launch(device: str, num_devices: int | None, num_nodes: int | None) -> Proce
         raise InputError(f"--devices {devices}: torch finds {torch.cuda.device_count()} here")
     if devices * nodes == 1:
         return Processes()
-    # Slow to import, and one process does without.
+    # Slow to import, and not needed for one process.
     fabric = require("lightning_fabric", extra="distributed").Fabric(
         accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp"
     )
-    # A launcher that started this process has numbered it.
+    # A launcher sets the rank of the processes that it starts.
     with _lost_connections(is_first=os.environ.get("RANK", os.environ.get("LOCAL_RANK")) in _FIRST):
         fabric.launch()
-    # Where a command fails, the threads of the group would otherwise outlive it and abort.
+    # Without this, the group's threads would outlive a command that fails, and abort.
     atexit.register(_leave)
     return Processes(fabric)
 
 
 @contextlib.contextmanager
 def _lost_connections(*, is_first: bool) -> Iterator[None]:
-    """Around what waits for the other processes, any of which may have been ended."""
+    """Wrap code that waits for the other processes, any of which may have ended."""
     try:
         yield
     except torch.OutOfMemoryError:
@@ -190,7 +190,7 @@ def _leave() -> None:
 
 
 def _launched() -> tuple[int, int]:
-    """Processes per machine and machines that torchrun or srun started; zeros without them."""
+    """Processes per machine, and machines, as torchrun or srun started them; zeros without them."""
     if torch.distributed.is_torchelastic_launched():
         per_node = int(os.environ["LOCAL_WORLD_SIZE"])
         return per_node, int(os.environ["WORLD_SIZE"]) // per_node

@@ -1,4 +1,4 @@
-"""What a loop tells about itself while it runs."""
+"""Progress and log of a running loop."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class LoopLog:
 
     Args:
         path: The ``.jsonl`` file.
-        iteration: Where the loop starts; later lines, from work that was lost, are dropped.
-        sums: Sums that were running there.
-        writes: Whether the file is written: of several processes, one does.
-        board: Folder of TensorBoard's files, where they are wanted.
+        iteration: Where the loop starts; later lines, from lost work, are dropped.
+        sums: The running sums at that point.
+        writes: Whether this process writes the file; only one does.
+        board: Folder for TensorBoard's files, or None.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class LoopLog:
     board: Path | None = None
 
     def __post_init__(self) -> None:
-        # A loop that starts at 0 writes every line itself, also that of a validation before it.
+        # A loop that starts at 0 writes every line itself, also that of a first validation.
         lines = read_jsonl(self.path) if self.iteration else []
         kept = [line for line in lines if line["iteration"] <= self.iteration]
         self.record: dict[str, Any] = kept[-1] if kept else {}
@@ -62,7 +62,7 @@ class LoopLog:
         self._count, self._since = 0, time.perf_counter()
 
     def add(self, **values: Tensor) -> None:
-        """Add the values of one iteration: scalars, which stay on their device until read."""
+        """Add the values of one iteration: scalars that stay on their device until read."""
         self._count += 1
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.detach().double()
@@ -77,7 +77,7 @@ class LoopLog:
         return {name: float(value) for name, value in self.sums.items()}
 
     def write_means(self, iteration: int, **fields: Any) -> None:
-        """Write a line with the means, further fields and the speed; start new means."""
+        """Write a line with the means, further fields and the speed; then reset the means."""
         sums = self.read_sums()
         count = sums.pop("count")
         means = {name: total / count for name, total in sums.items()}

@@ -13,11 +13,11 @@ __all__ = ["cosine", "set_learning_rate", "training_rate"]
 
 
 def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0) -> float:
-    """Rise linearly over ``warmup`` iterations to ``start``, fall along a cosine to ``end``, stay.
+    """Rise linearly over ``warmup`` iterations to ``start``, decay along a cosine to ``end``, stay.
 
     Args:
         iteration: From 0.
-        total: Iterations of rise and fall.
+        total: Iterations of rise and decay.
         start: The peak.
         end: The rate from iteration ``total`` on.
         warmup: Iterations of the linear rise.
@@ -31,9 +31,9 @@ def cosine(iteration: int, total: int, start: float, end: float, warmup: int = 0
 
 
 def training_rate(settings: TrainSettings, iteration: int, frozen: int) -> float:
-    """Learning rate of a training whose batch normalisation is frozen at iteration ``frozen``.
+    """Learning rate at an iteration, with batch normalisation frozen from ``frozen`` on.
 
-    One whose is frozen from the start, as in fine-tuning, has one fall, from its own peak.
+    If it is frozen from the start, as in fine-tuning, there is a single decay from the peak.
     """
     peak, warmup = settings.learning_rate, settings.warmup_iterations
     if iteration < frozen:
@@ -44,7 +44,7 @@ def training_rate(settings: TrainSettings, iteration: int, frozen: int) -> float
 
 
 def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Set it for all parameters; a rate that is a tensor keeps its memory."""
+    """Set the rate of all parameters; a rate that is a tensor is filled in place."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(learning_rate)

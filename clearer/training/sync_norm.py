@@ -1,6 +1,6 @@
-"""Batch normalisation over a batch that several processes share, on any device.
+"""Batch normalisation over a batch shared by several processes, on any device.
 
-torch has one for CUDA alone.
+torch has one for CUDA only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _SumOver(torch.autograd.Function):
 
 
 class SyncBatchNorm(nn.BatchNorm2d):
-    """As ``BatchNorm2d`` on the whole batch; in evaluation mode the same.
+    """As ``BatchNorm2d`` on the whole batch; unchanged in evaluation mode.
 
     Every process must have an equal share of the batch.
     """
@@ -38,14 +38,14 @@ class SyncBatchNorm(nn.BatchNorm2d):
     total: Sum
 
     def __deepcopy__(self, memo: dict[int, Any]) -> nn.BatchNorm2d:
-        """Return a plain copy: averages of weights are used by one process alone."""
+        """Return a plain layer: averaged weights are used in a single process."""
         copy = nn.BatchNorm2d(self.num_features, self.eps, self.momentum)
         copy.load_state_dict(self.state_dict())
         return copy.to(self.weight.device).train(self.training)
 
     @classmethod
     def convert(cls, network: nn.Module, total: Sum) -> None:
-        """Let each ``BatchNorm2d`` of a network, in place, sum over the processes by ``total``."""
+        """Convert each ``BatchNorm2d`` of a network in place; ``total`` sums over processes."""
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.__class__ = cls

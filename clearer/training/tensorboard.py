@@ -1,4 +1,4 @@
-"""The logs of the loops for TensorBoard, beside the lines of JSON."""
+"""Logs for TensorBoard, in addition to the JSON lines."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Board:
 
     Args:
         folder: For the event files.
-        iteration: Where the loop starts; TensorBoard then hides later points, of work that was
-            lost.
+        iteration: Where the loop starts; TensorBoard then hides later points, from lost
+            work.
 
     Raises:
         ClearerError: If the package is not installed.
@@ -31,7 +31,7 @@ class Board:
         self._writer = SummaryWriter(str(folder), purge_step=iteration + 1)
 
     def write(self, record: dict[str, Any]) -> None:
-        """Add a line of the log: a curve for each number, and for each number of a list."""
+        """Add a line of the log: one curve per number, also for each number of a list."""
         for name, value in record.items():
             if name == "iteration":
                 continue

@@ -42,25 +42,26 @@ __all__ = ["train"]
 
 _STREAM: Final = 3
 _MEASURED_BATCHES: Final = 16
-"""By which the statistics are measured that batch normalisation keeps."""
+"""Batches that give the statistics with which batch normalisation is frozen."""
 
 
 def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[str, Any]:
-    """Train the run's architecture; keep the best average of the weights, and the last.
+    """Train the run's architecture; save the best averaged weights, and the last.
 
     Args:
         run: Folder with ``architecture.json``; weights, log and checkpoint go there.
-        settings: What to do.
-        splits: Pictures to train on and to validate with.
-        loop: How.
+        settings: Settings of the run.
+        splits: Training and validation pictures.
+        loop: How the training runs.
 
     Returns:
         The best validation: iteration, ``val_psnr_db``, ``val_ssim``.
 
     Raises:
+        InputError: If the checkpoint or the start weights cannot be used.
         ClearerError: If the loss is not finite.
         Interrupted: On Ctrl-C; the checkpoint is saved.
-        PieceDone: When the time of this piece is over; likewise.
+        PieceDone: When the time for this part is over; the checkpoint is saved.
     """
     s, processes = settings.train, loop.processes
     sampler = training_sampler(settings, splits.train, _STREAM, processes)
@@ -72,7 +73,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
     if held.is_compiled:
         compile_training(state, settings, sampler.batch(start), loop.say)
     step = TrainingStep(settings, state, processes, loop.say, num_pieces=held.num_pieces)
-    processes.barrier()  # all have read the run before the first writes to it
+    processes.barrier()  # all have read the run before the first one writes to it
 
     def save(iteration: int) -> None:
         sums = _finite(log.read_sums(), iteration, settings)
@@ -89,7 +90,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
         save_checkpoint(run.train_checkpoint, to_save)
 
     if not held.is_resumed:
-        save(0)  # from here on, weights never lie in a run without a checkpoint
+        save(0)  # from here on, a run with weights has a checkpoint
     frozen = math.ceil(s.batch_statistics_share * s.iterations)
     if start > frozen:
         _keep_statistics(network)
@@ -97,11 +98,11 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
     with StopRequest() as stop:
         for iteration in range(start, s.iterations):
             if iteration == 0 and settings.fine_tuned_from is not None and processes.is_first:
-                # What is learnt has to be better than this.
+                # Later weights have to be better than this.
                 best = _validate(run, settings, splits, average.network, 0, best, log)
             rate = training_rate(s, iteration, frozen)
             if iteration == frozen:
-                if frozen:  # else they are those of the weights that training starts from
+                if frozen:  # else the statistics of the start weights stay
                     first = max(0, frozen - _MEASURED_BATCHES)
                     seen = (sampler.batch(index).degraded for index in range(first, frozen))
                     measure_statistics(average.network, seen)
@@ -134,13 +135,13 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
             if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
                 save(done)
                 saved = time.monotonic()
-    processes.barrier()  # the files are whole before any process ends
+    processes.barrier()  # the files are complete before any process ends
     return best
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Start:
-    """Where a training begins, or goes on."""
+    """Where training starts or continues."""
 
     iteration: int
     best: dict[str, Any]
@@ -153,7 +154,7 @@ class _Start:
 def _begin(
     run: Run, settings: RunSettings, splits: Splits, state: TrainingState, loop: Loop
 ) -> _Start:
-    """Load the checkpoint, or what a fine-tuning starts from, into the networks and optimizers."""
+    """Load the checkpoint, or the start weights of a fine-tuning, into networks and optimizers."""
     processes = loop.processes
     board = run.tensorboard / "train" if settings.tensorboard else None
     has_weights = run.weights.exists()
@@ -194,9 +195,9 @@ def _resume(
         pieces, sums = saved["pieces"], saved["sums"]
     log = LoopLog(run.train_log, start, sums, processes.is_first, board)
     if run.weights.exists():
-        run.load_network()  # damaged ones are found now, not after the training
+        run.load_network()  # find damage now, not after the training
     elif saved["best"] is not None and processes.is_first:
-        # They were written once, and are lost: the average in the checkpoint replaces them.
+        # The best weights are lost: the average in the checkpoint replaces them.
         worst = {"val_psnr_db": -math.inf}
         best = _validate(run, settings, splits, state.average.network, start, worst, log)
     return _Start(
@@ -213,7 +214,7 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     """The weights that a fine-tuning starts from.
 
     Raises:
-        InputError: If their file is not the one that the run was made with.
+        InputError: If their file is not the one that the run was made with, or does not fit.
     """
     path = run.start_weights
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
@@ -230,7 +231,7 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
 
 
 def _known_level(info: Mapping[str, Any]) -> float | None:
-    """The level of white noise that a network was trained for, white at 1; None if not for one."""
+    """The single level of white noise that a network was trained for, white at 1, or None."""
     sigma_255 = task_from_dict(info["task"]).sigma_255 if info.get("task") else None
     return None if sigma_255 is None else sigma_255 / 255
 
@@ -245,7 +246,7 @@ def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> di
 
 
 def _keep_statistics(network: torch.nn.Module) -> None:
-    """Let batch normalisation use its running statistics as they are, from now on."""
+    """Freeze batch normalisation: from now on it uses its running statistics unchanged."""
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d | torch.nn.SyncBatchNorm):
             module.eval()
@@ -280,7 +281,7 @@ def _validate(
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     architecture = run.read_architecture()
     save_network(run.last_weights, architecture, state, info)
-    # Not 'greater than': a result that is not a number never counts as the best.
+    # Negated, so that NaN never counts as the best.
     if not quality.psnr_db > best["val_psnr_db"]:
         return best
     save_network(run.weights, architecture, state, info)

@@ -1,4 +1,4 @@
-"""One step of training a frozen network, and what it changes."""
+"""One step of training a frozen network, and the state that it updates."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TrainingState:
 def new_training_state(
     settings: RunSettings, architecture: Architecture, processes: Processes
 ) -> TrainingState:
-    """An untrained network, initialised by the seed of the run, in training mode."""
+    """An untrained network in training mode, initialised with the run's seed; its optimizers."""
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed + _INIT_STREAM)
         network = RestorationNet(architecture)
@@ -71,7 +71,7 @@ def new_training_state(
 
 
 def saved_state(state: TrainingState) -> dict[str, Any]:
-    """What a training goes on from, for a checkpoint."""
+    """The state of a training, for a checkpoint."""
     return {
         "network": state.network.state_dict(),
         "average": state.average.network.state_dict(),
@@ -80,7 +80,7 @@ def saved_state(state: TrainingState) -> dict[str, Any]:
 
 
 def load_state(state: TrainingState, saved: dict[str, Any]) -> None:
-    """Give a new training what :func:`saved_state` gave."""
+    """Load what :func:`saved_state` gave into a new training."""
     state.network.load_state_dict(saved["network"])
     state.average.network.load_state_dict(saved["average"])
     for optimizer, values in zip(state.optimizers, saved["optimizers"], strict=True):
@@ -88,7 +88,7 @@ def load_state(state: TrainingState, saved: dict[str, Any]) -> None:
 
 
 def make_rate(value: float, device: str) -> float | Tensor:
-    """A rate that steps read: on CUDA a number on the device, which recorded steps read, too."""
+    """A rate for steps to read: on CUDA a tensor on the device, which recorded steps can read."""
     return torch.tensor(value, device=device) if device == "cuda" else value
 
 
@@ -107,9 +107,9 @@ def _make_optimizers(settings: RunSettings, network: RestorationNet) -> list[tor
 def training_sampler(
     settings: RunSettings, images: ImageSet, stream: int, processes: Processes
 ) -> PatchSampler:
-    """Batches of the training, this process's share of each, from a stream of the run's seed.
+    """Training batches, this process's share of each, from a stream of the run's seed.
 
-    A fine-tuning has batches of its own: those that made the weights it starts from are known.
+    Fine-tuning uses other batches than the training of its start weights did.
     """
     s, start = settings.train, settings.fine_tuned_from
     known = [] if start is None else [int.from_bytes(start.sha256[:8].encode())]
@@ -129,7 +129,7 @@ def training_sampler(
 
 
 def is_compiled(settings: RunSettings, architecture: Architecture, images: ImageSet) -> bool:
-    """Whether the training uses ``torch.compile``: as asked for, else where that is sooner done."""
+    """Whether the training uses ``torch.compile``: as asked for, or where it saves time."""
     if settings.compile != "auto":
         return settings.compile == "on"
     s, alone = settings.train, Processes()
@@ -149,7 +149,7 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
 def compile_training(
     state: TrainingState, settings: RunSettings, batch: Batch, say: Callable[[str], None]
 ) -> bool:
-    """Compile the network of a training; whether that worked, which is said where it did not."""
+    """Compile the network of a training; return whether that worked, and tell if it did not."""
 
     def call() -> Tensor:
         with autocast(settings.device, settings.precision):
@@ -160,24 +160,24 @@ def compile_training(
 
 
 def average_gradients(processes: Processes, loss: Tensor, weights: list[nn.Parameter]) -> None:
-    """Mean over the processes of a loss and of its gradients, where there are any, in place."""
+    """Average a loss and the existing gradients over the processes, in place."""
     gradients = [p.grad for p in weights if p.grad is not None]
     processes.average([loss.detach(), *gradients])
 
 
 class TrainingStep:
-    """Changes the weights by a batch of (degraded, clean); nothing waits for the device.
+    """Updates the weights with a batch of (degraded, clean), without waiting for the device.
 
-    On CUDA the step is recorded as a graph. Where a batch does not fit into memory, it is split
-    and the gradients are added up, which is said once; batch normalisation then sees less at once.
+    On CUDA the step is recorded as a graph. If a batch does not fit into memory, it is split and
+    gradients are accumulated, and the user is told; batch normalisation then sees smaller batches.
 
     Args:
-        settings: Of the run.
-        state: What is changed.
-        processes: Each gives its share of the batch; the loss is that of the whole.
+        settings: Settings of the run.
+        state: The state to update.
+        processes: Each computes its share of the batch; the loss is that of the whole batch.
         say: Takes a line for the user.
         num_pieces: Parts of a batch that are computed one after the other.
-        is_captured: Whether the step is recorded, on CUDA.
+        is_captured: Whether the step is recorded on CUDA.
     """
 
     def __init__(
@@ -202,10 +202,10 @@ class TrainingStep:
         """Do the step of an iteration.
 
         Returns:
-            The loss, a scalar on the device; the next step writes over it.
+            The loss, a scalar on the device; the next step overwrites it.
 
         Raises:
-            ClearerError: If a single patch needs more memory than there is.
+            ClearerError: If even a single patch does not fit into memory.
         """
         state = self._state
         for optimizer in state.optimizers:
@@ -260,7 +260,7 @@ class TrainingStep:
 
 
 def _pieces(batch: Batch, count: int) -> list[Batch]:
-    """A batch in parts, as even as can be."""
+    """Split a batch into parts of about equal size."""
     if count == 1:
         return [batch]
     degraded, clean = batch.degraded.tensor_split(count), batch.clean.tensor_split(count)

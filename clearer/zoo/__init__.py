@@ -1,1 +1,1 @@
-"""Networks that come with the package: their weights, cards, and how one is found."""
+"""The networks that come with the package: weights, cards, and lookup."""

@@ -1,4 +1,4 @@
-"""The card of a network as text: its model card, and the tables of all of them in the README."""
+"""Cards as text: the model card of a network, and the tables of all networks in the docs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = [
 ]
 
 UNCHANGED_DB: Final = 60.0
-"""A clean picture that comes back with more counts as this: its 8 bits stay as they were."""
+"""PSNR values of clean pictures are capped at this: above it their 8 bits do not change."""
 _NONE: Final = "–"
-"""In a cell for which nothing was to be measured."""
+"""Text of a cell without a measurement."""
 
 
 def shown_sigma(row: FiguresRecord) -> str:
@@ -27,7 +27,7 @@ def shown_sigma(row: FiguresRecord) -> str:
 
 
 def _removes_noise(card: CardRecord) -> bool:
-    """Whether figures are by noise level; else they are of pairs."""
+    """Whether figures are by noise level; otherwise they are of pairs."""
     return bool(card["task"]["name"] == "denoise")
 
 
@@ -42,7 +42,7 @@ def _is_for_photos(card: CardRecord) -> bool:
 
 
 def _removes_jpeg(card: CardRecord) -> bool:
-    """Whether figures are by quality of JPEG; if none of these, they are of rain."""
+    """Whether figures are by JPEG quality; if none of these holds, they are of rain."""
     return bool(card["task"]["name"] == "dejpeg")
 
 
@@ -87,7 +87,7 @@ def _training(card: CardRecord) -> str:
     training = card["training"]
     what = "pairs" if "left_out" in training else "pictures"
     start = training.get("fine_tuned_from")
-    # Its own name means what it was before.
+    # If it is this network's own name, it means the earlier version.
     digest = training.get("fine_tuned_from_sha256")
     which = f" (SHA-256 {digest[:12]}...)" if digest else ""
     text = f"Begun with the weights of `{start}`{which}. " if start else ""
@@ -197,7 +197,7 @@ def _compressed(card: CardRecord, how: str) -> list[str]:
 
 
 def _cells(row: FiguresRecord) -> tuple[str, str, str]:
-    """Degraded, restored, and the interval."""
+    """Cells for degraded, restored, and the confidence interval."""
     return (
         f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}",
         f"{row['psnr_db']:.2f} / {row['ssim']:.3f}",
@@ -268,7 +268,7 @@ def _origins(counts: dict[str, int]) -> str:
 
 
 def comparison_table(cards: Sequence[CardRecord]) -> str:
-    """All networks side by side, each kind apart, and how times were measured."""
+    """Tables of all networks, one per kind, and how times were measured."""
     noise = [card for card in cards if _removes_noise(card)]
     photos = [card for card in cards if _is_for_photos(card)]
     jpeg = [card for card in cards if _removes_jpeg(card)]
@@ -295,7 +295,7 @@ def comparison_table(cards: Sequence[CardRecord]) -> str:
 def _by_level(
     cards: Sequence[CardRecord], key: Literal["sigma_255", "quality"], word: str
 ) -> list[str]:
-    """A line per network and test set, a column per level."""
+    """A row per network and test set, a column per level."""
     given = {row[key] for card in cards for row in card["figures"]["rows"]}
     levels = sorted(level for level in given if level is not None)
     rows: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""The types by which the card of a network is checked when it is read."""
+"""The types that check the card of a network when it is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WholeNumber = Annotated[int, Meta(ge=0)]
 
 
 class FiguresRecord(TypedDict):
-    """Figures on a set of pictures, or of pairs."""
+    """Figures on a set of pictures or pairs."""
 
     data: Text
     num_images: Count
@@ -27,13 +27,13 @@ class FiguresRecord(TypedDict):
     ssim: float
     psnr_db_interval_95: tuple[float, float]
     quality: NotRequired[Annotated[int, Meta(ge=1, le=100)]]
-    """Of JPEG, with which go the next two: :func:`clearer.restoring.metrics.psnr_b_db`."""
+    """JPEG quality; then the next two are given: :func:`clearer.restoring.metrics.psnr_b_db`."""
     input_psnr_b_db: NotRequired[float]
     psnr_b_db: NotRequired[float]
 
 
 class _Clean(TypedDict):
-    """How little clean pictures change: each against itself."""
+    """How little clean pictures change: PSNR of each against itself restored."""
 
     data: Text
     num_images: Count
@@ -50,17 +50,17 @@ class _Quality(TypedDict):
     noise_seed: NotRequired[int]
     max_megapixels: NotRequired[Above0]
     left_out: NotRequired[list[Text]]
-    """Pairs with a picture of more than that."""
+    """Pairs with a larger picture than that."""
     rows: Annotated[list[FiguresRecord], Meta(min_length=1)]
     num_tuned: NotRequired[Count]
-    """Pairs of the set, the first by name, that give no figures."""
+    """Number of first pairs by name that are left out of the figures."""
     num_ssim_lost: NotRequired[Annotated[int, Meta(ge=0)]]
-    """Pictures whose SSIM is below that of the input."""
+    """Number of pictures whose SSIM is below that of the input."""
     clean: NotRequired[_Clean]
 
 
 class TimeRecord(TypedDict):
-    """Time of a call, of a network that took its turn."""
+    """Latency of a network in interleaved calls."""
 
     name: Text
     is_this: bool
@@ -91,33 +91,33 @@ class _Probe(TypedDict):
 
 
 class _Probes(TypedDict):
-    """Photographs that scikit-image installs, and what becomes of them."""
+    """Photographs that scikit-image installs, and how they are restored."""
 
     sigma_255: NotRequired[AtLeast0 | None]
-    """Of the noise that is added; None where they stay clean."""
+    """Level of the noise that is added; None if they stay clean."""
     noise_seed: NotRequired[int | None]
     rows: list[_Probe]
 
 
 class TrainingRecord(TypedDict):
-    """Which pictures trained and selected the weights, and how long that took."""
+    """The pictures that trained and selected the weights, and the length of the training."""
 
     num_train: Count
     num_val: Count
     train: dict[Text, Count]
-    """Pictures by their set and its folder, such as ``bsds500 train``."""
+    """Number of pictures by set and folder, such as ``bsds500 train``."""
     val: dict[Text, Count]
     """Likewise."""
     num_in_bsd68: NotRequired[_WholeNumber]
-    """How many of them BSD68 tests with."""
+    """How many of them are in BSD68."""
     num_in_test: NotRequired[_WholeNumber]
-    """How many of them the other test sets have."""
+    """How many of them are in the other test sets."""
     left_out: NotRequired[list[Text]]
     """Pictures of the set that were not used."""
     fine_tuned_from: NotRequired[Text | None]
     fine_tuned_from_sha256: NotRequired[Text | None]
     iteration: _WholeNumber
-    """Of the weights, which are the best by validation."""
+    """Iteration of the weights, which are the best by validation."""
     iterations: Count
     batch_size: Count
     patch_size: Side

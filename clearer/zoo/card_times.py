@@ -1,4 +1,4 @@
-"""The time of a network that its card shows: one row stands for all."""
+"""The latency of a network that tables show: one row of its card."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from clearer.zoo.card_record import CardRecord, TimeRecord
 __all__ = ["main_time", "measured_where", "ratio_to_ffdnet"]
 
 _SHOWN: Final = ("ONNX Runtime", "fp32")
-"""Backend and precision of the milliseconds that stand for a network in a table."""
+"""Backend and precision of the latency that tables show."""
 _YARDSTICK: Final = "ffdnet"
-"""How the names of the networks begin that the time of a denoiser is compared with."""
+"""Prefix of the names of the networks that latencies are compared with."""
 
 
 def main_time(card: CardRecord) -> TimeRecord | None:
-    """The row of times that stands for a network; None where it has not been timed."""
+    """The row of times that tables show; None if the network was not timed."""
     return _shown_time(card, lambda row: bool(row["is_this"]))
 
 
 def ratio_to_ffdnet(card: CardRecord) -> float | None:
-    """That time to the one of the FFDNet that took turns with the network; None without one."""
+    """Ratio of that time to that of FFDNet in the same interleaved calls; None without one."""
     own = main_time(card)
     other = _shown_time(card, lambda row: row["name"].startswith(_YARDSTICK))
     return own["median_ms"] / other["median_ms"] if own and other else None
 
 
 def _shown_time(card: CardRecord, is_it: Callable[[TimeRecord], bool]) -> TimeRecord | None:
-    """The first row of times, in the backend that is shown, of the network that is meant."""
+    """The first row of times of the selected network, in the shown backend and precision."""
     rows = card["times"]["rows"] if card["times"] else []
     return next(
         (row for row in rows if (row["backend"], row["precision"]) == _SHOWN and is_it(row)), None

@@ -1,6 +1,6 @@
-"""Networks that come with the package: a file of weights each, and a card of measured figures.
+"""The networks that come with the package, each with weights and a card of measured figures.
 
-What is there is what lies in this folder: ``<name>.safetensors`` with ``<name>.json``, both written
+The networks are the files in this folder: ``<name>.safetensors`` with ``<name>.json``, both written
 by ``benchmarks/zoo/make.py``, and ``<name>.md``, the same card for people.
 """
 
@@ -41,10 +41,10 @@ __all__ = [
 ]
 
 FOLDER: Final = Path(__file__).parent
-"""Where the files lie."""
+"""Folder of the files."""
 
 RETIRED: Final = {"gray-50-fast": "gray-50"}
-"""Networks that came with earlier versions, and which does better what each did."""
+"""Networks that came with earlier versions, and the network that replaces each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ZooNetwork:
 
     @property
     def weights(self) -> Path:
-        """Its file."""
+        """Path of its weights."""
         return FOLDER / f"{self.name}.safetensors"
 
     @property
@@ -72,12 +72,12 @@ class ZooNetwork:
 
     @property
     def architecture(self) -> Architecture:
-        """That of the weights, by the card."""
+        """The architecture, according to the card."""
         return Architecture.from_dict(self.card["run"]["architecture"])
 
     @property
     def settings(self) -> RunSettings:
-        """Those of the run that trained it."""
+        """Settings of the run that trained it."""
         return RunSettings.from_dict(self.card["run"]["config"]["settings"])
 
     def load(self) -> tuple[RestorationNet, dict[str, Any]]:
@@ -101,7 +101,7 @@ class ZooNetwork:
         return read_weights(self.weights)
 
     def unpack(self, folder: Path) -> Run:
-        """Make a run folder of it, with which all commands work that take a run.
+        """Write it as a run folder, for all commands that take a run.
 
         Raises:
             InputError: If the folder holds another run.
@@ -121,7 +121,7 @@ class ZooNetwork:
         return run
 
     def read(self) -> bytes:
-        """Content of its file.
+        """Content of its weights file.
 
         Raises:
             ClearerError: If it is not that of the card.
@@ -136,7 +136,7 @@ class ZooNetwork:
 
 
 def zoo_names() -> tuple[str, ...]:
-    """All that are there, sorted."""
+    """Names of all networks, sorted."""
     found = (path.stem for path in FOLDER.glob("*.safetensors"))
     return tuple(sorted(name for name in found if (FOLDER / f"{name}.json").is_file()))
 
@@ -158,14 +158,14 @@ def zoo_network(name: str) -> ZooNetwork:
 
 
 def _in_words_of_today(card: Any) -> Any:
-    """A card as earlier versions wrote it; what it says of the run has a version of its own."""
+    """Convert a card of an earlier version; the run inside it has its own version."""
     if not isinstance(card, dict) or card.get("schema_version") != 1:
         return card
     return {**card, "schema_version": 2, "space": text_in_words_of_today(str(card.get("space")))}
 
 
 def zoo_cards() -> list[CardRecord]:
-    """What is known of the networks that come with clearer, by name: ``clearer zoo``.
+    """The cards of the networks that come with clearer, sorted by name: ``clearer zoo``.
 
     Example:
         >>> import clearer
@@ -179,13 +179,13 @@ def zoo_cards() -> list[CardRecord]:
 
 
 def find_in_zoo(path: Path | None) -> ZooNetwork | None:
-    """What a user means by a word: a file or folder of that name goes first, as it does for data.
+    """Resolve a word: a file or folder of that name takes precedence, as it does for data.
 
     Returns:
-        The network of that name; None where it is a path, there or not.
+        The network of that name; None if it is a path, existing or not.
 
     Raises:
-        InputError: If it is a single word without an ending, but neither a path nor known.
+        InputError: If it is a single word without an extension, but neither a path nor a network.
     """
     if path is None or path.exists() or len(path.parts) != 1 or path.suffix:
         return None
@@ -205,13 +205,13 @@ def _refuse_retired(name: str) -> None:
 
 
 def default_network(channels: int) -> ZooNetwork:
-    """The one for pictures of unknown noise: of the denoisers for many levels, the best.
+    """The network for pictures of unknown noise: the best denoiser for a range of levels.
 
-    They are blind, or told the level. A wider range of levels goes first, since figures are
-    measured at the levels of the range; of equal ones the highest PSNR.
+    It is blind, or takes the level. The widest range of levels is preferred, since figures are
+    measured at levels of the range; then the highest PSNR.
 
     Args:
-        channels: Of the picture, 1 or 3; a gray network is taken for RGB where there is no other.
+        channels: Channels of the picture, 1 or 3; without an RGB network a gray one is used.
 
     Raises:
         InputError: If there is none.
@@ -229,13 +229,13 @@ def default_network(channels: int) -> ZooNetwork:
 
 
 def network_for(task: type[Task]) -> ZooNetwork | None:
-    """The one for a task, in RGB, of the highest PSNR; None where there is none."""
+    """The RGB network for a task with the highest PSNR; None if there is none."""
     found = [n for n in map(zoo_network, zoo_names()) if isinstance(n.task, task)]
     return max((n for n in found if n.channels == 3), key=_mean_db, default=None)
 
 
 def _blind_range(task: Task) -> float:
-    """Width of the range of noise levels; 0 for one level, and for all but white noise."""
+    """Width of the range of noise levels; 0 for a single level, and unless the noise is white."""
     if not isinstance(task, Denoise) or task.noise != "gaussian":
         return 0.0
     return task.sigma.high - task.sigma.low

@@ -1,4 +1,4 @@
-"""The networks that come with the package at a glance: the table of the README."""
+"""An overview of the networks that come with the package: the table of the README."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["overview_table"]
 
 
 def overview_table(cards: Sequence[CardRecord]) -> str:
-    """A line per network: what it is for, and one figure, of sigma 25 where it has that."""
+    """A row per network: its purpose, and one PSNR, at sigma 25 if it has that."""
     lines = ["network", "for", "MB", "PSNR, dB", "time, of FFDNet's"], ["---"] * 5
     return "\n".join(f"| {' | '.join(line)} |" for line in [*lines, *map(_line, cards)])
 
