@@ -1,4 +1,4 @@
-"""Quality and time of networks, measured in interleaved rounds."""
+"""Quality and latency of networks, measured in interleaved rounds."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _FOLDER: Final = Path("bench")
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """The results of a benchmark, and where they are written."""
+    """The results of a benchmark, and where they were written."""
 
     report: BenchReport
     """The content of ``bench.json``."""
     folder: Path
-    """Where the files are."""
+    """Folder of the files."""
     files: tuple[str, ...]
-    """Their names; pictures of details are beside them."""
+    """Names of the files; crops of pictures are in the same folder."""
     targets: Targets
-    """What was compared."""
+    """The networks that were compared."""
 
 
 def benchmark(
@@ -63,27 +63,27 @@ def benchmark(
     command: Sequence[str] = (),
     watch: Watch = SILENT,
 ) -> Benchmark:
-    """Measure PSNR against milliseconds per image: ``clearer bench``.
+    """Measure PSNR and milliseconds per image: ``clearer bench``.
 
     Args:
         models: Run folders, model files (``.onnx``, ``.engine``) and names of networks that come
             with clearer; none: the newest run.
-        data: Folder of pictures (its ``test`` or ``val``, or itself) or a set; None: the run's.
-        task: What degrades them; None: the task of the run.
-        task_options: By the name of the option, as ``{"sigma": 25}``.
+        data: Folder of pictures (its ``test`` or ``val``, or itself), or data set; None: the run's.
+        task: The degradation, by name; None: the task of the run.
+        task_options: Options of the task by name, such as ``{"sigma": 25}``.
         against: Further ONNX files.
-        backends: By name, as for ``--backend``; none: those that are installed and quick.
-        classical: Whether non-local means and BM3D are rows, where the task is noise.
-        size: (height, width) of the images that are timed, in pixels.
+        backends: Names as for ``--backend``; none: those installed that are quick to start.
+        classical: Whether to measure non-local means and BM3D if the task is noise.
+        size: (height, width) of the timed images, in pixels.
         num_rounds: Timed calls per row; None: 100, and 3 seconds in all.
         max_seconds: Time limit per row, in seconds.
-        batch: Batch size for the throughput; 0: it is not measured.
+        batch: Batch size for the throughput; 0: not measured.
         threads: CPU threads per call; None: torch's.
-        cores: CPU cores that the process is pinned to while it measures, for steadier times.
+        cores: CPU cores to pin the process to while it measures, for steadier times.
         out: Folder for the results; None: the run's, or ``bench/`` without a run.
         html: Also write ``report.html``.
         command: Command line, for the report.
-        watch: Told how it goes.
+        watch: Receives messages and progress.
 
     Raises:
         InputError: If models or pictures cannot be used, or a value is out of range.
@@ -133,7 +133,7 @@ def benchmark(
 
 @contextlib.contextmanager
 def _pinned(wanted: Sequence[int] | None) -> Iterator[tuple[int, ...] | None]:
-    """Bind this process and all threads that it starts to some cores, for a while."""
+    """Pin this process, and all threads that it starts, to some cores inside the context."""
     if wanted is None:
         yield None
         return

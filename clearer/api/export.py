@@ -26,7 +26,7 @@ from clearer.zoo.catalogue import find_in_zoo
 
 __all__ = ["ExportIncomplete", "Exported", "export_network"]
 
-# The check runs torch on it, which takes some gigabytes for one picture of 4K.
+# The check runs torch on it, which takes some gigabytes for a 4K picture.
 _MAX_PIXELS: Final = 2**23
 
 
@@ -35,26 +35,26 @@ class Exported:
     """What an export wrote."""
 
     run: Run
-    """The files lie in its folder."""
+    """The run; the files are in its folder."""
     report: ExportRecord
     """The content of ``export.json``."""
     engines: list[BuiltEngine]
-    """Those that were built, or built before."""
+    """Engines that were built, or reused."""
 
     @property
     def files(self) -> list[Path]:
-        """Those that agree with torch, the fp32 ONNX file first."""
+        """The files that agree with torch, the fp32 ONNX file first."""
         return [
             self.run.path / row["file"] for row in self.report["files"] if row["check"]["passed"]
         ]
 
 
-class ExportIncomplete(ClearerError):  # noqa: N818 - what is there can be used
+class ExportIncomplete(ClearerError):  # noqa: N818 - the other files can be used
     """A file failed its check, or an engine could not be built; what passed is in place.
 
     Args:
-        reason: In a line.
-        exported: All the same.
+        reason: What failed, in one line.
+        exported: What was exported nevertheless.
     """
 
     def __init__(self, reason: str, exported: Exported) -> None:
@@ -99,13 +99,13 @@ def export_network(
         force: Keep files that fail their check, named ``*.failed.*``.
         engines: Also build engines with these libraries.
         profile: Sizes that engines accept: ``MIN,OPT,MAX``, each NxHxW.
-        watch: Told how it goes.
+        watch: Receives messages and progress.
 
     Raises:
         InputError: If there is no such network, or a value is out of range.
         ExportIncomplete: If a file differs from torch, or an engine could not be built.
         ClearerError: If the network is over a budget of its run, or another process writes there.
-        Interrupted: On Ctrl-C; what was written is whole.
+        KeyboardInterrupt: On Ctrl-C; files already written are complete.
     """
     wanted = _engine_settings(engines, profile)
     _check_shapes(shapes)
@@ -161,7 +161,7 @@ def _engine_settings(engines: Sequence[Flavour], profile: str | None) -> list[En
 def _build(
     settings: EngineSettings, onnx_files: list[Path], exported: Exported, watch: Watch
 ) -> list[str]:
-    """Add the engines that can be built; why others cannot."""
+    """Add the engines that can be built; return why others cannot."""
     with watch.status(f"building with {settings.flavour}"):
         try:
             built, failed = build_engines(onnx_files, settings, watch.say)

@@ -1,4 +1,4 @@
-"""What each module of a search space costs on a device."""
+"""Measures what each module of a search space costs on a device."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ __all__ = [
 ]
 
 NumChecked = int | Literal["all"] | None
-"""Further networks that are measured, to see how well the table predicts them."""
+"""Number of further networks to measure, to see how well the table predicts them."""
 
 
 class SpaceOptions(TypedDict, total=False):
-    """A search space; what is left out is as in the preset."""
+    """A search space; fields that are left out are those of the preset."""
 
     preset: str
     """``quick`` by default."""
     color: Color
-    """What is restored; ``gray`` by default."""
+    """``gray`` or ``rgb``; ``gray`` by default."""
     width: int | None
     """Channels of the finest scale."""
     unshuffle: int | None
     """1, or 2 to work at half resolution."""
     columns: tuple[int, ...] | None
-    """Of each cell."""
+    """Columns of each cell."""
     operations: tuple[str, ...] | None
-    """What a column chooses between, by name."""
+    """Names of the operations that a column chooses between."""
     stem: Literal["bottlenecks", "conv"] | None
-    """What stands before the first cell."""
+    """Layers before the first cell."""
     gates: bool
     """Whether each scale of a column may compute, fuse or pass through."""
     level_map: bool
-    """Whether the network is given the noise level as a second input."""
+    """Whether the network takes the noise level as a second input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ class Profiled:
 
     table: CostTable
     check: Check | None
-    """How well it predicts further networks, where that was asked for."""
+    """How well it predicts further networks, if that was asked for."""
     path: Path
-    """For ``cost`` of a :class:`clearer.SearchRequest`."""
+    """The file, for ``cost`` of a :class:`clearer.SearchRequest`."""
     is_cached: bool
     """Whether it is an earlier measurement with the same device, versions and settings."""
 
@@ -89,16 +89,16 @@ def profile(
 
     Args:
         backend: Backend that runs the networks, by name.
-        precision: ``bf16``: with torch and OpenVINO.
-        size: (height, width) of the image that is timed, in pixels.
+        precision: ``fp32``, or ``bf16`` with torch and OpenVINO.
+        size: (height, width) of the timed image, in pixels.
         threads: CPU threads; None: all cores.
         check: Number of further networks to compare the table's predictions with; ``"all"``: all
-            that it tells apart.
+            for which its predictions differ.
         seconds: Time for the measurement in seconds; up to twice that if times are noisy.
         force: Measure again, even if a result is cached.
         out: File to write; None: ``cost-<what>.json``.
-        watch: Told how it goes.
-        space: What is measured: ``width=16``, and the other fields of :class:`SpaceOptions`.
+        watch: Receives messages and progress.
+        space: The space to measure: ``width=16``, and the other fields of :class:`SpaceOptions`.
 
     Raises:
         InputError: If a value is unknown or out of range.
@@ -124,7 +124,7 @@ def profile(
 
 
 def space_to_profile(**options: Unpack[SpaceOptions]) -> SearchSpace:
-    """The space of a preset, with what is changed of it.
+    """The space of a preset, with changes.
 
     Raises:
         InputError: If a value is unknown or out of range.
@@ -151,7 +151,7 @@ def emit_profile(
     """Write the networks and a script into a new folder, to be measured on another device.
 
     Raises:
-        InputError: If the folder exists and is not empty, or the size is absurd.
+        InputError: If the folder exists and is not empty, or the size is out of range.
     """
     check_size(size)
     emit_plan(Path(folder), space, *size, _to_check(space, check))
@@ -163,7 +163,7 @@ def collect_profile(
     out: str | PathLike[str] | None = None,
     watch: Watch = SILENT,
 ) -> Profiled:
-    """Make a table of what the script of such a folder measured; the rest as for :func:`profile`.
+    """Make a table from the results in such a folder; the rest is as for :func:`profile`.
 
     Raises:
         InputError: If the folder holds no measurement, or a damaged one.

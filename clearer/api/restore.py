@@ -54,30 +54,30 @@ def restore(
         ('restored', 32, 24)
 
     Args:
-        pictures: A file or folder, or several; what lies below a folder lies so below ``out``.
+        pictures: A file or folder, or several; paths inside a folder are kept below ``out``.
         model: As for :func:`clearer.load`.
         out: Folder for the results.
         kind: Format of the results: ``png``, ``jpeg``, ``tiff`` or ``webp``; None: as the
             input.
-        color: What a gray network restores in a colour picture.
-        sigma: Noise level, scale 0 to 255, for a network with a level map; None has it estimated.
-        strength: How much is removed: 1 is all, 0 nothing.
+        color: How a gray network restores a colour picture.
+        sigma: Noise level, scale 0 to 255, for a network with a level map; None: estimated.
+        strength: How much to remove: 1 is all, 0 nothing; up to 2.
         tile: Side of the tiles in pixels; None: as large as 600 MB allow.
-        overlap: Pixels that tiles share on each side; None: half the radius of the
+        overlap: Pixels that tiles overlap on each side; None: half the radius of the
             receptive field.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; None: ONNX Runtime, or torch for
             weights where that is not installed.
         overwrite: Also restore pictures that already have a result.
-        watch: Told how it goes.
+        watch: Receives messages and progress.
 
     Returns:
-        A record for each picture. A picture that fails raises nothing and stops no other: its
+        A record for each picture. A picture that fails raises nothing and stops no others: its
         record says why.
 
     Raises:
         InputError: If there is no picture or no such model, or a value is out of range.
         ClearerError: If nothing more can be written, for example on a full disk.
-        Interrupted: On Ctrl-C; what was restored is there.
+        Interrupted: On Ctrl-C; pictures already restored are kept.
     """
     given = [pictures] if isinstance(pictures, (str, PathLike)) else pictures
     folder = Path(out)
@@ -111,7 +111,7 @@ def restore(
             for record in restore_files(plan.jobs, methods, overwrite=overwrite, listener=listener):
                 records.append(record)
                 tell(len(records), 0, 1)
-                # Not all may be needed: each is described with its first picture.
+                # Not every network may be needed: each is described with its first picture.
                 if describe := unsaid.pop(record.get("network", ""), None):
                     describe()
                 watch.restored(record)
@@ -129,7 +129,7 @@ def _descriptions(
     color: ColorMode,
     watch: Watch,
 ) -> dict[str, Callable[[], None]]:
-    """What says of each network, by its name, what restores."""
+    """For each network, by name, a function that describes it to the user."""
     is_gray = found["rgb"].channels == 1
     return {
         loaded.name: partial(

@@ -1,4 +1,4 @@
-"""Networks as functions of pictures, for programs: what ``clearer restore`` does to files."""
+"""Networks as functions on pictures in memory, as ``clearer restore`` is for files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def load(
     color: ColorMode = "per-channel",
     tile: int | None = None,
 ) -> Restorer:
-    """Load a network, or those that come with clearer for each kind of picture.
+    """Load a network, or the networks that come with clearer for each kind of picture.
 
     Example:
         >>> import clearer
@@ -46,7 +46,7 @@ def load(
             with clearer; None: as ``clearer restore`` chooses, the newest run in ``runs/`` first.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; by default ONNX Runtime, or
             torch for weights where that is not installed.
-        color: What a gray network restores in a colour picture.
+        color: How a gray network restores a colour picture.
         tile: Side of the tiles that large pictures are cut into, in pixels.
 
     Raises:
@@ -56,7 +56,7 @@ def load(
     from clearer.bench.restorers import find_restorers
 
     found = find_restorers(None if model is None else Path(model), backend)
-    found.pop("jpeg", None)  # a picture in memory does not say which file it comes from
+    found.pop("jpeg", None)  # a picture in memory does not tell its JPEG quality
     return Restorer({kind: loaded.method(color, tile) for kind, loaded in found.items()})
 
 
@@ -64,7 +64,7 @@ class Restorer:
     """Restores pictures in memory.
 
     Args:
-        methods: By kind of picture.
+        methods: Methods by kind of picture.
     """
 
     def __init__(self, methods: Mapping[PictureKind, Method]) -> None:
@@ -72,7 +72,7 @@ class Restorer:
 
     @property
     def names(self) -> dict[PictureKind, str]:
-        """Of the networks, by the kind of picture that they are for."""
+        """Names of the networks, by the kind of picture that they are for."""
         return {kind: method.name for kind, method in self._methods.items()}
 
     @overload
@@ -88,14 +88,14 @@ class Restorer:
     def __call__(
         self, picture: NDArray[Any] | Tensor, *, sigma: float | None = None, strength: float = 1.0
     ) -> NDArray[Any] | Tensor:
-        """Restore a picture of numpy, or a batch of torch.
+        """Restore a numpy picture, or a torch batch.
 
         Args:
             picture: An array ``(H, W)`` or ``(H, W, C)`` with C of 1 or 3 (RGB): uint8, uint16, or
                 floating point in [0, 1]. Or a tensor ``(N, C, H, W)``, floating point in [0, 1].
-            sigma: Level of the noise, scale 0 to 255, for a network with a level map; None has it
-                estimated from each picture.
-            strength: How much is removed: 1 is all, 0 nothing.
+            sigma: Noise level, scale 0 to 255, for a network with a level map; None: estimated
+                from each picture.
+            strength: How much to remove: 1 is all, 0 nothing; up to 2.
 
         Returns:
             The restored pictures, of the same shape, type and device, clipped to the range.

@@ -30,18 +30,18 @@ def search(request: SearchRequest, watch: Watch = SILENT) -> RunResult:
     """Search under hard budgets, freeze the architecture, train it: ``clearer search``.
 
     Args:
-        request: What is asked for.
-        watch: Told how it goes.
+        request: The request.
+        watch: Receives messages and progress.
 
     Returns:
-        The run, with its architecture and, where it is trained, its weights.
+        The run, with its architecture and, if it is trained, its weights.
 
     Raises:
-        InputError: If what is asked for does not go together, pictures or budgets cannot be used,
-            or the folder is in use.
+        InputError: If the request is inconsistent, pictures or budgets cannot be used, or the
+            folder is in use.
         ClearerError: If another process writes the run, or the work fails.
-        PieceDone: When ``minutes_now`` are over; ``resume`` goes on.
-        Interrupted: On Ctrl-C; likewise.
+        PieceDone: When ``minutes_now`` are over; ``resume`` continues.
+        Interrupted: On Ctrl-C; ``resume`` continues.
     """
     deadline = piece_deadline(request.minutes_now)
     request.check()
@@ -64,14 +64,14 @@ class _Plan:
     settings: RunSettings
     costs: MeasuredCosts
     run: Run | None = None
-    """That goes on; None for a new one."""
+    """The run to continue; None for a new one."""
     source: Run | None = None
-    """Whose search is used again."""
+    """Run whose search is reused."""
     trains: bool
 
 
 def _device(request: SearchRequest) -> str:
-    if request.resume or request.source is not None:  # the device is that of the run
+    if request.resume or request.source is not None:  # use the device of the run
         return (
             Run.open(as_path(request.out if request.resume else request.source)).settings().device
         )
@@ -95,7 +95,7 @@ def _costs(
     table: CostTable | None,
     precision: FilePrecision = "fp32",
 ) -> MeasuredCosts:
-    """Costs on this device; the watch is told how their measurement goes."""
+    """Costs on this device; the watch receives the progress of measurements."""
     return MeasuredCosts(image_size, table, watch.say, precision, watch.timing)
 
 
@@ -121,7 +121,7 @@ def _work(request: SearchRequest, plan: _Plan, session: Session) -> RunResult:
     splits = session.load_images(settings)
     if run is None:
         run = _make_run(request, plan, splits, session)
-        settings = run.settings()  # a race has had its share of a time that was given
+        settings = run.settings()  # a race has taken its share of the time limit
         if not session.processes.is_first and run.cost.exists():
             costs = _costs(session.watch, settings.image_size, read_cost_table(run.cost))
     else:
@@ -143,7 +143,7 @@ def _work(request: SearchRequest, plan: _Plan, session: Session) -> RunResult:
 
 
 def _make_run(request: SearchRequest, plan: _Plan, splits: Splits, session: Session) -> Run:
-    """The first process checks everything and makes the folder."""
+    """Check everything and make the folder, in the first process."""
 
     def make() -> str:
         session.watch.say("checking the images and the budgets")

@@ -1,4 +1,4 @@
-"""From what is asked for to the settings of a search."""
+"""From a request to the settings of a search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIZE: Final = (256, 256)
 
 
 def image_size_of(request: SearchRequest, table: CostTable | None) -> tuple[int, int]:
-    """(height, width): what is asked for, else what a table was measured with, else the default."""
+    """(height, width) in pixels: that of the request, else of the table, else the default."""
     if request.size is not None:
         return request.size
     if table is None or table.measurement is None:
@@ -37,13 +37,13 @@ def plan_search(
     """Settings of a new search.
 
     Args:
-        request: What is asked for.
+        request: The request.
         table: The cost table of the request.
-        costs: Where costs come from, for images of the size that is meant.
-        processes: Those that search; the first alone measures what is faster, and what fits.
+        costs: Where costs come from, for images of the requested size.
+        processes: Those that search; only the first measures what is faster, and what fits.
 
     Raises:
-        InputError: If a value is unknown or out of range, does nothing with the strategy, or no
+        InputError: If a value is unknown, out of range or without effect in the strategy, or no
             space meets the budgets.
     """
     fixes = [
@@ -93,7 +93,7 @@ def plan_search(
 
 
 def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
-    """Fields that replace those of the preset's space; a table's space stands where none do."""
+    """Fields that replace those of the preset's space; a table's space fills in the rest."""
     given: dict[str, Any] = {
         "width": request.width,
         "unshuffle": request.unshuffle,
@@ -112,10 +112,10 @@ def _space(request: SearchRequest, table: CostTable | None) -> dict[str, Any]:
 
 
 def _choose_strategy(request: SearchRequest, *, is_fixed: bool) -> Strategy:
-    """What the user asks for, else what suits: a race needs more than one space.
+    """The strategy of the request, else a suitable one: a race needs more than one space.
 
     Raises:
-        InputError: If a race is asked for, and a space is given; or the preset is unknown.
+        InputError: If a race is asked for with a given space, or the preset is unknown.
     """
     if request.strategy == "race" and is_fixed:
         raise InputError(
@@ -128,7 +128,7 @@ def _choose_strategy(request: SearchRequest, *, is_fixed: bool) -> Strategy:
 
 
 def _refuse_options_of_others(request: SearchRequest, strategy: Strategy) -> None:
-    """What would do nothing is refused.
+    """Refuse options without effect in the strategy.
 
     Raises:
         InputError: For the first such option.

@@ -1,4 +1,4 @@
-"""What a search can be asked for."""
+"""The request for a search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESUMABLE: Final = frozenset(
         *("checkpoint_seconds", "devices", "nodes"),
     )
 )
-"""What may be asked for beside ``resume``."""
+"""Fields that may be set together with ``resume``."""
 REFREEZABLE: Final = frozenset(
     (
         *("source", "budget_mb", "budget_ms", "budget_gmacs", "budget_params"),
@@ -30,12 +30,12 @@ REFREEZABLE: Final = frozenset(
         *("out", "train", "minutes", "minutes_now", "checkpoint_seconds", "devices", "nodes"),
     )
 )
-"""What may be asked for beside ``source``."""
+"""Fields that may be set together with ``source``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchRequest:
-    """All that ``clearer search`` can be asked for. What is None is chosen automatically.
+    """All settings of ``clearer search``. What is None is chosen automatically.
 
     Example:
         >>> from clearer import SearchRequest
@@ -45,28 +45,28 @@ class SearchRequest:
     """
 
     budget_mb: float | None = None
-    """Limit of the ONNX file in MB (10**6 bytes)."""
+    """Largest ONNX file in MB (10**6 bytes)."""
     budget_ms: float | None = None
-    """Most milliseconds per image of ``size``, measured here, or by ``cost``."""
+    """Limit in milliseconds per image of ``size``, measured here, or by ``cost``."""
     budget_gmacs: float | None = None
-    """Most 10**9 multiply-accumulates per image of ``size``."""
+    """Limit in 10**9 multiply-accumulates per image of ``size``."""
     budget_params: float | None = None
     """Limit on trained parameters."""
     budget_precision: FilePrecision = "fp32"
-    """Precision of the file that is limited in MB and milliseconds."""
+    """Precision of the file that limits in MB and milliseconds refer to."""
     cost: str | PathLike[str] | None = None
     """File of a cost table, for ``budget_ms``; it sets the space."""
     size: tuple[int, int] | None = None
-    """(height, width) of the image that is timed; None: that of ``cost``, else 256x256."""
+    """(height, width) of the timed image in pixels; None: that of ``cost``, else 256x256."""
 
     data: str | PathLike[str] | None = None
-    """Folder of pictures, or the name of a set; None: built-in photographs, synthetic images."""
+    """Folder of pictures, or a data set; None: built-in photographs and synthetic images."""
     task: str = "denoise"
     """What to undo: one of ``clearer tasks``."""
     task_options: Mapping[str, object] = field(default_factory=dict)
-    """By the name of the option, as ``{"sigma": "5:50"}``."""
+    """Options of the task by name, such as ``{"sigma": "5:50"}``."""
     color: Color = "gray"
-    """What the network restores."""
+    """``gray`` or ``rgb``: what the network restores."""
 
     preset: Literal["quick", "long", "paper"] = "quick"
     """``quick`` takes about ten minutes on two cores, ``paper`` days."""
@@ -75,28 +75,28 @@ class SearchRequest:
     unshuffle: int | None = None
     """1, or 2 to work at half resolution."""
     columns: tuple[int, ...] | None = None
-    """Of each cell."""
+    """Columns of each cell."""
     operations: tuple[str, ...] | None = None
-    """What a column chooses between, by name; None: parallel, fusion."""
+    """Names of the operations that a column chooses between; None: parallel, fusion."""
     stem: Literal["bottlenecks", "conv"] | None = None
-    """What stands before the first cell."""
+    """Layers before the first cell."""
     strategy: Strategy | None = None
-    """None: a race, or by gradient where the space is given, or the preset is the paper's."""
+    """None: a race, or by gradient if a space is given or the preset is ``paper``."""
     gates: bool = False
     """Whether each scale of a column may compute, fuse or pass through."""
     level_map: bool = False
-    """Whether the network is given the noise level as a second input."""
+    """Whether the network takes the noise level as a second input."""
     contenders: int | None = None
     """Networks in a race."""
     seeds: int = 1
-    """Searches by gradient from ``seed`` on, whose op weights are averaged."""
+    """Number of searches by gradient (seeds from ``seed`` on) whose op weights are averaged."""
     source: str | PathLike[str] | None = None
-    """Run whose search by gradient is frozen again, under other budgets."""
+    """Run whose search by gradient is reused to freeze an architecture under other budgets."""
 
     search_iterations: int | None = None
-    """Of the search; of a race, of all its networks together."""
+    """Iterations of the search; of a race, of all its networks in total."""
     iterations: int | None = None
-    """Of the training."""
+    """Iterations of the training."""
     minutes: float | None = None
     """Train as many iterations as fit into this time."""
     minutes_now: float | None = None
@@ -106,29 +106,29 @@ class SearchRequest:
     batch_size: int | None = None
     """Patches in a batch."""
     patch_size: int | None = None
-    """Side of a training patch in pixels, a multiple of 8 (16 where ``unshuffle`` is 2)."""
+    """Side of a training patch in pixels, a multiple of 8 (16 if ``unshuffle`` is 2)."""
     reduce: float | None = None
-    """Half of the patches are cut from pictures reduced by a factor from 1 to this, at most 4."""
+    """Half of the patches come from pictures reduced by a factor from 1 to this, at most 4."""
     learning_rate: float | None = None
     """Peak learning rate of the training."""
     search_learning_rate: float | None = None
-    """Peak, of the weights in a search by gradient."""
+    """Peak learning rate of the weights in a search by gradient."""
     lambda_arch: float | None = None
     """Weight of the entropy loss of the choices."""
     lambda_comp: float | None = None
-    """Weight of the cost, in millions of parameters, where there is no budget."""
+    """Weight of the cost, in millions of parameters; only without a budget."""
 
     seed: int = 0
     """Seed of all randomness."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the forward and backward pass; ``auto``: what is faster here."""
+    """Precision of the forward and backward pass; ``auto``: whichever is faster here."""
     compile: Compile = "auto"
     """Whether the loops use ``torch.compile``."""
     tensorboard: bool = False
-    """Whether logs for TensorBoard are written, too."""
+    """Whether logs are also written for TensorBoard."""
     train: bool | None = None
-    """Whether the network is trained; None: yes, or with ``resume`` as the run was begun."""
+    """Whether to train the network; None: yes, or with ``resume`` as the run was started."""
     out: str | PathLike[str] | None = None
     """Run folder to make or to resume; None: a new one in ``runs/``, or the newest there."""
     resume: bool = False
@@ -162,21 +162,21 @@ class SearchRequest:
         )
 
     def check(self) -> None:
-        """Refuse what does not go together, as far as it shows before anything is read.
+        """Refuse inconsistent settings, as far as they show before anything is read.
 
         Raises:
-            InputError: For the first such thing.
+            InputError: For the first of them.
         """
         check_minutes(self.minutes, self.iterations, self.validate_every)
         if self.changed_data and not self.resume:
             raise InputError(
-                "--changed-data is for --resume: a new run takes the pictures as they are"
+                "--changed-data is for --resume: a new run uses the pictures as they are"
             )
         if self.size is not None:
             check_size(self.size)
         budgets = self.budgets
         if self.resume:
-            self._refuse_others(RESUMABLE, "--resume goes on with the settings of the run")
+            self._refuse_others(RESUMABLE, "--resume continues with the settings of the run")
             return
         if self.source is not None:
             self._refuse_others(REFREEZABLE, "--from keeps the search of that run")

@@ -1,4 +1,4 @@
-"""What search and training share: processes, the lock of the run, its pictures, the loop."""
+"""What search and training share: processes, the lock on the run, its pictures, the loop."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class RunResult:
     """The result of a search or a training."""
 
     run: Run
-    """Its folder, with all that was written."""
+    """The run, with everything that was written."""
     splits: Splits
     """The pictures that it used."""
     is_trained: bool
     """Whether it has trained weights."""
     is_first: bool
-    """Whether this process writes and speaks, where several train together."""
+    """Whether this process writes files and messages; of several, the first does."""
 
     @property
     def architecture(self) -> Architecture:
@@ -47,7 +47,7 @@ class RunResult:
 
     @property
     def val_psnr_db(self) -> float | None:
-        """Mean PSNR over the validation pictures in dB; None where nothing was trained."""
+        """Mean PSNR over the validation pictures in dB; None if nothing was trained."""
         if not self.is_trained:
             return None
         return float(read_weights(self.run.weights).info["val_psnr_db"])
@@ -55,7 +55,7 @@ class RunResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """The work on one run, in this process and those that work with it."""
+    """The work on one run, in this process and those that train with it."""
 
     processes: Processes
     watch: Watch
@@ -85,17 +85,17 @@ class Session:
         return splits
 
     def go_on_with_images(self, run: Run, settings: RunSettings) -> None:
-        """Compare the pictures with those that the run began with, and say what changed.
+        """Compare the pictures with those that the run started with, and report changes.
 
         Raises:
-            InputError: If something changed, and it may not.
+            InputError: If something changed that must not.
         """
         for line in check_pictures(run, settings, may_change=self.changed_data):
             self.watch.say(line)
 
     @contextlib.contextmanager
     def loop(self, settings: RunSettings) -> Iterator[Loop]:
-        """How the loops of a run go."""
+        """The :class:`Loop` of a run, with progress bars inside the context."""
         with self.watch.loops(settings) as listener:
             yield Loop(
                 resume=self.resume,
@@ -109,12 +109,12 @@ class Session:
     def fit_minutes(
         self, run: Run, settings: RunSettings, minutes: float | None, splits: Splits
     ) -> RunSettings:
-        """Settings with the iterations that fit into a time, given now or before a stop.
+        """Settings with the iterations that fit into a time, which may be from before a stop.
 
         Raises:
-            InputError: If the time is too short, or the training has begun.
+            InputError: If the time is too short, or the training has started.
         """
-        if minutes is None:  # a run that goes on may have been stopped before they counted
+        if minutes is None:  # a resumed run may have been stopped before its time was used
             minutes = settings.minutes
         if minutes is None:
             return settings
@@ -124,7 +124,7 @@ class Session:
         return settings
 
     def result(self, run: Run, splits: Splits, *, is_trained: bool) -> RunResult:
-        """What the work ends with."""
+        """The result of the work."""
         is_first = self.processes.is_first
         return RunResult(run=run, splits=splits, is_trained=is_trained, is_first=is_first)
 
@@ -141,20 +141,20 @@ def open_session(
     checkpoint_seconds: float,
     deadline: float | None,
 ) -> Iterator[Session]:
-    """Start or join the processes that work together; runs that are held are free at the end.
+    """Start or join the processes that train together; locks are released at the end.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        watch: Told how it goes, in the first process.
-        devices: Processes on each machine; None: what the launcher says, or one.
-        nodes: Machines; likewise.
-        resume: Whether a run goes on.
-        changed_data: Whether it may do so with other pictures.
-        checkpoint_seconds: Between checkpoints.
-        deadline: When this piece of the work ends, on the clock of ``time.monotonic``.
+        watch: Receives messages and progress, in the first process.
+        devices: Processes per machine; None: the launcher's number, or one.
+        nodes: Machines; None: the launcher's number, or one.
+        resume: Whether a run continues.
+        changed_data: Whether it may continue with other pictures.
+        checkpoint_seconds: Seconds between checkpoints.
+        deadline: When this part of the work ends, by ``time.monotonic``; None: when all is done.
 
     Raises:
-        InputError: If the processes are not what the launcher started, or too many.
+        InputError: If the processes differ from what the launcher started, or are too many.
     """
     processes = launch(device, devices, nodes)
     if not processes.is_first:

@@ -61,41 +61,43 @@ def train(
         fine_tune: Start from the weights of the run, in a new folder. On the validation pictures
             the result is never worse.
         level_map: With ``fine_tune``: add the noise level as a second input.
-        data: Folder of pictures, or a set, in place of the run's.
-        task: Likewise, by its name.
-        task_options: Likewise, by the name of the option, as ``{"sigma": 25}``.
-        preset: Take the training settings of this preset.
-        iterations: Of the training.
+        data: Folder of pictures, or a data set, in place of the run's.
+        task: Name of a task in place of the run's.
+        task_options: Its options by name, such as ``{"sigma": 25}``.
+        preset: Use the training settings of this preset.
+        iterations: Iterations of the training.
         minutes: Train for as many iterations as fit into this time.
         minutes_now: Work for this many minutes, then stop at a checkpoint.
         validate_every: Iterations between validations.
         batch_size: Patches in a batch.
         patch_size: Side of a patch in pixels.
-        reduce: Half of the patches are cut from pictures reduced by a factor from 1 to this.
+        reduce: Half of the patches come from pictures reduced by a factor from 1 to this.
         learning_rate: Peak learning rate; None: the run's, and a quarter of that for fine-tuning.
-        compile: Whether ``torch.compile`` is used.
+        compile: Whether to use ``torch.compile``.
         out: Train in this new folder.
         resume: Resume the training of the run.
         changed_data: Resume although pictures of the run changed.
         checkpoint_seconds: Seconds between checkpoints, from which ``resume`` continues.
         devices: Processes on this machine, each of which runs this program from its start.
         nodes: Machines.
-        watch: Told how it goes.
+        watch: Receives messages and progress.
 
     Returns:
         The run that was trained.
 
     Raises:
-        InputError: If what is asked for does not go together, pictures cannot be used, or finished
+        InputError: If the arguments are inconsistent, pictures cannot be used, or finished
             work would be overwritten.
         ClearerError: If another process writes the run, or the training fails.
-        PieceDone: After ``minutes_now``.
-        Interrupted: On Ctrl-C.
+        PieceDone: When ``minutes_now`` are over; ``resume`` continues.
+        Interrupted: On Ctrl-C; ``resume`` continues.
     """
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
     if changed_data and (fine_tune or out is not None):
-        raise InputError("--changed-data is for a run that goes on: a new one takes what is there")
+        raise InputError(
+            "--changed-data is for a run that continues: a new one uses the pictures as they are"
+        )
     with watch.status("reading the run"):
         origin = find_origin(as_path(run), fine_tune=fine_tune, level_map=level_map)
     asked = _Asked(
@@ -137,13 +139,13 @@ class _Asked:
     out: Path | None
     minutes: float | None
     changes: dict[str, Any]
-    """Of the training settings."""
+    """Changes to the training settings."""
     others: dict[str, Any]
-    """What else :func:`plan_training` takes."""
+    """Other arguments of :func:`plan_training`."""
 
     @property
     def same_run(self) -> Run | None:
-        """The run that goes on; None where a new one is made."""
+        """The run to continue; None if a new one is made."""
         is_new = self.out is not None or self.origin.weights is not None
         return None if is_new else self.origin.run
 

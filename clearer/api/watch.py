@@ -1,4 +1,4 @@
-"""What is told while work goes on."""
+"""The interface through which work reports messages and progress."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ PictureListener = Callable[[int, int, int], None]
 
 
 class Watch:
-    """Is told how work goes on. This one keeps silent; a subclass overrides what it wants to hear.
+    """Receives messages and progress, and ignores them; subclasses override what they need.
 
-    The one that fills a terminal is :class:`clearer.terminal.watch.TerminalWatch`.
+    The one for terminals is :class:`clearer.terminal.watch.TerminalWatch`.
     """
 
     def say(self, line: str) -> None:
-        """A line for people."""
+        """Show a line."""
 
     def be_quiet(self) -> None:
-        """Another process of the same work speaks from now on."""
+        """Be silent from now on: another process of the same work reports."""
 
     def describe_settings(self, settings: RunSettings) -> None:
-        """What a run is about to do."""
+        """Describe what a run is about to do."""
 
     def describe_images(self, splits: Splits, color: Color) -> None:
-        """Which pictures a run uses."""
+        """Describe the pictures of a run."""
 
     def describe_costs(self, table: CostTable) -> None:
-        """Where milliseconds come from."""
+        """Describe the cost table in milliseconds."""
 
     def describe_decision(self, decision: DecisionRecord) -> None:
-        """Which architecture a search found."""
+        """Describe the architecture that a search found."""
 
     def status(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Something of unknown length runs.
+        """Work of unknown length runs.
 
         Returns:
-            Takes another text, where the work goes on to something else.
+            Called with a new text when the work changes.
         """
         return nullcontext(lambda words: None)
 
     def timing(self, text: str) -> AbstractContextManager[Callable[[float], None]]:
-        """Networks are timed, for a time that is known.
+        """Networks are timed, for a known time.
 
         Returns:
-            Takes the share of it that is over.
+            Called with the share of the time that is over.
         """
         return nullcontext(lambda share: None)
 
@@ -70,7 +70,7 @@ class Watch:
         return nullcontext(lambda progress: None)
 
     def steps(self, first: str) -> AbstractContextManager[Callable[[str, int, int], None]]:
-        """Work in several steps, each of which counts itself.
+        """Work runs in several steps, each with its own count.
 
         Returns:
             Called with (what, done, total).
@@ -78,7 +78,7 @@ class Watch:
         return nullcontext(lambda what, done, total: None)
 
     def timing_rounds(self) -> AbstractContextManager[Callable[[float, int, int], None]]:
-        """Networks are timed.
+        """Networks are timed in rounds.
 
         Returns:
             Called with (groups done, groups, rounds).
@@ -86,18 +86,18 @@ class Watch:
         return nullcontext(lambda done, groups, rounds: None)
 
     def describe_restorer(self, model: LoadedModel, tiles: str, color_note: str | None) -> None:
-        """What restores pictures, once, before the first of them."""
+        """Describe a network that restores pictures, once, before its first picture."""
 
     def pictures(self, names: Sequence[str]) -> AbstractContextManager[PictureListener]:
         """Pictures are restored.
 
         Returns:
-            Called with (pictures done, tiles done of the next, tiles of it).
+            Called with (pictures done, tiles done of the current one, its tiles).
         """
         return nullcontext(lambda pictures, done, total: None)
 
     def restored(self, record: RestoredFile) -> None:
-        """A picture is restored, was left as it is, or failed."""
+        """A picture was restored, skipped, or failed."""
 
 
 SILENT: Final = Watch()

@@ -1,1 +1,1 @@
-"""One file per command: its options, the calls, what is printed."""
+"""One file per command: its options, its calls, its output."""

@@ -42,7 +42,7 @@ def bench(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help=f"{', '.join(TASKS)}; default: what the run was made for."),
+        typer.Option(help=f"{', '.join(TASKS)}; default: the task of the run."),
     ] = None,
     against: Annotated[
         list[Path] | None,
@@ -52,7 +52,7 @@ def bench(
         list[str] | None,
         typer.Option(
             help=f"{', '.join(measured())}; may be repeated. torch-compile is slow to start. "
-            "Default: what is here and quick."
+            "Default: those installed that start quickly."
         ),
     ] = None,
     classical: Annotated[
@@ -100,7 +100,7 @@ def bench(
     """Measure PSNR and milliseconds per image, in interleaved rounds.
 
     A row is a network in a backend: torch, and each exported file in ONNX Runtime, OpenVINO and
-    TensorRT. Non-local means and the files of --against are rows too.
+    TensorRT. Non-local means and the files of --against are rows, too.
     """
     if compare is not None:
         if models:
@@ -143,7 +143,7 @@ def bench(
 
 
 def _next(targets: Targets) -> str:
-    """What can be done with the first network; nothing where there are engines alone."""
+    """The next command for the first network; nothing if there are only engines."""
     if targets.runs:
         first = targets.runs[0]
         model = first.run.path.name if first.is_shipped else str(first.run.path)

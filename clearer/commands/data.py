@@ -1,4 +1,4 @@
-"""``clearer data``: list, get and verify sets of pictures."""
+"""``clearer data``: list, get and verify data sets."""
 
 from __future__ import annotations
 

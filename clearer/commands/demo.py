@@ -83,16 +83,16 @@ def demo(
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            if exit_code() != 130:  # Ctrl-C is how it ends; SIGTERM is told of like anywhere
+            if exit_code() != 130:  # Ctrl-C is how it ends; SIGTERM is reported as everywhere
                 raise
             console.say("ended")
 
 
 def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
-    """What the page gets, as the files are; what a user is to know of them is said.
+    """The networks for the page, from their files; notes on them are printed.
 
     Raises:
-        InputError: If one is no network for the page, has not been exported, or there is none.
+        InputError: If one cannot be used on the page or has not been exported, or there is none.
     """
     from clearer.demo.site import PageNetwork
     from clearer.export.page_model import read_page_model
@@ -115,7 +115,7 @@ def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
 
 
 def _defaults() -> list[Path | None]:
-    """The newest run; without one, the networks that ``clearer restore`` takes for colour."""
+    """The newest run; without one, the networks that ``clearer restore`` uses for colour."""
     from clearer.bench.restorers import shipped_networks
     from clearer.runs.run import Run
 
@@ -126,7 +126,7 @@ def _defaults() -> list[Path | None]:
 
 
 def _model(given: Path | None) -> tuple[Path, str]:
-    """The file, and what to call it.
+    """The ONNX file of a network, and its name.
 
     Raises:
         InputError: If a run has not been exported, or there is none.

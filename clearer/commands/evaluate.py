@@ -36,7 +36,7 @@ def evaluate(
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help=f"{', '.join(TASKS)}; default: what the model was made for."),
+        typer.Option(help=f"{', '.join(TASKS)}; default: the task of the model."),
     ] = None,
     color: Annotated[
         Literal["gray", "rgb"], typer.Option(help="For nlm and bm3d; networks know their own.")

@@ -159,10 +159,10 @@ def _show(exported: Exported, as_json: bool) -> None:
 
 
 def parse_shapes(text: str) -> tuple[tuple[int, int, int], ...]:
-    """Batch, height and width of each of ``1x256x256,4x128x128``.
+    """Parse batch, height and width from text like ``1x256x256,4x128x128``.
 
     Raises:
-        InputError: If the text is not that.
+        InputError: If the text does not have this form.
     """
     words = text.lower().split(",")
     if len(words) > _MAX_SHAPES:

@@ -42,7 +42,8 @@ def profile(
     ] = "fp32",
     size: Size = DEFAULT_SIZE,
     preset: Annotated[
-        Literal["quick", "long", "paper"], typer.Option(help="Whose search space.")
+        Literal["quick", "long", "paper"],
+        typer.Option(help="Preset of the search space."),
     ] = "quick",
     width: Annotated[
         int | None, typer.Option(help="Channels of the finest scale; default: the preset's.")
@@ -55,7 +56,7 @@ def profile(
     stem: StemOption = None,
     gates: Gates = False,
     level_map: LevelMap = False,
-    color: Annotated[Literal["gray", "rgb"], typer.Option(help="What is restored.")] = "gray",
+    color: Annotated[Literal["gray", "rgb"], typer.Option(help="What to restore.")] = "gray",
     threads: Annotated[
         int | None, typer.Option(help="CPU threads; default: all cores.", min=1)
     ] = None,
@@ -132,7 +133,7 @@ def profile(
             out=out,
             watch=TerminalWatch(),
         )
-        source = "known from before (--force measures again)" if result.is_cached else "measured"
+        source = "cached (--force measures again)" if result.is_cached else "measured"
     report = {
         **json.loads(result.path.read_text()),
         "check": None if result.check is None else result.check.to_dict(),

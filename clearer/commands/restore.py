@@ -29,7 +29,7 @@ def restore(
             "the newest in runs/, else a network that comes with clearer.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results, with sub-folders.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the results, with subfolders.")] = Path(
         "restored"
     ),
     kind: Annotated[
@@ -42,7 +42,7 @@ def restore(
     ] = None,
     color: Annotated[
         Literal["per-channel", "luma"],
-        typer.Option(help="What a gray network restores in a colour picture."),
+        typer.Option(help="How a gray network restores a colour picture."),
     ] = "per-channel",
     sigma: Annotated[
         float | None,
@@ -55,7 +55,7 @@ def restore(
     ] = None,
     strength: Annotated[
         float,
-        typer.Option(help="How much is removed: 1 is all, 0.5 half, 0 nothing.", min=0, max=2),
+        typer.Option(help="How much to remove: 1 is all, 0.5 half, 0 nothing.", min=0, max=2),
     ] = 1.0,
     tile: Annotated[
         int | None,

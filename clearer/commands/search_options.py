@@ -1,4 +1,4 @@
-"""The options that ``clearer search`` alone has, and which of them were typed."""
+"""The options that only ``clearer search`` has, and which of them were typed."""
 
 from __future__ import annotations
 
@@ -165,24 +165,24 @@ Resume = Annotated[
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether the user typed the option of a parameter, be it with its default."""
+    """Whether the user typed the option of a parameter, even with its default value."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def refuse_other_options(context: typer.Context, *, resume: bool, refreezes: bool) -> None:
-    """A run that goes on, or a search that is used again, keeps its settings.
+    """Refuse options that a resumed run or a reused search does not take.
 
-    The request refuses what differs from a default; on the command line, a default that is typed
-    is one too many as well.
+    The request refuses what differs from a default; on the command line, a typed default is refused
+    as well.
 
     Raises:
-        InputError: If another option was given than may be.
+        InputError: For the first such option.
     """
     from clearer.api.search_request import REFREEZABLE, RESUMABLE
 
     if resume:
-        allowed, reason = RESUMABLE, "--resume goes on with the settings of the run"
+        allowed, reason = RESUMABLE, "--resume continues with the settings of the run"
     elif refreezes:
         allowed, reason = REFREEZABLE, "--from keeps the search of that run"
     else:

@@ -46,7 +46,8 @@ def show(
     quality: Annotated[
         bool,
         typer.Option(
-            "--quality", help="Add the validation PSNR of each one, by the weights of the supernet."
+            "--quality",
+            help="Add the validation PSNR of each one, with the weights of the supernet.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -83,7 +84,7 @@ def show(
         return
     if run.race.exists():
         if quality:
-            raise InputError("--quality is for a search by gradient: a race has figures of its own")
+            raise InputError("--quality is for a search by gradient: a race has its own figures")
         _show_race(run, metric, cost, as_json)
         return
 
@@ -119,7 +120,7 @@ def show(
 
 
 def _show_network(network: ZooNetwork, as_json: bool) -> None:
-    """One that comes with clearer, by its card."""
+    """Show a network that comes with clearer, from its card."""
     decision = network.card["run"]["architecture"]
     if as_json:
         print(to_json({**decision, **network.architecture.to_dict()}))
@@ -130,7 +131,7 @@ def _show_network(network: ZooNetwork, as_json: bool) -> None:
 def _show_race(
     run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
 ) -> None:
-    """The networks of a race: those that none beats at a lower cost, and the others."""
+    """Show the networks of a race: the Pareto front and the others."""
     with live.status("loading"):
         from clearer.bench.plots import plot_race
         from clearer.searching.race import read_race

@@ -72,7 +72,7 @@ def train(
     ] = None,
     preset: Annotated[
         Literal["quick", "long", "paper"] | None,
-        typer.Option(help="Take the training settings of a preset; default: those of the run."),
+        typer.Option(help="Use the training settings of a preset; default: those of the run."),
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
     minutes: Minutes = None,

@@ -151,7 +151,7 @@ def plan_training(
     if resume:
         given = [out, preset, compile, origin.start, *train.values(), *other_pictures]
         if run is None or any(value is not None for value in given):
-            raise InputError("--resume goes on with the settings of the run: give no others")
+            raise InputError("--resume continues with the settings of the run: give no others")
         return origin.settings
     settings = training_settings(origin.settings, preset, train, compile, origin.start)
     if origin.is_told:  # features of other levels have other statistics

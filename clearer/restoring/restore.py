@@ -47,15 +47,15 @@ def default_plan(
 ) -> TilePlan:
     """The default tiling of pictures.
 
-    The overlap is half the receptive field: pixels farther away hardly matter, and a trained
-    network stays within a tenth of 1/255 of its result for the whole picture
-    (``benchmarks/seams.py``). An overlap of the full receptive field gives exactly that result.
+    The overlap is half the radius of the receptive field: pixels farther away hardly matter, and a
+    trained network stays within a tenth of 1/255 of its result for the whole picture
+    (``benchmarks/seams.py``). An overlap of the whole radius gives exactly that result.
 
     Args:
         architecture: Architecture of the network; None if it is unknown.
         side: Side of the tiles, in pixels; by default as large as some 600 MB allow, or 512 for an
             unknown architecture; more if the overlap needs it.
-        overlap: Overlap on each side, in pixels; never more than the receptive field.
+        overlap: Overlap on each side, in pixels; never more than the radius of the receptive field.
         multiple: Sides of the network's input must be multiples of this; for an unknown
             architecture.
 

@@ -2,7 +2,7 @@
 
 A tile starts at a multiple of what the network pads to, so that its downsampling grids match those
 of the whole picture. It keeps only pixels at least an overlap away from its cut edges: with an
-overlap of the receptive field the result equals that of the whole picture.
+overlap of the receptive field's radius, the result equals that of the whole picture.
 """
 
 from __future__ import annotations

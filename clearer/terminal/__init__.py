@@ -1,1 +1,1 @@
-"""What commands share: options that people type, and what they see on a terminal."""
+"""What commands share: options, and output on a terminal."""

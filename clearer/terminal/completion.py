@@ -1,4 +1,4 @@
-"""What a shell offers for runs, networks and sets of pictures. It must be quick: no torch."""
+"""Shell completion for runs, networks and data sets. It must be quick: no torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import clearer
 __all__ = ["complete_data", "complete_networks", "complete_runs", "complete_sets"]
 
 Offer = list[tuple[str, str]]
-"""Words, and what some shells show beside them."""
+"""Words, with the descriptions that some shells show."""
 
 
 def complete_runs(incomplete: str) -> Offer:
@@ -19,19 +19,19 @@ def complete_runs(incomplete: str) -> Offer:
 
 
 def complete_networks(incomplete: str) -> Offer:
-    """Runs, and names of ``clearer zoo``; beside them ONNX files and folders."""
+    """Runs, names of ``clearer zoo``, model files and folders."""
     folder = Path(clearer.__file__).with_name("zoo")
     names = [(path.stem, "comes with clearer") for path in sorted(folder.glob("*.safetensors"))]
     return _offer(incomplete, [*_runs(), *names], (".onnx", ".safetensors"))
 
 
 def complete_data(incomplete: str) -> Offer:
-    """Sets that are known by name; beside them folders."""
+    """Data sets known by name, and folders."""
     return _offer(incomplete, complete_sets(incomplete), ())
 
 
 def complete_sets(incomplete: str) -> Offer:
-    """Sets that are known by name."""
+    """Data sets known by name."""
     from clearer.data.datasets import DATA_SETS
 
     known = ((name, made.what) for name, made in DATA_SETS.items())
@@ -46,7 +46,7 @@ def _runs() -> Iterator[tuple[str, str]]:
 
 
 def _offer(incomplete: str, known: Iterable[tuple[str, str]], endings: tuple[str, ...]) -> Offer:
-    """What begins like that. Where it is nothing, the shell itself offers files."""
+    """Words with this beginning. If there are none, the shell itself offers files."""
     found = [(name, about) for name, about in known if name.startswith(incomplete)]
     if not found or "/" in incomplete:
         return found

@@ -1,4 +1,4 @@
-"""What people see on a terminal: results on stdout, progress and notes on stderr."""
+"""Output on a terminal: results on stdout, progress and notes on stderr."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _has_warned = False
 
 
 class _Console(Console):
-    """Whose lines and bars are never drawn at the same moment.
+    """A console that never draws lines and bars at the same moment.
 
-    A bar is drawn again by a thread of its own. Where that happens between the moment in which a
-    line looks how many rows the bars have and the one in which it is written, rows stay behind or
-    lines are lost. So a line takes the lock that the thread draws under.
+    A separate thread redraws bars. If it does so after a line has looked up how many rows the bars
+    have, and before it is written, rows stay behind or lines are lost. So a line takes the lock
+    under which that thread draws.
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """As for any console."""
+        """Print as any console does."""
         bars = self._live_stack[:1]
         with bars[0]._lock if bars else contextlib.nullcontext():
             super().print(*objects, **options)
@@ -60,41 +60,41 @@ class _Console(Console):
 
 @functools.cache
 def stderr() -> Console:
-    """The console of all lines, bars and spinners: one, so that none is written into another.
+    """The one console for all lines, bars and spinners, so that none overwrites another.
 
-    Of several processes that work together on a machine, the first speaks from the start.
+    Of several processes on a machine, only the first prints, from the start.
     """
     return _Console(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 
 
 def is_quiet() -> bool:
-    """Whether another process of the same work speaks."""
+    """Whether another process of the same work prints."""
     return stderr().quiet
 
 
 def be_quiet() -> None:
-    """Print nothing but errors from now on: another process of the same work speaks."""
+    """Print nothing but errors from now on: another process of the same work prints."""
     stderr().quiet = True
 
 
 def printable(text: str) -> str:
-    """Names of files may hold control characters, which would act on the terminal."""
+    """Escape control characters, as in file names, which would act on the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def say(line: str) -> None:
-    """One line for people; on a terminal that is too narrow, it breaks between words."""
+    """Print a line to stderr; on a narrow terminal it breaks between words."""
     speaker = stderr()
     speaker.print(escape(printable(line)), soft_wrap=not speaker.is_terminal, highlight=False)
 
 
 def has_warned() -> bool:
-    """Whether this process has said what went wrong."""
+    """Whether this process has printed an error."""
     return _has_warned
 
 
 def warn(message: str) -> None:
-    """One line that says what went wrong."""
+    """Print a line that says what went wrong."""
     global _has_warned
     _has_warned = True
     speaker = Console(stderr=True) if is_quiet() else stderr()
@@ -104,7 +104,7 @@ def warn(message: str) -> None:
 
 
 def describe_settings(settings: RunSettings) -> None:
-    """What a run is about to do."""
+    """Describe what a run is about to do."""
     from clearer.runs.settings import PRESETS
 
     train_ = settings.train
@@ -125,12 +125,12 @@ def describe_settings(settings: RunSettings) -> None:
         else f"space: width {space.width}, unshuffle {space.unshuffle}, {space.num_scales} scales, "
         f"{len(space.candidates)}^{space.num_choices} architectures"
     )
-    level = "; networks are told the noise level" * space.level_map
+    level = "; networks take the noise level as an input" * space.level_map
     say(f"{where}; {limits or 'no budget'}{level}")
 
 
 def describe_images(splits: Splits, color: str) -> None:
-    """Which pictures a run uses."""
+    """Describe the pictures of a run."""
     say(
         f"images, {color}: {splits.source}: {len(splits.train)} to train on, "
         f"{len(splits.val)} to validate, {len(splits.test)} to test"
@@ -138,7 +138,7 @@ def describe_images(splits: Splits, color: str) -> None:
 
 
 def describe_decision(decision: DecisionRecord) -> None:
-    """The content of ``architecture.json`` in a few lines."""
+    """Describe the content of ``architecture.json`` in a few lines."""
     params = decision.get("params")
     size = "" if params is None else f", {params:,.0f} parameters"
     say(f"architecture {decision['choices']}{size}")
@@ -159,12 +159,12 @@ def describe_decision(decision: DecisionRecord) -> None:
         say(f"  files: {sizes}")
     seeds = decision.get("seeds", [])
     if len(seeds) > 1:
-        say(f"  {len(seeds)} searches lean to {', '.join(seeds)}")
+        say(f"  {len(seeds)} searches prefer {', '.join(seeds)}")
         say(f"  they agree in {decision.get('agreement', 0):.0%} of the columns")
 
 
 def describe_cost_table(table: CostTable) -> None:
-    """Where milliseconds come from, in a line."""
+    """Describe the cost table in milliseconds, in one line."""
     m = table.measurement
     assert m is not None
     say(
@@ -185,7 +185,7 @@ def _warn_of_noise(table: CostTable) -> None:
 
 
 def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str) -> None:
-    """Modules and their milliseconds, and how good the sum predicts."""
+    """Print modules and their milliseconds, and how well the sum predicts."""
     m = table.measurement
     assert m is not None
     shown = Table(
@@ -220,7 +220,7 @@ def print_cost_table(table: CostTable, check: dict[str, Any] | None, source: str
 
 
 def print_architecture(architecture: Architecture, decision: DecisionRecord) -> None:
-    """The columns of a network as a drawing: a line per scale, finest first."""
+    """Draw the columns of a network: a line per scale, finest first."""
     describe_decision(decision)
     space = architecture.space
     for scale in range(space.num_scales):
@@ -233,11 +233,11 @@ def print_architecture(architecture: Architecture, decision: DecisionRecord) -> 
     known = [OPERATIONS[name] for name in (*space.operations, IDENTITY.name)]
     print("   ".join(f"{found.mark[1:-1]} {found.words}" for found in known))
     if space.level_map:
-        print("the noise level comes in as a plane beside the image")
+        print("the noise level is an input plane beside the image")
 
 
 def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
-    """Table of what a search offers."""
+    """Print the alternatives that a search offers."""
     table = Table(box=SIMPLE)
     table.add_column("architecture", no_wrap=True)
     for header in (unit, "log-probability"):
@@ -255,7 +255,7 @@ def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
 
 
 def print_quality(title: str, rows: dict[str, dict[str, float]]) -> None:
-    """Table of PSNR and SSIM by name."""
+    """Print PSNR and SSIM by name."""
     table = Table(title=title, box=SIMPLE)
     for column in ("", "PSNR, dB", "SSIM"):
         table.add_column(column, justify="right" if column else "left")

@@ -1,4 +1,4 @@
-"""What moves on a terminal while something runs: bars and spinners, on stderr.
+"""Bars and spinners on stderr while something runs.
 
 They share one console with the lines of :mod:`clearer.terminal.console`, which appear above them.
 """
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["counting_bar", "loop_bars", "progress_bar", "round_bars", "status", "timing_bar"]
 
 _DECIDED: Final = 0.5
-"""Gap between the op weights of a column from which on it is shown as decided."""
+"""Gap between the op weights of a choice above which it is shown as decided."""
 _BAR_WIDTH: Final = 20
 
 
 class _Text(TextColumn):
-    """A text in one line, of which the end is left out where the terminal is too narrow."""
+    """A text on one line, which is truncated if the terminal is too narrow."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, markup=False, table_column=Column())
@@ -54,19 +54,19 @@ class _Text(TextColumn):
 
 
 def _whole() -> Column:
-    """A column that is never cut: the texts beside it are."""
+    """A column that is never truncated: the texts beside it are."""
     return Column(no_wrap=True)
 
 
 def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
     return Progress(
-        # Where a single step takes long, it alone shows that work goes on.
+        # During a long step, only the spinner shows that work continues.
         SpinnerColumn(finished_text=" ", table_column=_whole()),
         *columns,
         console=stderr(),
         transient=transient,
         disable=not stderr().is_interactive,
-        # What is printed to a file or another program must not go to the terminal.
+        # Output to a file or another program must not go to the terminal.
         redirect_stdout=sys.stdout.isatty(),
     )
 
@@ -87,7 +87,7 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
     """A spinner while something of unknown length runs.
 
     Yields:
-        Takes another text, where the work goes on to something else.
+        Takes a new text when the work changes.
     """
     with _progress(
         _Text("{task.description}"),
@@ -100,7 +100,7 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
 
 @contextlib.contextmanager
 def timing_bar(text: str) -> Iterator[Callable[[float], None]]:
-    """A bar with time left, which goes away when its work is done.
+    """A bar with time left, which disappears when the work is done.
 
     Yields:
         Takes the share that is done.
@@ -118,7 +118,7 @@ def timing_bar(text: str) -> Iterator[Callable[[float], None]]:
 
 @contextlib.contextmanager
 def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for work that tells how many of how many are done."""
+    """A bar for work that reports (done, total)."""
     with progress_bar() as progress:
         task = progress.add_task(printable(description), total=None, note="")
         yield lambda done, total: progress.update(task, completed=done, total=total)
@@ -126,7 +126,7 @@ def counting_bar(description: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextlib.contextmanager
 def round_bars() -> Iterator[Callable[[float, int, int], None]]:
-    """Progress of timing, group by group."""
+    """A bar for timing, group by group."""
     with progress_bar() as progress:
         task = progress.add_task("timing", total=None, note="")
 
@@ -138,9 +138,9 @@ def round_bars() -> Iterator[Callable[[float, int, int], None]]:
 
 @contextlib.contextmanager
 def loop_bars(settings: RunSettings) -> Iterator[Listener]:
-    """A progress bar per loop; where no terminal listens, a line now and then."""
+    """A progress bar per loop; without a terminal, a line now and then."""
     tasks: dict[str, TaskID] = {}
-    # Before a loop, and between two, there is work that does not count itself.
+    # Before a loop, and between two, there is work without a count.
     with progress_bar() as progress, contextlib.ExitStack() as between:
         between.enter_context(status("preparing"))
 
@@ -177,7 +177,7 @@ def _note(settings: RunSettings, record: dict[str, Any]) -> str:
 
 
 def _leaning(op_weights: list[list[float]], candidates: tuple[str, ...]) -> str:
-    """The letter of each choice, small while it is undecided."""
+    """The letter of each choice, in lower case while it is undecided."""
     letters = []
     for row in op_weights:
         first, second = sorted(row, reverse=True)[:2]

@@ -1,4 +1,4 @@
-"""Costs on this device, with lines and bars that tell how their measurement goes."""
+"""Costs on this device, with the progress of their measurement on the terminal."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["costs_here"]
 def costs_here(
     image_size: tuple[int, int], table: CostTable | None, precision: FilePrecision = "fp32"
 ) -> MeasuredCosts:
-    """Costs of which the measurement is told on the terminal.
+    """Costs on this device, whose measurement is shown on the terminal.
 
     Args:
         image_size: (height, width) of the image.
-        table: What was measured before, here or elsewhere.
-        precision: Of the file that is timed.
+        table: A table measured before, here or elsewhere, or None.
+        precision: Precision of the file that is timed.
     """
     from clearer.bench.measured_costs import MeasuredCosts
 

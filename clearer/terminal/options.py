@@ -40,7 +40,7 @@ __all__ = [
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")]
 CheckpointSeconds = Annotated[
-    float, typer.Option(help="Seconds between checkpoints, from which --resume goes on.", min=0)
+    float, typer.Option(help="Seconds between checkpoints, from which --resume continues.", min=0)
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", min=1, max=4096)]
 BudgetPrecision = Annotated[
@@ -144,7 +144,7 @@ DEFAULT_SIZE = "256x256"
 
 
 def backend_option(names: Sequence[str], text: str) -> Any:
-    """One of some backends; another one is refused where it is looked up."""
+    """An option that takes a backend by name; unknown names are refused when it is looked up."""
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in names if name.startswith(incomplete)]
@@ -156,7 +156,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Height and width from text like 321x481.
 
     Raises:
-        InputError: If the text is not that, or a side is absurd.
+        InputError: If the text does not have this form, or a side is out of range.
     """
     from clearer.planning.request_checks import check_size
 
@@ -172,7 +172,7 @@ def parse_columns(text: str | None) -> tuple[int, ...] | None:
     """Columns of each cell from text like 4,2; None for None.
 
     Raises:
-        InputError: If the text is not that.
+        InputError: If the text does not have this form.
     """
     if text is None:
         return None

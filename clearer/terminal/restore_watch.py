@@ -18,21 +18,21 @@ __all__ = ["RestoreWatch"]
 
 
 class RestoreWatch(TerminalWatch):
-    """Bars for pictures and tiles, and a line for each picture; keeps what became of them.
+    """Bars for pictures and tiles, and a line for each picture; collects their records.
 
     Args:
-        quiet: No line for pictures that did not fail.
+        quiet: Print lines only for pictures that failed.
     """
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self.records: list[RestoredFile] = []
-        """Of all pictures so far, also where the work is ended."""
+        """Records of all pictures so far, also after an interrupt."""
         self.has_begun = False
-        """Whether it came to the pictures."""
+        """Whether restoring has begun."""
 
     def describe_restorer(self, model: LoadedModel, tiles: str, color_note: str | None) -> None:
-        """What restores, in a line, and what is to be known of it."""
+        """Describe the network in one line, then its notes."""
         info = model.runner.info
         self.say(
             f"{info.name}, {'gray' if model.channels == 1 else 'RGB'}"
@@ -46,7 +46,7 @@ class RestoreWatch(TerminalWatch):
 
     @contextmanager
     def pictures(self, names: Sequence[str]) -> Iterator[PictureListener]:
-        """A bar for all pictures, and one for the tiles of the present one."""
+        """A bar for all pictures, and one for the tiles of the current one."""
         self.has_begun = True
         with live.progress_bar() as progress:
             all_ = progress.add_task("pictures", total=len(names), note="")
@@ -61,7 +61,7 @@ class RestoreWatch(TerminalWatch):
             yield tell
 
     def restored(self, record: RestoredFile) -> None:
-        """A line, or an error."""
+        """Print a line, or an error."""
         self.records.append(record)
         if record["status"] == "failed":
             name, reason = record["input"], record["reason"]

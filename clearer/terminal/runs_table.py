@@ -22,7 +22,7 @@ _UNITS = {"mb": "MB", "ms": "ms", "gmacs": "GMACs", "params": "parameters"}
 
 
 def print_runs(found: Sequence[RunSummary]) -> None:
-    """Two lines a run, so that its figures fit into a narrow terminal."""
+    """Print two lines per run, so that its figures fit into a narrow terminal."""
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("run\nwhen", overflow="fold")
     table.add_column("task\narchitecture", overflow="fold")
@@ -47,7 +47,7 @@ def print_runs(found: Sequence[RunSummary]) -> None:
 
 
 def _when(started: str | None) -> str:
-    """In the time of this machine, to the minute."""
+    """Local time, to the minute."""
     try:
         return f"{datetime.fromisoformat(started or '').astimezone():%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError):
@@ -64,7 +64,7 @@ def _task(run: RunSummary) -> str:
 
 
 def _with_limit(value: float | None, limit: float | None) -> str:
-    """A figure of three digits, and below it what it may be at most."""
+    """A figure with three digits, and below it its limit."""
     shown = "" if value is None else f"{value:#.3g}".rstrip(".")
     return f"{shown}\n{'' if limit is None else f'{limit:g}'}"
 

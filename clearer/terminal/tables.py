@@ -1,4 +1,4 @@
-"""Tables of what is known by name, of exports, and of figures by picture, on stdout."""
+"""Tables on stdout."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 _LEAST_WIDTH: Final = 80
-"""Of tables: in a narrower terminal their lines break, but no column of figures is left out."""
+"""Minimum width of tables: in a narrower terminal lines break, but all columns are shown."""
 
 
 def _print(table: Table, least: int = _LEAST_WIDTH) -> None:
@@ -46,7 +46,7 @@ def _print(table: Table, least: int = _LEAST_WIDTH) -> None:
 
 
 def print_data_sets(rows: list[dict[str, Any]]) -> None:
-    """Sets of pictures and where they lie."""
+    """Print the data sets and where they are stored."""
     shown = Table(box=SIMPLE)
     shown.add_column("set")
     shown.add_column("what")
@@ -58,11 +58,11 @@ def print_data_sets(rows: list[dict[str, Any]]) -> None:
         where = escape(printable(row["folder"])) if row["folder"] else "not here"
         shown.add_row(row["name"], row["what"], f"{row['files']}", f"{row['mb']}", where)
     _print(shown, _LEAST_WIDTH + longest)
-    say("get one by clearer data get NAME; --json shows the terms and sources")
+    say("get one with clearer data get NAME; --json shows the terms and sources")
 
 
 def print_zoo(cards: list[CardRecord]) -> None:
-    """A line per network and test set."""
+    """Print a line per network and test set."""
     from clearer.zoo.card import shown_sigma
     from clearer.zoo.card_times import main_time, measured_where, ratio_to_ffdnet
 
@@ -99,7 +99,7 @@ def print_zoo(cards: list[CardRecord]) -> None:
 
 
 def print_engines(rows: list[BuiltEngine]) -> None:
-    """A line per engine."""
+    """Print a line per engine."""
     for row in rows:
         differences = [check["max_abs"] for check in row["parity"] or []]
         checked = f"not run here: {row['not_run']}"
@@ -113,7 +113,7 @@ def print_engines(rows: list[BuiltEngine]) -> None:
 
 
 def print_evaluation(report: dict[str, Any], stays: str) -> None:
-    """A line per picture, and the mean with its interval."""
+    """Print a line per picture, and the mean with its confidence interval."""
     mean, (low, high) = report["mean"], report["psnr_db_interval_95"]
     words = ["self-ensemble" if report["self_ensemble"] else ""]
     words.append("patches of 64x64" if report["patches"] else "")
@@ -143,7 +143,7 @@ def print_evaluation(report: dict[str, Any], stays: str) -> None:
 
 
 def print_tasks(rows: list[dict[str, Any]]) -> None:
-    """Tasks, their options and defaults."""
+    """Print the tasks, their options and defaults."""
     shown = Table(box=SIMPLE)
     for header in ("task", "option", "what"):
         shown.add_column(header)
@@ -155,7 +155,7 @@ def print_tasks(rows: list[dict[str, Any]]) -> None:
 
 
 def print_export(folder: Path, report: ExportRecord) -> None:
-    """A line per file of ``export.json``."""
+    """Print a line per file of ``export.json``."""
     shown = Table(
         title=f"PSNR on {escape(printable(report['data']))} ({report['num_images']} pictures)",
         caption="differences to torch fp32, on the scale 0 to 1, at odd sizes and in a batch too",
@@ -199,7 +199,7 @@ def _describe_quantization(row: FileRecord) -> str:
 
 
 def print_standing(rows: list[Standing]) -> None:
-    """How a race ended, best first; each round's figure stands below its iterations' share."""
+    """Print the standing of a race, best first, with a column of PSNR per round."""
     rounds = max((len(row.scores) for row in rows), default=0)
     table = Table(box=SIMPLE, caption="dB of validation patches at the end of each round; *: won")
     table.add_column("network", no_wrap=True)
@@ -215,7 +215,7 @@ def print_standing(rows: list[Standing]) -> None:
 
 
 def print_race_front(rows: list[dict[str, Any]], unit: str) -> None:
-    """What a race was between, from cheap to dear."""
+    """Print the networks of a race, from cheap to expensive."""
     table = Table(
         box=SIMPLE, caption="dB of the first round, in which all did the same work; *: won"
     )
@@ -231,7 +231,7 @@ def print_race_front(rows: list[dict[str, Any]], unit: str) -> None:
 
 
 def print_model_info(row: dict[str, Any]) -> None:
-    """What a model file says; it may come from anywhere."""
+    """Print what a model file says; it may be of any origin."""
     shown = Table(box=SIMPLE, show_header=False)
     shown.add_column()
     shown.add_column(overflow="fold")
@@ -265,7 +265,7 @@ def print_model_info(row: dict[str, Any]) -> None:
 
 
 def _takes(pictures: dict[str, Any] | None) -> str:
-    """How pictures go into a network, in words."""
+    """The input format of a network, in words."""
     if pictures is None:
         return "no pictures that can be restored here"
     element = "8-bit pictures" if pictures["element"] == "uint8" else pictures["element"]
@@ -282,7 +282,7 @@ def _takes(pictures: dict[str, Any] | None) -> str:
 
 
 def print_findings(rows: list[dict[str, Any]]) -> None:
-    """Parts of a machine, and what to do about the missing ones."""
+    """Print the parts of a machine, and what to do about missing ones."""
     colors = {"ok": "green", "absent": "yellow", "broken": "bold red"}
     shown = Table(box=SIMPLE)
     shown.add_column("part", no_wrap=True)
@@ -297,7 +297,7 @@ def print_findings(rows: list[dict[str, Any]]) -> None:
 
 
 def print_bench(report: BenchReport) -> None:
-    """Table of ``bench.json``, and how far it can be trusted."""
+    """Print ``bench.json`` as a table, and how noisy it is."""
     height, width = report["timed_shape"][2:]
     environment = report["environment"]
     shown = Table(
@@ -348,7 +348,7 @@ def _or_blank(value: float | None, digits: int) -> str:
 
 
 def print_comparison(rows: list[dict[str, Any]], comparison: dict[str, Any]) -> None:
-    """A line per row that two reports share, and what they do not share."""
+    """Print a line per row that two reports share, then what they do not share."""
     shown = Table(box=SIMPLE)
     shown.add_column("network\nbackend", overflow="fold", min_width=24)
     for header in ("old ms\nnew", "ratio\n95 %", "PSNR, dB", "verdict"):

@@ -17,7 +17,7 @@ __all__ = ["with_task_options"]
 def with_task_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that takes ``**task_options`` one text option per option of any task.
 
-    What the user gives arrives by its name, as text; what is not given does not arrive.
+    Options that the user gives arrive by name, as text; others do not arrive.
     """
     options = _options()
 
@@ -47,7 +47,7 @@ def with_task_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _options() -> dict[str, str]:
-    """Help text by name of option, over all tasks; the first task that has one explains it."""
+    """Help text by option name, over all tasks; the first task with an option explains it."""
     options: dict[str, str] = {}
     for task in TASKS.values():
         for name, field in task_options(task).items():

@@ -1,4 +1,4 @@
-"""What is printed of a trained run."""
+"""Prints the result of a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_GAIN_DB: Final = 0.01
 
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
-    """Validation figures of a trained run, beside the input and classical denoising."""
+    """Print validation figures of a trained run, with the input and classical denoising."""
     from clearer.bench.accuracy import reference_qualities
     from clearer.networks.weights_file import read_weights
     from clearer.planning.more_training import estimate_more_training
@@ -49,12 +49,12 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
 
 
 def _promise(more: MoreTraining, iterations: int) -> str:
-    """What more training would give, in a line."""
+    """The gain of more training, in one line."""
     minutes = "a minute" if more.minutes < 1.5 else f"{more.minutes:,.0f} minutes"
     text = (
-        f"estimate by the curve of validation: {more.iterations:,} iterations, about {minutes}, in "
+        f"estimate from the validation curve: {more.iterations:,} iterations, about {minutes}, in "
         f"place of {iterations:,}"
     )
     if more.high_db < _LEAST_GAIN_DB:
-        return f"{text} would give nothing that shows"
+        return f"{text} would give no visible gain"
     return f"{text} would give {more.gain_db:+.2f} dB ({more.low_db:+.2f} to {more.high_db:+.2f})"

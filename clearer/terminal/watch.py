@@ -1,4 +1,4 @@
-"""What a terminal shows while work goes on."""
+"""Messages and progress of work on a terminal."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class TerminalWatch(Watch):
     """Lines, bars and spinners on stderr."""
 
     def say(self, line: str) -> None:
-        """A line for people."""
+        """Print a line."""
         console.say(line)
 
     def be_quiet(self) -> None:
-        """Nothing but errors from now on."""
+        """Print nothing but errors from now on."""
         console.be_quiet()
 
     def describe_settings(self, settings: RunSettings) -> None:
-        """What a run is about to do, in two lines."""
+        """Describe what a run is about to do, in two lines."""
         console.describe_settings(settings)
 
     def describe_images(self, splits: Splits, color: Color) -> None:
-        """Which pictures a run uses, in a line."""
+        """Describe the pictures of a run, in one line."""
         console.describe_images(splits, color)
 
     def describe_costs(self, table: CostTable) -> None:
-        """Where milliseconds come from, in a line."""
+        """Describe the cost table in milliseconds, in one line."""
         console.describe_cost_table(table)
 
     def describe_decision(self, decision: DecisionRecord) -> None:
-        """Which architecture a search found, in a few lines."""
+        """Describe the architecture that a search found, in a few lines."""
         console.describe_decision(decision)
 
     def status(self, text: str) -> AbstractContextManager[Callable[[str], None]]:
@@ -73,5 +73,5 @@ class TerminalWatch(Watch):
             progress.remove_task(bar)
 
     def timing_rounds(self) -> AbstractContextManager[Callable[[float, int, int], None]]:
-        """A bar of groups of networks."""
+        """A bar for groups of networks."""
         return live.round_bars()

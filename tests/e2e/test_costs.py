@@ -115,7 +115,7 @@ def test_one_search_many_budgets(photos: Path) -> None:
     words += ["--out", "run"]
     searched = clearer("search", "--strategy", "gradient", *FAST, *words, "--seeds", 2)
     assert searched.exit_code == 0, searched.output
-    assert "2 searches lean to" in searched.stderr
+    assert "2 searches prefer" in searched.stderr
     decision = read(Path("run/architecture.json"))
     assert len(decision["seeds"]) == 2
     assert 0 <= decision["agreement"] <= 1

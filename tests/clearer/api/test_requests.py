@@ -21,7 +21,7 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"resume": True, "seed": 3}, "--resume goes on .* leave out --seed"),
+        ({"resume": True, "seed": 3}, "--resume continues .* leave out --seed"),
         ({"resume": True, "task_options": {"sigma": 5}}, "leave out --task-options"),
         ({"source": "run", "width": 8}, "--from keeps the search .* leave out --width"),
         ({"resume": True, "source": "run"}, "leave out --from"),
@@ -62,7 +62,7 @@ def test_a_training_that_cannot_be() -> None:
         clearer.train()
     with pytest.raises(InputError, match="fine-tune it with --fine-tune"):
         clearer.train("gray-blind")
-    with pytest.raises(InputError, match="--changed-data is for a run that goes on"):
+    with pytest.raises(InputError, match="--changed-data is for --resume"):
         clearer.train("gray-blind", fine_tune=True, changed_data=True)
 
 
