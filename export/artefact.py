@@ -1,4 +1,4 @@
-"""One thing that an export makes: its files, what they are, and how they are run."""
+"""One product of an export: its files, their properties, and how to run them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ __all__ = [
 ]
 
 Kind = Precision | Literal["fp32, fp16 weights"]
-"""What a file computes in, and stores its weights in where that differs."""
+"""Precision of a file's arithmetic, and of its weights if that differs."""
 Shape = tuple[int, int, int]
 """(batch, height, width)."""
 Restore = Callable[[NDArray[Any]], NDArray[Any]]
-"""Takes and gives what the artefact does: see :data:`Io`; a level comes in as the last channel."""
+"""Has the inputs and outputs of the artefact (:data:`Io`); a level is the last channel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,29 +45,29 @@ class Artefact:
     """An export that has not been checked yet."""
 
     files: Mapping[str, bytes]
-    """Content by file name; the first is the one that users name."""
+    """Content by file name; the first is the one that users refer to."""
     precision: Kind
     load: Callable[[Mapping[str, bytes]], Restore]
-    """Makes of :attr:`files` what restores, in the runtime that the check is done with."""
+    """Makes a restorer from :attr:`files`, in the runtime of the check."""
     io: Io = "tensor"
     shape: Shape | None = None
-    """The only shape that it takes; None: any."""
+    """The only input shape; None: any."""
     quantization: QuantizationRecord | None = None
-    """How it was made; None for a file that is not in int8."""
+    """How an int8 file was made; None for others."""
 
     @property
     def name(self) -> str:
-        """The file that users name."""
+        """The file that users refer to."""
         return next(iter(self.files))
 
     @property
     def num_bytes(self) -> int:
-        """Of all files together."""
+        """Size of all files together."""
         return sum(map(len, self.files.values()))
 
 
 def file_name(*labels: str, ending: str = "onnx") -> str:
-    """``model``, what tells the file from others, and the ending, with dots between."""
+    """``model``, the labels and the extension, joined by dots."""
     return ".".join(["model", *filter(None, labels), ending])
 
 
@@ -79,15 +79,15 @@ def onnx_artefacts(
     shapes: Sequence[Shape],
     quantization: QuantizationRecord | None = None,
 ) -> Iterator[Artefact]:
-    """An ONNX file for any size, and those that are asked for beside it.
+    """An ONNX file for any size, and the requested variants.
 
     Args:
-        model: Takes and gives float32 ``(n, C, h, w)``.
-        label: In the file names, such as ``fp16``; empty for the plain file.
-        precision: Of its body.
-        ios: What the files take.
-        shapes: Fixed sizes, each of which gets files of its own.
-        quantization: How a body in int8 was made.
+        model: A file with float32 ``(n, C, h, w)`` in and out.
+        label: Label in the file names, such as ``fp16``; empty for the plain file.
+        precision: Precision of its body.
+        ios: Inputs and outputs of the files.
+        shapes: Fixed sizes, each of which gets its own files.
+        quantization: How an int8 body was made.
     """
     for shape in (None, *shapes):
         fixed = model if shape is None else with_fixed_sizes(model, shape)
@@ -120,7 +120,7 @@ def onnx_restorer(files: Mapping[str, bytes]) -> Restore:
 
 
 def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:
-    """OpenVINO IR of an ONNX file, checked in fp32 arithmetic where it is not int8.
+    """OpenVINO IR of an ONNX file; the check runs it in fp32 where it is not int8.
 
     Raises:
         ClearerError: If OpenVINO is missing.

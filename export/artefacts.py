@@ -1,4 +1,4 @@
-"""All files that an export makes of a network, one after the other."""
+"""All files that an export makes from a network, one after another."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ Listener = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportSettings:
-    """What is made of a run, beside the fp32 ONNX file.
+    """What to make from a run, besides the fp32 ONNX file.
 
     Raises:
         InputError: If the operator set cannot be written, or the level is out of range.
     """
 
     fp16: bool = False
-    """A second file that computes in halves."""
+    """A second file that computes in fp16."""
     with_images: bool = False
-    """Beside each ONNX file, one that takes and gives 8-bit pictures."""
+    """For each ONNX file, another with 8-bit pictures in and out."""
     shapes: tuple[Shape, ...] = ()
-    """Beside each ONNX file, one for each of these alone."""
+    """For each ONNX file, another for each of these fixed shapes."""
     int8: bool = False
-    """Two more that compute in 8 bits: for CPUs, and for TensorRT."""
+    """Two int8 files: for CPUs, and for TensorRT."""
     openvino: bool = False
-    """OpenVINO's form of the fp32 file and, where there is one, of the int8 file for CPUs."""
+    """OpenVINO IR of the fp32 file and, if there is one, of the int8 file for CPUs."""
     torch_program: bool = False
     """A ``torch.export`` program."""
     opset: int = OPSET
     sigma: float | None = None
-    """The noise level that is put into all files of a network with a level map."""
+    """The noise level to fix in all files of a network with a level map."""
     is_untrained: bool = False
     """Export the weights that a training would start from."""
     keeps_failed: bool = False
-    """Write files that fail their check under another name."""
+    """Write files that fail their check, under another name."""
 
     def __post_init__(self) -> None:
         check_opset(self.opset)
@@ -73,7 +73,7 @@ class ExportSettings:
 
     @property
     def ios(self) -> tuple[Io, ...]:
-        """What the ONNX files take."""
+        """Inputs and outputs of the ONNX files."""
         return ("tensor", "image") if self.with_images else ("tensor",)
 
 
@@ -85,15 +85,15 @@ def make_artefacts(
     settings: ExportSettings,
     listener: Listener,
 ) -> Iterator[Artefact]:
-    """Each is made when its turn comes, so that what is done is checked and written first.
+    """Make artefacts lazily, so that each is checked and written before the next is made.
 
     Args:
-        run: That the network is of.
-        network: In evaluation mode.
-        info: What was saved with its weights.
-        reference: It in torch, with the validation pictures.
+        run: The run of the network.
+        network: The network, in evaluation mode.
+        info: The information saved with its weights.
+        reference: The same network in torch, with the validation pictures.
         settings: What to make.
-        listener: Told what is being done.
+        listener: Called with a line on each step.
 
     Raises:
         ClearerError: If a package is missing, or int8 loses too much.
@@ -145,7 +145,7 @@ def _quantized(
         artefact = openvino_artefact(candidate, "", "int8")
         return reference.mean_psnr_db("tensor", None, artefact.load(artefact.files))
 
-    # The engines of TensorRT are built and checked on their device.
+    # TensorRT engines are built and checked on their device.
     validate: dict[Flavour, dict[str, Validate]] = {
         "cpu": {"ONNX Runtime": psnr_db},
         "tensorrt": {"ONNX Runtime": psnr_db},
@@ -183,7 +183,7 @@ def _describe(result: Int8Result) -> QuantizationRecord:
 
 
 def _checked_here(result: Int8Result) -> dict[str, Any]:
-    """What the file says of itself: on other processors its sums may be others."""
+    """For the metadata: the loss was measured on this processor, and may differ on others."""
     return {
         "weight_bits": result.weight_bits,
         "psnr_drop_db": {name: round(drop, 4) for name, drop in result.drops_db.items()},

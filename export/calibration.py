@@ -1,4 +1,4 @@
-"""Ranges of the activations that convolutions read, on a set of images."""
+"""Calibration: ranges of the activations that convolutions read, on a set of images."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["METHODS", "Activation", "Array", "Method", "observe"]
 Array = NDArray[np.float32]
 
 Method = Literal["percentile", "entropy", "minmax"]
-"""How a range follows from the values: all but a few lie in it; it keeps most of what their
-distribution says (Migacz, "8-bit Inference with TensorRT", GTC 2017); all lie in it."""
+"""How the range follows from the values: it holds all but a few; it minimises the Kullback-Leibler
+divergence (Migacz, "8-bit Inference with TensorRT", GTC 2017); it holds all."""
 
 METHODS: Final[tuple[Method, ...]] = ("percentile", "entropy", "minmax")
 
 _NUM_BINS: Final = 2048
-# Of 99.999, 99.99, 99.9 and 99.5, what lost least on a trained network.
+# Of 99.999, 99.99, 99.9 and 99.5, the one that lost least on a trained network.
 _PERCENTILE: Final = 99.99
 _STEP: Final = 16
 """Bins between the thresholds that are tried for entropy."""
@@ -40,10 +40,10 @@ class Activation:
     """Histogram of the magnitudes, from 0 to the largest."""
 
     def span(self, method: Method, levels: int) -> tuple[float, float]:
-        """Lowest and highest value to be represented.
+        """Lowest and highest value of the quantised range.
 
         Args:
-            method: Of calibration.
+            method: Method of calibration.
             levels: Steps from 0 to the highest value.
         """
         share = 1.0
@@ -57,17 +57,17 @@ class Activation:
 
 
 def observe(model: bytes, images: Sequence[Array]) -> dict[str, Activation]:
-    """Run a file and note what its convolutions read.
+    """Run a file and collect the inputs of its convolutions.
 
-    The images pass twice, one after the other: what is kept is the histograms.
+    Images are run twice, one at a time: first for the ranges, then for the histograms.
 
     Args:
         model: Bytes of an fp32 file of :func:`clearer.export.to_onnx.to_onnx`.
         images: Degraded images ``(1, C, H, W)``, of any sizes; for a network with a level map
-            with a plane more.
+            with one more plane.
 
     Returns:
-        By name of the tensor.
+        The activations by tensor name.
 
     Raises:
         ClearerError: If ONNX Runtime is not installed.
@@ -100,13 +100,13 @@ def observe(model: bytes, images: Sequence[Array]) -> dict[str, Activation]:
 
 
 def _least_divergence(counts: NDArray[np.int64], levels: int) -> int:
-    """Number of bins to keep, so that the kept distribution, in so many levels, says most of all.
+    """Number of bins to keep, so that quantising to so many levels loses least.
 
-    Measured by the Kullback-Leibler divergence from the distribution with what is cut off in its
-    last bin, to its rounding.
+    That is the Kullback-Leibler divergence from the distribution, with clipped values in its last
+    bin, to its quantised form.
     """
     counts = counts.copy()
-    counts[0] = counts[1]  # zero is exact in any range, and behind ReLU it would outweigh all else
+    counts[0] = counts[1]  # zero is exact in any range, and after ReLU it would dominate
     sizes = range(min(levels, len(counts)), len(counts) + 1, _STEP)
     return min(sizes, key=lambda size: _divergence(counts, size, levels))
 
@@ -116,7 +116,7 @@ def _divergence(counts: NDArray[np.int64], size: int, levels: int) -> float:
     exact = kept.copy()
     exact[-1] += counts[size:].sum()
     level = np.arange(size) * levels // size
-    # A level spreads over those of its bins that are not empty.
+    # A level spreads evenly over its bins that are not empty.
     totals = np.bincount(level, weights=kept)
     filled = np.maximum(np.bincount(level, weights=kept > 0), 1)
     rounded = np.where(kept > 0, (totals / filled)[level], 0)

@@ -1,4 +1,4 @@
-"""TensorRT and TensorRT-RTX engines of ONNX files, checked, kept, and used again while they fit."""
+"""Builds and checks TensorRT and TensorRT-RTX engines of ONNX files, and reuses valid ones."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ Reference = Callable[[Array], Array]
 Listener = Callable[[str], None]
 
 ENGINE_LIMITS: Final = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 1e-1, "int8": 1e-1}
-"""Largest difference allowed to the ONNX file, by precision. Sums come in another order: in fp16 a
-few units of 2^-11 per layer; in int8 a feature may fall into the next step of a coarse scale."""
+"""Largest difference allowed to the ONNX file, by precision. Sums are in another order: a few units
+of 2^-11 per layer in fp16; in int8 a feature may round to the next step of a coarse scale."""
 _CHECKED: Final = ((1, 17, 19), (2, 61, 77), (1, 256, 256))
-"""(batch, height, width) that are compared, brought into the profile."""
+"""(batch, height, width) that are compared, clipped to the profile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,16 +61,16 @@ def build_engines(
 ) -> tuple[list[BuiltEngine], list[str]]:
     """Build an engine beside each ONNX file, and compare it with that file in ONNX Runtime.
 
-    Files that are quantised for CPUs are left out, and named to the listener.
+    Files that are quantised for CPUs are left out, and reported to the listener.
 
     Args:
-        onnx_files: What to build; each is tried alone, so that one that fails keeps no other out.
+        onnx_files: The files; each is tried on its own, so that a failure stops no others.
         settings: What to build with.
-        listener: Told what is being done.
+        listener: Called with a line on each step.
 
     Returns:
-        Per engine the content of its record, and ``reused``: whether it was there already; and a
-        line on each file of which none could be built.
+        For each engine its record, with ``reused`` (whether it existed already); and a
+        line on each file whose engine could not be built.
 
     Raises:
         ClearerError: If the library, the driver or a GPU is missing.
@@ -85,7 +85,7 @@ def build_engines(
             reference = onnx_reference(path)
             rows.append(build_engine(trt, library, gpu, path, settings.profile, reference))
         except MadeForCpusError:
-            listener(f"{path.name} is quantised for CPUs: there is no engine of it")
+            listener(f"{path.name} is quantised for CPUs: no engine can be built from it")
         except ClearerError as error:
             problems.append(f"{path.name}: {error}")
     return rows, problems
@@ -99,21 +99,21 @@ def build_engine(
     profile: EngineProfile,
     reference: Reference,
 ) -> BuiltEngine:
-    """Build, check and write one engine, or take the one that is there if nothing has changed.
+    """Build, check and write one engine, or reuse the existing one if nothing has changed.
 
     Args:
         trt: The library.
-        library: Its names.
-        gpu: To build for; None where the library needs none.
-        onnx_path: The file; the engine and its record go beside it.
-        profile: Sizes that the engine has to take.
-        reference: What the engine has to compute, batch to batch.
+        library: Names of the library.
+        gpu: The GPU to build for; None if the library needs none.
+        onnx_path: The file; the engine and its record are written beside it.
+        profile: Sizes that the engine has to accept.
+        reference: What the engine has to compute, from batch to batch.
 
     Returns:
         Its record, and ``reused``.
 
     Raises:
-        ClearerError: If it cannot be built, or differs from the reference: it is not put in place.
+        ClearerError: If it cannot be built, or differs from the reference; then it is not written.
     """
     model = onnx_path.read_bytes()
     identity = {
@@ -146,7 +146,7 @@ def build_engine(
         "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **_check(trt, library, plan, profile, identity["precision"], reference),
     }
-    # In this order: a record without its engine is noticed by the hash of the plan.
+    # In this order: a new engine with an old record is detected by the hash of the plan.
     write_atomic(path, plan)
     write_json(record_path(path), record)
     return cast(BuiltEngine, {**record, "reused": False})
@@ -189,7 +189,7 @@ def _build(trt: Any, gpu: Gpu | None, model: bytes, profile: EngineProfile) -> t
         trt, model, profile, workspace_bytes=free_bytes, timing_cache=known
     )
     if learnt is not None:
-        with contextlib.suppress(OSError):  # a read-only home: learn it again next time
+        with contextlib.suppress(OSError):  # a read-only home: tune again next time
             write_atomic(cache, learnt)
     return plan, time.perf_counter() - start
 
@@ -202,7 +202,7 @@ def _check(
     precision: str,
     reference: Reference,
 ) -> dict[str, Any]:
-    """Run the engine and compare; where this machine cannot run it, say why."""
+    """Run the engine and compare; if this machine cannot run it, record why."""
     limit = ENGINE_LIMITS[precision]
     try:
         session = EngineSession(trt, plan)
@@ -228,7 +228,7 @@ def _compare(
         raise ClearerError(f"the engine gives shape {restored.shape} for {expected.shape}")
     difference = np.abs(restored.astype(np.float32) - expected.astype(np.float32))
     if session.output_type == np.uint8:
-        # An 8-bit image in and out: what lies near the middle of two levels may take either.
+        # With 8-bit images, values near the middle of two levels may round to either.
         difference, limit = difference / 255, max(limit, 1.001 / 255)
     if not difference.max() <= limit:
         raise ClearerError(
@@ -246,7 +246,7 @@ def _random_batch(session: EngineSession, size: tuple[int, int, int]) -> Array:
     rng = np.random.default_rng(list(size))
     shape = list(session.input_shape(size))
     if session.input_type == np.uint8:
-        shape[-1] += session.has_level  # a level comes in as the last channel
+        shape[-1] += session.has_level  # a level is the last channel
         return rng.integers(256, size=shape, dtype=np.uint8)
     shape[1] += session.has_level
     return rng.random(shape, dtype=np.float32)

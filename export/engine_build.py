@@ -1,4 +1,4 @@
-"""From the bytes of an ONNX file to the bytes of an engine."""
+"""Builds the bytes of an engine from the bytes of an ONNX file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NUM_REASONS: Final = 3
 
 
 class MadeForCpusError(ClearerError):
-    """An int8 file that no TensorRT takes."""
+    """An int8 file that TensorRT does not accept."""
 
 
 def graph_precision(model: bytes) -> str:
-    """In what a strongly typed network of this graph computes, by its nodes and its weights.
+    """Precision of a strongly typed network of this graph, by its nodes and weights.
 
     Raises:
-        MadeForCpusError: If it is quantised in the way of CPUs.
+        MadeForCpusError: If it is quantised for CPUs.
         ClearerError: If it cannot be read.
     """
     try:
@@ -62,10 +62,10 @@ def serialize_engine(
     Args:
         trt: The library, from :func:`clearer.export.engine_library.open_library`.
         model: Bytes of an ONNX file whose free dimensions are called n, h and w.
-        profile: Sizes that it has to take.
-        workspace_bytes: Limit of the scratch memory; None leaves the library's own.
-        timing_cache: What an earlier build on this GPU learnt, empty for nothing; None for a
-            library that keeps none.
+        profile: Sizes that it has to accept.
+        workspace_bytes: Limit on scratch memory; None: the library's own.
+        timing_cache: Timing cache of an earlier build on this GPU, or empty; None for a
+            library without one.
 
     Returns:
         The plan, and the timing cache after it.
@@ -76,7 +76,7 @@ def serialize_engine(
     logger = make_logger(trt)
     try:
         builder = trt.Builder(logger)
-    except TypeError as error:  # all that the binding says where there is no driver
+    except TypeError as error:  # all that the binding says without a driver
         raise ClearerError(_failed("cannot start here", logger.errors)) from error
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
@@ -101,7 +101,7 @@ def serialize_engine(
 
 
 def _set_timing_cache(config: Any, known: bytes) -> None:
-    """A cache of another GPU or version is refused: begin an empty one then."""
+    """Set the timing cache; one of another GPU or version is refused, then start an empty one."""
     cache = config.create_timing_cache(known)
     if cache is None or not config.set_timing_cache(cache, False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
@@ -120,7 +120,7 @@ def _add_profile(
 
 
 def _shape(given: Any, size: tuple[int, int, int]) -> tuple[int, ...]:
-    """Shape of an input for a (batch, height, width): its own numbers, and n, h, w put in."""
+    """Shape of an input for a (batch, height, width): these fill its free dimensions n, h, w."""
     free = {**dict(zip("nhw", size, strict=True)), "levels": size[0]}
     shape = []
     for axis, extent in enumerate(given.shape):
@@ -135,6 +135,6 @@ def _shape(given: Any, size: tuple[int, int, int]) -> tuple[int, ...]:
 
 
 def _failed(what: str, reasons: list[str], *, keep_all: bool = False) -> str:
-    """One line; of a log, its last lines say most."""
+    """One line; of a log, the last lines matter most."""
     kept = reasons if keep_all else reasons[-_NUM_REASONS:]
     return f"TensorRT {what}: {'; '.join(kept) or 'it gives no reason'}"

@@ -1,4 +1,4 @@
-"""The NVIDIA driver and its GPUs, asked without torch, whose build for CPUs sees none."""
+"""Queries the NVIDIA driver and its GPUs without torch, whose CPU build sees none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CUDA_LIBRARY: Final = "nvcuda.dll" if platform.system() == "Windows" else "libc
 _NVML_LIBRARY: Final = "nvml.dll" if platform.system() == "Windows" else "libnvidia-ml.so.1"
 _NO_DEVICE: Final = 100
 _COMPUTE_CAPABILITY: Final = (75, 76)
-"""Numbers of the device attributes that hold its major and minor part."""
+"""Device attributes that hold its major and minor part."""
 
 
 class NoGpuError(ClearerError):
@@ -25,7 +25,7 @@ class NoGpuError(ClearerError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpu:
-    """A GPU and the driver that serves it."""
+    """A GPU and its driver."""
 
     name: str
     compute_capability: str
@@ -35,12 +35,12 @@ class Gpu:
 
     @property
     def file_name(self) -> str:
-        """The name in letters, digits and dashes."""
+        """The name in lower-case letters, digits and dashes."""
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") or "gpu"
 
 
 def require_gpu() -> Gpu:
-    """The GPU that a process works on where it chooses none: the first.
+    """The GPU that a process uses by default: the first.
 
     Raises:
         NoGpuError: If the driver or a GPU is missing; the text says which.
@@ -82,7 +82,7 @@ def find_gpus() -> list[Gpu]:
 
 
 def driver_version() -> str | None:
-    """Version of the driver, for example ``580.65.06``; None where it does not say."""
+    """Version of the driver, for example ``580.65.06``; None if it is not known."""
     try:
         nvml = ctypes.CDLL(_NVML_LIBRARY)
     except OSError:

@@ -14,12 +14,12 @@ __all__ = ["FLAVOURS", "EngineLibrary", "Flavour", "make_logger", "open_library"
 Flavour = Literal["tensorrt", "tensorrt-rtx"]
 
 _OLDEST: Final = (10, 12)
-"""First TensorRT whose strongly typed networks take all of our graphs' types."""
+"""First TensorRT whose strongly typed networks take all types of our graphs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineLibrary:
-    """How a flavour is named."""
+    """The names of a flavour."""
 
     flavour: Flavour
     title: str
@@ -33,7 +33,7 @@ FLAVOURS: Final[dict[str, EngineLibrary]] = {
     "tensorrt": EngineLibrary(
         flavour="tensorrt", title="TensorRT", module="tensorrt", extra="trt", is_tied=True
     ),
-    # Compiles for the GPU when the engine is loaded, so that one engine serves all RTX cards.
+    # It compiles for the GPU when the engine is loaded, so that one engine serves all RTX cards.
     "tensorrt-rtx": EngineLibrary(
         flavour="tensorrt-rtx",
         title="TensorRT-RTX",
@@ -45,7 +45,7 @@ FLAVOURS: Final[dict[str, EngineLibrary]] = {
 
 
 def open_library(library: EngineLibrary) -> Any:
-    """Import a flavour.
+    """Import the library of a flavour.
 
     Raises:
         ClearerError: If it is missing, broken or too old; the text says what to install.
@@ -68,7 +68,7 @@ def open_library(library: EngineLibrary) -> Any:
 
 
 def make_logger(trt: Any) -> Any:
-    """A logger that prints nothing, and keeps what went wrong in ``errors``, oldest first."""
+    """A logger that prints nothing, and collects errors in ``errors``, oldest first."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:

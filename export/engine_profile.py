@@ -1,4 +1,4 @@
-"""For which image sizes an engine is built."""
+"""The image sizes that an engine is built for."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Size = tuple[int, int, int]
 _MAX_BATCH: Final = 1024
 _MAX_SIDE: Final = 16384
 DEFAULT_PROFILE: Final = "1x16x16,1x512x512,1x1088x1920"
-"""From the smallest picture that can be evaluated to full HD, fastest in between."""
+"""From 16x16 pixels to full HD, fastest at 512x512."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineProfile:
-    """The smallest, the most usual and the largest input: the engine is fastest at ``opt``."""
+    """The smallest, the usual and the largest input: the engine is fastest at ``opt``."""
 
     min: Size
     opt: Size
@@ -29,10 +29,10 @@ class EngineProfile:
 
     @classmethod
     def from_text(cls, text: str) -> EngineProfile:
-        """From text like ``1x64x64,1x512x512,4x1088x1920``: N x H x W three times.
+        """Parse text like ``1x64x64,1x512x512,4x1088x1920``: N x H x W three times.
 
         Raises:
-            InputError: If the text is not that, a size is absurd, or they do not ascend.
+            InputError: If the text is of another form, a size is out of range, or sizes decrease.
         """
         sizes = [re.fullmatch(r"(\d{1,5})x(\d{1,5})x(\d{1,5})", s) for s in text.lower().split(",")]
         found = [tuple(map(int, match.groups())) for match in sizes if match]
@@ -54,11 +54,11 @@ class EngineProfile:
 
     @property
     def text(self) -> str:
-        """As in :meth:`from_text`."""
+        """The text for :meth:`from_text`."""
         return ",".join("x".join(map(str, size)) for size in (self.min, self.opt, self.max))
 
     def clip(self, size: Size) -> Size:
-        """The size nearest to ``size`` that lies within the profile."""
+        """Clip a size to the profile."""
         bounds = zip(size, self.min, self.max, strict=True)
         n, h, w = (min(max(value, low), high) for value, low, high in bounds)
         return n, h, w

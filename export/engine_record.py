@@ -1,4 +1,4 @@
-"""The JSON beside an engine: what built it, for what, and from what."""
+"""The JSON record beside an engine: what built it, for what, and from what."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_BYTES: Final = 1_000_000
 
 
 class EngineRecord(TypedDict):
-    """What is needed to run an engine; more is said of it, for people."""
+    """Fields needed to run an engine; a record has more, for people."""
 
     schema_version: Literal[1]
     flavour: Literal["tensorrt", "tensorrt-rtx"]
@@ -44,7 +44,7 @@ class EngineRecord(TypedDict):
 
 
 class ParityRecord(TypedDict):
-    """How far an engine is from its ONNX file, for a batch of one size."""
+    """Difference between an engine and its ONNX file, for a batch of one size."""
 
     shape: list[int]
     max_abs: float
@@ -52,7 +52,7 @@ class ParityRecord(TypedDict):
 
 
 class BuiltEngine(EngineRecord):
-    """What is said of an engine when it was made, or found to be there."""
+    """Record of an engine that was built or reused."""
 
     clearer: str
     file: str
@@ -62,26 +62,26 @@ class BuiltEngine(EngineRecord):
     built: str
     parity_limit: float
     parity: list[ParityRecord] | None
-    """None where this machine cannot run it."""
+    """None if this machine cannot run it."""
     not_run: str | None
     """Why it cannot."""
     reused: bool
-    """Whether it was there already."""
+    """Whether it existed already."""
 
 
 def engine_path(onnx_path: Path, library: EngineLibrary, gpu: Gpu | None) -> Path:
-    """``model.fp16.onnx`` to ``model.fp16.<gpu>.engine``, or ``.rtx.engine`` for any RTX card."""
+    """``model.fp16.onnx`` gives ``model.fp16.<gpu>.engine``, or ``.rtx.engine`` for RTX cards."""
     where = gpu.file_name if library.is_tied and gpu is not None else "rtx"
     return onnx_path.with_name(f"{onnx_path.stem}.{where}.engine")
 
 
 def record_path(engine: Path) -> Path:
-    """The JSON beside an engine."""
+    """Path of the JSON record beside an engine."""
     return engine.with_name(engine.name + ".json")
 
 
 def built_by(library: EngineLibrary, version: str, gpu: Gpu | None) -> dict[str, Any]:
-    """What an engine of this library and GPU depends on; null where it depends on no GPU."""
+    """What an engine depends on: library, version and, unless it serves all RTX cards, GPU."""
     gpu = gpu if library.is_tied else None
     return {
         "flavour": library.flavour,
@@ -93,7 +93,7 @@ def built_by(library: EngineLibrary, version: str, gpu: Gpu | None) -> dict[str,
 
 
 def read_engine(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """The plan and its record.
+    """Read an engine and its record.
 
     Raises:
         InputError: If a file is missing or damaged, or they do not belong together.
@@ -116,10 +116,10 @@ def check_runs_here(path: Path, record: dict[str, Any], version: str, gpu: Gpu) 
     """Refuse an engine of another library version or GPU.
 
     Args:
-        path: Of the engine.
-        record: From :func:`read_engine`.
-        version: Of the library that would run it.
-        gpu: That would run it.
+        path: Path of the engine.
+        record: Its record, from :func:`read_engine`.
+        version: Version of the library here.
+        gpu: The GPU here.
 
     Raises:
         ClearerError: If it was built for something else; the text names both.

@@ -1,4 +1,4 @@
-"""An engine on the GPU: arrays in, arrays out."""
+"""Runs an engine on the GPU: arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["EngineSession", "require_torch_cuda"]
 
 
 def require_torch_cuda() -> None:
-    """Engines work on memory that torch holds.
+    """Check that torch can use the GPU: engines work on torch's memory.
 
     Raises:
         ClearerError: If torch cannot use the GPU.
@@ -34,7 +34,7 @@ class EngineSession:
     Args:
         trt: The library that built it.
         plan: The engine.
-        cuda_graph: Launch all kernels of a call at once; a graph per shape is recorded.
+        cuda_graph: Launch all kernels of a call at once, with a recorded graph per shape.
 
     Raises:
         ClearerError: If the engine or torch cannot work here.
@@ -53,34 +53,34 @@ class EngineSession:
         self._input, *self._levels = self._tensors(trt.TensorIOMode.INPUT)
         (self._output,) = self._tensors(trt.TensorIOMode.OUTPUT)
         self.has_level = bool(self._levels)
-        """Whether the level of the noise is a second input."""
+        """Whether the noise level is a second input."""
         self.input_type, self.output_type = (
             np.dtype(trt.nptype(self._engine.get_tensor_dtype(name)))
             for name in (self._input, self._output)
         )
-        # TensorRT-RTX compiles kernels while it runs, so it records its graphs itself.
+        # TensorRT-RTX compiles kernels while it runs, so it records its own graphs.
         self._records_itself = cuda_graph and hasattr(trt, "CudaGraphStrategy")
         self._with_graph = cuda_graph and not self._records_itself
         self._context = self._make_context(trt)
         self._stream = torch.cuda.Stream()
         self._shape: tuple[int, ...] = ()
-        self._buffers: list[torch.Tensor] = []  # of the inputs, and the output last
+        self._buffers: list[torch.Tensor] = []  # of the inputs; the output is last
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, batch: NDArray[Any], *levels: NDArray[Any]) -> NDArray[Any]:
-        """Run the network on a batch in memory of the CPU, and copy the result back.
+        """Run the network on a batch in CPU memory, and copy the result back.
 
         Args:
             batch: The images.
-            levels: Of the noise in each of them, ``(N,)``, where the engine takes them.
+            levels: Noise level of each image, ``(N,)``, if the engine takes levels.
 
         Raises:
-            InputError: If the batch lies outside the profile of the engine, or is of another type.
+            InputError: If the batch is outside the engine's profile, or of another type.
             ClearerError: If the engine fails.
         """
         if batch.dtype != self.input_type:
             raise InputError(f"the engine takes {self.input_type}, the images are {batch.dtype}")
-        # torch takes no flipped views, and an engine none that lie otherwise in memory.
+        # torch rejects arrays with negative strides, and an engine needs contiguous memory.
         arrays = [np.ascontiguousarray(array) for array in (batch, *levels)]
         with torch.cuda.stream(self._stream):
             if batch.shape != self._shape:
@@ -102,7 +102,7 @@ class EngineSession:
         return tuple(next(values) if extent < 0 else extent for extent in shape)
 
     def close(self) -> None:
-        """Give the memory of the GPU back."""
+        """Release the memory on the GPU."""
         self._graph, self._buffers = None, []
         self._context = self._engine = self._runtime = None
         self._shape = ()
@@ -116,13 +116,13 @@ class EngineSession:
             context = self._engine.create_execution_context()
         if context is None:
             raise ClearerError(
-                f"the engine does not get the memory of the GPU that it needs "
+                f"the GPU has too little memory for the engine "
                 f"({self._last_error()}): build it for smaller images with --trt-profile"
             )
         return context
 
     def _prepare(self, arrays: list[NDArray[Any]]) -> None:
-        """Bind memory for the shapes of the inputs, and record a graph."""
+        """Allocate and bind memory for the input shapes, and record a graph."""
         self._graph, self._shape = None, ()
         names = [self._input, *self._levels]
         for name, array in zip(names, arrays, strict=True):
@@ -141,7 +141,7 @@ class EngineSession:
         for name, tensor in zip((*names, self._output), buffers, strict=True):
             self._context.set_tensor_address(name, tensor.data_ptr())
         if self._with_graph:
-            # What a first run allocates or loads cannot be recorded.
+            # Allocations and loading in a first run cannot be recorded.
             self._launch()
             self._stream.synchronize()
             graph = torch.cuda.CUDAGraph()

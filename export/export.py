@@ -1,4 +1,4 @@
-"""Export of a run: files, each checked before it is put in place, and the report of the checks."""
+"""Exports a run: files, each checked before it is put in place, and a report of the checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SCHEMA_VERSION: Final = 2
 
 
 class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
-    """A file failed its check; what passed is in place.
+    """A file failed its check; those that passed are in place.
 
     Args:
         report: The content of ``export.json``.
@@ -48,21 +48,21 @@ class ExportFailed(ClearerError):  # noqa: N818 - as its siblings
 def export_run(
     run: Run, settings: ExportSettings, listener: Listener = lambda what: None
 ) -> ExportRecord:
-    """Write the files of a run, and ``export.json``, file by file.
+    """Write the files of a run, one by one, and ``export.json``.
 
     Args:
-        run: A trained run, or any with an architecture where the settings say untrained.
+        run: A trained run or, with ``is_untrained``, any run with an architecture.
         settings: What to make.
-        listener: Told what is being done.
+        listener: Called with a line on each step.
 
     Returns:
         The content of ``export.json``.
 
     Raises:
         InputError: If the run has no weights, or its pictures cannot be used.
-        ExportFailed: If a file differs from torch; those that do not are in place.
-        ClearerError: If the network is over a budget of the run: nothing is written then.
-        Interrupted: On Ctrl-C; what was written is whole.
+        ExportFailed: If a file differs from torch; the others are in place.
+        ClearerError: If the network is over a budget of the run; then nothing is written.
+        Interrupted: On Ctrl-C; files already written are complete.
     """
     network, info, weights = _load(run, settings)
     made_by = run.settings()
@@ -103,10 +103,10 @@ def export_run(
 
 
 def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str, Any], str | None]:
-    """The network, what is known of its training, and a hash of its weights."""
+    """The network, the information saved with its weights, and their hash."""
     if not settings.is_untrained:
         if not run.weights.exists():
-            run.read_architecture()  # says so where the search has not ended
+            run.read_architecture()  # raises if the search has not finished
             raise InputError(
                 f"{run.path} has no weights: train it with clearer train {run.path}, or export "
                 "those that a training would start from by --untrained"
@@ -130,11 +130,11 @@ def _params(network: RestorationNet) -> float:
 def _write(
     run: Run, artefact: Artefact, check: Check, settings: ExportSettings, report: ExportRecord
 ) -> None:
-    """Put the files in place, or aside where they failed, and note it in ``export.json``."""
+    """Put the files in place, or aside if they failed, and update ``export.json``."""
     has_passed = check.failure is None
     names = {name: name if has_passed else _failed_name(name) for name in artefact.files}
     if has_passed or settings.keeps_failed:
-        # The one that users name comes last: with it the artefact is complete.
+        # The main file comes last: with it the artefact is complete.
         for name, data in reversed(list(artefact.files.items())):
             write_atomic(run.path / names[name], data)
     if has_passed:
@@ -168,7 +168,7 @@ def _failed_name(name: str) -> str:
 
 
 def _earlier_files(run: Run, weights: str | None) -> tuple[list[FileRecord], list[str]]:
-    """Rows of an earlier export that still hold, and names of files of other weights."""
+    """Rows of an earlier export that are still valid, and names of files of other weights."""
     try:
         earlier: ExportRecord = read_json(run.export_report)
         checked(earlier, ExportRecord, run.export_report)

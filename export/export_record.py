@@ -1,4 +1,4 @@
-"""What ``export.json`` holds: the types by which an earlier one is checked."""
+"""The content of ``export.json``, as types that check an earlier one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = [
 
 
 class DifferenceRecord(TypedDict):
-    """How far a file is from torch on one input, on the scale 0 to 1."""
+    """Difference between a file and torch on one input, on the scale 0 to 1."""
 
     shape: list[int]
-    """Of the input, ``(N, C, H, W)``."""
+    """Shape of the input, ``(N, C, H, W)``."""
     max_abs: AtLeast0
     mean_abs: AtLeast0
 
@@ -32,7 +32,7 @@ class CheckRecord(TypedDict):
 
     passed: bool
     failure: Text | None
-    """What is wrong, in a line."""
+    """What is wrong, in one line."""
     limit_max_abs: AtLeast0 | None
     limit_psnr_drop_db: AtLeast0
     inputs: list[DifferenceRecord]
@@ -45,43 +45,43 @@ class CheckRecord(TypedDict):
 
 
 class QuantizationRecord(TypedDict):
-    """How a file in int8 was made."""
+    """How an int8 file was made."""
 
     flavour: Text
     calibration: Text
     weight_bits: Literal[7, 8]
     drop_db: float
     drops_db: dict[Text, float]
-    """Loss of PSNR against fp32 on the processor that exported, by runtime."""
+    """Loss of PSNR against fp32 on the exporting machine's processor, by runtime."""
     num_layers: int
     float_layers: list[Text]
 
 
 class FileRecord(TypedDict):
-    """A file that was exported, and how it compares with torch."""
+    """An exported file, and how it compares with torch."""
 
     file: Text
     kept_as: Text | None
-    """Its name where it failed and was kept."""
+    """Its name if it failed and was kept."""
     precision: Text
     io: Literal["tensor", "image"]
     shape: list[int] | None
     bytes: Annotated[int, Meta(ge=0)]
     sha256: dict[Text, Text]
-    """Of each of its files."""
+    """SHA-256 of each of its files."""
     check: CheckRecord
     quantization: NotRequired[QuantizationRecord]
 
 
 class FileBudget(TypedDict):
-    """A budget that a file has a part in."""
+    """A budget that concerns a file."""
 
     metric: Literal["mb", "params"]
     limit: Above0
     measured: AtLeast0 | None
-    """None where the file has not been made."""
+    """None if the file has not been made."""
     file: NotRequired[Text]
-    """That a budget in MB is for."""
+    """The file that a budget in MB limits."""
 
 
 class ExportRecord(TypedDict):
@@ -94,7 +94,7 @@ class ExportRecord(TypedDict):
     """None for a network that was never trained."""
     opset: int
     data: Text
-    """Pictures that files are compared on."""
+    """Pictures for the comparison of files."""
     num_images: Count
     params: AtLeast0
     budgets: list[FileBudget]

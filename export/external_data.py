@@ -1,4 +1,4 @@
-"""Weights that an ONNX file keeps in other files beside it."""
+"""Weights that an ONNX file stores in other files (external data)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _BLOCK: Final = 2**20
 
 
 def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
-    """Files that hold weights of a parsed model, each once, sorted; nothing of them is read.
+    """Files with weights of a parsed model, each once, sorted; they are not read.
 
     Args:
-        model: As it is in its file.
-        path: Of that file.
+        model: The model as parsed from its file.
+        path: Path of that file.
 
     Raises:
-        InputError: If one is missing, lies elsewhere, or ends before the weights do.
+        InputError: If one is missing, outside the folder, or shorter than the weights.
     """
     found: dict[Path, int] = {}
     folder = path.parent.resolve()
@@ -36,7 +36,7 @@ def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
         location = entries.get("location", "")
         file = path.parent / location
         if not location or "\0" in location or folder not in file.resolve().parents:
-            raise InputError(f"{path} keeps weights outside of its folder: put them beside it")
+            raise InputError(f"{path} keeps weights outside its folder: put them beside it")
         if not file.is_file():
             raise InputError(
                 f"{path} keeps its weights in {file.name}, which is not there: put it beside it"
@@ -49,18 +49,18 @@ def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
 
 
 def _end(entries: dict[str, str], path: Path) -> int:
-    """Where a tensor ends in its file."""
+    """Offset of a tensor's end in its file."""
     total = 0
     for key in ("offset", "length"):
         text = entries.get(key, "0")
         if not (text.isascii() and text.isdecimal() and len(text) < 16):
-            raise InputError(f"{path} says no place of its weights: {key} is {text[:40]!r}")
+            raise InputError(f"{path} does not say where its weights are: {key} is {text[:40]!r}")
         total += int(text)
     return total
 
 
 def model_bytes(path: Path) -> int:
-    """Size of an ONNX file with all that belongs to it.
+    """Size in bytes of an ONNX file with its external data.
 
     Raises:
         InputError: As :func:`external_files`.
@@ -69,7 +69,7 @@ def model_bytes(path: Path) -> int:
 
 
 def model_digest(path: Path) -> str:
-    """SHA-256 of an ONNX file and of all that belongs to it.
+    """SHA-256 of an ONNX file and its external data.
 
     Raises:
         InputError: As :func:`external_files`.

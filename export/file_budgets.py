@@ -1,4 +1,4 @@
-"""What exported files take of the budgets of their run."""
+"""Checks exported files against the budgets of their run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _FILES: Final[dict[FilePrecision, str]] = {
     "fp16": "model.fp16.onnx",
     "int8": "model.int8.onnx",
 }
-"""That ``--budget-mb`` is for, by its precision."""
+"""The file that ``--budget-mb`` limits, by precision."""
 
 
 def check_first_file(settings: RunSettings, params: float, num_bytes: int) -> None:
-    """Refuse a network that is over a budget, as far as its fp32 file tells.
+    """Refuse a network that is over a budget, as far as its fp32 file shows.
 
-    What time and arithmetic an architecture takes was measured when it was chosen.
+    Latency and multiply-accumulates were checked when the architecture was chosen.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         params: Trained parameters of the network.
-        num_bytes: Of the fp32 file.
+        num_bytes: Size of the fp32 file.
 
     Raises:
         ClearerError: If a limit is not met.
@@ -48,15 +48,15 @@ def check_first_file(settings: RunSettings, params: float, num_bytes: int) -> No
 def file_budgets(
     settings: RunSettings, params: float, files: Sequence[FileRecord]
 ) -> list[FileBudget]:
-    """The budgets that a file has a part in, for ``export.json``.
+    """The budgets that concern files, for ``export.json``.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         params: Trained parameters of the network.
         files: Rows of ``export.json``.
 
     Returns:
-        Rows with ``measured`` None where the file has not been made.
+        Rows; ``measured`` is None if the file has not been made.
     """
     name = _FILES[settings.budget_precision]
     mb = [row["bytes"] / 1e6 for row in files if row["file"] == name and row["check"]["passed"]]
@@ -71,9 +71,9 @@ def file_budgets(
 
 
 def budget_notes(report: ExportRecord) -> list[str]:
-    """What to know of the budgets in ``export.json``: a file over its limit, or not made yet.
+    """Notes on the budgets in ``export.json``: a file over its limit, or not made yet.
 
-    A file in int8 may be larger than the search could know: what int8 hurts stays in floating
+    An int8 file may be larger than the search predicted: layers that int8 hurts stay in floating
     point.
     """
     notes = []
@@ -82,7 +82,7 @@ def budget_notes(report: ExportRecord) -> list[str]:
         what = f"{budget.option} {budget.limit:g}"
         if row["measured"] is None:
             option = row["file"].split(".")[1]
-            notes.append(f"{what} is for {row['file']}: make it by clearer export --{option}")
+            notes.append(f"{what} is for {row['file']}: make it with clearer export --{option}")
         elif row["measured"] > row["limit"]:
             why = _floating_point(row["file"], report["files"])
             size = budget.text(row["measured"])

@@ -1,4 +1,4 @@
-"""An ONNX network for pictures of one size, with the arithmetic on sizes done beforehand."""
+"""ONNX networks for pictures of one size, with all arithmetic on sizes precomputed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["with_fixed_sizes"]
 
 
 def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
-    """Fix batch, height and width; what is computed from them becomes constant.
+    """Fix batch, height and width; values computed from them become constants.
 
     Args:
-        model: Takes and gives float32 ``(n, C, h, w)``.
+        model: A file with float32 ``(n, C, h, w)`` in and out.
         shape: (batch, height, width).
 
     Returns:
-        A file in which no operator asks for a size.
+        A file in which no operator queries a size.
 
     Raises:
         ClearerError: If onnxscript is not installed.
@@ -48,9 +48,9 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
 
 
 def _pad_by_one_operator(graph: onnx.GraphProto, height: int, width: int) -> None:
-    """Replace what gathers the mirrored rows and columns by a padding, or by nothing.
+    """Replace the gathering of mirrored rows and columns by one Pad, or by nothing.
 
-    It stays where a side is too short to be mirrored, which a padding refuses.
+    It stays if a side is too short to be mirrored, which Pad refuses.
     """
     gathers = [node for node in graph.node if node.op_type == "Gather"]
     constants = {tensor.name: tensor for tensor in graph.initializer}

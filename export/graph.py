@@ -1,9 +1,9 @@
-"""The ONNX graph of an architecture, written node by node in milliseconds.
+"""Writes the ONNX graph of an architecture node by node, in milliseconds.
 
 The same code writes the file of a trained network (:mod:`clearer.export.to_onnx`) and the graphs
-that are timed, single modules and whole networks of any width, whose weights are random. Tests
-compare it with torch, and with what torch's own exporter writes, which takes a minute for a network
-of many scales: it traces the arithmetic on free sizes through every layer.
+for timing, single modules and whole networks of any width, with random weights. Tests compare it
+with torch, and with torch's own exporter, which takes a minute for a network of many scales: it
+traces the arithmetic on free sizes through every layer.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ __all__ = [
 ]
 
 WEIGHTS_FILE: Final = "weights.bin"
-"""Weights of all graphs in a folder are views of this one file: so the graphs are small."""
+"""Weights of all graphs in a folder are views of this one file, so the graphs are small."""
 
 _SEED: Final = 0
-# Small enough that a network of any width and depth keeps its activations finite, and large enough
+# Small enough that activations stay finite in networks of any width and depth, and large enough
 # that none becomes denormal, which would be slow.
 _WEIGHT_SCALE: Final = 0.02
 
@@ -54,7 +54,7 @@ def write_weights(folder: Path, space: SearchSpace) -> None:
 
 
 def random_weights(*, half: bool = False) -> Weights:
-    """Weights inside the file, of the same spread as those beside it; in fp16 where ``half``."""
+    """Random weights to store inside the file, with the same spread; in fp16 if ``half``."""
     rng, kind = np.random.default_rng(_SEED), np.float16 if half else np.float32
 
     def make(name: str, shape: tuple[int, ...]) -> TensorProto:
@@ -75,7 +75,7 @@ def _beside(name: str, shape: tuple[int, ...]) -> TensorProto:
 
 
 def network_graph(architecture: Architecture) -> bytes:
-    """A whole network to be timed, with :data:`WEIGHTS_FILE` beside it."""
+    """A whole network for timing, with :data:`WEIGHTS_FILE` beside it."""
     return to_bytes(network_model(architecture, _beside))
 
 
@@ -87,17 +87,17 @@ def network_model(
     half: bool = False,
     sigma: float | None = None,
 ) -> onnx.ModelProto:
-    """A whole network: ``(n, channels, h, w)`` to the same shape, all but the channels free.
+    """A whole network: ``(n, channels, h, w)`` to the same shape, with n, h and w free.
 
     A network with a level map has a second input, :data:`LEVEL_NAME`: ``(n,)`` levels, or ``(1,)``.
 
     Args:
-        architecture: Of the network.
-        weights: Called once for each tensor; in fp16 where ``half``.
-        opset: Version of the operators, from 15 on.
+        architecture: Architecture of the network.
+        weights: Called once for each tensor; gives fp16 if ``half``.
+        opset: ONNX operator set, 15 or later.
         half: Compute in fp16 between an fp32 input and output. Padding and the last subtraction
             stay fp32, so that the image itself is not rounded to 11 bits.
-        sigma: The level that a network with a level map takes for all pictures: no second input.
+        sigma: Fixed level, scale 0 to 255, of a network with a level map; no second input then.
     """
     space, g = architecture.space, Graph(weights)
     shape: list[str | int | None] = ["n", space.channels, "h", "w"]
@@ -150,15 +150,15 @@ def module_graph(
     height: int,
     width: int,
 ) -> bytes:
-    """A candidate on some scales of a column alone, for images of one size: features in and out.
+    """A single candidate on some scales of a column, for images of one size: features in and out.
 
     Args:
-        space: Of the module.
-        choice: What it is.
-        num_scales: Scales that come in.
-        scales: Those that go out.
-        height: Of the image.
-        width: Likewise.
+        space: The space of the module.
+        choice: The candidate.
+        num_scales: Scales of the input.
+        scales: Scales of the output.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
     """
     g = Graph(_beside)
     shapes = module_shapes(space, num_scales, height, width)
@@ -188,7 +188,7 @@ def module_shapes(space: SearchSpace, num_scales: int, height: int, width: int) 
 
 
 def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
-    """Reflect padding up to a multiple; the sums are done inside the graph."""
+    """Reflect padding up to a multiple; the graph itself computes the sizes."""
     zero, one, step = g.scalar(0), g.scalar(1), g.scalar(multiple)
     for axis, side in enumerate(sides, start=2):
         last = g.node("Sub", g.node("Squeeze", side, g.constant([0])), one)
@@ -201,7 +201,7 @@ def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
 
 
 def _space_to_depth(g: Graph, image: str, space: SearchSpace) -> str:
-    """``PixelUnshuffle`` of the space: ONNX's own SpaceToDepth orders the channels otherwise."""
+    """``PixelUnshuffle`` of the space: ONNX's SpaceToDepth orders the channels differently."""
     block, any_ = g.constant([space.unshuffle]), g.constant([-1])
     rows = g.node("Div", g.node("Shape", image, start=2, end=3), block)
     columns = g.node("Div", g.node("Shape", image, start=3, end=4), block)
@@ -222,7 +222,7 @@ def _bottleneck(g: Graph, x: str, layer: str, inputs: int, width: int) -> str:
 
 
 def _with_level(g: Graph, planes: str, level: str) -> str:
-    """Planes ``(n, c, h, w)``, and one more with the level of each picture."""
+    """Append a plane with each picture's level to planes ``(n, c, h, w)``."""
     any_batch = g.node("Reshape", level, g.constant([-1, 1, 1, 1]))
     ends = g.node("Shape", planes, start=0, end=1), g.node("Shape", planes, start=2, end=4)
     shape = g.node("Concat", ends[0], g.constant([1]), ends[1], axis=0)

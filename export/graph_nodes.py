@@ -1,4 +1,4 @@
-"""An ONNX graph that grows node by node."""
+"""An ONNX graph that is built node by node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPSET: Final = 20
 _IR_VERSION: Final = 10
 
 Weights = Callable[[str, tuple[int, ...]], TensorProto]
-"""Makes the tensor of a name and shape. Names are those of the torch network whose batch
+"""Makes a tensor of a name and shape. Names are those of the torch network whose batch
 normalisation is folded, such as ``cells.0.1.blocks.0.body.3.weight``."""
 
 
@@ -41,7 +41,7 @@ class Graph:
         return name
 
     def constant(self, values: Sequence[float], kind: str = "int64") -> str:
-        """A list of numbers, stored once."""
+        """Name of a constant list of numbers, which is stored once."""
         key = (kind, tuple(values))
         if key not in self._constants:
             name = self._constants[key] = self._name()
@@ -50,7 +50,7 @@ class Graph:
         return self._constants[key]
 
     def scalar(self, value: int) -> str:
-        """A whole number, stored once."""
+        """Name of a constant integer, which is stored once."""
         key = ("scalar", (value,))
         if key not in self._constants:
             name = self._constants[key] = self._name()
@@ -68,7 +68,7 @@ class Graph:
         stride: int = 1,
         bias: bool = True,
     ) -> str:
-        """A convolution that pads with zeros; its weights have the name of the layer."""
+        """A convolution with zero padding; its weights are named after the layer."""
         shapes: dict[str, tuple[int, ...]] = {f"{layer}.weight": (outputs, inputs, kernel, kernel)}
         if bias:
             shapes[f"{layer}.bias"] = (outputs,)
@@ -92,7 +92,7 @@ class Graph:
         return self.node("Relu", self.conv(x, layer, inputs, outputs, kernel, stride=stride))
 
     def upsample(self, x: str) -> str:
-        """Each pixel twice along both axes."""
+        """Nearest upsampling by 2."""
         return self.node(
             "Resize",
             x,
@@ -127,6 +127,6 @@ class Graph:
 
 
 def to_bytes(model: onnx.ModelProto) -> bytes:
-    """The same bytes for the same model."""
+    """Serialise a model; equal models give equal bytes."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data

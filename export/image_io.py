@@ -1,4 +1,4 @@
-"""An ONNX network that takes and gives 8-bit pictures, as decoders and screens hold them."""
+"""ONNX networks with 8-bit pictures in and out, as decoders and screens hold them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def with_image_io(model: bytes) -> bytes:
     """Put scaling, layout, clipping and rounding into a file.
 
     Args:
-        model: Takes and gives float32 ``(N, C, H, W)`` in [0, 1].
+        model: A file with float32 ``(N, C, H, W)`` in [0, 1] in and out.
 
     Returns:
-        A file that takes and gives uint8 ``(N, H, W, C)``, of the same names; values are clipped,
+        A file with uint8 ``(N, H, W, C)`` in and out, of the same names; values are clipped,
         and rounded half to even.
     """
     proto = onnx.load_model_from_string(model)
@@ -32,7 +32,7 @@ def with_image_io(model: bytes) -> bytes:
         numpy_helper.from_array(np.array(value, np.float32), f"image_{name}")
         for name, value in (("white", 255), ("zero", 0), ("one", 1))
     )
-    # TensorRT takes 8-bit values at its inputs and outputs only, next to a cast.
+    # TensorRT accepts 8-bit values only at inputs and outputs, next to a cast.
     before = [
         helper.make_node("Cast", [names[0]], ["image_float"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["image_float"], ["image_levels"], perm=[0, 3, 1, 2]),

@@ -16,41 +16,41 @@ from clearer.export.qdq import Flavour, QdqGraph, WeightBits, insert_qdq
 __all__ = ["MAX_DROP_DB", "Int8Result", "Listener", "Validate", "quantize"]
 
 MAX_DROP_DB: Final = 0.1
-"""Of PSNR on the validation images, against the fp32 file."""
+"""Largest loss of PSNR on the validation images, against the fp32 file."""
 _NUM_PROBES: Final = 4
 """Calibration images on which the layers are compared."""
 
 Validate = Callable[[bytes], float]
 """PSNR in dB of a file on validation images, in some runtime."""
 Listener = Callable[[str, int, int], None]
-"""Called with what is being done, and how many steps of how many are."""
+"""Called with (what is being done, steps done, steps in all)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Int8Result:
-    """A file in int8, and what it costs."""
+    """An int8 file, and what it loses."""
 
     model: bytes
     flavour: Flavour
     method: Method
-    """Of calibration."""
+    """Method of calibration."""
     weight_bits: WeightBits
     drops_db: Mapping[str, float]
-    """Loss of PSNR on the validation images against fp32, by runtime; negative where int8 happens
-    to be better."""
+    """Loss of PSNR on the validation images against fp32, by runtime; negative if int8 happens to
+    be better."""
     float_layers: tuple[str, ...]
     """Convolutions left in floating point, in the order of computation."""
     num_layers: int
-    """Of all convolutions."""
+    """Number of all convolutions."""
 
     @property
     def drop_db(self) -> float:
-        """In the runtime that loses most."""
+        """Loss in the runtime that loses most, in dB."""
         return max(self.drops_db.values())
 
 
 class _Losses:
-    """What candidates lose against fp32, in each runtime, and how much of that is allowed."""
+    """Losses of candidates against fp32 in each runtime, and the limit on them."""
 
     def __init__(
         self, validate: Mapping[str, Validate], reference_db: float, max_drop_db: float
@@ -59,11 +59,11 @@ class _Losses:
         self._max_drop_db = max_drop_db
 
     def of(self, model: bytes) -> dict[str, float]:
-        """In dB, by runtime."""
+        """Losses in dB, by runtime."""
         return {name: self._reference_db - psnr(model) for name, psnr in self._validate.items()}
 
     def are_allowed(self, drops_db: Mapping[str, float]) -> bool:
-        """Whether none is too much."""
+        """Whether all are within the limit."""
         return max(drops_db.values()) <= self._max_drop_db
 
 
@@ -77,23 +77,23 @@ def quantize(
     max_drop_db: float = MAX_DROP_DB,
     listener: Listener = lambda what, done, total: None,
 ) -> Int8Result:
-    """Quantise an exported file, within a limit of what it may lose in any runtime.
+    """Quantise an exported file, within a limit on the loss in any runtime.
 
-    The method of calibration is the one with the best PSNR on validation images, in the runtime
-    that does worst. Where that loses too much, weights of 7 bits are tried: runtimes without VNNI
-    saturate with 8. Where that is not enough either, each layer is quantised alone, and those with
-    the largest squared error of the output are left in floating point, as few as meet the limit.
-    The errors of the layers are nearly independent: their sum foretells that of all together.
+    The method of calibration is the one with the best PSNR on validation images, in the worst
+    runtime. If that loses too much, 7-bit weights are tried: processors without VNNI saturate with
+    8. If that is not enough either, each layer is quantised alone, and those with the largest
+    squared error of the output stay in floating point, as few as meet the limit. The errors of
+    layers are nearly independent: their sum predicts that of all together.
 
     Args:
         model: Bytes of the fp32 file.
-        flavour: For which runtimes.
+        flavour: The runtimes to quantise for.
         calibration: Degraded training images ``(1, C, H, W)``; a few dozen of about 128 x 128.
         validate: For each runtime that will run the file, PSNR in dB of a candidate on validation
             images; called at most ``5 + 2 * log2(layers)`` times.
-        reference_db: The same of the fp32 file.
-        max_drop_db: Largest loss allowed.
-        listener: Told about progress.
+        reference_db: PSNR in dB of the fp32 network.
+        max_drop_db: Largest loss allowed, in dB.
+        listener: Called with the progress.
 
     Raises:
         ClearerError: If ONNX Runtime is not installed, or the limit cannot be met.
@@ -143,7 +143,7 @@ def quantize(
 def _errors(
     graph: QdqGraph, model: bytes, images: Sequence[Array], listener: Listener
 ) -> dict[str, float]:
-    """Mean squared error of the output where one layer is in int8, for each layer."""
+    """Mean squared error of the output with a single layer in int8, for each layer."""
     exact = _restore(model, images)
     errors = {}
     for done, layer in enumerate(graph.layers):
@@ -158,14 +158,14 @@ def _errors(
 def _restore(model: bytes, images: Sequence[Array]) -> list[Array]:
     ort = require("onnxruntime", extra="cpu")
     options = ort.SessionOptions()
-    # A session serves a few small images: optimising its graph would take longer than they do.
+    # A session runs a few small images: optimising its graph would take longer than that.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return list(map(session_restorer(session), images))
 
 
 def _fewest(total: int, is_met: Callable[[int], bool]) -> int:
-    """Smallest count that meets a limit, by doubling, then halving; ``total`` where none does."""
+    """Smallest count that meets a limit, by doubling, then bisection; ``total`` if none does."""
     low, high = -1, 0
     while high < total and not is_met(high):
         low, high = high, min(max(1, 2 * high), total)
@@ -184,10 +184,10 @@ def _impossible(
     """Why no file was written.
 
     Args:
-        flavour: For which runtimes it was to be.
-        fp32_drops_db: What the fp32 file itself is below its reference, by runtime.
+        flavour: The runtimes it was to be for.
+        fp32_drops_db: Loss of the fp32 file itself against its reference in dB, by runtime.
         int8_drops_db: The same with all layers in int8.
-        max_drop_db: What is allowed.
+        max_drop_db: Largest loss allowed, in dB.
     """
     for runtime, drop_db in fp32_drops_db.items():
         if drop_db > max_drop_db:

@@ -1,4 +1,4 @@
-"""What an exported file says about itself: written here, and read here."""
+"""Writes and reads the metadata of exported files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
-"""Of the arithmetic in the body of a network."""
+"""Precision of the arithmetic in the body of a network."""
 Io = Literal["tensor", "image"]
 """float32 ``(N, C, H, W)`` in [0, 1], or uint8 ``(N, H, W, C)``."""
 
@@ -46,7 +46,7 @@ _GENERATOR: Final = "clearer "
 _FIGURES: Final = ("val_psnr_db", "val_ssim")
 _USUAL_SIGMA: Final = 25.0
 _UNTRAINED: Final = "as initialised, never trained"
-# Files come from anywhere. A network of the widest space has 0.3 GB; ours have some 20 entries.
+# Files need not be trusted. A network of the widest space has 0.3 GB; ours have some 20 entries.
 _MAX_FILE_BYTES: Final = 2**30
 _MAX_ENTRIES: Final = 256
 _MAX_TEXT: Final = 10_000
@@ -60,16 +60,16 @@ def model_metadata(
     is_trained: bool = True,
     sigma: float | None = None,
 ) -> dict[str, str]:
-    """Key and value strings for a file that takes and gives tensors.
+    """Metadata, as key and value strings, for a file with tensors in and out.
 
     Args:
-        architecture: Of the network in the file.
-        info: What :func:`clearer.networks.network.load_network` returned beside the network: task,
+        architecture: Architecture of the network in the file.
+        info: What :func:`clearer.networks.network.load_network` returned with the network: task,
             protocol, data and figures. What is missing is ``none`` in the file.
-        precision: Of the body.
+        precision: Precision of the body.
         is_trained: Whether the weights have been trained.
-        sigma: The level that is put into the file of a network with a level map; None: it has an
-            input for it, and the file says what to give where nothing is known.
+        sigma: The level that is fixed in the file of a network with a level map; None: it has an
+            input for it, and the file says which level to use by default.
     """
     space = architecture.space
     options = dict(info.get("task", {}))
@@ -99,7 +99,7 @@ def model_metadata(
 
 
 def _level(options: Mapping[str, Any], sigma: float | None) -> dict[str, str]:
-    """Of a network with a level map."""
+    """Metadata on the level, for a network with a level map."""
     if sigma is not None:
         return {"sigma": f"{sigma:g}"}
     trained = Span.parse(str(options.get("sigma", _USUAL_SIGMA)))
@@ -123,31 +123,31 @@ def with_metadata(model: bytes, changes: Mapping[str, str]) -> bytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelInfo:
-    """What is known of a model file; None where neither its metadata nor its input says it."""
+    """Facts about a model file; None where neither its metadata nor its input says it."""
 
     channels: int | None
     io: Io | None
     shape: tuple[int | None, int | None, int | None] = (None, None, None)
-    """(batch, height, width) that it takes; None where any will do."""
+    """(batch, height, width) that it takes; None for any."""
     task: Task | None = None
     precision: Precision | None = None
     architecture: Architecture | None = None
     multiple: int | None = None
-    """Sides are padded to a multiple of it inside."""
+    """Sides are padded to a multiple of this inside."""
     is_trained: bool | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Of the validation that selected the weights: ``val_psnr_db``, ``val_ssim``."""
+    """Figures of the validation that selected the weights: ``val_psnr_db``, ``val_ssim``."""
     selection: str | None = None
-    """How many pictures validated."""
+    """How the weights were selected, in words."""
     data: str | None = None
     """Pictures that it was trained on."""
     licence: str | None = None
     version: str | None = None
-    """Of clearer that wrote the file; None for a file of another program."""
+    """Version of clearer that wrote the file; None for a file of another program."""
 
     @property
     def color(self) -> Color:
-        """RGB where there are three channels."""
+        """``rgb`` for three channels, else ``gray``."""
         return "rgb" if self.channels == 3 else "gray"
 
     def to_dict(self) -> dict[str, Any]:
@@ -181,12 +181,12 @@ def model_info(
 
     Args:
         metadata: Such as ONNX Runtime's ``custom_metadata_map``.
-        input_type: As ONNX Runtime writes it: ``tensor(float)``, ``tensor(uint8)``. What the
-            graph says of its input holds over the metadata.
-        input_shape: Of the input; what is no whole number is free.
+        input_type: As ONNX Runtime writes it: ``tensor(float)``, ``tensor(uint8)``. What the graph
+            says about its input overrides the metadata.
+        input_shape: Shape of the input; what is not a number is free.
 
     Raises:
-        InputError: If the metadata are of clearer and damaged, or too large.
+        InputError: If the metadata are clearer's and damaged, or too large.
     """
     io = _io_of(input_type, input_shape)
     sides = [side if isinstance(side, int) and side > 0 else None for side in input_shape]
@@ -224,19 +224,19 @@ def model_info(
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """What an ONNX file says; it is parsed, and nothing of it is run.
+    """Read the metadata of an ONNX file; it is parsed, not run.
 
     Raises:
-        InputError: If there is no such file, it is no ONNX network, or what it says is damaged.
+        InputError: If there is no such file, it is not ONNX, or its metadata are damaged.
     """
     return info_of(read_onnx(path), path)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Parse and check a file of any origin; weights beside it are not read, but must be there.
+    """Parse and check a file of any origin; external weights are not read, but must exist.
 
     Raises:
-        InputError: If there is no such file, or it is no valid ONNX network.
+        InputError: If there is no such file, or it is not a valid ONNX network.
     """
     if not path.is_file():
         raise InputError(f"{path} is not a file: give an ONNX model")
@@ -247,7 +247,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         model = onnx.load_model_from_string(path.read_bytes())
     except OSError:
         raise
-    except Exception as error:  # protobuf has a type for this that depends on its implementation
+    except Exception as error:  # the type depends on the protobuf implementation
         raise InputError(f"{path} is not an ONNX file, or it is damaged") from error
     # Protobuf reads some files of other kinds as an empty message.
     if not (model.ir_version and model.graph.node and graph_inputs(model)):
@@ -259,13 +259,13 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise InputError(f"{path} has {size / 1e6:,.0f} MB, too much for a network to be read")
     try:
         onnx.checker.check_model(path)
-    except Exception as error:  # its own type, and RuntimeError for what it cannot follow
+    except Exception as error:  # its own type, and RuntimeError for what it cannot infer
         raise InputError(f"{path} is not a valid ONNX network: {first_line(error)}") from error
     return model
 
 
 def _holds_text(message: Any) -> bool:
-    """Whether all strings are text: protobuf gives bytes where they are not UTF-8."""
+    """Whether all strings are text: protobuf gives bytes if they are not UTF-8."""
     for about, value in message.ListFields():
         values = (
             [value] if isinstance(value, (str, bytes)) or hasattr(value, "ListFields") else value
@@ -278,21 +278,21 @@ def _holds_text(message: Any) -> bool:
 
 
 def graph_inputs(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    """What a network is given; old files list their weights among it, which are left out."""
+    """Inputs of a network, without the weights that old files list among them."""
     stored = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in stored]
 
 
 def metadata_of(model: onnx.ModelProto) -> dict[str, str]:
-    """Key and value strings of a file."""
+    """Metadata of a file, as key and value strings."""
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def info_of(model: onnx.ModelProto, path: Path) -> ModelInfo:
-    """What a parsed file says; ``path`` is for the text of errors.
+    """Read the metadata of a parsed file; ``path`` is for error messages.
 
     Raises:
-        InputError: If what it says is damaged.
+        InputError: If the metadata are damaged.
     """
     inputs = graph_inputs(model)
     tensor = inputs[0].type.tensor_type

@@ -1,4 +1,4 @@
-"""What is known of an ONNX file of any origin before it restores: one answer for all commands."""
+"""Describes ONNX files of any origin before they restore, in the same way for all commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["ModelDescription", "read_description"]
 
 _MAX_NAME: Final = 40
 _MAX_FIXED: Final = 2**26
-"""Numbers in a picture of the only size that a network takes: 4096x4096, RGB, and then some."""
+"""Most numbers in a picture of a fixed size: 4096x4096, RGB, and some more."""
 _ELEMENTS: Final[dict[int, Element]] = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -42,13 +42,13 @@ class ModelDescription:
     io: PictureIo
     """How pictures go into it, in every backend."""
     info: ModelInfo
-    """What clearer wrote into it; of other files, what their input says."""
+    """What clearer wrote into it; for other files, what their input says."""
     num_params: int
-    """Numbers in its weights."""
+    """Number of its weights."""
     num_bytes: int
-    """Of the file, and of weights that it keeps beside it."""
+    """Size of the file and its external weights."""
     assumed: tuple[str, ...]
-    """What it does not say, and what is taken instead."""
+    """What it does not say, and what is assumed instead."""
 
     @property
     def is_ours(self) -> bool:
@@ -62,12 +62,12 @@ class ModelDescription:
 
     @property
     def color(self) -> Color:
-        """Of the pictures that it takes."""
+        """``gray`` or ``rgb``: the pictures that it takes."""
         return "rgb" if self.channels == 3 else "gray"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user is to know before the network restores."""
+        """Notes for the user before the network restores."""
         found = []
         if self.assumed:
             found.append(f"{self.path.name} does not say {' nor '.join(self.assumed)}")
@@ -113,16 +113,16 @@ class ModelDescription:
 
 
 def read_description(path: Path) -> ModelDescription:
-    """Find out how a file takes pictures: by what it says, and by trying small ones.
+    """Find out how a file takes pictures: from what it says, and by trying small ones.
 
-    What nobody says is found in one way for all commands. The least multiple that sides must have,
-    and channels where their number is free, are those with which the network gives a picture of
-    the size of its input. The range is that in which it keeps a clean picture; RGB is taken.
+    What is not said is found in the same way for all commands. The multiple of sides, and channels
+    if their number is free, are the smallest with which the network returns a picture of the size
+    of its input. The range is the one in which it keeps a clean picture; RGB is assumed.
 
     Raises:
         InputError: If it is no ONNX file, is invalid, or is not image to image for single pictures
             of 1 or 3 channels.
-        ClearerError: If there is no runtime to try it.
+        ClearerError: If there is no runtime to try it with.
     """
     model = read_onnx(path)
     candidates = _candidates(model, path)
@@ -162,13 +162,13 @@ def _name(metadata: dict[str, str], info: ModelInfo, path: Path) -> str:
 
 
 def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
-    """Ways in which pictures may go into a network, by its inputs and outputs.
+    """Ways in which pictures may go into a network, from its inputs and outputs.
 
     Raises:
         InputError: If there is none.
     """
     inputs, outputs = graph_inputs(model), list(model.graph.output)
-    # Of other programs, no one knows on which scale such an input is.
+    # In files of other programs the scale of such an input is unknown.
     says_level = metadata_of(model).get("sigma", "").startswith("input")
     has_level = says_level and len(inputs) == 2 and _is_level(inputs[1])
     if len(inputs) != 1 + has_level or len(outputs) != 1:
@@ -193,7 +193,7 @@ def _candidates(model: onnx.ModelProto, path: Path) -> list[PictureIo]:
         raise InputError(
             f"{path} is not image to image: it needs one input N x C x H x W, or N x H x W x C"
         )
-    # Some exporters write 0 or -1 for what is free.
+    # Some exporters write 0 or -1 for free sizes.
     sides = [side if side is not None and side > 0 else None for side in sides]
     if sides[0] not in (None, 1):
         raise InputError(f"{path} takes batches of {sides[0]} only: export it for any batch")
@@ -213,9 +213,9 @@ def _is_level(value: onnx.ValueInfoProto) -> bool:
 def _fitting(
     sides: Sequence[int | None], element: Element, said: str | None, path: Path
 ) -> list[PictureIo]:
-    """Layouts and channels that a shape allows, the likeliest first.
+    """Layouts and channels that a shape allows, the most likely first.
 
-    A layout whose number of channels is written goes before one that leaves it open.
+    A layout with a given number of channels goes before one that leaves it open.
     """
     likely = _LAYOUTS if element != "uint8" else _LAYOUTS[::-1]
     order = [layout for layout in likely if said in (None, layout)]

@@ -1,4 +1,4 @@
-"""What an exported network is given and gives: names, shapes, arrays."""
+"""Inputs and outputs of exported networks: names, shapes, arrays."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ __all__ = [
 
 INPUT_NAME: Final = "input"
 LEVEL_NAME: Final = "sigma"
-"""Of networks with a level map: the noise level of each picture, or one for all, on the scale 0 to
+"""Input of networks with a level map: the noise level of each picture, or one for all, scale 0 to
 255."""
 OUTPUT_NAME: Final = "output"
 
 
 def network_inputs(space: SearchSpace, height: int, width: int) -> list[list[int]]:
-    """Shapes of what a network is given for one image: the image and, where it has one, the level.
+    """Shapes of a network's inputs for one image: the image and, if it has one, the level.
 
     Args:
-        space: Of the network.
-        height: Of the image.
-        width: Likewise.
+        space: The space of the network.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
     """
     return [[1, space.channels, height, width], *([[1]] if space.level_map else [])]
 
 
 def network_feed(given: NDArray[np.float32], *, has_level: bool) -> dict[str, NDArray[Any]]:
-    """Inputs of a network by name, of an image ``(N, C, H, W)``, perhaps with a plane of levels."""
+    """Inputs of a network by name, from images ``(N, C, H, W)``, maybe with a plane of levels."""
     arrays = file_inputs(given, has_level=has_level)
     return dict(zip((INPUT_NAME, LEVEL_NAME), arrays, strict=False))
 
 
 def session_call(session: Any) -> Callable[..., NDArray[Any]]:
-    """The first output of a session of ONNX Runtime, as a function of its inputs in their order."""
+    """An ONNX Runtime session as a function from its inputs, in order, to its first output."""
     names = [value.name for value in session.get_inputs()]
 
     def call(*inputs: NDArray[Any]) -> NDArray[Any]:
@@ -57,6 +57,6 @@ def session_call(session: Any) -> Callable[..., NDArray[Any]]:
 
 
 def session_restorer(session: Any) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """A session of ONNX Runtime: where the file takes a level, it comes in as the last channel."""
+    """An ONNX Runtime session as a restorer; if the file takes a level, it is the last channel."""
     call, has_level = session_call(session), len(session.get_inputs()) > 1
     return lambda given: call(*file_inputs(given, has_level=has_level))

@@ -1,8 +1,8 @@
 """OpenVINO IR of an exported ONNX file, and a session that runs one on the CPU.
 
-A network makes two kinds of IR: one of its fp32 file, with weights stored as fp16, and one of its
-int8 file for CPUs. There is none in bf16: that is a way to compute, asked for when a file is
-loaded (``INFERENCE_PRECISION_HINT``), and either kind computes what it holds in floating point so.
+There are two kinds of IR: one from the fp32 file, with weights stored as fp16, and one from the
+int8 file for CPUs. There is none in bf16: that is requested when a file is loaded
+(``INFERENCE_PRECISION_HINT``), and applies to everything in floating point of either kind.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ __all__ = [
 ]
 
 Precision = Literal["f32", "bf16"]
-"""Of the arithmetic of whatever is not int8, as OpenVINO writes it."""
+"""Precision of the arithmetic that is not int8, as OpenVINO writes it."""
 
 _EXTRA: Final = "openvino"
 _METADATA: Final = "clearer"
-"""Section of ``rt_info`` that holds what ``metadata_props`` are in an ONNX file."""
+"""Section of ``rt_info`` for the ``metadata_props`` of an ONNX file."""
 
 
 @functools.cache
 def open_core() -> Any:
-    """OpenVINO's ``Core``, one for the whole process, never given back.
+    """OpenVINO's ``Core``, one for the whole process, never released.
 
-    The CPU plugin of OpenVINO 2026.4 gives the thread a stack for signals. When its core goes, it
-    takes that memory away but leaves it in use: the next Ctrl-C would then crash Python.
+    The CPU plugin of OpenVINO 2026.4 sets an alternate signal stack. When its core is released, it
+    frees that memory but leaves it in use: the next Ctrl-C would then crash Python.
 
     Raises:
         ClearerError: If OpenVINO is not installed.
@@ -58,14 +58,14 @@ class OpenVinoFiles:
 
 
 def to_openvino(model: bytes) -> OpenVinoFiles:
-    """Convert an ONNX file; names, free sizes and metadata stay.
+    """Convert an ONNX file; names, free sizes and metadata are kept.
 
     Weights of a floating-point network are stored as fp16, in half the bytes: they change by up to
-    a 2048th, the arithmetic does not. In an int8 network what is floating point stays fp32:
-    scales of biases lie below what fp16 resolves, and weights in fp32 are few.
+    1/2048, and the arithmetic does not change. In an int8 network floating-point values stay fp32:
+    scales of biases are too small for fp16, and fp32 weights are few.
 
     Args:
-        model: Bytes of an ONNX file: of :func:`clearer.export.to_onnx.to_onnx`, or its int8 form
+        model: Bytes of an ONNX file from :func:`clearer.export.to_onnx.to_onnx`, or its int8 form
             for CPUs.
 
     Raises:
@@ -87,18 +87,18 @@ def to_openvino(model: bytes) -> OpenVinoFiles:
 class OpenVinoSession:
     """A network on the CPU, for images of any size.
 
-    Where a processor has bf16, OpenVINO uses it unless told otherwise, so the precision is always
-    told, and ``precision`` says which is in effect. To time a network, use
-    ``clearer.bench.device_timer``: it fixes the sizes, which is faster.
+    If a processor has bf16, OpenVINO uses it by default, so the precision is always set, and
+    ``precision`` says which is in effect. To time a network, use ``clearer.bench.device_timer``: it
+    fixes the sizes, which is faster.
 
     Args:
         source: An ``.xml`` file with its ``.bin`` beside it, an ``.onnx`` file, or an IR in memory.
-        precision: Of the arithmetic of whatever is not int8.
-        threads: Of the CPU.
+        precision: Precision of the arithmetic that is not int8.
+        threads: Number of CPU threads.
 
     Raises:
         InputError: If the file cannot be loaded, or is not image to image.
-        ClearerError: If OpenVINO is not installed, or does not compute in the precision asked for.
+        ClearerError: If OpenVINO is not installed, or does not compute in this precision.
     """
 
     def __init__(self, source: Path | OpenVinoFiles, precision: Precision, threads: int) -> None:
@@ -113,7 +113,7 @@ class OpenVinoSession:
         if len(network.inputs) not in (1, 2) or len(network.outputs) != 1:
             raise InputError(f"{source} is not image to image: it needs one input and one output")
         self.has_level = len(network.inputs) == 2
-        """Whether the level of the noise is a second input."""
+        """Whether the noise level is a second input."""
         self.metadata = metadata_of(network)
         config = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -126,7 +126,7 @@ class OpenVinoSession:
             raise _load_error(source, error) from error
         effective = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self.precision = {"float": "f32", "bfloat16": "bf16"}.get(effective, effective)
-        """In effect, for whatever is not int8."""
+        """Precision in effect for what is not int8."""
         if self.precision != precision:
             raise ClearerError(
                 f"OpenVINO computes in {self.precision} here, not in {precision}: "
@@ -137,13 +137,13 @@ class OpenVinoSession:
         self._request = compiled.create_infer_request()
 
     def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any]:
-        """Restore a batch: the images and, where there is an input for it, the level of each."""
+        """Restore a batch: the images and, if the network takes it, the level of each."""
         restored: NDArray[Any] = self._request.infer(list(inputs))[0].copy()
         return restored
 
     @property
     def num_int8_convolutions(self) -> int:
-        """Convolutions that this processor computes in int8, in the graph as OpenVINO runs it."""
+        """Convolutions that this processor computes in int8, in OpenVINO's compiled graph."""
         return sum(
             _text(info["layerType"]) == "Convolution"
             and _text(info["runtimePrecision"]) in ("i8", "u8")
@@ -154,7 +154,7 @@ class OpenVinoSession:
 
 
 def metadata_of(network: Any) -> dict[str, str]:
-    """What :func:`to_openvino` noted in an ``openvino.Model``; empty for one of another origin."""
+    """Metadata that :func:`to_openvino` put into an ``openvino.Model``; empty for others."""
     if not network.has_rt_info([_METADATA]):
         return {}
     section = network.get_rt_info([_METADATA])
@@ -162,7 +162,7 @@ def metadata_of(network: Any) -> dict[str, str]:
 
 
 def _name_by_place(network: Any, graph: onnx.GraphProto) -> None:
-    """Rename what OpenVINO names by a counter of the process, so that equal files stay equal."""
+    """Rename nodes that OpenVINO names by a process-wide counter: equal files stay equal."""
     known = {name for node in graph.node for name in (node.name, *node.input, *node.output)}
     for place, node in enumerate(network.get_ordered_ops()):
         if node.get_friendly_name() not in known:

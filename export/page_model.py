@@ -1,4 +1,4 @@
-"""A network for the demonstration page: its bytes, and what the page has to know of it."""
+"""A network for the demonstration page: its bytes, and what the page has to know about it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from clearer.tasks.denoise import Denoise
 __all__ = ["PageModel", "read_page_model"]
 
 _MAX_MODEL_BYTES: Final = 512_000_000
-"""What a browser can be asked to hold twice, and far above any restoration network."""
+"""A browser has to hold this twice; it is far above any restoration network."""
 _MAX_NOISE: Final = 75
-"""Where the slider of the page ends."""
+"""End of the page's slider."""
 _DEFAULT_NOISE: Final = 25
 
 
@@ -26,11 +26,11 @@ class PageModel:
 
     data: bytes
     about: dict[str, Any]
-    """``channels``; ``task`` in words, empty where the file does not say; ``noise``, the level on
-    the scale 0 to 255 that the sample picture gets; ``element``, ``layout``, ``scale``, ``isBgr``
-    and ``multiple``: how pictures go into it; ``takesLevel``: whether the noise level does, too."""
+    """``channels``; ``task`` in words, empty if the file does not say; ``noise``, the level for the
+    sample picture on the scale 0 to 255; ``element``, ``layout``, ``scale``, ``isBgr`` and
+    ``multiple``: how pictures go into it; ``takesLevel``: whether the noise level does, too."""
     notes: tuple[str, ...]
-    """What a user is to know."""
+    """Notes for the user."""
 
 
 def read_page_model(path: Path) -> PageModel:
@@ -38,7 +38,7 @@ def read_page_model(path: Path) -> PageModel:
 
     Raises:
         InputError: If it is not an image-to-image network for any size, in one file.
-        ClearerError: If there is no runtime to try it.
+        ClearerError: If there is no runtime to try it with.
     """
     file = read_description(path)
     file.require_any_size()
@@ -65,7 +65,7 @@ def read_page_model(path: Path) -> PageModel:
 
 
 def _noise(task: Task | None) -> int:
-    """White noise for the sample: what the network is for, or none where it is for other things."""
+    """Noise level for the sample picture: one that the network is for; 0 for other tasks."""
     if task is None:
         return _DEFAULT_NOISE
     if not isinstance(task, Denoise):

@@ -1,4 +1,4 @@
-"""Whether an exported file restores what the torch network restores."""
+"""Checks that an exported file restores as the torch network does."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """How far a file may be from torch in fp32."""
+    """Largest difference of a file from torch in fp32."""
 
     max_abs: float | None
-    """Largest difference of a value, on the scale 0 to 1; None: no limit. Files that give 8 bits
-    may differ by one level more, where both sides of a half are rounded apart."""
+    """Largest difference of a value, on the scale 0 to 1; None: no limit. Files with 8-bit output
+    may differ by one more level, where rounding goes different ways."""
     psnr_drop_db: float
-    """Loss of PSNR on the validation pictures."""
+    """Largest loss of PSNR on the validation pictures."""
 
 
 LIMITS: Final[Mapping[Kind, Limit]] = {
-    # Sums in another order differ by about 1e-6, and a wrong pad, crop or weight by more than 1e-2.
-    # Tables show two digits of PSNR: none may change.
+    # Sums in another order differ by about 1e-6; a wrong pad, crop or weight by more than 1e-2.
+    # Tables show two decimals of PSNR, which must not change.
     "fp32": Limit(max_abs=1e-4, psnr_drop_db=0.001),
-    # Halves have 11 bits: a feature is off by 5e-4 of itself. On trained networks single pixels
-    # differed by 0.001 to 0.007, and by 0.08 in a picture that the network itself gets wrong by
-    # large features; PSNR by 0.003 dB, and by 0.008 there. An overflow gives more, or no number.
+    # fp16 has 11 bits: features have a relative error of 5e-4. On trained networks single pixels
+    # differed by 0.001 to 0.007, and by 0.08 in a picture in which the network itself fails with
+    # large features; PSNR by 0.003 dB, and by 0.008 there. An overflow gives more, or NaN.
     "fp16": Limit(max_abs=0.1, psnr_drop_db=0.02),
-    # A weight is off by up to a 2048th of itself: up to 2.7e-4 in the output of a trained network.
+    # Weights have relative errors of up to 1/2048: up to 2.7e-4 in a trained network's output.
     "fp32, fp16 weights": Limit(max_abs=0.01, psnr_drop_db=0.01),
     # With 8 bits per feature, single pixels may be far off where a feature leaves its range, so
-    # the mean decides. A tenth of a decibel is what the next better network of a search gains.
+    # the mean decides. The next better network of a search gains about 0.1 dB.
     "int8": Limit(max_abs=None, psnr_drop_db=0.1),
 }
 _SHAPES: Final[tuple[Shape, ...]] = ((1, 17, 19), (1, 61, 77), (1, 321, 481), (3, 61, 77))
-"""Smaller than the padding multiple allows, odd, usual, a batch."""
+"""Small, odd, usual, a batch; all but the third with sides that need padding."""
 Planes = NDArray[np.float32]
 """``(C, H, W)``, or ``(N, C, H, W)``."""
 
@@ -82,7 +82,7 @@ class Check:
     num_images: int
     limit: Limit
     failure: str | None
-    """What is wrong, in a line; None where all limits hold."""
+    """What is wrong, in one line; None if all limits hold."""
 
     def to_dict(self) -> CheckRecord:
         """Plain data for ``export.json``."""
@@ -105,11 +105,11 @@ class Reference:
     """The torch network in fp32, and the pictures that files are compared on.
 
     Args:
-        network: In evaluation mode, on the CPU.
-        images: At least one.
+        network: The network in evaluation mode, on the CPU.
+        images: Pictures, at least one.
         task: What degrades them; the noise is that of every validation.
-        source: What the pictures are, for reports.
-        sigma: The level that the files have for all pictures, of a network with a level map.
+        source: Name of the pictures, for reports.
+        sigma: Level that is fixed in the files of a network with a level map, scale 0 to 255.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Reference:
         self.source = source
         self._restore = torch_restorer(network)
         self.takes_level = network.architecture.space.level_map and sigma is None
-        """Whether the files take the level of the noise."""
+        """Whether the files take the noise level."""
         if sigma is not None:
             self._restore = at_level(self._restore, sigma / 255)
         self._images = images
@@ -134,7 +134,7 @@ class Reference:
         return len(self._images)
 
     def pairs(self, shape: Shape | None) -> Iterator[tuple[Planes, Planes]]:
-        """(degraded, clean) batches: the pictures as they are, or brought to a shape."""
+        """(degraded, clean) batches: the pictures as they are, or cropped and padded to a shape."""
         pairs = evaluation_pairs(
             self._images, self._task, VALIDATION_SEED, level_map=self.takes_level
         )
@@ -149,29 +149,29 @@ class Reference:
             if len(group) == batch:
                 yield _stack(group)
                 group = []
-        if group:  # the last batch is filled up with what it holds
+        if group:  # fill the last batch by repeating its pictures
             yield _stack([group[index % len(group)] for index in range(batch)])
 
     def inputs(self, shape: Shape | None) -> Iterator[Planes]:
-        """Degraded pictures: whole, pieces of odd sizes, a batch; or of the one shape given."""
+        """Degraded pictures: whole, crops of odd sizes, a batch; or of the given shape."""
         for wanted in (None, *_SHAPES) if shape is None else (shape,):
             yield next(self.pairs(wanted))[0]
 
     def restore(self, given: NDArray[Any], io: Io) -> NDArray[Any]:
-        """What a faithful file gives."""
+        """What a correct file would give."""
         if io == "tensor":
             return self._restore(given)
         planes = given.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
         return to_pixels(self._restore(planes))
 
     def psnr_db(self, io: Io, shape: Shape | None) -> float:
-        """Of torch itself, on what a file of this kind is given."""
+        """PSNR of torch itself in dB, on the inputs of such a file."""
         if (io, shape) not in self._psnrs:
             self._psnrs[io, shape] = self.mean_psnr_db(io, shape, lambda x: self.restore(x, io))
         return self._psnrs[io, shape]
 
     def mean_psnr_db(self, io: Io, shape: Shape | None, restore: Restore) -> float:
-        """Mean over the validation pictures, clipped to [0, 1]."""
+        """Mean PSNR in dB over the validation pictures, clipped to [0, 1]."""
         figures = []
         for degraded, clean in self.pairs(shape):
             restored = to_planes(restore(to_input(degraded, io)), io).clip(0, 1)
@@ -186,12 +186,12 @@ def to_pixels(planes: Planes) -> NDArray[np.uint8]:
 
 
 def to_input(degraded: Planes, io: Io) -> NDArray[Any]:
-    """What a file is given: the degraded picture, or its 8 bits."""
+    """The input of a file: the degraded picture, or the same in 8 bits."""
     return degraded if io == "tensor" else to_pixels(degraded)
 
 
 def to_planes(restored: NDArray[Any], io: Io) -> Planes:
-    """What a file gives, as ``(N, C, H, W)`` on the scale 0 to 1."""
+    """The output of a file, as ``(N, C, H, W)`` on the scale 0 to 1."""
     if io == "tensor":
         return restored
     return restored.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
@@ -200,11 +200,11 @@ def to_planes(restored: NDArray[Any], io: Io) -> Planes:
 def make_reference(
     network: RestorationNet, settings: RunSettings, sigma: float | None = None
 ) -> Reference:
-    """The validation pictures of a run; built-in ones, where its folder is no longer there.
+    """Reference on the validation pictures of a run, or built-in ones if its folder is gone.
 
     Args:
-        network: Of the run.
-        settings: Likewise.
+        network: The network of the run.
+        settings: Settings of the run.
         sigma: As for :class:`Reference`.
 
     Raises:
@@ -235,7 +235,7 @@ def check_artefact(artefact: Artefact, reference: Reference) -> Check:
         psnr_file_db = reference.mean_psnr_db(io, shape, restore)
     except ClearerError:
         raise
-    except Exception as error:  # each runtime has types of its own
+    except Exception as error:  # each runtime has its own types
         reason = (str(error).splitlines() or [""])[0]
         raise ClearerError(
             f"{artefact.name} cannot be run: {reason}; it was not written"
@@ -266,7 +266,7 @@ def _compare(restored: NDArray[Any], expected: NDArray[Any], io: Io) -> Differen
 
 
 def _failure(rows: list[DifferenceRecord], drop_db: float, limit: Limit, io: Io) -> str | None:
-    # Written so that what is not a number fails.
+    # Written so that NaN fails.
     if not all(math.isfinite(row["mean_abs"]) for row in rows):
         return "it gives values that are not finite"
     if limit.max_abs is not None:
@@ -281,7 +281,7 @@ def _failure(rows: list[DifferenceRecord], drop_db: float, limit: Limit, io: Io)
 
 
 def _fit(picture: Planes, height: int, width: int) -> Planes:
-    """The middle of a picture; what is missing is reflect padding."""
+    """The middle of a picture; symmetric padding fills it up."""
     pads = [(0, 0)] + [
         (0, max(0, wanted - side))
         for wanted, side in zip((height, width), picture.shape[1:], strict=True)

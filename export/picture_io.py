@@ -1,4 +1,4 @@
-"""How pictures go into a network of any origin, and how its results become pictures again."""
+"""How pictures go into a network of any origin, and results become pictures again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Element", "Layout", "PictureIo", "first_line", "picture_restorer"]
 
 Array = NDArray[np.float32]
 Element = Literal["float32", "float16", "uint8"]
-"""Of the tensors that a network takes and gives."""
+"""Type of a network's input and output tensors."""
 Layout = Literal["NCHW", "NHWC"]
 _AXES: Final[dict[Layout, tuple[int, int, int, int]]] = {
     "NCHW": (0, 1, 2, 3),
@@ -27,24 +27,24 @@ _LONGEST_REASON: Final = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PictureIo:
-    """What a network takes and gives: plain data, the same for every backend."""
+    """A network's input and output format: plain data, the same for every backend."""
 
     channels: int | None = None
-    """1 (gray) or 3; None: it takes any number."""
+    """1 (gray) or 3; None: any number."""
     element: Element = "float32"
     layout: Layout = "NCHW"
     scale: float = 1.0
-    """What white is, 1 or 255; black is 0."""
+    """The value of white, 1 or 255; black is 0."""
     is_bgr: bool = False
     """Whether three channels are blue, green, red."""
     multiple: int = 1
-    """That both sides must have: pictures get reflect padding, and results are cropped."""
+    """Both sides must be multiples of this: pictures get reflect padding, results are cropped."""
     height: int | None = None
-    """The only one that it takes; None: any."""
+    """The only height that it takes; None: any."""
     width: int | None = None
-    """Likewise."""
+    """The only width that it takes; None: any."""
     has_level: bool = False
-    """Whether it has a second input, the level of the noise on the scale 0 to 255."""
+    """Whether it has a second input, the noise level on the scale 0 to 255."""
 
     @property
     def has_any_size(self) -> bool:
@@ -52,19 +52,19 @@ class PictureIo:
         return self.height is None and self.width is None
 
     def shape(self, planes: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of what the network gets for a batch ``(N, C, H, W)``, with its reflect padding."""
+        """Shape of the network's input for a batch ``(N, C, H, W)``, with reflect padding."""
         n, c, h, w = planes
         full = (n, c, *(-(-side // self.multiple) * self.multiple for side in (h, w)))
         return tuple(full[axis] for axis in _AXES[self.layout])
 
     def encode(self, batch: Array) -> NDArray[Any]:
-        """Make what the network takes.
+        """Convert pictures to the network's input.
 
         Args:
-            batch: ``(N, C, H, W)`` in [0, 1].
+            batch: Pictures ``(N, C, H, W)`` in [0, 1].
 
         Returns:
-            Of :attr:`layout` and :attr:`element`, contiguous, with sides of :attr:`multiple`.
+            An array of :attr:`layout` and :attr:`element`, contiguous, padded to :attr:`multiple`.
         """
         planes = _mirrored(batch, self.multiple)
         if self.is_bgr:
@@ -89,18 +89,18 @@ class PictureIo:
 def picture_restorer(
     run: Callable[..., NDArray[Any]], io: PictureIo, name: str
 ) -> Callable[[Array], Array]:
-    """A network in any runtime as one from ``(N, C, H, W)`` float32 in [0, 1] to the same shape.
+    """Wrap a network in any runtime: ``(N, C, H, W)`` float32 in [0, 1] to the same shape.
 
-    Where the network takes a level, it is the last plane of ``(N, C + 1, H, W)``.
+    If the network takes a level, it is the last plane of ``(N, C + 1, H, W)``.
 
     Args:
-        run: Maps what the network takes, one argument for each input, to its result.
-        io: What that is.
-        name: Of the network, for errors.
+        run: Maps the network's inputs, one argument each, to its result.
+        io: Its input and output format.
+        name: Name of the network, for errors.
 
     Returns:
-        What raises :class:`InputError` where a picture or a result has another size than the
-        network is for, and :class:`ClearerError` where the runtime fails.
+        A function that raises :class:`InputError` if a picture or a result has the wrong size, and
+        :class:`ClearerError` if the runtime fails.
     """
 
     def restore(batch: Array) -> Array:
@@ -134,7 +134,7 @@ def picture_restorer(
 
 
 def _mirrored(batch: Array, multiple: int) -> Array:
-    """As :func:`clearer.networks.blocks.pad_to_multiple` does."""
+    """Pad as :func:`clearer.networks.blocks.pad_to_multiple` does."""
     for axis in (2, 3):
         last = batch.shape[axis] - 1
         padded = (last + multiple) // multiple * multiple
@@ -145,11 +145,11 @@ def _mirrored(batch: Array, multiple: int) -> Array:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a runtime says, in one line that a terminal can show."""
+    """The message of a runtime's error, in one line that a terminal can show."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    # OpenVINO begins with places in its own source.
+    # OpenVINO begins with locations in its own source.
     chosen = lines[-1] if lines[0].startswith("Exception from") else lines[0]
     text = "".join(c if c.isprintable() else " " for c in chosen)
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} …"

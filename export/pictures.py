@@ -1,4 +1,4 @@
-"""Pictures of a run that an export needs: to validate, and to calibrate int8 with."""
+"""Pictures of a run for an export: to validate, and to calibrate int8."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["available_pictures", "calibration_pictures"]
 _NUM_PICTURES: Final = 24
 _SIDE: Final = 128
 _SEED: Final = 1
-"""Of their noise; that of the validation is another."""
+"""Seed of their noise, other than that of the validation."""
 
 
 def available_pictures(settings: RunSettings) -> tuple[Path | None, Task]:
-    """The folder and the task of a run; built-in pictures, where the folder is no longer there."""
+    """The folder and task of a run; None (built-in pictures) if the folder is gone."""
     folder, task = settings.data, settings.task
     if folder is None or folder.is_dir():
         return folder, task
@@ -32,11 +32,11 @@ def available_pictures(settings: RunSettings) -> tuple[Path | None, Task]:
 
 
 def calibration_pictures(settings: RunSettings, *, level_map: bool) -> list[NDArray[np.float32]]:
-    """Middles of training pictures, degraded: ``(1, C, H, W)``, sides of at most 128.
+    """Centre crops of training pictures, degraded: ``(1, C, H, W)``, sides of at most 128.
 
     Args:
-        settings: Of the run.
-        level_map: Whether a plane with the level of the noise is added.
+        settings: Settings of the run.
+        level_map: Whether to add a plane with the noise level.
 
     Raises:
         InputError: If a picture cannot be used.

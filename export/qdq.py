@@ -1,13 +1,13 @@
-"""Convolutions of an exported file in int8, in the form that all runtimes read: QDQ.
+"""Puts the convolutions of an exported file into int8, in the form that all runtimes read: QDQ.
 
-A convolution takes its input, its weights and its bias out of DequantizeLinear; a runtime that sees
-this computes it in integers. All else stays floating point (padding, space to depth, additions,
-up-sampling, cropping), and so do its operands: a feature map that a convolution reads in int8 is
-added to others as it was, because rounding it there too would add up along the whole network.
+Input, weights and bias of a convolution come from DequantizeLinear; a runtime that sees this
+computes it in integers. Everything else stays in floating point (padding, space-to-depth,
+additions, upsampling, cropping), and so do its operands: a feature map that a convolution reads in
+int8 is added to others unrounded, because rounding errors would accumulate along the network.
 
-OpenVINO 2026.4 computes all of them in integers. ONNX Runtime 1.32 does so only where the result is
-next read in int8 and by nothing else: 34 of the 122 convolutions of one network. So on a CPU it is
-in OpenVINO that an int8 file is faster.
+OpenVINO 2026.4 computes all such convolutions in integers. ONNX Runtime 1.32 does so only if
+nothing but int8 layers read the result: 34 of the 122 convolutions of one network. So on a CPU an
+int8 file is faster in OpenVINO.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _QDQ: Final = ("QuantizeLinear", "DequantizeLinear")
 
 
 class QdqGraph:
-    """A file of which each convolution can be had in int8 or in floating point.
+    """A file in which each convolution can be int8 or floating point.
 
     Args:
-        source: The file in fp32.
-        quantized: The same with all convolutions in int8; nodes keep their names.
+        source: The fp32 file.
+        quantized: The same with all convolutions in int8 and the same node names.
     """
 
     def __init__(self, source: onnx.ModelProto, quantized: onnx.ModelProto) -> None:
@@ -55,7 +55,7 @@ class QdqGraph:
         self._makers = {node.output[0]: node for node in nodes if node.op_type in _QDQ}
         tensors = [*quantized.graph.initializer, *source.graph.initializer]
         self._tensors = {tensor.name: tensor for tensor in tensors}
-        # A dequantized bias has the name of the bias itself, which may be needed beside it.
+        # A dequantised bias has the name of the bias itself, which may also be needed.
         for name in self._tensors.keys() & self._makers.keys():
             maker = self._makers.pop(name)
             maker.output[0] = f"{name}_dequantized"
@@ -65,7 +65,7 @@ class QdqGraph:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the convolutions, in the order of computation: those of the torch modules."""
+        """Names of the convolutions, as of the torch modules, in the order of computation."""
         return tuple(_layer(node) for node in self._source.graph.node if node.op_type in _OPERATORS)
 
     def model(self, float_layers: Collection[str] = ()) -> bytes:
@@ -78,7 +78,7 @@ class QdqGraph:
         done = set[str]()
 
         def dequantize(name: str) -> None:
-            """Append what makes a tensor, once, up to what the source makes itself."""
+            """Append the nodes that make a tensor, once, back to the source's own tensors."""
             maker = self._makers.get(name)
             if maker is not None and name not in done:
                 done.add(name)
@@ -110,14 +110,14 @@ def insert_qdq(
     activations: Mapping[str, Activation],
     weight_bits: WeightBits = 8,
 ) -> QdqGraph:
-    """Quantize all convolutions.
+    """Quantise all convolutions.
 
     Args:
         model: Bytes of an fp32 file of :func:`clearer.export.to_onnx.to_onnx`.
-        flavour: For which runtimes.
-        method: Of calibration.
-        activations: What :func:`clearer.export.calibration.observe` saw.
-        weight_bits: Of the weights, stored in bytes either way.
+        flavour: The runtimes to quantise for.
+        method: Method of calibration.
+        activations: Result of :func:`clearer.export.calibration.observe`.
+        weight_bits: Bits of the weights, which are stored in bytes either way.
 
     Raises:
         ClearerError: If ONNX Runtime is not installed.
@@ -132,7 +132,7 @@ def insert_qdq(
         ranges[name] = [{"rmin": np.float32(low), "rmax": np.float32(high)}]
     prepared = onnx.ModelProto()
     prepared.CopyFrom(source)
-    # Batch normalisation is folded already; without this mark it would warn that it might not be.
+    # Batch normalisation is folded already; without this mark ONNX Runtime would warn about it.
     prepared.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         path = Path(folder)
@@ -151,7 +151,7 @@ def insert_qdq(
                 "ActivationSymmetric": not is_cpu,
                 "WeightSymmetric": True,
                 "QuantizeBias": is_cpu,
-                # What comes next is an addition, or is read in int8 by the next convolution.
+                # The output goes into an addition, or the next convolution quantises it.
                 "OpTypesToExcludeOutputQuantization": _OPERATORS,
                 "TensorQuantOverrides": ranges,
             },
@@ -160,7 +160,7 @@ def insert_qdq(
 
 
 class _Reader:
-    """One tiny image: ONNX Runtime wants to measure ranges itself, even where all are given."""
+    """One tiny image: ONNX Runtime insists on measuring ranges, even if all are given."""
 
     def __init__(self, inputs: Sequence[onnx.ValueInfoProto]) -> None:
         has_level = len(inputs) > 1

@@ -1,4 +1,4 @@
-"""What the metadata of a file of any origin say about its pixels."""
+"""Reads what the metadata of a file of any origin say about its pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["said_layout", "said_order", "said_scale"]
 _RANGES: Final = ("range", "value_range", "input_range", "pixel_range", "data_range")
 _ORDERS: Final = ("color_order", "colour_order", "channel_order", "color_space", "color_format")
 _LAYOUTS: Final = ("layout", "data_layout", "data_format")
-# ONNX names these itself: docs/MetadataProps.md of its repository.
+# These are defined by ONNX: docs/MetadataProps.md of its repository.
 _ONNX_RANGE: Final = "image.nominalpixelrange"
 _ONNX_ORDER: Final = "image.bitmappixelformat"
 _ONNX_RANGES: Final = {"nominalrange_0_255": 255.0, "normalized_0_1": 1.0}
@@ -25,12 +25,12 @@ _SPAN: Final = re.compile(
 
 
 def said_scale(metadata: Mapping[str, str]) -> float | None:
-    """What white is; None where the file does not say.
+    """The value of white; None if the file does not say.
 
-    Such as ``0..255``, ``[0, 1]``, ``0-255``, ``0..1, output not clipped`` or ``255``.
+    It may say ``0..255``, ``[0, 1]``, ``0-255``, ``0..1, output not clipped`` or ``255``.
 
     Raises:
-        InputError: If it says another range than 0..1 and 0..255. The text lacks the file.
+        InputError: If it says another range than 0..1 or 0..255. The message lacks the file name.
     """
     told = _lower(metadata)
     if _ONNX_RANGE in told:
@@ -61,10 +61,10 @@ def _unknown_range(text: str) -> InputError:
 
 
 def said_order(metadata: Mapping[str, str]) -> str | None:
-    """``RGB``, ``BGR`` or ``gray``; None where the file does not say.
+    """``RGB``, ``BGR`` or ``gray``; None if the file does not say.
 
     Raises:
-        InputError: If it says another. The text lacks the file.
+        InputError: If it says another order, or two. The message lacks the file name.
     """
     told = _lower(metadata)
     texts = [told[key] for key in (_ONNX_ORDER, *_ORDERS) if told.get(key)]
@@ -82,7 +82,7 @@ def said_order(metadata: Mapping[str, str]) -> str | None:
 
 
 def said_layout(metadata: Mapping[str, str]) -> str | None:
-    """``NCHW`` or ``NHWC``; None where the file does not say."""
+    """``NCHW`` or ``NHWC``; None if the file does not say."""
     told = _lower(metadata)
     words = {told[key].upper() for key in _LAYOUTS if key in told} & {"NCHW", "NHWC"}
     return words.pop() if len(words) == 1 else None

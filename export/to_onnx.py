@@ -1,4 +1,4 @@
-"""A frozen network as one ONNX file for any batch and image size."""
+"""Exports a frozen network as one ONNX file for any batch and image size."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["OPSETS", "check_opset", "file_mb", "saved_to_onnx", "to_onnx", "untrained_file"]
 
 OPSETS: Final = range(15, 26)
-"""From the first in which a graph can ask for one side of an image, to the newest that ONNX Runtime
-1.32 takes."""
+"""From the first in which a graph can query a single side of an image, to the newest that ONNX
+Runtime 1.32 supports."""
 
 
 def check_opset(opset: int) -> None:
-    """Refuse what cannot be written, or what no runtime takes yet.
+    """Refuse operator sets that cannot be written, or that no runtime supports yet.
 
     Raises:
-        InputError: If the operator set is unknown or too old.
+        InputError: If the operator set is too old or too new.
     """
     if opset not in OPSETS:
         raise InputError(
@@ -53,16 +53,16 @@ def to_onnx(
 ) -> bytes:
     """Export with batch normalisation folded and padding inside.
 
-    The input and output are float32, ``(n, channels, h, w)``, all but the channels free. A network
+    Input and output are float32, ``(n, channels, h, w)``, with n, h and w free. A network
     with a level map has a second input (:data:`clearer.export.graph.LEVEL_NAME`).
 
     Args:
-        network: In evaluation mode.
-        metadata: Key and value strings that the file carries.
-        opset: Version of the operators, in :data:`OPSETS`.
-        half: Compute in fp16 inside. Batch normalisation is folded before, in fp32: its variances
-            may be too small for fp16.
-        sigma: The level that a network with a level map takes for all pictures: no second input.
+        network: A network in evaluation mode.
+        metadata: Metadata of the file, as key and value strings.
+        opset: ONNX operator set, one of :data:`OPSETS`.
+        half: Compute in fp16 inside. Batch normalisation is folded before that, in fp32: its
+            variances may be too small for fp16.
+        sigma: Fixed level, scale 0 to 255, of a network with a level map; no second input then.
 
     Returns:
         The bytes of a checked ONNX file.
@@ -78,7 +78,7 @@ def to_onnx(
 
 
 def saved_to_onnx(saved: SavedWeights) -> bytes:
-    """What a file of weights holds as an ONNX file in fp32, without metadata, and without torch.
+    """Convert a file of weights to an fp32 ONNX file without metadata, and without torch.
 
     Raises:
         InputError: If the weights do not fit their architecture.
@@ -123,11 +123,11 @@ def _checked(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
 
 @functools.cache
 def untrained_file(architecture: Architecture, precision: FilePrecision = "fp32") -> bytes:
-    """The file that a trained network of this architecture becomes, but for the weights' values.
+    """The file of a trained network of this architecture, but with random weights.
 
-    In int8 it is that for CPUs, with all convolutions in int8.
+    In int8 it is the file for CPUs, with all convolutions in int8.
     """
-    # Stands for the options, figures and names that a trained network adds to the metadata.
+    # Stands for the options, figures and names in the metadata of a trained network.
     info = {
         "task": {"name": "denoise", "options": "x" * 90},
         "protocol": "x" * 16,

@@ -1,4 +1,4 @@
-"""A frozen network as a ``torch.export`` program, which torch alone loads and runs."""
+"""Exports a frozen network as a ``torch.export`` program, which runs with torch alone."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["PROGRAM_METADATA", "to_torch_program"]
 PROGRAM_METADATA: Final = "clearer.json"
 """Name of the extra file in the archive that holds the metadata, as JSON."""
 _EXAMPLE_SHAPE: Final = (2, 41, 57)
-"""Batch and sides of the example that is traced: no two alike, none a multiple of 8, none 1, so
-that nothing of it can be taken for a constant."""
-# Where the tracer notes which line of which file of this machine made a node.
+"""Batch and sides of the traced example: all different, none a multiple of 8, none 1, so that none
+is mistaken for a constant."""
+# Where the tracer records which line of which file on this machine made a node.
 _ORIGINS: Final = ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node")
 
 
@@ -43,13 +43,13 @@ def to_torch_program(
 ) -> bytes:
     """Export in fp32 with batch normalisation folded and padding inside, for any batch and size.
 
-    ``torch.export.load(file).module()`` is the network; clearer need not be installed. Where it has
-    a level map, its last plane is the level of the noise, on the scale of the image.
+    ``torch.export.load(file).module()`` is the network; clearer need not be installed. With a level
+    map, the last plane of its input is the noise level, on the scale of the image.
 
     Args:
-        network: In evaluation mode, on the CPU.
-        metadata: Key and value strings that the file carries.
-        sigma: The level that a network with a level map takes for all pictures, scale 0 to 255.
+        network: A network in evaluation mode, on the CPU.
+        metadata: Metadata of the file, as key and value strings.
+        sigma: Fixed level, scale 0 to 255, of a network with a level map.
 
     Returns:
         The bytes of a .pt2 archive.
@@ -65,8 +65,8 @@ def to_torch_program(
     batch, height, width = _EXAMPLE_SHAPE
     example = torch.zeros(batch, planes, height, width)
     sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    # Else the program is guarded against all that the example is not: a batch of 1, a side that
-    # needs no padding, a picture of one block.
+    # Otherwise the program has guards against all that the example is not: a batch of 1, a side
+    # that needs no padding, a picture of one block.
     with fx_config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(folded, (example,), dynamic_shapes=(sizes,))
     for node in program.graph.nodes:

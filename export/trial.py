@@ -1,4 +1,4 @@
-"""What small pictures tell of a network that does not say how pictures go into it."""
+"""Finds out with small pictures how a network takes them, if it does not say."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ Array = NDArray[np.float32]
 Run = Callable[..., NDArray[Any]]
 
 _ELEMENTS: Final = ("float32", "float16", "uint8")
-# Halvings make powers of two; windows of attention have 7, and other sides are rare.
+# Downsampling gives powers of two; attention windows of 7 are common, others are rare.
 _MULTIPLES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 96, 128)
 _LEAST_SIDE: Final = 64
 _PRIMES: Final = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73)
 _SCALE_SIDE: Final = 96
 _SCALE_MARGIN_DB: Final = 3.0
-# Of 25 published networks for 0..1, the one that changes this picture most keeps 26.8 dB of it; the
-# best that one of them does with values of 0..1 once it is made for 0..255 is 20.2 dB.
+# Of 25 published networks for 0..1, the one that changes this picture most still has 26.8 dB;
+# converted to 0..255, the best of them has 20.2 dB with values of 0..1.
 _SPOILED_DB: Final = 23.5
 _PHOTOGRAPH: Final = "cell.png"
 
 
 def open_trial(path: Path) -> Run:
-    """Load a file for a few small pictures, in whichever runtime is here.
+    """Load a file for a few small pictures, in whichever runtime is installed.
 
     Raises:
         InputError: If the runtime cannot load it.
@@ -51,8 +51,8 @@ def open_trial(path: Path) -> Run:
         return _open_openvino(path)
     ort = require("onnxruntime", extra="cpu")
     options = ort.SessionOptions()
-    options.log_severity_level = 4  # what fails is said in one line, by who called
-    # A network is loaded in no time so, and small pictures need no speed.
+    options.log_severity_level = 4  # the caller reports failures in one line
+    # So a network loads at once, and small pictures need no speed.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     try:
@@ -71,16 +71,16 @@ def _open_openvino(path: Path) -> Run:
 
 
 def find_io(run: Run, candidates: Sequence[PictureIo], name: str) -> PictureIo:
-    """The first way of giving pictures that a network answers with pictures of the same size.
+    """The first input format for which a network returns pictures of the same size.
 
     Args:
         run: The network.
-        candidates: With free sizes or fixed ones, multiple 1.
-        name: Of the network, for errors.
+        candidates: Formats to try, with free or fixed sizes, multiple 1.
+        name: Name of the network, for errors.
 
     Returns:
-        It, with the least multiple that sides must have; channels are None where the network takes
-        both gray and RGB pictures.
+        The format with the smallest multiple of sides that works; channels are None if the network
+        takes both gray and RGB pictures.
 
     Raises:
         InputError: If there is none.
@@ -101,7 +101,7 @@ def find_io(run: Run, candidates: Sequence[PictureIo], name: str) -> PictureIo:
 
 
 def _with_multiple(run: Run, io: PictureIo, name: str) -> PictureIo | ClearerError:
-    """The way with the least multiple that works, or why none does."""
+    """The format with the smallest multiple that works, or why none does."""
     failure: ClearerError | None = None
     for multiple, height, width in _sizes(io, _MULTIPLES if io.has_any_size else (1,)):
         failure = _failure(run, io, (height, width), name)
@@ -112,7 +112,7 @@ def _with_multiple(run: Run, io: PictureIo, name: str) -> PictureIo | ClearerErr
 
 
 def _sizes(io: PictureIo, multiples: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Each multiple, with a height and width that have it, and no larger one, in common."""
+    """Each multiple, with a height and width of which it is the greatest common divisor."""
     for multiple in multiples:
         first = next(i for i, p in enumerate(_PRIMES) if multiple * p >= _LEAST_SIDE)
         height, width = (multiple * p for p in _PRIMES[first : first + 2])
@@ -120,7 +120,7 @@ def _sizes(io: PictureIo, multiples: Sequence[int]) -> Iterator[tuple[int, int, 
 
 
 def _failure(run: Run, io: PictureIo, size: tuple[int, int], name: str) -> ClearerError | None:
-    """Why a network does not restore a picture of a size; None where it does."""
+    """Why a network does not restore a picture of a size; None if it does."""
     restore = picture_restorer(_of_its_element(run, io, name), io, name)
     try:
         restore(np.full((1, (io.channels or 1) + io.has_level, *size), 0.5, np.float32))
@@ -141,16 +141,16 @@ def _of_its_element(run: Run, io: PictureIo, name: str) -> Run:
 
 
 def find_scale(run: Run, io: PictureIo, name: str) -> float:
-    """What white is, 1 or 255, for a network that does not say: with which of them it restores.
+    """The value of white, 1 or 255, for a network that does not say: that with which it restores.
 
-    Every network for restoration leaves a smooth, clean picture about as it is in the right range.
-    One for 0..255 spoils values of 0..1: that decides. One for 0..1 may leave values of 0..255 as
-    they are, even better than those of its own range, since it takes noise in them for detail.
+    Every restoration network leaves a smooth, clean picture nearly unchanged in the right range.
+    One for 0..255 spoils values of 0..1: that decides. One for 0..1 may keep values of 0..255 even
+    better than those of its own range, since it takes noise in them for detail.
 
     Args:
         run: The network.
         io: How pictures go into it.
-        name: Of the network, for errors.
+        name: Name of the network, for errors.
     """
     side = -(-_SCALE_SIDE // io.multiple) * io.multiple
     clean = _smooth_picture(io.channels or 1, io.height or side, io.width or side)
@@ -159,7 +159,7 @@ def find_scale(run: Run, io: PictureIo, name: str) -> float:
 
 
 def _quality(run: Run, io: PictureIo, name: str, clean: Array) -> float:
-    """PSNR in dB; 0 where the network gives no picture."""
+    """PSNR in dB; 0 if the network fails or gives values that are not finite."""
     try:
         with np.errstate(all="ignore"):
             given = with_level(clean, 0) if io.has_level else clean
@@ -176,7 +176,7 @@ def _pixels() -> NDArray[np.uint8]:
 
 
 def _smooth_picture(channels: int, height: int, width: int) -> Array:
-    """The middle of a picture, ``(1, channels, height, width)``; tiled where it is too small."""
+    """Centre crop of a picture, ``(1, channels, height, width)``; tiled if it is too small."""
     pixels = _pixels()
     have = pixels.shape
     pixels = np.tile(pixels, (-(-height // have[0]), -(-width // have[1])))

@@ -1,8 +1,8 @@
-"""The int8 file for CPUs that a network becomes, without pictures to calibrate it by.
+"""Makes the int8 file for CPUs of a network, without pictures to calibrate it.
 
-Its size and its speed follow from its shape alone. So the rounding is put in place here as
-:func:`clearer.export.qdq.insert_qdq` leaves it, name by name, but with arbitrary scales: that takes
-no pictures and no ONNX Runtime, and milliseconds in place of seconds.
+Size and speed depend only on the architecture. So quantisation nodes are inserted here just as by
+:func:`clearer.export.qdq.insert_qdq`, name by name, but with arbitrary scales: that needs neither
+pictures nor ONNX Runtime, and takes milliseconds instead of seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 __all__ = ["in_int8"]
 
 _SCALE: Final = np.float32(1 / 255)
-"""Of all that convolutions read."""
+"""Scale of all inputs of convolutions."""
 _LARGEST: Final = 127
 
 
@@ -31,7 +31,7 @@ class _Rounding:
         self.tensors: list[TensorProto] = []
 
     def convolution(self, node: onnx.NodeProto) -> None:
-        """Append it, with what it reads."""
+        """Append a convolution, with its quantised inputs."""
         x, weight, *bias = node.input
         made = onnx.NodeProto()
         made.CopyFrom(node)
@@ -41,7 +41,7 @@ class _Rounding:
         self.nodes.append(made)
 
     def _activation(self, name: str) -> str:
-        """Round what a convolution reads, once for all that read it."""
+        """Quantise the input of a convolution, once for all that read it."""
         if name not in self._done:
             grid = self._grid(f"{name}", _SCALE, TensorProto.UINT8)
             rounded, output = f"{name}_QuantizeLinear_Output", f"{name}_DequantizeLinear_Output"
@@ -78,7 +78,7 @@ class _Rounding:
         return output
 
     def _grid(self, name: str, scales: NDArray[Any] | np.float32, kind: int) -> tuple[str, str]:
-        """Names of the scale and zero point, one or one for each channel."""
+        """Names of the scale and zero point, single or per channel."""
         names = f"{name}_scale", f"{name}_zero_point"
         shape = np.shape(scales)
         flat = np.ravel(scales)
@@ -94,7 +94,7 @@ def in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     """The network with all convolutions in int8.
 
     Args:
-        model: In fp32, with its weights inside.
+        model: The fp32 model, with its weights inside.
     """
     rounding = _Rounding(model.graph)
     for node in model.graph.node:

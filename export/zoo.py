@@ -1,4 +1,4 @@
-"""Networks that come with the package, as files for other runtimes."""
+"""Exports the networks that come with the package for other runtimes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["exported_network"]
 
 
 def exported_network(network: ZooNetwork) -> Run:
-    """A run folder in the cache with ``model.onnx``, which is made once, and checked against torch.
+    """A run folder in the cache with ``model.onnx``, which is made once and checked against torch.
 
     Raises:
         ClearerError: If the weights are damaged, or the file cannot be made.
     """
-    # What makes the graph counts as much as the weights: the version alone may lag behind it.
+    # The code that writes the graph is part of the key: the version may lag behind it.
     makers = (blocks, network_module, fold_arrays, graph, to_onnx)
     sources = b"".join(Path(str(module.__file__)).read_bytes() for module in makers)
     code = hashlib.sha256(sources).hexdigest()

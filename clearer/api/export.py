@@ -105,7 +105,7 @@ def export_network(
         InputError: If there is no such network, or a value is out of range.
         ExportIncomplete: If a file differs from torch, or an engine could not be built.
         ClearerError: If the network is over a budget of its run, or another process writes there.
-        KeyboardInterrupt: On Ctrl-C; files already written are complete.
+        Interrupted: On Ctrl-C; files already written are complete.
     """
     wanted = _engine_settings(engines, profile)
     _check_shapes(shapes)

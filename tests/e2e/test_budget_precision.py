@@ -54,7 +54,7 @@ def test_a_budget_for_the_int8_file_from_search_to_export() -> None:
 
     exported = clearer("export", "run", "--untrained")
     assert exported.exit_code == 0, exported.output
-    note = "--budget-mb 0.15 is for model.int8.onnx: make it by clearer export --int8"
+    note = "--budget-mb 0.15 is for model.int8.onnx: make it with clearer export --int8"
     assert note in exported.stderr
     row = {"metric": "mb", "limit": 0.15, "measured": None, "file": "model.int8.onnx"}
     assert read("run/export.json")["budgets"] == [row]

@@ -44,7 +44,7 @@ def test_the_fp32_file_is_bound_by_a_budget_of_its_own_alone() -> None:
 def test_a_file_that_is_not_made_yet_is_asked_for(precision: FilePrecision) -> None:
     (note,) = notes(precision, row("model.onnx", 10), row(f"model.{precision}.onnx", 10, False))
     assert note == (
-        f"--budget-mb 0.3 is for model.{precision}.onnx: make it by clearer export --{precision}"
+        f"--budget-mb 0.3 is for model.{precision}.onnx: make it with clearer export --{precision}"
     )
 
 

@@ -319,7 +319,7 @@ def test_weights_elsewhere_are_not_read(tmp_path: Path, location: str) -> None:
             if entry.key == "location":
                 entry.value = location
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(InputError, match="outside of its folder"):
+    with pytest.raises(InputError, match="outside its folder"):
         read_description(path)
 
 

@@ -62,7 +62,7 @@ def test_a_training_that_cannot_be() -> None:
         clearer.train()
     with pytest.raises(InputError, match="fine-tune it with --fine-tune"):
         clearer.train("gray-blind")
-    with pytest.raises(InputError, match="--changed-data is for --resume"):
+    with pytest.raises(InputError, match="--changed-data is for a run that continues"):
         clearer.train("gray-blind", fine_tune=True, changed_data=True)
 
 
