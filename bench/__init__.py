@@ -1,1 +1,1 @@
-"""Quality and time of networks, measured side by side."""
+"""Quality and latency of networks, measured side by side."""

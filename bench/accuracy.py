@@ -1,4 +1,4 @@
-"""PSNR and SSIM of the rows of a benchmark, and what can be said of their differences."""
+"""PSNR and SSIM of the rows of a benchmark, and the confidence in their differences."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SAME_PSNR_DB: Final = 0.005
-"""Differences of the mean below this do not show in figures of two digits: they count as none."""
+"""Smaller differences of the mean do not show with two decimals: they count as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Accuracy:
     psnr_db: NDArray[np.float64]
     ssim: NDArray[np.float64]
     restored: dict[int, Array]
-    """The pictures that were to be kept, ``(C, H, W)``, by their place."""
+    """The restored pictures that were to be kept, ``(C, H, W)``, by index."""
 
     @property
     def mean_db(self) -> float:
-        """Of PSNR."""
+        """Mean PSNR in dB."""
         return float(self.psnr_db.mean())
 
     def to_dict(self) -> AccuracyRecord:
@@ -65,10 +65,10 @@ def measure_accuracy(
     """Restore every picture, clip to [0, 1], and compare with the clean one.
 
     Args:
-        runner: What restores.
+        runner: The restorer.
         images: Pictures, or pairs.
         task: What degrades; the noise of a picture is the same for every runner.
-        keep: Places of the pictures whose restored form is kept.
+        keep: Indices of the pictures whose restored form is kept.
 
     Raises:
         InputError: If a result has another size, or is not finite.
@@ -89,7 +89,7 @@ def measure_accuracy(
 
 
 def input_accuracy(images: ImageSet, task: Task) -> MeanRecord:
-    """Of the degraded pictures as they are, not clipped."""
+    """Figures of the degraded pictures, not clipped."""
     pairs = list(evaluation_pairs(images, task, VALIDATION_SEED))
     psnrs = np.array([psnr_db(degraded, clean) for degraded, clean in pairs])
     ssims = np.array([ssim(degraded[0], clean[0]) for degraded, clean in pairs])
@@ -110,7 +110,7 @@ def _interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
 def difference(
     psnrs_db: NDArray[np.float64], to_db: NDArray[np.float64]
 ) -> tuple[float, tuple[float, float] | None]:
-    """Mean difference of PSNR, and its 95 % interval, paired: the pictures are the same.
+    """Mean difference of PSNR in dB, and its 95 % interval, paired over pictures.
 
     The interval is None for one picture.
     """
@@ -125,7 +125,7 @@ def reference_qualities(
     Args:
         images: Pictures, or pairs.
         task: What degrades.
-        say: Told why non-local means are left out, where a package is missing.
+        say: Called with the reason if non-local means are left out for lack of a package.
     """
     given = input_accuracy(images, task)
     rows = {"input": {"psnr_db": given["psnr_db"], "ssim": given["ssim"]}}

@@ -1,4 +1,4 @@
-"""What a backend is: how it opens a network, times it, restores with it, and what it lacks."""
+"""The interface of a backend: opening networks, timing them, restoring with them."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ Files = Literal["weights", "onnx", "engine"]
 class Backend(ABC):
     """One way to compute a network.
 
-    What it can do is what it says below: it is measured by ``clearer bench`` if it reads
-    :attr:`files`, times the networks of ``clearer profile`` if it :attr:`profiles`, and serves
-    ``clearer restore`` if it :attr:`restores`. Import packages inside methods: the commands list
-    the backends before any is loaded.
+    Its attributes say what it can do: ``clearer bench`` measures it if it reads :attr:`files`,
+    ``clearer profile`` times networks with it if it :attr:`profiles`, and ``clearer restore`` uses
+    it if it :attr:`restores`. Import packages inside methods: the commands list the backends before
+    any is loaded.
     """
 
     name: ClassVar[str]
-    """That ``--backend`` takes."""
+    """The name for ``--backend``."""
     label: ClassVar[str]
-    """For people."""
+    """The name for people."""
     module: ClassVar[str]
-    """Package that has to be there."""
+    """Package that it needs."""
     extra: ClassVar[str | None]
-    """Of this package, that installs it; None: a core install has it."""
+    """The extra of clearer that installs it; None: part of a core installation."""
     files: ClassVar[Files | None] = None
-    """What it is given to be measured; None: it is not among the rows of a benchmark."""
+    """The files that ``clearer bench`` gives it; None: it is not measured."""
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-    """Of the files that it is given: others would be computed like one of these."""
+    """Precisions of files that it computes as such: others would be computed like one of these."""
     by_default: ClassVar[Literal["no", "if here", "yes"]] = "no"
-    """Whether it is measured where no backend is asked for; ``yes``: where it is missing, the
-    report says why."""
+    """Whether it is measured when no backend is asked for; with ``yes``, the report says why if it
+    is missing."""
     profiles: ClassVar[bool] = False
     """Whether it times modules and networks, for cost tables."""
     restores: ClassVar[bool] = False
-    """Whether it restores pictures of users, of any size."""
+    """Whether it restores users' pictures, of any size."""
     device: ClassVar[Literal["cpu", "cuda"]] = "cpu"
-    """That computes."""
+    """The device that computes."""
     is_faithful: ClassVar[bool] = False
-    """Whether it computes files in fp16 and int8 all in what they hold, to be timed for budgets."""
+    """Whether it computes fp16 and int8 files fully in that precision, as budgets need."""
     table: ClassVar[str]
-    """Name of the backend whose cost tables tell its times."""
+    """Name of the backend whose cost tables apply to it."""
 
     def __init_subclass__(cls) -> None:
-        """Times are told by its own tables unless it says otherwise."""
+        """Use a backend's own cost tables unless it names another's."""
         if "name" in cls.__dict__ and "table" not in cls.__dict__:
             cls.table = cls.name
 
     def absence(self) -> str | None:
-        """Why it cannot be here, as far as that shows before a network is loaded."""
+        """Why it cannot be used, as far as is known before a network is loaded; None if it can."""
         if importlib.util.find_spec(self.module) is not None:
             return None
         advice = f": {how_to_install(self.extra)}" if self.extra else ""
@@ -79,7 +79,7 @@ class Backend(ABC):
         importlib.import_module(self.module)
 
     def require(self) -> None:
-        """Refuse to go on without the package.
+        """Check that the package is installed.
 
         Raises:
             ClearerError: If it is not installed.
@@ -88,7 +88,7 @@ class Backend(ABC):
             require(self.module, extra=self.extra)
 
     def version(self) -> str:
-        """Of the package that is installed here; empty if none is."""
+        """Version of the installed package; empty if there is none."""
         try:
             module = importlib.import_module(self.module)
         except ImportError:
@@ -96,7 +96,7 @@ class Backend(ABC):
         return str(module.__version__).split("-")[0]
 
     def open(self, spec: RowSpec) -> Runner:
-        """Load a row of a benchmark; its runner says the precision in effect.
+        """Load a row of a benchmark; its runner reports the precision in effect.
 
         Raises:
             ClearerError: If it cannot run as asked for.
@@ -111,14 +111,14 @@ class Backend(ABC):
         threads: int,
         precision: str,
     ) -> Session:
-        """Load a network that is timed alone.
+        """Load a network for timing.
 
         Args:
-            entry: The network; None where only its file is known.
+            entry: The network; None if only its file is known.
             path: Its ONNX file.
-            shapes: Of the inputs that it will get.
-            threads: Of the CPU.
-            precision: Of the arithmetic: ``fp32`` or ``bf16``.
+            shapes: Shapes of the inputs that it will get.
+            threads: Number of CPU threads.
+            precision: Precision of the arithmetic: ``fp32`` or ``bf16``.
 
         Raises:
             ImportError: If the package is not installed.
@@ -132,7 +132,7 @@ class Backend(ABC):
         """Load an ONNX file for pictures of any size.
 
         Args:
-            name: For reports.
+            name: Name for reports.
             path: The file.
             io: How pictures go into it.
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime, by the part of it that computes."""
+"""ONNX Runtime, by execution provider."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["OnnxRuntime", "OnnxRuntimeCuda", "OnnxRuntimeTensorRt"]
 
 
 class OnnxRuntime(Backend):
-    """On the CPU."""
+    """ONNX Runtime on the CPU."""
 
     name: ClassVar[str] = "onnxruntime"
     label: ClassVar[str] = "ONNX Runtime"
@@ -44,7 +44,7 @@ class OnnxRuntime(Backend):
         )
 
     def restorer(self, name: str, path: Path, io: PictureIo) -> Runner:
-        """With as many threads as torch would take."""
+        """Load an ONNX file for any size, with as many threads as torch would use."""
         from clearer.bench.runners import OnnxRunner
 
         return OnnxRunner(name, path, None, io=io, provider=self.provider)
@@ -56,10 +56,10 @@ class _OnGpu(OnnxRuntime):
     device: ClassVar[Literal["cpu", "cuda"]] = "cuda"
 
     def absence(self) -> str | None:
-        """Also where this build has no such provider."""
+        """Also if this build lacks the provider."""
         missing = super().absence()
         if missing is not None:
-            # A package for GPUs has that for CPUs, too.
+            # Packages for GPUs include the CPU provider, too.
             return f"{self.module} is not installed: {how_to_install('cpu')}"
         import onnxruntime as ort
 
@@ -69,7 +69,7 @@ class _OnGpu(OnnxRuntime):
 
 
 class OnnxRuntimeCuda(_OnGpu):
-    """On an NVIDIA GPU."""
+    """ONNX Runtime on an NVIDIA GPU."""
 
     name: ClassVar[str] = "onnxruntime-cuda"
     extra: ClassVar[str | None] = "gpu"
@@ -79,7 +79,7 @@ class OnnxRuntimeCuda(_OnGpu):
 
 
 class OnnxRuntimeTensorRt(_OnGpu):
-    """On an NVIDIA GPU, by TensorRT: it takes minutes to start."""
+    """ONNX Runtime on an NVIDIA GPU with TensorRT: it takes minutes to start."""
 
     name: ClassVar[str] = "onnxruntime-tensorrt"
     extra: ClassVar[str | None] = "gpu"

@@ -16,7 +16,7 @@ __all__ = ["OpenVino", "OpenVinoBf16"]
 
 
 class OpenVino(Backend):
-    """In the precision of the file."""
+    """OpenVINO in the precision of the file."""
 
     name: ClassVar[str] = "openvino"
     label: ClassVar[str] = "OpenVINO"
@@ -29,7 +29,7 @@ class OpenVino(Backend):
     restores: ClassVar[bool] = True
     is_faithful: ClassVar[bool] = True
     arithmetic: ClassVar[Literal["fp32", "bf16"]] = "fp32"
-    """Of what is not quantised in the file."""
+    """Precision of what is not quantised in the file."""
 
     def open(self, spec: RowSpec) -> Runner:
         """Compile an ONNX file for images of one size."""
@@ -46,14 +46,14 @@ class OpenVino(Backend):
         )
 
     def restorer(self, name: str, path: Path, io: PictureIo) -> Runner:
-        """For tiles of any size."""
+        """Load an ONNX file for tiles of any size."""
         from clearer.bench.openvino_runner import OpenVinoTiles
 
         return OpenVinoTiles(name, path, io)
 
 
 class OpenVinoBf16(OpenVino):
-    """In bf16, where the processor can."""
+    """OpenVINO in bf16, if the processor can."""
 
     name: ClassVar[str] = "openvino-bf16"
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
@@ -64,7 +64,7 @@ class OpenVinoBf16(OpenVino):
     table: ClassVar[str] = "openvino"
 
     def absence(self) -> str | None:
-        """Also where the processor cannot."""
+        """Also if the processor cannot."""
         missing = super().absence()
         if missing is not None:
             return missing

@@ -17,7 +17,7 @@ __all__ = ["TensorRt"]
 
 
 class TensorRt(Backend):
-    """Engines that were built before, or networks that are built to be timed."""
+    """TensorRT with engines built before, or built for timing."""
 
     name: ClassVar[str] = "tensorrt"
     label: ClassVar[str] = "TensorRT"
@@ -29,11 +29,11 @@ class TensorRt(Backend):
     device: ClassVar[Literal["cpu", "cuda"]] = "cuda"
 
     def absence(self) -> str | None:
-        """Not known yet: an engine says which library it was built by."""
+        """Unknown until an engine says which library built it."""
         return None
 
     def load(self) -> None:
-        """What reads engines; the library is the one that an engine names."""
+        """Import what reads engines; each engine names its library."""
         importlib.import_module("clearer.bench.engine_runner")
 
     def open(self, spec: RowSpec) -> Runner:

@@ -21,7 +21,7 @@ __all__ = ["Torch", "TorchCompile", "TorchCuda"]
 
 
 class Torch(Backend):
-    """Eager, on the CPU."""
+    """torch in eager mode on the CPU."""
 
     name: ClassVar[str] = "torch"
     label: ClassVar[str] = "torch eager"
@@ -34,13 +34,13 @@ class Torch(Backend):
     compiles: ClassVar[bool] = False
 
     def load(self) -> None:
-        """With what loads and calls a network."""
+        """Import torch, and what loads and calls a network."""
         super().load()
         importlib.import_module("clearer.networks.network")
         importlib.import_module("clearer.restoring.evaluate")
 
     def version(self) -> str:
-        """With the build: times depend on it."""
+        """Version with the build, on which times depend."""
         import torch
 
         return str(torch.__version__)
@@ -66,7 +66,7 @@ class Torch(Backend):
         threads: int,
         precision: str,
     ) -> Session:
-        """With random weights; from the architecture, not the file."""
+        """Load a network with random weights from its architecture, not the file."""
         from clearer.bench.torch_session import open_torch
 
         if entry is None:
@@ -75,7 +75,7 @@ class Torch(Backend):
 
 
 class TorchCompile(Torch):
-    """By ``torch.compile``: it takes a minute to start."""
+    """torch with ``torch.compile``: it takes a minute to start."""
 
     name: ClassVar[str] = "torch-compile"
     label: ClassVar[str] = "torch compiled"
@@ -86,7 +86,7 @@ class TorchCompile(Torch):
 
 
 class TorchCuda(Torch):
-    """Eager, on an NVIDIA GPU."""
+    """torch in eager mode on an NVIDIA GPU."""
 
     name: ClassVar[str] = "torch-cuda"
     label: ClassVar[str] = "torch eager"

@@ -1,4 +1,4 @@
-"""All backends by name: a new one is a file beside this and a line here."""
+"""All backends by name: a new one is a file in this folder and a line here."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ BACKENDS: Final[dict[str, Backend]] = {
 
 
 def measured() -> list[str]:
-    """What ``clearer bench`` can measure."""
+    """Names of the backends that ``clearer bench`` can measure."""
     return [name for name, found in BACKENDS.items() if found.files]
 
 
 def profiling() -> list[str]:
-    """What ``clearer profile`` can time networks with."""
+    """Names of the backends with which ``clearer profile`` can time networks."""
     return [name for name, found in BACKENDS.items() if found.profiles]
 
 
 def restoring() -> list[str]:
-    """What ``clearer restore`` can compute with."""
+    """Names of the backends with which ``clearer restore`` can compute."""
     return [name for name, found in BACKENDS.items() if found.restores]
 
 
 def find_backend(name: str, names: list[str]) -> Backend:
-    """The backend of a name, if it is one of those that can be meant.
+    """The backend of a name, if it is one of ``names``.
 
     Raises:
         InputError: If it is not.

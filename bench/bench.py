@@ -1,4 +1,4 @@
-"""PSNR against milliseconds per image, over models and backends, in one run."""
+"""Measures PSNR and milliseconds per image, over models and backends, in one run."""
 
 from __future__ import annotations
 
@@ -69,26 +69,26 @@ Listener = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchSettings:
-    """What to measure, and how long."""
+    """What to measure, and for how long."""
 
     height: int = 256
     width: int = 256
-    """Size of the images that are timed."""
+    """Size of the timed images, in pixels."""
     backends: tuple[str, ...] = ()
-    """By name; none: those that are here and quick."""
+    """Backends by name; none: those installed that are quick to start."""
     classical: bool = True
-    """Whether non-local means and BM3D are rows, where the task is noise."""
+    """Whether to measure non-local means and BM3D if the task is noise."""
     num_rounds: int | None = None
-    """None: 100, and more until the rounds have taken 3 seconds."""
+    """Timed calls per row; None: 100, and more until the rounds have taken 3 seconds."""
     max_seconds: float = 10.0
     """Time limit per row, in seconds."""
     batch: int = 4
-    """Images in a call for the throughput; 0: it is not measured."""
+    """Batch size for the throughput; 0: not measured."""
     threads: int = 1
     pinned_cores: tuple[int, ...] | None = None
-    """Cores that this process is bound to, for the report."""
+    """Cores that this process is pinned to, for the report."""
     command: tuple[str, ...] = ()
-    """That was typed, for the report."""
+    """The command line, for the report."""
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ def bench(
     """Measure networks in all backends, classical methods and other models.
 
     Writes ``bench.json`` (docs/bench-schema.md), ``bench.png`` (PSNR against time),
-    ``restored.png`` and ``strips/``; nothing before all is measured, and figures first.
+    ``restored.png`` and ``strips/``, all after the measurement, and figures first.
 
     Args:
         targets: What to compare.
@@ -121,7 +121,7 @@ def bench(
         images: Pictures, or pairs.
         data: Name of the pictures, and what they were used for.
         out: Folder to write to.
-        settings: How.
+        settings: How to measure.
         listener: Called with (what, done, total).
 
     Returns:
@@ -187,7 +187,7 @@ def _open_rows(
 ) -> list[_Row]:
     """Load each row, restore all pictures with it, and warm it up at the timed size.
 
-    Where anything fails, the row is left out, and the reason kept: other rows go on.
+    If anything fails, the row is left out with the reason, and the others continue.
     """
     rows: list[_Row] = []
     known: dict[tuple[str, ...], Accuracy] = {}
@@ -202,7 +202,7 @@ def _open_rows(
                 known[key] = measure_accuracy(runner, images, task, kept)
             shape = (1, spec.channels, spec.height, spec.width)
             warm_up(runner, shape, settings.max_seconds / 4)
-        except Exception as error:  # each runtime fails in its own types
+        except Exception as error:  # each runtime has its own types
             reason = first_line(error)
             skipped.append({"name": spec.name, "backend": spec.label, "reason": reason})
             continue
@@ -211,7 +211,7 @@ def _open_rows(
 
 
 def _artefact(spec: RowSpec, runner: Runner) -> tuple[str, ...]:
-    """What decides the pictures that a row makes: the same file is not evaluated twice."""
+    """What determines the results of a row, so that the same file is not evaluated twice."""
     digest = ""
     if spec.path is not None:
         path = Path(spec.path)
@@ -224,7 +224,7 @@ def _artefact(spec: RowSpec, runner: Runner) -> tuple[str, ...]:
 def _throughputs(
     rows: list[_Row], timings: Timings, settings: BenchSettings, listener: Listener
 ) -> list[Throughput | None]:
-    """Images per second at a batch; None for rows that are slow, classical or take no batch."""
+    """Throughput of batches; None for rows that are slow, classical or take no batches."""
     found: list[Throughput | None] = [None] * len(rows)
     medians = [summary(timing.call)["median_ms"] for timing in timings.rows]
     usable = [
@@ -288,7 +288,7 @@ def _report_rows(
 
 
 def _predicted_ms(spec: RowSpec, info: RunnerRecord, runs: list[RunTarget]) -> float | None:
-    """By the cost table of a row's run, where it is for this device, backend, size and threads."""
+    """Latency by the cost table of a row's run, if that is for this device, backend and size."""
     target = next((r for r in runs if spec.path and Path(spec.path).parent == r.run.path), None)
     table = None if target is None else target.table
     if target is None or table is None or table.measurement is None:
@@ -309,7 +309,7 @@ def _about(
     settings: BenchSettings,
     rows: list[_Row],
 ) -> AboutRecord:
-    """How the figures of a report were made."""
+    """The conditions under which the figures of a report were measured."""
     return {
         "schema_version": SCHEMA_VERSION,
         "clearer": __version__,
@@ -346,11 +346,11 @@ def _version(package: str) -> str | None:
 
 
 def _write(out: Path, report: BenchReport, rows: list[_Row], images: ImageSet, task: Task) -> None:
-    """The report, then the pictures, for which a disk may be too small, and their names in it."""
+    """Write the report before the pictures, which may fill the disk, then add their names to it."""
     write_json(out / "bench.json", report)
     shown: dict[str, Accuracy] = {}
     for row in rows:
-        # A network looks the same in every backend: its first row stands for it.
+        # A network's results look the same in every backend: its first row represents it.
         if len(shown) < _MOST_PANELS:
             shown.setdefault(row.spec.name, row.accuracy)
     report["strips"] = write_strips(out, images, task, shown)

@@ -1,4 +1,4 @@
-"""What got slower or worse from one ``bench.json`` to another, beyond noise."""
+"""Finds what got slower or worse from one ``bench.json`` to another, beyond noise."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from clearer.support.schema import checked
 __all__ = ["LEAST_DB", "LEAST_RATIO", "Comparison", "RowChange", "compare", "read_bench"]
 
 LEAST_RATIO: Final = 0.05
-"""Part by which a median must differ: the same program, started again, differs by a few percent."""
+"""Minimum relative change of a median: the same program, run again, differs by a few percent."""
 LEAST_DB: Final = 0.01
-"""Difference in dB below which another version of a library may have rounded otherwise."""
+"""Minimum difference in dB: smaller ones may come from rounding in another library version."""
 _RESAMPLINGS: Final = 2000
 
 _SAME: Final[dict[str, Callable[[BenchRecord], Any]]] = {
@@ -69,7 +69,7 @@ class Comparison:
     only_old: list[str]
     only_new: list[str]
     note: str
-    """How far times could be judged."""
+    """Whether times could be judged, and by what."""
 
     @property
     def is_regression(self) -> bool:
@@ -98,7 +98,7 @@ def read_bench(path: Path) -> BenchRecord:
 
 
 def _require_times(report: BenchRecord, path: Path) -> None:
-    """Refuse times of zero, whose ratios mean nothing.
+    """Refuse times of zero, whose ratios are meaningless.
 
     Raises:
         InputError: If there is one; the text names the rows.
@@ -121,13 +121,13 @@ def _psnrs(row: ComparedRow) -> NDArray[np.float64]:
 
 
 def compare(old: BenchRecord, new: BenchRecord) -> Comparison:
-    """Judge a new report by an old one.
+    """Compare a new report with an old one.
 
-    A row is slower if its median rose by more than 5 %, by more than the fixed reference workload
-    did, and the 95 % interval of the ratio (rounds drawn with replacement) lies above that too. It
-    is worse if its mean PSNR fell by more than 0.01 dB and the 95 % interval of the difference,
-    paired over pictures, lies below 0; with one picture, if it fell by more than 0.01 dB. Times are
-    not judged where one of the two was measured on a busy machine.
+    A row is slower if the 95 % interval of the ratio of medians (bootstrap over rounds) lies above
+    1.05, and above the ratio of the fixed reference workload. It is worse if its mean PSNR fell by
+    more than 0.01 dB and the 95 % interval of the difference, paired over pictures, lies below 0;
+    with one picture, if it fell by more than 0.01 dB. Times are not judged if either report was
+    measured on a busy machine.
 
     Raises:
         InputError: If they were not measured alike; the text names the differences.
@@ -176,15 +176,15 @@ def _label(row: ComparedRow) -> str:
 _MATCHES: Final = (
     (False, ("kind", "name", "source", "backend", "provider", "precision")),
     (False, ("kind", "name", "source", "backend", "provider")),
-    # Ours may be another architecture by now: the same file of a run takes its place.
+    # Our network may have another architecture by now: match the same file of a run.
     (True, ("kind", "source", "backend", "provider", "precision")),
     (True, ("kind", "source", "backend", "provider")),
 )
-"""By what rows are matched, the strictest first, and whether for ours alone."""
+"""Fields that rows are matched by, the strictest first, and whether only for our networks."""
 
 
 def _pairs(old: list[ComparedRow], new: list[ComparedRow]) -> list[tuple[ComparedRow, ComparedRow]]:
-    """Rows of two reports that stand for the same thing, in the order of the new one."""
+    """Matching rows of two reports, in the order of the new one."""
     found: dict[int, ComparedRow] = {}
     for for_ours, fields in _MATCHES:
         taken = [id(row) for row in found.values()]
@@ -202,7 +202,7 @@ def _key(row: ComparedRow, fields: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _unique(rows: list[ComparedRow], fields: tuple[str, ...]) -> dict[tuple[Any, ...], ComparedRow]:
-    """Rows by some fields, where these tell them apart."""
+    """Rows by some fields, if these identify them uniquely."""
     keys = [_key(row, fields) for row in rows]
     return {key: row for key, row in zip(keys, rows, strict=True) if keys.count(key) == 1}
 

@@ -1,4 +1,4 @@
-"""A cost table from the times of whole networks."""
+"""Fits a cost table to the latencies of whole networks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Group(TypedDict):
 
 
 class ResultRecord(TypedDict):
-    """``result.json``: the times of the networks of a plan, in ms."""
+    """``result.json``: latencies of the networks of a plan, in ms."""
 
     schema_version: Literal[2]
     plan_sha256: str
@@ -50,19 +50,18 @@ class ResultRecord(TypedDict):
 def fit_table(
     architectures: list[Architecture], ms: list[float]
 ) -> tuple[float, dict[Module, float]]:
-    """Fixed part and time of each module, by least squares.
+    """Fit the fixed part and the time of each module in ms, by least squares.
 
-    The times of whole networks are explained as a fixed part plus a time per module, all of them at
-    least 0, so that the sum of squared *relative* errors is smallest. Timing modules alone and
-    adding up predicts badly: alone, a module also pays for copying its inputs and outputs, and for
-    laying them out again, which vanish inside a network (with OpenVINO and bf16 such sums were
-    wrong by a factor). Differences between pairs of networks that differ in one column are free of
-    that, but each carries the noise of two measurements; least squares uses all networks for
-    every module, and so the noise averages out.
+    The time of a whole network is modelled as a fixed part plus a time per module, all at least 0,
+    with the smallest sum of squared *relative* errors. Timing modules alone and adding up predicts
+    badly: alone, a module also pays for copying inputs and outputs and for changing their layout,
+    which vanishes inside a network (with OpenVINO and bf16 such sums were far off).
+    Differences between networks that differ in one column are free of that, but each has the noise
+    of two measurements; least squares uses all networks for every module, so noise averages out.
 
     Args:
-        architectures: Of one space or with other numbers of columns; each module occurs.
-        ms: Their times.
+        architectures: Networks of one space, or with other numbers of columns; each module occurs.
+        ms: Their latencies.
     """
     times = np.array(ms)
     counts = [_counts(architecture) for architecture in architectures]
@@ -80,7 +79,7 @@ def _counts(architecture: Architecture) -> Counter[Module]:
 
 
 def _rows(space: SearchSpace, ms: Mapping[Module, float]) -> tuple[tuple[float, ...], ...]:
-    """Times of modules as a table of the space's choices."""
+    """Arrange the times of modules as the rows of a cost table."""
     return tuple(
         tuple(0.0 if module is None else ms[module] for module in row) for row in modules(space)
     )
@@ -89,7 +88,7 @@ def _rows(space: SearchSpace, ms: Mapping[Module, float]) -> tuple[tuple[float, 
 def _left_out_errors(
     space: SearchSpace, architectures: list[Architecture], ms: list[float]
 ) -> NDArray[np.float64]:
-    """Relative error for each network of the space, predicted by a fit to all others."""
+    """Leave-one-out errors: relative, for each network of the space, from a fit to all others."""
     errors = []
     for index, architecture in enumerate(architectures):
         if architecture.space != space:
@@ -103,7 +102,7 @@ def _left_out_errors(
 
 
 def collect(folder: Path) -> tuple[CostTable, Check | None]:
-    """Cost table, and its check where networks for it were timed, from a folder of results.
+    """The cost table from a folder of results, and its check if networks for it were timed.
 
     Raises:
         InputError: If there is no result, or it belongs to another plan or is damaged.
@@ -134,7 +133,7 @@ def _table(plan: Plan, result: ResultRecord, groups: list[list[list[float]]]) ->
     if len(rounds) < _MIN_ROUNDS:
         raise InputError(
             f"{len(rounds)} rounds were measured, too few for a table: start the script again, "
-            "it goes on from there"
+            "it continues from there"
         )
     ms = _medians(entries, rounds)
     networks = [entry for entry in entries if entry.module is None]
@@ -160,7 +159,7 @@ def _table(plan: Plan, result: ResultRecord, groups: list[list[list[float]]]) ->
             threads=result["threads"],
             measured=result["measured"],
             num_rounds=len(rounds),
-            # Of the networks alone: the table does not rest on modules that were timed alone.
+            # Only of networks: the table is not based on modules that were timed alone.
             spread=max(relative_errors(rounds)[: len(networks)]),
             error=float(left_out.mean()),
             max_error=float(left_out.max()),
@@ -178,25 +177,25 @@ def _medians(entries: tuple[Entry, ...], rounds: list[list[float]]) -> list[floa
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """Networks that a table was not fitted to: predicted against measured."""
+    """Held-out networks, to which a table was not fitted: predicted and measured latency."""
 
     architectures: list[str]
     measured_ms: list[float]
     predicted_ms: list[float]
     modules_alone_ms: list[float]
-    """Sum of the modules timed alone, with the fixed part that suits the first network."""
+    """Sum of the modules timed alone, with the fixed part that is exact for the first network."""
     drift: float
-    """How far the reference network's time went from group to group, relative. The measured times
-    are scaled by it: the table is judged, not the machine."""
+    """Largest relative change of the reference network's time between groups. Measured times are
+    corrected for it, so that the table is judged, not the machine."""
 
     @property
     def mape(self) -> float:
-        """Mean absolute error of the prediction, relative."""
+        """Mean absolute relative error of the predictions."""
         return _mape(self.predicted_ms, self.measured_ms)
 
     @property
     def mape_modules_alone(self) -> float:
-        """Likewise, of the sum of modules alone."""
+        """The same for the sums of modules timed alone."""
         return _mape(self.modules_alone_ms, self.measured_ms)
 
     @property
@@ -257,6 +256,6 @@ def _check(plan: Plan, table: CostTable, groups: list[list[list[float]]]) -> Che
 
 
 def _alone_table(table: CostTable) -> CostTable:
-    """What the table would be if modules cost in a network what they cost alone."""
+    """The table as if modules cost the same in a network as alone."""
     assert table.measurement is not None
     return replace(table, choices=table.measurement.modules_alone_ms)

@@ -2,9 +2,9 @@
 
     python device_timer.py --backend onnxruntime
 
-It stands alone, so that it can be copied beside the networks to a board or a server that has no
-more than numpy and one runtime: onnxruntime, openvino or tensorrt. Results are written as they come
-in; started again, it goes on from there.
+It is self-contained, so that it can be copied with the networks to a board or a server with nothing
+but numpy and one runtime: onnxruntime, openvino or tensorrt. Results are saved as they come in;
+started again, it continues from there.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ PLAN_FILE = "plan.json"
 RESULT_FILE = "result.json"
 SCHEMA_VERSION = 2
 NUM_INPUTS = 4
-"""Random inputs that take turns."""
+"""Number of random inputs, used in rotation."""
 MIN_ROUNDS = 5
 WARMUP_SECONDS = 0.2
 TARGET_ERROR = 0.004
-"""Standard error of each median, relative to it, at which no more rounds are needed."""
+"""Relative standard error of each median below which no more rounds are needed."""
 ENOUGH_ROUNDS = 20
 NOISY_ERROR = 0.03
-"""Standard error above which a median is not to be trusted."""
+"""Relative standard error above which a median cannot be trusted."""
 SAVE_SECONDS = 5.0
 _CORES: list[Any] = []
 
@@ -90,7 +90,7 @@ def processor_name() -> str:
     for line in text.split("\n\n")[0].splitlines():
         name, _, value = line.partition(":")
         fields[name.strip()] = value.strip()
-    # Virtual machines shorten the name: family and model tell processors apart all the same.
+    # Virtual machines shorten the name: family and model still tell processors apart.
     names = {"model name": "", "cpu family": "family ", "model": "model "}
     words = [prefix + fields[name] for name, prefix in names.items() if name in fields]
     return " ".join(words) or platform.machine()
@@ -108,7 +108,7 @@ def open_onnxruntime(
     _only_fp32("onnxruntime", precision)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    # Idle threads that spin would slow down whatever is timed in turn with this session.
+    # Idle threads that spin would slow down the sessions that are timed in turn with this one.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if provider != "CPUExecutionProvider":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -131,7 +131,7 @@ def open_openvino(path: Path, shapes: Shapes, threads: int, precision: str) -> S
     import openvino
 
     wanted = {"fp32": "f32", "bf16": "bf16"}[precision]
-    if not _CORES:  # one for good: after a core of OpenVINO 2026.4 has gone, Ctrl-C crashes Python
+    if not _CORES:  # keep one: once a Core of OpenVINO 2026.4 is released, Ctrl-C crashes Python
         _CORES.append(openvino.Core())
     core = _CORES[0]
     model = core.read_model(path)
@@ -187,7 +187,7 @@ def open_tensorrt(path: Path, shapes: Shapes, threads: int, precision: str) -> S
 
 
 class _EngineCall:
-    """Copy in, run, copy out, on one stream."""
+    """Copies in, runs and copies out, on one stream."""
 
     def __init__(self, trt: Any, engine: Any, cuda: _Cuda, shapes: Shapes) -> None:
         self._context, self._cuda = engine.create_execution_context(), cuda
@@ -234,7 +234,7 @@ class _Cuda:
         self._check("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device)
         self._check("cuCtxSetCurrent", context)
         stream = ctypes.c_void_p()
-        self._check("cuStreamCreate", ctypes.byref(stream), 1)  # does not wait for the default one
+        self._check("cuStreamCreate", ctypes.byref(stream), 1)  # no waiting for the default one
         self.stream = stream.value
 
     def device_name(self) -> str:
@@ -272,7 +272,7 @@ def _cuda_name() -> str:
 
 def _only_fp32(backend: str, precision: str) -> None:
     if precision != "fp32":
-        raise RuntimeError(f"{backend} runs these networks in fp32 alone, not in {precision}")
+        raise RuntimeError(f"{backend} runs these networks only in fp32, not in {precision}")
 
 
 BACKENDS = {
@@ -291,8 +291,8 @@ def open_session(
     Args:
         backend: One of ``BACKENDS``.
         path: ONNX file.
-        shapes: Of the inputs that it will get.
-        threads: Of the CPU.
+        shapes: Shapes of the inputs that it will get.
+        threads: Number of CPU threads.
         precision: ``fp32``, or ``bf16`` for OpenVINO.
 
     Raises:
@@ -303,7 +303,7 @@ def open_session(
 
 
 def drift_free_ms(rounds: Sequence[Sequence[float]]) -> list[float]:
-    """Median time of each session, with what all share of a round's slowness taken out."""
+    """Median time of each session in ms, corrected for slow rounds that affect all sessions."""
     times = np.array(rounds)
     totals = times.sum(axis=1, keepdims=True)
     medians: list[float] = (np.median(times / totals, axis=0) * np.median(totals)).tolist()
@@ -311,7 +311,7 @@ def drift_free_ms(rounds: Sequence[Sequence[float]]) -> list[float]:
 
 
 def relative_errors(rounds: Sequence[Sequence[float]]) -> list[float]:
-    """Standard error of each of :func:`drift_free_ms`, relative to it."""
+    """Relative standard error of each time of :func:`drift_free_ms`."""
     times = np.array(rounds)
     shares = times / times.sum(axis=1, keepdims=True)
     low, middle, high = np.percentile(shares, [25, 50, 75], axis=0)
@@ -327,15 +327,15 @@ def time_rounds(
     seconds: float,
     listener: Callable[[float], None],
 ) -> None:
-    """Call all sessions in turn, round after round, until their medians are known well enough.
+    """Call all sessions in turn, round after round, until their medians are precise enough.
 
-    Where they are still too noisy to trust after ``seconds``, as much time again is spent.
+    If they are still too noisy after ``seconds``, as much time again is spent.
 
     Args:
         sessions: What to time.
-        rounds: Rounds that are known already, in ms; further ones are appended.
-        seconds: Time for it, warm-up included; there are at least ``MIN_ROUNDS`` in any case.
-        listener: Called after each round with the share of the time that is used.
+        rounds: Rounds so far, in ms; further ones are appended.
+        seconds: Time limit, warm-up included; at least ``MIN_ROUNDS`` are run in any case.
+        listener: Called after each round with the share of the time used.
     """
     start = time.perf_counter()
     for session in sessions:
@@ -365,7 +365,7 @@ def run_plan(
     """Time all groups of a plan, and keep ``result.json`` up to date.
 
     Args:
-        folder: With ``plan.json`` and the networks.
+        folder: Folder with ``plan.json`` and the networks.
         setting: What the measurement depends on: backend, threads, precision.
         open_entry: Loads the network of an entry of the plan.
         seconds: Time for the first group of networks; a third of it for each further one.
@@ -386,7 +386,7 @@ def run_plan(
         if index == len(result["groups"]):
             result["groups"].append({"rounds": [], "finished": False})
         record = result["groups"][index]
-        # The table rests on the first group; the others only check it.
+        # The table is fitted to the first group; the others only check it.
         time_left = seconds if index == 0 else seconds / 3
         if not record["finished"]:
             _time_group(
@@ -420,7 +420,7 @@ def _time_group(
     seconds: float,
     listener: Callable[[float], None],
 ) -> None:
-    """Time one group; whatever ends it, its rounds are saved."""
+    """Time one group; its rounds are saved, however it ends."""
     result.update(sessions[0].info, measured=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     saved = time.monotonic()
 
@@ -439,7 +439,7 @@ def _time_group(
 
 
 def _previous(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """What an interrupted start with the same settings has measured."""
+    """Results of an interrupted run with the same settings."""
     try:
         result: dict[str, Any] = json.loads((folder / RESULT_FILE).read_text())
     except (OSError, ValueError):
@@ -458,13 +458,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Time the networks of this folder.")
     parser.add_argument("--backend", choices=sorted(BACKENDS), required=True)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of the CPU")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument(
         "--seconds",
         type=float,
         default=60.0,
-        help="time for the first group, which the table rests on",
+        help="time for the first group, to which the table is fitted",
     )
     options = parser.parse_args(arguments)
     folder = Path(__file__).resolve().parent

@@ -1,4 +1,4 @@
-"""What this machine can do: runtimes, their devices, and what is missing."""
+"""Examines this machine: runtimes, their devices, and what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Finding", "examine"]
 State = Literal["ok", "absent", "broken"]
 
 _CPU_PROVIDER: Final = "CPUExecutionProvider"
-# Sends images to a web service: nothing that this machine can do.
+# Sends images to a web service, so it is not part of this machine.
 _REMOTE_PROVIDERS: Final = {"AzureExecutionProvider"}
 _LOOKED_AT: Final = {"torch", "onnxruntime", "openvino", "tensorrt"}
 _IR_VERSION: Final = 10
@@ -41,14 +41,14 @@ class Finding:
 
     part: str
     state: State
-    """``broken`` is what gives wrong or no results though it is installed."""
+    """``broken``: installed, but gives wrong or no results."""
     found: str
     advice: str = ""
-    """What to do; empty where there is nothing to do."""
+    """What to do; empty if there is nothing to do."""
 
 
 def examine() -> list[Finding]:
-    """Look at this machine. Packages are imported, and a network of one node is run on each."""
+    """Examine this machine: import packages, and run a one-node network in ONNX Runtime."""
     return [
         Finding(part="Python", state="ok", found=platform.python_version()),
         Finding(part="processor", state="ok", found=_processor()),
@@ -98,7 +98,7 @@ def _onnxruntime() -> Iterator[Finding]:
     yield finding
     if ort is None:
         return
-    # It reports at length what it cannot load; the table says the same.
+    # It logs at length what it cannot load; the table says the same.
     ort.set_default_logger_severity(4)
     for provider in ort.get_available_providers():
         if provider not in _REMOTE_PROVIDERS:
@@ -110,7 +110,7 @@ def _onnxruntime() -> Iterator[Finding]:
 
 
 def _provider(ort: Any, provider: str) -> Finding:
-    """Whether a provider starts: where it cannot, ONNX Runtime takes the CPU and says nothing."""
+    """Whether a provider starts: if it cannot, ONNX Runtime silently uses the CPU."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -153,7 +153,7 @@ def _openvino() -> Iterator[Finding]:
 
 
 def _further() -> Iterator[Finding]:
-    """Packages of backends that are not looked at more closely."""
+    """Packages of backends that are not examined more closely."""
     for found in BACKENDS.values():
         if found.module not in _LOOKED_AT:
             yield _imported(found.label, found.module, *([found.extra] if found.extra else []))[1]
@@ -197,7 +197,7 @@ def _imported(part: str, module: str, *extras: str) -> tuple[Any, Finding]:
         return None, Finding(part=part, state="absent", found="not installed", advice=advice)
     try:
         package = importlib.import_module(module)
-    except Exception as error:  # a damaged installation fails in any way
+    except Exception as error:  # a damaged installation may raise anything
         found = f"cannot be imported: {_first_line(error)}"
         return None, Finding(part=part, state="broken", found=found, advice=advice)
     version = str(package.__version__).split("-")[0]

@@ -1,4 +1,4 @@
-"""TensorRT engines among the runners."""
+"""A runner for TensorRT engines."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Array = NDArray[np.float32]
 class EngineRunner:
     """An engine on the GPU; a call copies its input there and its output back.
 
-    It holds memory of the GPU until it is closed.
+    It holds GPU memory until it is closed.
 
     Args:
-        name: For reports.
-        engine_path: The engine; its record lies beside it.
+        name: Name for reports.
+        engine_path: The engine; its record is beside it.
         cuda_graph: Launch all kernels of a call at once.
 
     Raises:
-        InputError: If the engine or its record is missing or damaged, or is not float32 images.
+        InputError: If the engine or its record is missing or damaged, or does not take float32.
         ClearerError: If it was built for another GPU or library, or something is missing here.
     """
 
@@ -62,11 +62,11 @@ class EngineRunner:
         """Restore a batch.
 
         Raises:
-            InputError: If it lies outside the engine's profile, or the output has another shape.
+            InputError: If it is outside the engine's profile, or the output has another shape.
             ClearerError: If the engine fails.
         """
         return self._restore(degraded)
 
     def close(self) -> None:
-        """Give the memory of the GPU back."""
+        """Release the memory on the GPU."""
         self._session.close()

@@ -1,4 +1,4 @@
-"""PSNR and SSIM of one model, picture by picture, with the interval that the mean is known to."""
+"""PSNR and SSIM of one model, picture by picture, with the confidence interval of the mean."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 CLASSICAL: Final = ("nlm", "bm3d")
-"""Methods that are known by name."""
+"""Classical methods known by name."""
 PATCH: Final = 64
 """Side of the patches of ``--patches``, as in the paper's tables."""
 _SCHEMA_VERSION: Final = 1
@@ -65,20 +65,20 @@ class EvaluationSettings:
     """Restore and measure patches of 64x64 separately."""
     save_images: bool = False
     with_luma: bool = False
-    """Figures of the luma beside those of all channels; for rain they are there in any case."""
+    """Also figures of the luma; for rain they are always included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Something that restores, with the task that it was made for."""
+    """A restorer, with the task that it was made for."""
 
     name: str
     runner: Callable[[Task], Runner]
-    """Made when the task is known."""
+    """Makes the runner once the task is known."""
     color: Color
     task: Task | None
     notes: tuple[str, ...] = ()
-    """What a user is to know, such as what was taken where a file does not say."""
+    """Notes for the user, such as assumptions about what a file does not say."""
 
 
 def find_model(text: str | None, color: Color) -> Model:
@@ -86,7 +86,7 @@ def find_model(text: str | None, color: Color) -> Model:
 
     Args:
         text: As for :func:`clearer.bench.restorers.find_restorer`, ``nlm`` or ``bm3d``.
-        color: For a classical method, which takes both.
+        color: For classical methods, which take both.
 
     Raises:
         InputError: If there is no such model, or it cannot be loaded.
@@ -112,9 +112,9 @@ def _noise_level(task: Task) -> float | None:
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:
-    """The pictures of ``test/``, else of ``val/``, else of the folder, and a name for them.
+    """The pictures of ``test/``, else ``val/``, else of the folder itself, and their name.
 
-    Sub-folders of ``test/`` belong to it; those of the folder itself where it holds none else.
+    Subfolders of ``test/`` belong to it; those of the folder itself if it holds no pictures.
 
     Raises:
         InputError: If the folder or a picture cannot be used.
@@ -123,18 +123,18 @@ def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet,
     part, name = (
         (folder / found[0], f"{folder.name}, {found[0]}") if found else (folder, folder.name)
     )
-    # What trained lies in sub-folders, too, and is no test.
+    # Training pictures are in subfolders, too, and must not be tested on.
     is_plain = not found and not (folder / "train").is_dir() and folder.is_dir()
     nested = found[:1] == ["test"] or (is_plain and not holds_pictures(folder, task))
     return read_pictures(list_pictures(part, task, nested=nested), color), name
 
 
 def self_ensemble(restore: Restorer, *, upright: bool = False) -> Restorer:
-    """Average the results for the eight flips and rotations of a picture, each turned back.
+    """Average the results for the eight flips and rotations of a picture, each undone.
 
     Args:
         restore: Maps ``(1, C, H, W)`` to the same shape.
-        upright: Average over the picture and its mirror image alone.
+        upright: Average only over the picture and its mirror image.
     """
     all_turns = range(1 if upright else 4)
 
@@ -153,7 +153,7 @@ def self_ensemble(restore: Restorer, *, upright: bool = False) -> Restorer:
 
 
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of the mean, by drawing the pictures again with replacement."""
+    """95 % interval of the mean, by bootstrap over pictures."""
     rng = np.random.default_rng(0)
     means = values[rng.integers(len(values), size=(_RESAMPLINGS, len(values)))].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
@@ -169,23 +169,23 @@ def evaluate_model(
     out: Path,
     listener: Listener,
 ) -> dict[str, Any]:
-    """Restore every picture, and write the report, and pictures where asked for.
+    """Restore every picture, and write the report and, if asked for, pictures.
 
     Args:
-        model: What restores.
+        model: The model.
         task: What degrades; the noise of a picture is the same for every model.
         images: Pictures, or pairs.
-        data_name: For the report.
-        settings: How.
-        out: Folder for ``<model>-<data>-<protocol>.json`` and, of the same name, pictures.
+        data_name: Name of the data, for the report.
+        settings: How to evaluate.
+        out: Folder for the report, named after model, data, protocol and level, and for pictures.
         listener: Called with (done, total).
 
     Returns:
         The content of the report.
 
     Raises:
-        InputError: If a picture is too small, or the model does not give what it got, or luma is
-            wanted of gray pictures.
+        InputError: If a picture is too small, the model gives wrong sizes or values that are not
+            finite, or luma is asked for with gray pictures.
         ClearerError: If a package is missing.
     """
     if settings.with_luma and model.color != "rgb":
@@ -223,7 +223,7 @@ def evaluate_model(
         "rows": rows,
     }
     file = stem.parent / f"{stem.name}.json"
-    write_json(file, report)  # before the pictures, for which a disk may be too small
+    write_json(file, report)  # before the pictures, for which the disk may be too small
     if kept:
         _write_pictures(stem, images, task, kept, f"{model.name}; {task.text}; {data_name}")
     return {**report, "file": str(file)}
@@ -248,7 +248,7 @@ def _write_pictures(
 def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSettings) -> str:
     mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
     words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
-    # What was measured at one level stays when another is measured.
+    # Results at one level are kept when another is measured.
     options = task_to_dict(task)
     if options.get("noise") == "gaussian":
         del options["shot"]
@@ -259,7 +259,7 @@ def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSet
 def _about(
     model: Model, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
 ) -> dict[str, Any]:
-    """How the figures of a report were made."""
+    """The conditions under which the figures of a report were measured."""
     return {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,
@@ -277,11 +277,11 @@ def _about(
 
 
 _LEVELS: Final = ("sigma", "shot", "quality")
-"""Options of tasks that say how much is to be undone."""
+"""Options of tasks that say how strong the degradation is."""
 
 
 def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
-    """All whole patches side by side, from the top left."""
+    """All whole patches on a grid from the top left."""
     height, width = clean.shape[2:]
     for y in range(0, height - PATCH + 1, PATCH):
         for x in range(0, width - PATCH + 1, PATCH):
@@ -292,7 +292,7 @@ def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
 def _figures(
     pieces: list[tuple[Array, Array]], restored: list[Array], *, with_luma: bool
 ) -> dict[str, float]:
-    """Means over the pieces of one picture, of all channels and, where wanted, of the luma."""
+    """Means over the patches of one picture, for all channels and, if wanted, the luma."""
     figures = [
         {
             **_pair_figures(r[0], d[0], c[0]),

@@ -1,4 +1,4 @@
-"""Which rows in int8 lose more on this processor than their export allowed on its own."""
+"""Finds int8 rows that lose more on this processor than their export allowed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["Measured", "int8_losses"]
 
 
 class Measured(NamedTuple):
-    """A row of a benchmark, as far as this needs it."""
+    """The fields of a row that are needed here."""
 
     name: str
-    """Of the network."""
+    """Name of the network."""
     backend: str
     precision: str
     psnr_db: float
 
 
 def int8_losses(rows: Sequence[Measured]) -> Iterable[str]:
-    """A line for each row in int8 that is too far below the same network in fp32.
+    """A warning for each int8 row that is too far below the same network in fp32.
 
-    Sums of 8 bits saturate on some processors and not on others, so that a file that was checked on
-    one may fail on the next.
+    8-bit sums saturate on some processors and not on others, so a file that passed its check on one
+    may fail on another.
     """
     for row in rows:
         exact = [r.psnr_db for r in rows if r.name == row.name and r.precision == "fp32"]

@@ -1,4 +1,4 @@
-"""A network with a level map among the runners, which are all given a picture and nothing else."""
+"""Makes a network with a level map a runner, which takes only pictures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["LevelRunner", "at_level"]
 
 
 class LevelRunner:
-    """Adds the level of the noise to each picture.
+    """Adds the noise level to each picture.
 
     Args:
         runner: A network with a level map.
-        sigma_255: The true level; None has it estimated from each picture.
+        sigma_255: The true level, scale 0 to 255; None: estimated from each picture.
     """
 
     def __init__(self, runner: Runner, sigma_255: float | None) -> None:
@@ -44,5 +44,5 @@ class LevelRunner:
 
 
 def at_level(runner: Runner, sigma_255: float | None, *, has_level: bool) -> Runner:
-    """A runner that needs a picture alone: one with a level map is told the level, as above."""
+    """A runner that takes only pictures: one with a level map gets the level as above."""
     return LevelRunner(runner, sigma_255) if has_level else runner

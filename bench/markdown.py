@@ -11,7 +11,7 @@ __all__ = ["bench_markdown", "comparison_markdown", "verdict"]
 
 
 def bench_markdown(report: BenchReport) -> str:
-    """Table of a ``bench.json`` with how it was measured."""
+    """Table of a ``bench.json``, and how it was measured."""
     given, environment = report["input"], report["environment"]
     header = ["", "backend", "precision", "PSNR, dB", "SSIM", "ms", "end to end", "MB", "front"]
     lines = [["input", "", "", _db(given), f"{given['ssim']:.4f}", "", "", "", ""]]
@@ -88,6 +88,6 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Names come from files: nothing in them may break the table or act as markup."""
+    """Escape names from files: they must not break the table or act as markup."""
     one_line = "".join(c if c.isprintable() else " " for c in text)
     return one_line.replace("|", "\\|").replace("<", "&lt;").replace("`", "'")

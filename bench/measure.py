@@ -1,4 +1,4 @@
-"""Timing of several runners in turn, and what can be said of the times."""
+"""Timing of several runners in turn, and statistics of the times."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 WARM_UP: Final = {"seconds": 0.2, "runs": 10}
-"""At least both, for each runner, before its first timed call."""
+"""Minimum time and calls for each runner before its first timed call."""
 _NUM_INPUTS: Final = 4
 _DEFAULT_ROUNDS: Final = 100
 _LEAST_SECONDS: Final = 3.0
@@ -40,14 +40,14 @@ _SORTED_NUMBERS: Final = 300_000
 _QUIET_REFERENCE: Final = 0.05
 """Spread of the reference workload above which the machine counts as busy."""
 _QUIET_ROWS: Final = 0.10
-"""Likewise, of any row."""
+"""The same for any row."""
 _LEAST_ROUNDS: Final = 5
-"""From which spreads are known."""
+"""Minimum number of rounds to judge the spread."""
 
 
 @dataclass(slots=True)
 class Timing:
-    """Times of one runner in ms; entry i is of round i."""
+    """Times of one runner in ms; entry i is from round i."""
 
     call: list[float] = field(default_factory=list)
     """Float array in, float array out."""
@@ -56,20 +56,20 @@ class Timing:
 
     @property
     def seconds(self) -> float:
-        """Used so far."""
+        """Time used so far."""
         return (sum(self.call) + sum(self.picture)) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Of all runners, and of a fixed workload that took turns with them."""
+    """Times of all runners, and of a fixed workload interleaved with them."""
 
     rows: list[Timing]
     reference: list[float]
 
 
 class _Reference:
-    """Sorts the same numbers on as many threads as the rows use: what it takes, others took."""
+    """Sorts the same numbers on as many threads as the rows use: it slows down with other work."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads)
@@ -83,7 +83,7 @@ class _Reference:
 
 
 def picture_call(runner: Runner) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """A runner from an 8-bit picture ``(H, W, C)`` to one, conversions included."""
+    """Wrap a runner to map 8-bit pictures ``(H, W, C)``, conversions included."""
 
     def call(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         batch = picture.transpose(2, 0, 1)[None].astype(np.float32)
@@ -96,7 +96,7 @@ def picture_call(runner: Runner) -> Callable[[NDArray[np.uint8]], NDArray[np.uin
 
 
 def warm_up(runner: Runner, shape: tuple[int, ...], max_seconds: float) -> None:
-    """Call until speeds have settled, for at most ``max_seconds``."""
+    """Call a runner until its speed has settled, for at most ``max_seconds``."""
     image = np.random.default_rng(0).random(shape, dtype=np.float32)
     start, runs = time.perf_counter(), 0
     while runs < WARM_UP["runs"] or time.perf_counter() - start < WARM_UP["seconds"]:
@@ -115,18 +115,18 @@ def time_rounds(
     threads: int,
     listener: Callable[[int, int], None],
 ) -> Timings:
-    """Wall-clock time of single calls on rotating random inputs, all taking turns.
+    """Wall-clock times of single calls on rotating random inputs, interleaved.
 
-    In each round every runner makes a plain call and one on an 8-bit picture, in a random order of
-    all of them, so that none always follows the same other one. A runner leaves the rounds once it
-    has used ``max_seconds``.
+    In each round every runner makes a plain call and one on an 8-bit picture, all in random order,
+    so that none always follows the same other one. A runner leaves the rounds once it has used
+    ``max_seconds``.
 
     Args:
-        runners: What to time; warmed up.
-        shape: Of the inputs, ``(1, C, H, W)``.
+        runners: What to time, warmed up.
+        shape: Shape of the inputs, ``(1, C, H, W)``.
         num_rounds: Calls per runner; None: 100, and more until the rounds have taken 3 seconds.
-        max_seconds: Time per runner.
-        threads: Of the reference workload.
+        max_seconds: Time limit per runner, in seconds.
+        threads: Threads of the reference workload.
         listener: Called after each round with (done, total).
     """
     rng = np.random.default_rng(0)
@@ -172,18 +172,18 @@ def _goes_on(
 def images_per_second(
     runners: Sequence[Runner], shape: tuple[int, int, int], batch: int, max_seconds: float
 ) -> list[float | str]:
-    """Throughput of batches, the runners taking turns; a sentence where one takes no batch.
+    """Throughput of batches, interleaved; an error message for a runner that takes no batches.
 
     Args:
-        runners: Warmed up with single images.
-        shape: Of one image, ``(C, H, W)``.
-        batch: Images in a call.
-        max_seconds: Time per runner; there is at least one timed call.
+        runners: Runners, warmed up with single images.
+        shape: Shape of one image, ``(C, H, W)``.
+        batch: Images per call.
+        max_seconds: Time limit per runner, in seconds; there is at least one timed call.
     """
     images = np.random.default_rng(0).random((batch, *shape), dtype=np.float32)
     times: list[list[float]] = [[] for _ in runners]
     failed: dict[int, str] = {}
-    # The first round warms up, and finds those that take no batch.
+    # The first round warms up, and finds runners that take no batches.
     for turn in range(1 + _BATCH_ROUNDS):
         for index, runner in enumerate(runners):
             if index in failed or (turn > 1 and sum(times[index]) > max_seconds):
@@ -203,13 +203,13 @@ def images_per_second(
 
 
 def spread(times: Sequence[float]) -> float:
-    """Median absolute deviation, scaled to the standard deviation of normal noise, relative."""
+    """Relative spread: 1.4826 times the median absolute deviation, over the median."""
     middle = float(np.median(times))
     return 1.4826 * float(np.median(np.abs(np.array(times) - middle))) / middle
 
 
 def summary(times_ms: Sequence[float]) -> TimesRecord:
-    """What a report says about some times in ms, and the times."""
+    """Statistics of some times in ms, with the times."""
     return {
         "median_ms": float(np.median(times_ms)),
         "p5_ms": float(np.percentile(times_ms, 5)),
@@ -225,10 +225,10 @@ def summary(times_ms: Sequence[float]) -> TimesRecord:
 def ratio_interval(
     times_ms: Sequence[float], to_ms: Sequence[float]
 ) -> tuple[float, tuple[float, float]]:
-    """Ratio of the medians of two rows, and its 95 % interval by drawing rounds with replacement.
+    """Ratio of the medians of two rows, and its 95 % interval by bootstrap over rounds.
 
-    Of both rows the same rounds are drawn, those that both took part in: what slowed a whole round
-    down does not count.
+    The same rounds are drawn for both rows, of those that both took part in: what slowed down a
+    whole round cancels out.
     """
     n = min(len(times_ms), len(to_ms))
     a, b = np.array(times_ms[:n]), np.array(to_ms[:n])
@@ -258,9 +258,9 @@ class Noise:
 
 
 def judge_noise(timings: Timings) -> Noise:
-    """The machine is quiet if neither the reference workload nor any row spreads too much.
+    """Judge whether the machine was quiet: neither the reference nor any row may spread too much.
 
-    Few rounds spread little on any machine: of those nothing is known.
+    A few rounds spread little on any machine: they show nothing.
     """
     reference = spread(timings.reference)
     rounds, median_ms = len(timings.reference), float(np.median(timings.reference))

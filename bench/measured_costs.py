@@ -1,4 +1,4 @@
-"""Milliseconds for the budgets: from a table, or measured on this device where there is none."""
+"""Milliseconds for the budgets: from a table, or measured on this device if there is none."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _QUICK_SECONDS: Final = 0.5
 _MAX_DRIFT: Final = 0.03
 _MAX_TRIES: Final = 5
 _BUSY: Final = 1.1
-"""How much slower than before a machine has to be for a time to be corrected by it."""
+"""Factor by which a machine has to be slower than before for times to be corrected."""
 Listener = Callable[[str], None]
 ShareListener = Callable[[float], None]
 Watch = Callable[[str], AbstractContextManager[ShareListener]]
@@ -46,7 +46,7 @@ def _unwatched(what: str) -> Iterator[ShareListener]:
 
 
 def space_differences(wanted: SearchSpace, table: SearchSpace) -> str:
-    """What tells two spaces apart, for people; empty if nothing."""
+    """Differences between two spaces, for people; empty if there are none."""
     ours, theirs = asdict(wanted), asdict(table)
     return ", ".join(
         f"{name} {theirs[name]} instead of {ours[name]}"
@@ -58,17 +58,17 @@ def space_differences(wanted: SearchSpace, table: SearchSpace) -> str:
 class MeasuredCosts(CostSource):
     """Adds milliseconds per image.
 
-    With a table, that table counts, and what is chosen by it is measured if this is the device
-    that it was made on. Without one, this device is profiled with ONNX Runtime on the CPU. Files
-    in fp16 and int8 are timed by OpenVINO where it is installed: of such files ONNX Runtime
-    computes only some in what they hold.
+    With a table, that table is used, and the chosen network is measured if the table was made on
+    this device. Without one, this device is profiled with ONNX Runtime on the CPU. Files in fp16
+    and int8 are timed with OpenVINO if it is installed: ONNX Runtime computes such files only
+    partly in their precision.
 
     Args:
         image_size: (height, width) of the image.
-        table: What was measured before, here or elsewhere.
-        listener: Told what is being measured.
-        precision: Of the file that is timed.
-        watch: Called with what is timed; what it gives is told the share of the time that is over.
+        table: A table measured before, here or elsewhere, or None.
+        listener: Called with a line on each measurement.
+        precision: Precision of the file that is timed.
+        watch: Called with what is timed; gives a function for the share of the time that is over.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class MeasuredCosts(CostSource):
         return self._runtime if self._given is None else _measurement(self._given).backend
 
     def table(self, space: SearchSpace, metric: Metric) -> CostTable:
-        """Costs of all modules; in ms, the given table or a new measurement.
+        """Costs of all modules; in ms, from the given table or a new measurement.
 
         Raises:
             InputError: If the given table is for another space or image size, or milliseconds
@@ -126,7 +126,7 @@ class MeasuredCosts(CostSource):
         return self._given
 
     def span(self, space: SearchSpace, metric: Metric) -> tuple[float, float]:
-        """Smallest and largest cost of an architecture; in ms, of two that are timed quickly."""
+        """Smallest and largest cost of an architecture; in ms, of uniform ones, timed quickly."""
         if metric != "ms" or self._given is not None:
             return super().span(space, metric)
         self._check_modules()
@@ -145,9 +145,9 @@ class MeasuredCosts(CostSource):
         return self._spans[space]
 
     def estimate(self, architecture: Architecture, metric: Metric) -> float:
-        """Cost of an architecture of any space; in ms, by a model of this device's speed.
+        """Cost of an architecture of any space; in ms, from a speed model of this device.
 
-        The model is fitted to a few networks that are timed when it is first asked.
+        The model is fitted to a few networks, which are timed on first use.
         """
         if metric != "ms":
             return super().estimate(architecture, metric)
@@ -163,7 +163,7 @@ class MeasuredCosts(CostSource):
     def measure_quickly(
         self, architectures: Sequence[Architecture], metric: Metric
     ) -> list[float | None]:
-        """Cost of several networks; in ms, of all of them, interleaved."""
+        """Costs of several networks; in ms, measured interleaved."""
         if metric != "ms":
             return super().measure_quickly(architectures, metric)
         number = len(architectures)
@@ -175,7 +175,7 @@ class MeasuredCosts(CostSource):
     def _times(
         self, architectures: Sequence[Architecture], seconds: float, tell: ShareListener
     ) -> list[float]:
-        """Of networks that take turns, for so many seconds each."""
+        """Times of networks, interleaved, for so many seconds each."""
         with tempfile.TemporaryDirectory() as name:
             sessions = []
             for index, architecture in enumerate(architectures):
@@ -185,12 +185,12 @@ class MeasuredCosts(CostSource):
             return _time(sessions, seconds * len(sessions), tell)
 
     def measure(self, architecture: Architecture, metric: Metric) -> float | None:
-        """Cost of the exported network; in ms, where its table was made on this device.
+        """Cost of the exported network; in ms, None if the table is from another device.
 
-        A network whose time is known takes turns with it. It tells whether the machine is as fast
-        as it was; while it is not, the measurement is repeated, and the try that comes nearest
-        counts. Without a table, the known network is one of those that the model of the speed was
-        fitted to; where other work slows both down for good, the time is corrected by it.
+        A network of known latency is timed in turn with it, and shows whether the machine is as
+        fast as before; while it is not, the measurement is repeated, and the closest try counts.
+        Without a table, the known network is one to which the speed model was fitted; if other work
+        keeps slowing both down, the time is corrected by it.
         """
         if metric != "ms":
             return super().measure(architecture, metric)
@@ -216,7 +216,7 @@ class MeasuredCosts(CostSource):
         return min(tries)[1]
 
     def _measure_beside_reference(self, architecture: Architecture) -> float:
-        self.estimate(architecture, "ms")  # which times the reference, where that is to be done
+        self.estimate(architecture, "ms")  # times the reference, unless that is done
         assert self._reference is not None
         reference, known = self._reference
         self._listener(f"measuring {architecture.label}: {self._files}")
@@ -228,13 +228,13 @@ class MeasuredCosts(CostSource):
         if slower < _BUSY:
             return ms
         self._listener(
-            f"this machine is {slower:.1f} times as slow as at first, perhaps by other work: "
+            f"this machine is {slower:.1f} times as slow as at first, perhaps due to other work: "
             f"{ms:.1f} ms count as {ms / slower:.1f}"
         )
         return ms / slower
 
     def margin(self, metric: Metric) -> float:
-        """The largest error of the table, where networks cannot be measured."""
+        """The largest error of the table, if networks cannot be measured here."""
         if metric != "ms" or self._given is None or self._is_here():
             return 0.0
         return _measurement(self._given).max_error
@@ -265,7 +265,7 @@ class MeasuredCosts(CostSource):
         backend = BACKENDS[self._runtime]
         backend.require()
         try:
-            # What is not int8 is computed in fp32.
+            # Whatever is not int8 is computed in fp32.
             return backend.session(None, path, shapes, torch.get_num_threads(), "fp32")
         except (ImportError, RuntimeError) as error:
             raise ClearerError(
@@ -274,14 +274,14 @@ class MeasuredCosts(CostSource):
 
     @property
     def _files(self) -> str:
-        """What is timed, and by what."""
+        """What is timed, and with which runtime."""
         return f"{self._precision} files, {self._runtime} {version_here(self._runtime)}"
 
     def _check_modules(self) -> None:
         if self._precision != "fp32":
             raise InputError(
                 f"--budget-ms with --budget-precision {self._precision} is for --strategy race, "
-                "which times whole networks: the modules of one space are timed in fp32 alone"
+                "which times whole networks: the modules of one space are only timed in fp32"
             )
 
     def _open(self, path: Path, architecture: Architecture) -> Session:
@@ -293,7 +293,7 @@ class MeasuredCosts(CostSource):
 
 
 def _runtime_of(precision: FilePrecision) -> str:
-    """What times files of a precision here."""
+    """Name of the backend that times files of a precision here."""
     if precision == "fp32":
         return "onnxruntime"
     faithful = (found.name for found in BACKENDS.values() if found.is_faithful and found.version())
@@ -306,7 +306,7 @@ def _measurement(table: CostTable) -> Measurement:
 
 
 def _part_of(tell: ShareListener, index: int, number: int) -> ShareListener:
-    """Tells of one of several parts that take as long as each other."""
+    """A listener for one of several parts of equal length."""
     return lambda share: tell((index + share) / number)
 
 

@@ -1,8 +1,8 @@
-"""Peak memory of one row, measured in a process of its own.
+"""Peak memory of one row, measured in a separate process.
 
-``python -m clearer.bench.memory SPEC`` prints how far the peak of resident memory rises above what
-importing the package took, while the network of a row is loaded and called a few times at the timed
-size. Python, numpy and the package itself are not in it.
+``python -m clearer.bench.memory SPEC`` prints how far peak resident memory rises above that after
+importing the package, while the network of a row is loaded and called a few times at the timed
+size. Python, numpy and the package itself are not counted.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["peak_memory_mb"]
 
 _NUM_CALLS: Final = 3
 _MAX_SECONDS: Final = 300.0
-# Not ru_maxrss: a new program inherits that from the one that started it.
+# Not ru_maxrss: a new process inherits that from its parent.
 _STATUS: Final = Path("/proc/self/status")
 
 
 def peak_memory_mb(spec: RowSpec) -> float | None:
-    """In MB (10**6 bytes), with the input and output of a call; None where it is not known.
+    """Peak memory in MB (10**6 bytes), with the input and output of a call; None if unknown.
 
-    It is not where the system has no ``/proc``, the row fails, or five minutes pass.
+    It is unknown if the system has no ``/proc``, the row fails, or five minutes pass.
     """
     if not _STATUS.exists():
         return None

@@ -1,4 +1,4 @@
-"""In which precision an ONNX file is computed: as it is written, and as ONNX Runtime runs it."""
+"""The precision of an ONNX file: as it is written, and as ONNX Runtime computes it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _PRODUCTS: Final = frozenset(
 
 
 def computed_precision(ort: Any, model: Path | bytes, options: Any) -> str:
-    """Of the products (convolutions, matrices) in the graph that ONNX Runtime makes of a file.
+    """Precision of the products (convolutions, matrices) in ONNX Runtime's optimised graph.
 
-    A processor without arithmetic in fp16 gets fp32 with casts around it, and quantised
-    convolutions that could not be fused are computed in fp32: both show in that graph alone. What
-    is all in fp32 stays so.
+    On a processor without fp16 arithmetic ONNX Runtime uses fp32 with casts around it, and
+    quantised convolutions that could not be fused are computed in fp32: both show only in that
+    graph. A file that is all fp32 stays fp32.
 
     Args:
         ort: The package onnxruntime.
         model: The file, or its content.
-        options: Those of the session that computes; changed here.
+        options: Session options; they are changed here.
 
     Returns:
-        ``fp32``, ``fp16``, ``bf16`` or ``int8``; of several, all, the commonest first.
+        ``fp32``, ``fp16``, ``bf16`` or ``int8``; if there are several, all, most common first.
     """
     if written_precision(model) == "fp32":
         return "fp32"
@@ -49,7 +49,7 @@ def computed_precision(ort: Any, model: Path | bytes, options: Any) -> str:
 
 
 def written_precision(model: Path | bytes) -> str:
-    """Of the products in a file, as a backend takes it that fuses what is quantised."""
+    """Precision of the products in a file, for a backend that fuses quantised ones."""
     return _count(model, is_fused=False)
 
 
@@ -58,7 +58,7 @@ def _count(model: Path | bytes, *, is_fused: bool) -> str:
 
     if isinstance(model, bytes):
         graph = onnx.load_from_string(model).graph
-    else:  # weights beside the file are not needed for their types
+    else:  # types do not need external weights
         graph = onnx.load(model, load_external_data=False).graph
     types = {value.name: value.data_type for value in graph.initializer}
     types |= {value.name: value.type.tensor_type.elem_type for value in graph.input}
@@ -80,7 +80,7 @@ def _is_dequantised(node: Any, producers: dict[str, Any]) -> bool:
 
 
 def _type(name: str, types: dict[str, int], producers: dict[str, Any]) -> int:
-    """Element type of a value, followed back to a weight, an input, a cast or a scale."""
+    """Element type of a value, traced back to a weight, an input, a cast or a scale."""
     for _ in range(len(producers) + 1):
         if name in types or name not in producers:
             break
@@ -95,5 +95,5 @@ def _type(name: str, types: dict[str, int], producers: dict[str, Any]) -> int:
 
 
 def _name(element_type: int) -> str:
-    """Of ``TensorProto.FLOAT16``, ``BFLOAT16`` and ``DOUBLE``; all else is fp32."""
+    """Names of ``TensorProto.FLOAT16``, ``BFLOAT16`` and ``DOUBLE``; all others count as fp32."""
     return {10: "fp16", 16: "bf16", 11: "fp64"}.get(element_type, "fp32")

@@ -1,4 +1,4 @@
-"""Any image-to-image ONNX file in OpenVINO."""
+"""Runs any image-to-image ONNX file in OpenVINO."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ Call = Callable[..., NDArray[Any]]
 
 
 class OpenVinoRunner:
-    """Compiled again for each size of image, as an application with one size would.
+    """Compiles the network for each image size, as an application with one size would.
 
     Args:
-        name: For reports.
+        name: Name for reports.
         path: The ONNX file.
         io: How pictures go into it.
-        precision: Of what is not quantised in the file.
-        threads: Of the CPU.
-        shape: Of the first images that will come, ``(N, C, H, W)``.
+        precision: Precision of what is not quantised in the file.
+        threads: Number of CPU threads.
+        shape: Shape of the first images, ``(N, C, H, W)``.
 
     Raises:
         InputError: If the file cannot be loaded.
-        ClearerError: If OpenVINO is not there, or would compute in another precision.
+        ClearerError: If OpenVINO is not installed, or would compute in another precision.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class OpenVinoRunner:
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
-            # Left out, OpenVINO computes in bf16 wherever the processor can.
+            # Without this, OpenVINO computes in bf16 wherever the processor can.
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
         self._calls: dict[tuple[int, ...], Call] = {}
@@ -93,7 +93,7 @@ class OpenVinoRunner:
         """Restore a batch.
 
         Raises:
-            InputError: If the output has another shape, or the network does not take this one.
+            InputError: If the output has another shape, or the network does not take this size.
             ClearerError: If OpenVINO fails.
         """
         return self._restore(degraded)
@@ -115,7 +115,7 @@ class OpenVinoRunner:
 
         def call(*inputs: NDArray[Any]) -> NDArray[Any]:
             outputs = request.infer(list(inputs), share_inputs=True)
-            # The request writes into the same memory at its next call.
+            # The request reuses this memory at its next call.
             return np.array(outputs[0])
 
         while len(self._calls) >= _MOST_SIZES:
@@ -127,11 +127,11 @@ class OpenVinoRunner:
 class OpenVinoTiles:
     """An image-to-image ONNX file in OpenVINO on the CPU, in fp32, for tiles of any size.
 
-    :class:`OpenVinoRunner` is compiled for each size: faster, and too large for the memory of large
-    tiles.
+    :class:`OpenVinoRunner` is compiled for each size: faster, but it needs too much memory for
+    large tiles.
 
     Args:
-        name: For reports.
+        name: Name for reports.
         path: The file.
         io: How pictures go into it.
 
@@ -165,7 +165,7 @@ class OpenVinoTiles:
 
 
 def _effective(compiled: Any) -> str:
-    """Precisions that the convolutions and matrices of the compiled network run in."""
+    """Precisions of the convolutions and matrix products in the compiled network."""
     found: Counter[str] = Counter()
     for node in compiled.get_runtime_model().get_ordered_ops():
         about = node.get_rt_info()

@@ -1,4 +1,4 @@
-"""Which rows of a benchmark nobody beats, beyond what its noise allows to say."""
+"""The Pareto front of a benchmark, taking its noise into account."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["Point", "dominates", "on_front"]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One row: PSNR per picture, time per round."""
+    """One row: PSNR per picture in dB, time per round in ms."""
 
     psnrs_db: NDArray[np.float64]
     times_ms: Sequence[float]
 
 
 def dominates(one: Point, other: Point) -> bool:
-    """Whether ``one`` leaves no reason to take ``other``.
+    """Whether ``one`` dominates ``other``, so that there is no reason to use that.
 
-    It is neither slower (median) nor worse (mean PSNR, 0.005 dB counting as none), and one of the
-    two is an advantage beyond noise: the 95 % interval of the ratio of the medians, over rounds,
-    lies below 1, or that of the difference in PSNR, paired over pictures, lies above 0.005 dB. With
-    a single picture, quality has no interval, and only time can be an advantage.
+    It is neither slower (median) nor worse (mean PSNR, with a tolerance of 0.005 dB), and has one
+    advantage beyond noise: the 95 % interval of the ratio of medians, over rounds, lies below 1, or
+    that of the difference in PSNR, paired over pictures, lies above 0.005 dB. With a single picture
+    quality has no interval, and only time can be an advantage.
     """
     ratio, (_, high) = ratio_interval(one.times_ms, other.times_ms)
     gain, interval = difference(one.psnrs_db, other.psnrs_db)
@@ -40,7 +40,7 @@ def dominates(one: Point, other: Point) -> bool:
 
 
 def on_front(points: Sequence[Point]) -> list[bool]:
-    """Per row, whether no other one dominates it."""
+    """For each row, whether no other one dominates it."""
     return [
         not any(dominates(other, point) for other in points if other is not point)
         for point in points

@@ -1,4 +1,4 @@
-"""Which networks are timed to learn what each module of a space costs on a device."""
+"""The networks to time, to find out what each module of a space costs on a device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SCHEMA_VERSION: Final = 3
 _NUM_MIXED: Final = 6
 _NUM_CHECKS: Final = 100
 _GROUP: Final = 16
-"""Networks that are loaded at a time."""
+"""Number of networks loaded at a time."""
 _SEED: Final = 0
 
 
@@ -37,13 +37,13 @@ class Entry:
     """One network to time."""
 
     architecture: Architecture
-    """Of a module: any of its space."""
+    """For a module, any architecture of its space."""
     module: Module | None = None
-    """None for a whole network."""
+    """The module; None for a whole network."""
 
     @property
     def name(self) -> str:
-        """Unique within a plan."""
+        """Name, unique within a plan."""
         if self.module is None:
             return f"network-{self.architecture.text}"
         choice, num_scales, scales = self.module
@@ -57,7 +57,7 @@ class Entry:
         return module_shapes(space, self.module.num_scales, height, width)
 
     def graph(self, height: int, width: int) -> bytes:
-        """The ONNX file; it needs the weights of its folder."""
+        """The ONNX file; it needs the weights file in its folder."""
         if self.module is None:
             return network_graph(self.architecture)
         return module_graph(self.architecture.space, *self.module, height, width)
@@ -65,10 +65,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What is timed, in groups: the first is what the cost table is fitted to, the others check it.
+    """Networks to time, in groups: the cost table is fitted to the first, the others check it.
 
-    The first network of every group is the same, so that groups that were timed one after the
-    other can be compared.
+    The first network of every group is the same, so that groups timed one after another can be
+    compared.
     """
 
     space: SearchSpace
@@ -80,19 +80,19 @@ class Plan:
     def make(
         cls, space: SearchSpace, height: int, width: int, check: Sequence[Architecture] = ()
     ) -> Plan:
-        """The networks that a table needs, and further ones that check it."""
+        """Make a plan of the networks that a table needs, and further ones that check it."""
         fit = [*_networks(space), *_modules(space)]
         groups = [tuple(fit)]
         num_groups = math.ceil(len(check) / (_GROUP - 1))
         for start in range(num_groups):
-            # Every group spans the whole range: what disturbs one of them bends no end of the plot.
+            # Every group spans the whole range, so that a disturbance of one does not bias one end.
             part = [_network(a) for a in check[start::num_groups]]
             groups.append((fit[0], *part))
         return cls(space=space, height=height, width=width, groups=tuple(groups))
 
 
 def _networks(space: SearchSpace) -> list[Entry]:
-    """Networks that tell all modules apart.
+    """Networks from which the times of all modules can be determined.
 
     Extremes and mixed ones, since a module's time depends a little on its neighbours.
     """
@@ -102,10 +102,10 @@ def _networks(space: SearchSpace) -> list[Entry]:
 
 
 def _without_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
-    """The extremes, one cell of each other candidate at a time, mixed ones, one column less.
+    """The extremes, each other candidate in one cell at a time, mixed ones, one column less.
 
     All but the last have the same number of columns in each cell: only networks with one column
-    less tell the columns' common part from the fixed part.
+    less separate the columns' common part from the fixed part.
     """
     counts, (first, *others) = space.columns, space.operations
     found = [Architecture.uniform(space, choice) for choice in space.operations]
@@ -113,7 +113,7 @@ def _without_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]
         wanted = [[choice if i == cell else first] * n for i, n in enumerate(counts)]
         found.append(Architecture.nearest(space, list(chain(*wanted))))
     for index in range(_NUM_MIXED):
-        # Every second one has few of the first or few others, alternately.
+        # Two in three have mostly the first candidate, or mostly others.
         share = (0.5, 0.25, 0.75)[index % 3]
         drawn = [rng.random() / share for _ in range(space.num_columns)]
         mixed = [others[int(place * len(others))] if place < 1 else first for place in drawn]
@@ -126,7 +126,7 @@ def _without_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]
 
 
 def _with_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
-    """The extremes, each operation where it costs the same, and nothing else, and mixed ones."""
+    """The extremes, each operation alone in the places where it costs the same, and mixed ones."""
     found = [Architecture.uniform(space, choice) for choice in space.candidates]
     places = space.choice_scales()
     for choice in space.operations:
@@ -140,7 +140,7 @@ def _with_gates(space: SearchSpace, rng: random.Random) -> list[Architecture]:
 
 
 def _drawn(space: SearchSpace, rng: random.Random, index: int) -> Architecture:
-    """A random network with gates; every third one computes on one scale at a time, as a U does."""
+    """A random network with gates; every third one works on one scale at a time, as a U does."""
     first, others, nothing = ((0.4, 0.3, 0.3), (0.2, 0.2, 0.6), (0.7, 0.3, 0.0))[index % 3]
     number = len(space.operations) - 1
     shares = (first, *[others / number] * number, nothing)
@@ -156,7 +156,7 @@ def _drawn(space: SearchSpace, rng: random.Random, index: int) -> Architecture:
 
 
 def _modules(space: SearchSpace) -> list[Entry]:
-    """Every distinct module alone."""
+    """Every distinct module, alone."""
     some = Architecture.uniform(space, space.operations[0])
     distinct = dict.fromkeys(module for row in modules(space) for module in row if module)
     return [Entry(architecture=some, module=module) for module in distinct]
@@ -167,15 +167,15 @@ def _network(architecture: Architecture) -> Entry:
 
 
 def check_architectures(space: SearchSpace, number: int | None) -> list[Architecture]:
-    """Random architectures, drawn evenly over the range of MACs.
+    """Random architectures, spread evenly over the range of MACs.
 
-    Without gates, columns of one cell cost the same in an additive table, so that it knows few
-    different networks.
+    Without gates, columns of one cell cost the same in an additive table, so that its predictions
+    differ for few networks.
 
     Args:
         space: Where they come from.
-        number: How many; None for one of each kind that a table tells apart, and with gates, of
-            which there are too many, for a hundred.
+        number: How many; None for one of each kind for which predictions differ or, with gates,
+            where there are too many, a hundred.
     """
     rng = random.Random(_SEED + 1)
     drawn = _gated_sample(space, rng) if space.gates else _one_of_each(space, rng)
@@ -244,7 +244,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
 
 
 def read_plan(folder: Path) -> tuple[Plan, str]:
-    """Read ``plan.json``; also its SHA-256, by which a result names the plan that it followed.
+    """Read ``plan.json`` and its SHA-256, by which a result refers to its plan.
 
     Raises:
         InputError: If it is missing or damaged.

@@ -1,4 +1,4 @@
-"""Pictures of a benchmark."""
+"""Plots of benchmarks, searches and pictures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _CROP: Final = 256
 
 
 def require_matplotlib() -> None:
-    """Called before work whose result is drawn.
+    """Check for matplotlib, before work whose result is drawn.
 
     Raises:
         ClearerError: If matplotlib is not installed; the text says how to install it.
@@ -69,7 +69,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path, description: str = "") -> None:
-    """Write a figure as PNG, whole or not at all, with a description in the file."""
+    """Write a figure as PNG, atomically, with a description in the file."""
     buffer = io.BytesIO()
     metadata = {"Description": description} if description else None
     figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight", metadata=metadata)
@@ -77,9 +77,9 @@ def save_figure(figure: Figure, path: Path, description: str = "") -> None:
 
 
 def plot_frontier(path: Path, report: BenchReport) -> None:
-    """PSNR against median time with their intervals, from the content of ``bench.json``.
+    """Plot PSNR, with its intervals, against median time, from the content of ``bench.json``.
 
-    Rows on the front are filled; ours have a colour of their own.
+    Rows on the front are filled; our networks have their own colour.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -138,7 +138,7 @@ class Example:
 
     @property
     def panels(self) -> list[tuple[str, NDArray[np.float32]]]:
-        """Each state with its title; the figures are those of the whole picture."""
+        """Each state with its title; figures are for the whole picture."""
         return [
             (f"degraded, {_figures(self.degraded, self.clean)}", self.degraded),
             (f"restored, {_figures(self.restored, self.clean)}", self.restored),
@@ -151,12 +151,12 @@ def _figures(image: NDArray[np.float32], clean: NDArray[np.float32]) -> str:
 
 
 def plot_strip(path: Path, example: Example, title: str) -> None:
-    """Degraded, restored and clean, the middle of the picture."""
+    """Plot degraded, restored and clean: the middle of the picture."""
     _plot_panels(path, example, title, _middle)
 
 
 def plot_example(path: Path, example: Example, title: str) -> None:
-    """Degraded, restored and clean, the whole picture."""
+    """Plot degraded, restored and clean: the whole picture."""
     _plot_panels(path, example, title, shown)
 
 
@@ -175,9 +175,9 @@ def _plot_panels(
 
 
 def plot_crops(path: Path, examples: Sequence[Example], title: str) -> None:
-    """A row per picture: the whole with a frame, and what is in the frame in three states.
+    """Plot a row per picture: the whole with a frame, and the framed part in three states.
 
-    The frame is put where the clean picture has most detail.
+    The frame is where the clean picture has most detail.
     """
     figure = new_figure(10, 2.7 * len(examples))
     grid = figure.subplots(len(examples), 4, squeeze=False)
@@ -192,7 +192,7 @@ def plot_crops(path: Path, examples: Sequence[Example], title: str) -> None:
 
 
 def most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
-    """(top, left, side) of the square whose pixels differ most from their neighbours."""
+    """(top, left, side) in pixels of the square whose pixels differ most from their neighbours."""
     height, width = clean.shape[1:]
     side = max(1, min(height, width) // 3)
     brightness = clean.mean(axis=0)
@@ -204,7 +204,7 @@ def most_detailed(clean: NDArray[np.float32]) -> tuple[int, int, int]:
 
 
 def draw_frame(axes: Axes, square: tuple[int, int, int], line_width: float) -> None:
-    """Frame a square, given as (top, left, side), of the picture in a panel."""
+    """Draw a frame around a square (top, left, side) of the picture in a panel."""
     from matplotlib.patches import Rectangle
 
     top, left, side = square
@@ -213,7 +213,7 @@ def draw_frame(axes: Axes, square: tuple[int, int, int], line_width: float) -> N
 
 
 def show(axes: Axes, pixels: NDArray[np.float32], title: str) -> None:
-    """Put ``(H, W, C)`` pixels into a panel without axes."""
+    """Show ``(H, W, C)`` pixels in a panel without axes."""
     gray = pixels.shape[2] == 1
     axes.imshow(pixels.squeeze(-1) if gray else pixels, cmap="gray", vmin=0, vmax=1)
     axes.set_title(title, fontsize=9)
@@ -221,19 +221,19 @@ def show(axes: Axes, pixels: NDArray[np.float32], title: str) -> None:
 
 
 def shown(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(H, W, C)``, clipped to [0, 1]."""
+    """Convert ``(C, H, W)`` to ``(H, W, C)``, clipped to [0, 1]."""
     return image.transpose(1, 2, 0).clip(0, 1)
 
 
 def _middle(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most 256 x 256 pixels from the middle, ``(H, W, C)``, clipped to [0, 1]."""
+    """At most 256x256 pixels from the middle, ``(H, W, C)``, clipped to [0, 1]."""
     _, height, width = image.shape
     top, left = max(0, (height - _CROP) // 2), max(0, (width - _CROP) // 2)
     return shown(image[:, top : top + _CROP, left : left + _CROP])
 
 
 def plot_check(path: Path, table: CostTable, check: Check) -> None:
-    """Predicted against measured milliseconds of networks that a table was not fitted to."""
+    """Plot predicted against measured milliseconds of held-out networks."""
     m = table.measurement
     assert m is not None
     figure = new_figure(6, 5.5)
@@ -276,7 +276,7 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
 
 
 def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
-    """What a race was between: cost against the PSNR of its first round."""
+    """Plot the networks of a race: PSNR of the first round against cost."""
     figure = new_figure(9, 4.5)
     axes = figure.add_subplot()
     scored = [row for row in rows if row["psnr_db"] is not None]
@@ -303,7 +303,7 @@ def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
 
 
 def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
-    """What a search offers: cost against log-probability and, where known, PSNR."""
+    """Plot what a search offers: log-probability and, if known, PSNR against cost."""
     with_quality = rows[0]["supernet_psnr_db"] is not None
     figure = new_figure(9 if with_quality else 5.5, 4)
     fields = {"log_probability": "log-probability", "supernet_psnr_db": "supernet, PSNR in dB"}

@@ -1,4 +1,4 @@
-"""Measure what the modules of a space cost on this device."""
+"""Measures what the modules of a space cost on this device."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Listener = Callable[[float, int, int], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProfileSettings:
-    """What a measurement depends on, beside the device."""
+    """What a measurement depends on, besides the device."""
 
     space: SearchSpace
     height: int = 256
@@ -57,7 +57,7 @@ class ProfileSettings:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A cost table with its check, where one was asked for."""
+    """A cost table, with its check if one was asked for."""
 
     table: CostTable
     check: Check | None
@@ -74,16 +74,16 @@ def profile_space(
     force: bool = False,
     max_seconds: float,
 ) -> Profile:
-    """Measure a space, or take what was measured with the same device, versions and settings.
+    """Measure a space, or reuse a measurement with the same device, versions and settings.
 
-    A measurement that was interrupted goes on from where it stopped.
+    An interrupted measurement continues from where it stopped.
 
     Args:
-        settings: What to measure, with what.
+        settings: What to measure, and with what.
         listener: Called with (groups done, groups, rounds) after each round.
         check: Networks to compare the table's predictions with.
         force: Measure again.
-        max_seconds: Time for the networks that the table rests on.
+        max_seconds: Time for the networks to which the table is fitted, in seconds.
 
     Raises:
         InputError: If the backend is unknown.
@@ -141,19 +141,19 @@ def _opener(folder: Path, settings: ProfileSettings) -> Callable[[dict[str, Any]
 
 
 def this_device(backend: str) -> str:
-    """Name of the processor here that a backend computes on; empty if there is none."""
+    """Name of the local processor or GPU that a backend computes on; empty if there is none."""
     if backend not in BACKENDS or BACKENDS[backend].device == "cpu":
         return processor_name()
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def version_here(backend: str) -> str:
-    """Version of the runtime that is installed here; empty if it is not."""
+    """Version of the installed runtime; empty if there is none."""
     return BACKENDS[backend].version() if backend in BACKENDS else ""
 
 
 def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> Path:
-    """Named by all that the measurement depends on."""
+    """A folder named after everything that the measurement depends on."""
     identity = {
         "schema_version": SCHEMA_VERSION,
         "space": settings.space.to_dict(),
@@ -171,7 +171,7 @@ def _cache_folder(settings: ProfileSettings, check: Sequence[Architecture]) -> P
 
 
 def _known_result(folder: Path) -> ResultRecord | None:
-    """What was measured there before; None where nothing was, or the file is damaged."""
+    """Earlier results in a folder; None if there are none, or the file is damaged."""
     try:
         return read_record(folder / RESULT_FILE, ResultRecord)
     except InputError:

@@ -1,4 +1,4 @@
-"""The report of a benchmark: one HTML file that needs no network."""
+"""The report of a benchmark: one HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _CHARTS: Final = "chart-4.6.1.umd.min.js"
 def write_report(path: Path, report: BenchReport, run: Run | None) -> None:
     """Write the report beside the ``bench.json`` that it shows.
 
-    Texts may come from files of unknown origin: all of them are escaped, and the page carries a
-    policy that lets no other script run than its own and nothing be loaded.
+    Texts may come from untrusted files: all of them are escaped, and the page has a content
+    security policy that allows only its own scripts, and loads nothing.
 
     Args:
         path: The HTML file; the paths of the strips are relative to its folder.
@@ -98,7 +98,7 @@ def _run_context(report: BenchReport, run: Run | None) -> dict[str, Any] | None:
     architecture, about = run.read_architecture(), run.read_decision()
     try:
         op_weights = run.log_op_weights()
-    except InputError:  # drawn at random: nothing leans anywhere
+    except InputError:  # a race or a random architecture has no op weights
         op_weights = None
     rows = ranked(read_race(run))
     return {

@@ -1,4 +1,4 @@
-"""An architecture as a drawing: scales are rows, the way of the data goes from left to right.
+"""An architecture as a drawing: scales are rows, and data flow from left to right.
 
 Only geometry is made here; the template ``architecture.svg.j2`` draws it.
 """
@@ -37,7 +37,7 @@ class Box:
     text: str
     title: str
     corner: int = 4
-    """Radius."""
+    """Radius of its corners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +50,18 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands above a column, and how sure the search was of it."""
+    """The heading of a column, and how sure the search was of it."""
 
     x: float
     letter: str
     kind: str
     weight: float | None
-    """Op weight of what was chosen; None with gates, where each box has its own."""
+    """Op weight of the chosen operation; None with gates, where each box has its own."""
 
 
 @dataclass(slots=True)
 class Drawing:
-    """Sizes are in units of the view box."""
+    """A drawing; sizes are in units of the view box."""
 
     width: float = 0
     height: float = 0
@@ -143,7 +143,7 @@ def draw_architecture(
 def _weights(
     architecture: Architecture, log_op_weights: NDArray[np.float64] | None
 ) -> Iterator[float | None]:
-    """Op weight of what was chosen, for each scale of each column."""
+    """Op weight of the chosen operation, for each scale of each column."""
     if log_op_weights is None:
         return itertools.repeat(None)
     picks = architecture.picks
@@ -155,7 +155,7 @@ def _weights(
 def _transition(
     drawing: Drawing, x: float, num_scales: int, space: SearchSpace, *, narrows: bool
 ) -> float:
-    """Adds a scale below the lowest; the first also narrows what the bottlenecks give."""
+    """Draw a scale below the coarsest; the first transition also narrows the bottlenecks."""
     after = x + _STEP
     for scale in range(num_scales):
         if narrows:
@@ -182,7 +182,7 @@ def _column(
     for target, (choice, weight) in enumerate(zip(column, op_weights, strict=True)):
         found = OPERATIONS[choice]
         if found.box is None:
-            # A line ends where a box begins; here it goes through.
+            # A line ends where a box begins; here it passes through.
             _pass_on(drawing, x, after, target)
             continue
         title = found.box.title + ("" if weight is None else f"; op weight {weight:.3f}")
@@ -196,7 +196,7 @@ def _column(
 
 
 def _head(x: float, column: Column, op_weights: Sequence[float | None]) -> Head | None:
-    """What stands above a column whose scales agree."""
+    """The heading of a column whose scales agree."""
     found = OPERATIONS[column[0]]
     if len(set(column)) > 1 or found.box is None:
         return None

@@ -1,4 +1,4 @@
-"""The colours of operations in the report: rules of CSS for each that is drawn as a box."""
+"""The colours of operations in the report: CSS rules for each that is drawn as a box."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RULES: Final = """
 
 
 def operation_style() -> str:
-    """CSS for the boxes, letters and tiles of all operations, in the light and in the dark."""
+    """CSS for the boxes, letters and tiles of all operations, in light and dark mode."""
     drawn = [(found, found.box) for found in OPERATIONS.values() if found.box is not None]
     light = " ".join(_variables(found, box.light) for found, box in drawn)
     dark = " ".join(_variables(found, box.dark) for found, box in drawn)
@@ -38,5 +38,5 @@ def _variables(found: Operation, colours: Colours) -> str:
 
 
 def _rules(found: Operation, box: Box) -> str:
-    # Chips are less high than boxes.
+    # Chips are lower than boxes.
     return _RULES.replace("NAME", found.name).replace("CORNER", str(min(box.corner, 10)))

@@ -17,7 +17,7 @@ from clearer.errors import InputError
 __all__ = ["Strip", "Strips", "embed_strips"]
 
 _MAX_BYTES: Final = 1_400_000
-"""Of all pictures together, so that a report can be sent by mail."""
+"""Size of all pictures together, so that a report can be sent by mail."""
 _MAX_PIXELS: Final = 40_000_000
 _QUALITIES: Final = (90, 75)
 _NUM_STRIPS: Final = 6
@@ -25,7 +25,7 @@ _NUM_STRIPS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """One picture by several methods, side by side."""
+    """One picture restored by several methods, side by side."""
 
     image: str
     panels: list[str]
@@ -37,21 +37,21 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Strips:
-    """What is shown, and the files that are not."""
+    """The strips that are shown, and the files that are not."""
 
     shown: list[Strip]
     left_out: list[str]
 
 
 def embed_strips(strips: Sequence[StripRecord], folder: Path) -> Strips:
-    """Read the strips of ``bench.json`` and encode them again.
+    """Read the strips of ``bench.json`` and encode them for the report.
 
     Args:
         strips: As in ``bench.json``, with paths relative to ``folder``.
-        folder: Where they lie; what is outside of it is not read.
+        folder: Their folder; nothing outside it is read.
 
     Raises:
-        InputError: If a strip is missing, no PNG picture, too large or outside of the folder.
+        InputError: If a strip is missing, not a PNG picture, too large or outside the folder.
     """
     shown: list[Strip] = []
     room, picked = _MAX_BYTES, strips[:_NUM_STRIPS]
@@ -75,7 +75,7 @@ def embed_strips(strips: Sequence[StripRecord], folder: Path) -> Strips:
 def _read(folder: Path, name: str) -> Image.Image:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
-        raise InputError(f"{name} lies outside of {folder}: a report shows the pictures of its run")
+        raise InputError(f"{name} lies outside {folder}: a report shows the pictures of its run")
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             if picture.width * picture.height > _MAX_PIXELS:
@@ -88,7 +88,7 @@ def _read(folder: Path, name: str) -> Image.Image:
 
 
 def _encoded(picture: Image.Image, limit: int) -> tuple[bytes, str]:
-    """PNG where that is small enough, else WebP, as good as the limit allows, then smaller."""
+    """PNG if that is small enough, else WebP of the best quality within the limit, else reduced."""
     data = _save(picture, "png")
     if len(data) <= limit:
         return data, "png"

@@ -1,4 +1,4 @@
-"""How a race ended, as a drawing: rounds go from left to right, each network is a line."""
+"""A race as a drawing: rounds from left to right, and a line for each network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RaceLine:
 
 @dataclass(frozen=True, slots=True)
 class RaceDrawing:
-    """Sizes are in units of the view box."""
+    """A drawing; sizes are in units of the view box."""
 
     width: float
     height: float
@@ -40,14 +40,14 @@ class RaceDrawing:
     rounds: list[tuple[float, str]]
     """x and name of each."""
     marks: list[tuple[float, str]]
-    """y and text of the figures at the side."""
+    """y and text of the labels at the side."""
 
 
 def draw_race(rows: list[Standing]) -> RaceDrawing | None:
-    """Lay out a race; None where it has no figures.
+    """Lay out a race; None if it has no figures.
 
     Args:
-        rows: Best first.
+        rows: Networks, best first.
     """
     figures = [s["psnr_db"] for row in rows for s in row.scores if s["psnr_db"] is not None]
     if not figures:

@@ -1,4 +1,4 @@
-"""What ``bench.json`` holds, and what of it is compared; docs/bench-schema.md explains it."""
+"""The content of ``bench.json``, and the part that is compared; see docs/bench-schema.md."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Latency(TypedDict):
 
 
 class ComparedRow(TypedDict):
-    """What of a row is compared with the row of another report."""
+    """The part of a row that is compared with the row of another report."""
 
     name: Text
     kind: Text
@@ -72,7 +72,7 @@ class _Noise(TypedDict):
 
 
 class BenchRecord(TypedDict):
-    """What of a report is compared: by this it is checked when it is read."""
+    """The part of a report that is compared; this type checks it when it is read."""
 
     task: Text
     protocol: Text
@@ -108,7 +108,7 @@ class AccuracyRecord(MeanRecord):
 
 
 class TimesRecord(TypedDict):
-    """Of the calls of a row, in ms."""
+    """Times of the calls of a row, in ms."""
 
     median_ms: float
     p5_ms: float
@@ -122,7 +122,7 @@ class TimesRecord(TypedDict):
 
 
 class Throughput(TypedDict):
-    """Of calls with several images."""
+    """Throughput of calls with several images."""
 
     batch: int
     images_per_s: float
@@ -159,17 +159,17 @@ class BenchRow(RunnerRecord, AccuracyRecord):
     latency: TimesRecord
     """Float array in, float array out."""
     end_to_end: TimesRecord
-    """From an 8-bit picture to one."""
+    """8-bit picture in, 8-bit picture out."""
     throughput: Throughput | None
     predicted_ms: float | None
-    """By the cost table of the run."""
+    """Latency predicted by the cost table of the run."""
     versus_first: _Versus
     on_front: bool
     """Whether no other row dominates it."""
 
 
 class Strip(TypedDict):
-    """A picture to look at."""
+    """A picture to show."""
 
     image: str
     file: str
@@ -198,7 +198,7 @@ class NoiseRecord(TypedDict):
 
 
 class AboutRecord(TypedDict):
-    """How the figures of a report were made."""
+    """The conditions under which the figures of a report were measured."""
 
     schema_version: int
     clearer: str
@@ -220,7 +220,7 @@ class AboutRecord(TypedDict):
 
 
 class BenchReport(AboutRecord):
-    """``bench.json``, whole, as it is written."""
+    """The whole content of ``bench.json``."""
 
     noise: NoiseRecord
     rows: list[BenchRow]

@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is shown, what is shown smaller below it, and what it is sorted by."""
+    """The text of a cell, a smaller note below it, and the value to sort by."""
 
     text: str
     value: float | str | None
@@ -41,12 +41,12 @@ class Column:
     unit: str
     is_number: bool
     about: str
-    """Shown when the header is pointed at."""
+    """Tooltip of the header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and, per row, its kind, whether it is on the front, and a cell per column."""
+    """Columns and, for each row, its kind, whether it is on the front, and its cells."""
 
     columns: list[Column]
     rows: list[tuple[str, bool, list[Cell]]]
@@ -59,7 +59,7 @@ _EMPTY: Final = Cell("", None)
 
 
 def _number(path: str, digits: int, scale: float = 1.0) -> _Show:
-    """Shows a number that lies at ``path``, such as ``latency.median_ms``; None is left empty."""
+    """Show the number at ``path``, such as ``latency.median_ms``; None stays empty."""
 
     def show(row: BenchRow) -> Cell:
         value: Any = row
@@ -73,7 +73,7 @@ def _number(path: str, digits: int, scale: float = 1.0) -> _Show:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where JSON has no number for it."""
+    """The value, or None if JSON has no number for it."""
     return float(value) if math.isfinite(value) else None
 
 
@@ -95,11 +95,11 @@ def _throughput(row: BenchRow) -> Cell:
 _COLUMNS: Final[list[tuple[Column, _Show]]] = [
     (Column("Method", "", False, ""), lambda row: Cell(row["name"], row["name"].lower())),
     (
-        Column("Backend", "", False, "What ran it, and its version"),
+        Column("Backend", "", False, "The runtime and its version"),
         lambda row: Cell(row["backend"], row["backend"].lower(), row["version"]),
     ),
     (
-        Column("Precision", "", False, "Of the arithmetic in effect"),
+        Column("Precision", "", False, "Precision of the arithmetic in effect"),
         lambda row: Cell(row["precision"], row["precision"], row["provider"] or ""),
     ),
     (Column("Threads", "", True, ""), _number("threads", 0)),
@@ -117,21 +117,27 @@ _COLUMNS: Final[list[tuple[Column, _Show]]] = [
     (Column("Images", "1/s", True, "Throughput of a batch"), _throughput),
     (Column("p99", "ms", True, "99th percentile of the calls"), _number("latency.p99_ms", 1)),
     (Column("Min", "ms", True, "Fastest of the calls"), _number("latency.min_ms", 1)),
-    (Column("Memory", "MB", True, "Largest resident memory"), _number("peak_memory_mb", 0)),
+    (
+        Column("Memory", "MB", True, "Peak memory beyond imports"),
+        _number("peak_memory_mb", 0),
+    ),
     (Column("File", "MB", True, "1 MB is 10⁶ bytes"), _number("file_bytes", 2, 1e-6)),
     (Column("Parameters", "10³", True, ""), _number("num_params", 0, 1e-3)),
-    (Column("Load", "ms", True, "From the file to the first result"), _number("load_ms", 0)),
+    (
+        Column("Load", "ms", True, "Until the network can be called"),
+        _number("load_ms", 0),
+    ),
 ]
 
 
 def table(report: BenchReport) -> Table:
-    """All rows; columns in which no row has anything are left out."""
+    """All rows; empty columns are left out."""
     rows = report["rows"]
     reference = reference_row(rows)
     columns = list(_COLUMNS)
     if reference is not None:
         place = next(i for i, (column, _) in enumerate(columns) if column.title == "SSIM")
-        about = f"PSNR less that of {row_label(reference, rows)}, and its 95 % interval"
+        about = f"PSNR minus that of {row_label(reference, rows)}, and its 95 % interval"
         columns.insert(place, (Column("Difference", "dB", True, about), _difference(reference)))
     shown = [(column, [show(row) for row in rows]) for column, show in columns]
     shown = [(column, cells) for column, cells in shown if any(cell.text for cell in cells)]
@@ -146,7 +152,7 @@ def table(report: BenchReport) -> Table:
 
 
 def reference_row(rows: Sequence[BenchRow]) -> BenchRow | None:
-    """The first row of ours, where there is another one to compare with, picture by picture."""
+    """The first row of ours, if there is another one to compare with, picture by picture."""
     ours = next((row for row in rows if row["kind"] == "ours"), None)
     if ours is None or len(rows) < 2 or len(ours["images"]) < 2:
         return None
@@ -154,10 +160,10 @@ def reference_row(rows: Sequence[BenchRow]) -> BenchRow | None:
 
 
 def difference(row: BenchRow, reference: BenchRow) -> tuple[float, float, float] | None:
-    """PSNR less that of the reference on the same pictures: mean and 95 % interval, in dB.
+    """PSNR minus that of the reference on the same pictures: mean and 95 % interval, in dB.
 
-    Pictures differ far more than methods do on one picture, so this is far surer than two means
-    side by side. None where there is nothing to compare.
+    Pictures differ far more than methods do on one picture, so this is far more precise than
+    comparing two means. None if there is nothing to compare.
     """
     of_reference = {image["image"]: image["psnr_db"] for image in reference["images"]}
     pairs = [
@@ -188,7 +194,7 @@ def _signed(value: float) -> str:
 
 
 def row_label(row: BenchRow, rows: Sequence[BenchRow]) -> str:
-    """Name of a row, with what tells it apart from others of the same name."""
+    """Name of a row, with what distinguishes it from others of the same name."""
     return ", ".join([row["name"], *distinction(row, rows)])
 
 
@@ -204,9 +210,9 @@ def distinction(row: BenchRow, rows: Sequence[BenchRow]) -> list[str]:
 
 
 def per_picture(rows: Sequence[BenchRow]) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """PSNR per picture and method: titles, and per picture its name and a figure per method.
+    """PSNR per picture and method: titles, and for each picture its name and figures.
 
-    A method stands once per precision: backends differ in time, hardly in what they restore.
+    A method appears once per precision: backends differ in time, hardly in results.
     """
     methods: dict[tuple[str, str], BenchRow] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""What the plots of a report show: PSNR against time, predicted against measured time."""
+"""Data for the plots of a report: PSNR against time, predicted against measured time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["predictions", "scatter"]
 
 
 def scatter(report: BenchReport) -> dict[str, Any]:
-    """A point per row, with what is shown when it is pointed at.
+    """A point per row, with its tooltip.
 
     ``y_range`` is the interval of the mean over the pictures, ``difference_range`` that of the
     difference to the first row of ours, around the row's mean.
@@ -29,9 +29,9 @@ def scatter(report: BenchReport) -> dict[str, Any]:
     for index, row in enumerate(rows):
         latency, interval = row["latency"], row["psnr_db_interval_95"]
         if finite(row["psnr_db"]) is None:
-            continue  # a network that returns the clean picture has no place on the axis
+            continue  # infinite PSNR has no place on the axis
         found = None if reference is None else difference(row, reference)
-        # Where all of ours are one network, its colour says which, and the words what differs.
+        # If all of ours are one network, the colour identifies it, and the words say what differs.
         words = distinction(row, rows) if row["kind"] == "ours" and is_alone else []
         points.append(
             {

@@ -1,4 +1,4 @@
-"""What the logs of a run come to as curves: the search and the training."""
+"""The logs of a run as curves: the search and the training."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _points(records: Sequence[Record], *path: str | int) -> list[tuple[float, fl
 
 
 def _thinned(points: list[Any]) -> list[Any]:
-    """Every nth, and the last."""
+    """Every nth point, and the last."""
     step = max(1, math.ceil(len(points) / _MAX_POINTS))
     return points if step == 1 else [*points[:-1:step], points[-1]]
 
@@ -106,12 +106,12 @@ def train_charts(records: Sequence[Record]) -> list[Chart]:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Op weight of one of two operations in one column over the search."""
+    """Op weight of one of two operations in one column, over the search."""
 
     title: str
     chosen: Operation
     weight: float
-    """Of ``up``, at the end."""
+    """Final op weight of ``up``."""
     line: str
     """Points of an SVG polyline; x from 0 to 100, y from 0 (all ``up``) to 40 (all ``down``)."""
 
@@ -123,20 +123,20 @@ class Tiles:
     cells: list[list[Tile]]
     down: Operation
     up: Operation
-    """What the curves lean to: the two candidates."""
+    """The two candidates that curves move between."""
     low: float
     high: float
-    """Range of the weights that the height of a tile stands for, around 0.5."""
+    """Range of op weights over the height of a tile, around 0.5."""
     warmup: float
-    """Where the choices begin to move, 0..100."""
+    """End of the warm-up, where op weights begin to change, in 0..100."""
 
 
 def op_weight_tiles(
     records: Sequence[Record], settings: RunSettings, architecture: Architecture
 ) -> Tiles | None:
-    """How each column leans over the search; None if the log has nothing of it.
+    """Op weights of each column over the search; None if the log does not have them.
 
-    Also None where there are more than two candidates: one weight alone says little there.
+    Also None for more than two candidates: a single weight says little then.
     """
     candidates = [OPERATIONS[name] for name in architecture.space.candidates]
     if len(candidates) > 2:

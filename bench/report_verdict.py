@@ -1,4 +1,4 @@
-"""What a benchmark comes to: who wins, and who is on the front."""
+"""The verdict of a benchmark: who wins, and who is on the front."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clearer.bench.report_rows import difference, row_label
 __all__ = ["Verdict", "verdict", "winner"]
 
 _SAME_TIME: Final = 1.05
-"""A ratio of times below which no one is called faster."""
+"""Ratio of times below which none is called faster."""
 _MANY: Final = 4
-"""Rows that are named; of the others, their number is."""
+"""Number of rows that are named; others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def verdict(report: BenchReport) -> Verdict:
 
 
 def winner(report: BenchReport) -> str:
-    """In a sentence, who wins: a network of ours, or what is measured beside it.
+    """A sentence on who wins: one of our networks, or one of the others measured.
 
-    Compared are the best of our rows and its strongest rival: what is at least as good and no
-    slower, or else what restores best. Where one of the two is better and the other faster, the
+    It compares the best of our rows with its strongest rival: one that is at least as good and no
+    slower, or else the one of highest PSNR. If one of the two is better and the other faster, the
     sentence says so. What the pictures do not prove is marked.
     """
     rows = report["rows"]
@@ -61,7 +61,7 @@ def winner(report: BenchReport) -> str:
 
 
 def _best(rows: Sequence[BenchRow]) -> BenchRow | None:
-    """The one of highest PSNR; of what reads alike, the fastest; those on the front first."""
+    """The row of highest PSNR to two decimals, then the fastest; from the front if possible."""
     front = [row for row in rows if row["on_front"]]
     return max(
         front or rows,
@@ -71,14 +71,14 @@ def _best(rows: Sequence[BenchRow]) -> BenchRow | None:
 
 
 def _beats(one: BenchRow, other: BenchRow) -> bool:
-    """Whether it is neither worse nor slower, by the bare figures."""
+    """Whether ``one`` is neither worse nor slower, by the bare figures."""
     is_worse = one["psnr_db"] < other["psnr_db"] - SAME_PSNR_DB
     return not is_worse and one["latency"]["median_ms"] <= other["latency"]["median_ms"]
 
 
 def _compared(ours: BenchRow, rival: BenchRow, rows: Sequence[BenchRow]) -> str:
-    """Who of two wins, and by how much."""
-    is_same = ours["psnr_db"] == rival["psnr_db"]  # perhaps infinite
+    """Which of two wins, and by how much."""
+    is_same = ours["psnr_db"] == rival["psnr_db"]  # may be infinite
     gain = 0.0 if is_same else ours["psnr_db"] - rival["psnr_db"]
     if abs(gain) < SAME_PSNR_DB:
         is_first = ours["latency"]["median_ms"] <= rival["latency"]["median_ms"]
@@ -106,7 +106,7 @@ def _in_time(slower: float) -> str:
 
 
 def _doubt(first: BenchRow, second: BenchRow, gain: float) -> str:
-    """Why the difference in quality may be none."""
+    """Why the difference in quality may not be significant."""
     if abs(gain) < SAME_PSNR_DB:
         return ""
     found = difference(first, second)

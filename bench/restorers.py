@@ -1,7 +1,7 @@
-"""Models that restore pictures of users: found by a path, run by a backend.
+"""Finds and loads models that restore users' pictures: by a path, with a backend.
 
-Where ONNX Runtime is installed it restores with weights, too, and else torch does. It is faster,
-and ready at once, where torch takes seconds to load: neither is imported before it is needed.
+Weights, too, are run by ONNX Runtime if it is installed, and by torch otherwise. ONNX Runtime is
+faster and loads at once, while torch takes seconds: neither is imported before it is needed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 _OF_WEIGHTS: Final = (None, "torch", "onnxruntime")
-"""Backends that need no file beside the weights."""
+"""Backends that need no file but the weights."""
 Array = NDArray[np.float32]
 
 
@@ -51,19 +51,19 @@ class LoadedModel:
     channels: int
     """1 (gray) or 3 (RGB)."""
     architecture: Architecture | None
-    """None for a network that was not made by clearer."""
+    """None for a network not made by clearer."""
     task: Task | None = None
-    """What it was made to undo, where it says."""
+    """What it was made to undo, if it says so."""
     is_shipped: bool = False
     """Whether it comes with the package."""
     is_late: bool = False
-    """Whether it is loaded when it first restores, or is asked what computes."""
+    """Whether it is loaded when it first restores or its ``info`` is read."""
     has_level: bool = False
-    """Whether it is given the level of the noise beside the picture."""
+    """Whether it takes the noise level in addition to the picture."""
     multiple: int = 1
-    """That the sides of tiles are padded to by reflection, outside of the network."""
+    """Sides of tiles are reflect-padded to a multiple of this outside the network."""
     notes: tuple[str, ...] = ()
-    """What a user is to know, such as what was taken where a file does not say."""
+    """Notes for the user, such as assumptions about what a file does not say."""
 
     def method(
         self,
@@ -74,14 +74,14 @@ class LoadedModel:
         sigma: float | None = None,
         strength: float = 1.0,
     ) -> Method:
-        """How it restores pictures.
+        """The method by which it restores pictures.
 
         Args:
-            color: What a gray network restores of a colour picture.
+            color: How a gray network restores a colour picture.
             tile: As for :func:`clearer.restoring.restore.default_plan`.
-            overlap: Likewise.
+            overlap: As for :func:`clearer.restoring.restore.default_plan`.
             sigma: As for :class:`clearer.restoring.restore_method.Method`.
-            strength: Likewise.
+            strength: As for :class:`clearer.restoring.restore_method.Method`.
 
         Raises:
             InputError: If the tiles are too small for the overlap.
@@ -99,12 +99,12 @@ class LoadedModel:
 
 
 def find_restorers(model: Path | None, backend: str | None) -> dict[PictureKind, LoadedModel]:
-    """What restores pictures of each kind.
+    """The models that restore pictures of each kind.
 
-    Without a model it is the newest run; without a run, what comes with the package for each kind,
-    which is loaded when the first such picture comes. Photographs and JPEG of low quality are apart
-    there alone. Gray pictures are for no RGB network of pairs: what it learned from colour
-    pictures, such as rain, no one has measured on gray ones.
+    Without a model it is the newest run; without a run, the networks that come with the package for
+    each kind, each loaded with the first such picture. Only those treat photographs and low-quality
+    JPEG separately. RGB networks trained on pairs do not get gray pictures: what they learned, such
+    as rain, has not been measured on gray pictures.
 
     Raises:
         InputError, ClearerError: As :func:`find_restorer`.
@@ -121,7 +121,7 @@ def find_restorers(model: Path | None, backend: str | None) -> dict[PictureKind,
 
 
 def shipped_networks() -> dict[PictureKind, ZooNetwork]:
-    """What comes with the package for each kind of picture; nothing is loaded.
+    """The network that comes with the package for each kind of picture; none is loaded.
 
     Raises:
         InputError: If there is none for gray pictures.
@@ -136,13 +136,13 @@ def shipped_networks() -> dict[PictureKind, ZooNetwork]:
 
 
 def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
-    """Load a run, its weights, an ONNX file, or what comes with the package.
+    """Load a run, its weights, an ONNX file, or a network that comes with the package.
 
     Args:
         model: A run folder, a ``.safetensors`` or an ``.onnx`` file, or the name of a network of
             :mod:`clearer.zoo.catalogue`; None: the newest run.
-        backend: One of :func:`clearer.bench.backends.restoring`; by default ONNX Runtime, and torch
-            for weights where ONNX Runtime is not installed.
+        backend: One of :func:`clearer.bench.backends.restoring`; by default ONNX Runtime, or torch
+            for weights if ONNX Runtime is not installed.
 
     Raises:
         InputError: If there is no such model, it cannot be loaded, or the backend cannot run it.
@@ -158,7 +158,7 @@ def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
         if backend in _OF_WEIGHTS:
             return _of_weights(run.read_weights(), backend, run.path.name)
         if not run.onnx.is_file():
-            raise InputError(f"{backend} needs {run.onnx}: make it by clearer export {run.path}")
+            raise InputError(f"{backend} needs {run.onnx}: make it with clearer export {run.path}")
         return _onnx(run.onnx, backend)
     if not model.exists():
         raise InputError(
@@ -184,7 +184,7 @@ def _from_zoo(network: ZooNetwork, backend: str | None) -> LoadedModel:
 
 
 def _later(network: ZooNetwork, backend: str | None) -> LoadedModel:
-    """The same, known by its card until it is needed."""
+    """The same, described by its card until it is loaded."""
     architecture = network.architecture
     return LoadedModel(
         network.name,
@@ -199,10 +199,10 @@ def _later(network: ZooNetwork, backend: str | None) -> LoadedModel:
 
 
 class LateRunner:
-    """A network of the package that is loaded when it first restores, or is asked what computes.
+    """A network of the package that is loaded when it first restores or its info is read.
 
     Args:
-        network: Which.
+        network: The network.
         backend: As for :func:`find_restorer`.
 
     Raises:
@@ -252,7 +252,7 @@ def _runner(saved: SavedWeights, backend: str | None, name: str) -> Runner:
 
 
 def _task_of(info: Mapping[str, Any]) -> Task | None:
-    """Of what was saved with weights, perhaps by another program."""
+    """The task saved with weights, which may be of another program."""
     options = info.get("task")
     return task_from_dict(options) if isinstance(options, dict) else None
 

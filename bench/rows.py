@@ -1,4 +1,4 @@
-"""What a row of a benchmark is before it is measured: plain data that any process can open."""
+"""Rows of a benchmark before they are measured: plain data that any process can open."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class RowSpec:
     channels: int
     height: int
     width: int
-    """Of the images that are timed."""
+    """Size of the timed images, in pixels."""
     threads: int
     num_params: int | None = None
     sigma_255: float | None = None
-    """For classical methods and networks with a level map; None has it estimated from each
+    """Noise level for classical methods and networks with a level map; None: estimated from each
     picture."""
     takes_level: bool = False
-    """Whether the network has a level map, and the level is not in the file."""
+    """Whether the network has a level map, and the level is not fixed in the file."""
     io: PictureIo | None = None
-    """How pictures go into an ONNX file; None for all else."""
+    """How pictures go into an ONNX file; None for others."""
 
     @property
     def label(self) -> str:
@@ -53,7 +53,7 @@ class RowSpec:
 
     @property
     def file(self) -> Path:
-        """That is loaded.
+        """The file to load.
 
         Raises:
             InputError: If there is none.
@@ -63,7 +63,7 @@ class RowSpec:
         return Path(self.path)
 
     def to_json(self) -> str:
-        """For another process."""
+        """Serialise, for another process."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -75,7 +75,7 @@ class RowSpec:
 
 
 def import_backend(spec: RowSpec) -> None:
-    """Load the package that computes, so that neither its time nor its memory counts.
+    """Import the package that computes, so that neither its time nor its memory counts.
 
     Raises:
         ImportError: If it is not installed.
@@ -87,7 +87,7 @@ def import_backend(spec: RowSpec) -> None:
 
 
 def open_runner(spec: RowSpec) -> Runner:
-    """Load what a row measures.
+    """Load the runner of a row.
 
     Raises:
         ClearerError: If it cannot run as asked for.

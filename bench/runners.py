@@ -1,7 +1,7 @@
-"""One class per way to restore an image, all called alike.
+"""Runners: one class per way to restore an image, with a common interface.
 
-Nothing heavy is imported above the functions: a fresh process that measures the memory of one
-runner loads the one package which that runner needs.
+Nothing heavy is imported at the top: a fresh process that measures the memory of one runner loads
+only the package that the runner needs.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ _CPU: Final = "CPUExecutionProvider"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunnerInfo:
-    """What a row of a report says about how its figures were made."""
+    """What a row of a report says about how its figures were measured."""
 
     name: str
     backend: str
     version: str
     precision: str
-    """Of the arithmetic in effect."""
+    """Precision of the arithmetic in effect."""
     threads: int
     provider: str = "CPU"
-    """Part of the backend that computes."""
+    """Execution provider or device of the backend."""
     file_bytes: int | None = None
     load_ms: float | None = None
-    """From the file to a network that can be called; None where nothing is loaded."""
+    """Time from the file to a network that can be called; None if nothing is loaded."""
 
     def to_dict(self) -> RunnerRecord:
         """Plain data for JSON."""
@@ -73,7 +73,7 @@ class RunnerInfo:
 class Runner(Protocol):
     """Restores ``(N, C, H, W)`` float32 in [0, 1] to the same shape.
 
-    A network with a level map is given one plane more, with the level of the noise.
+    A network with a level map takes one more plane, with the noise level.
     """
 
     @property
@@ -88,11 +88,11 @@ class TorchRunner:
     """The frozen network in torch on the CPU, fp32, batch normalisation folded, channels last.
 
     Args:
-        name: For reports.
-        network: In evaluation mode.
-        compiled: By ``torch.compile`` for images of any size, which takes a minute at the first
+        name: Name for reports.
+        network: The network, in evaluation mode.
+        compiled: Use ``torch.compile`` for images of any size, which takes a minute at the first
             call; a graph that cannot be compiled as a whole is an error, never run eagerly.
-        load_ms: Of the weights.
+        load_ms: Time to load the weights.
     """
 
     def __init__(
@@ -131,16 +131,16 @@ class OnnxRunner:
     """Any image-to-image ONNX file in ONNX Runtime.
 
     Args:
-        name: For reports.
+        name: Name for reports.
         model: The file, or its content.
-        channels: Channels of the images it will get; None takes what the file says.
+        channels: Channels of the images; None: as the file says.
         io: How pictures go into the file, from its description; None: the file is described here.
-        threads: Of the CPU; None takes as many as torch would.
+        threads: Number of CPU threads; None: as many as torch would use.
         provider: Execution provider that must compute.
 
     Raises:
         InputError: If the file cannot be loaded, is not image to image, or is for other channels.
-        ClearerError: If the provider is not there, or leaves work to another one.
+        ClearerError: If the provider is missing, or leaves work to another one.
     """
 
     def __init__(
@@ -202,8 +202,8 @@ class OnnxRunner:
 def _session_options(ort: Any, threads: int, provider: str) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # what fails is said in one line, by who called
-    # Idle threads that spin would slow down whatever is timed in turn with this session.
+    options.log_severity_level = 4  # the caller reports failures in one line
+    # Idle threads that spin would slow down the sessions that are timed in turn with this one.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if provider != _CPU:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
@@ -213,7 +213,7 @@ def _session_options(ort: Any, threads: int, provider: str) -> Any:
 def _open_session(ort: Any, model: Path | bytes, name: str, threads: int, provider: str) -> Any:
     if provider not in ort.get_available_providers():
         raise ClearerError(f"this ONNX Runtime has no {provider}")
-    # fp32 is to mean fp32: NVIDIA's convolutions round their inputs to TF32 otherwise.
+    # fp32 has to mean fp32: by default NVIDIA's convolutions round their inputs to TF32.
     settings = {"use_tf32": "0"} if provider == "CUDAExecutionProvider" else {}
     options = _session_options(ort, threads, provider)
     try:
@@ -224,7 +224,7 @@ def _open_session(ort: Any, model: Path | bytes, name: str, threads: int, provid
             what = name if isinstance(model, bytes) else model
             raise InputError(f"{what} cannot be loaded by ONNX Runtime: {reason}") from error
         raise ClearerError(f"{provider} cannot run {name}: {first_line(error)}") from error
-    # It lists providers that cannot start, and then falls back to the CPU without a word.
+    # It lists providers that cannot start, and then falls back silently to the CPU.
     if session.get_providers()[0] != provider:
         raise ClearerError(f"{provider} cannot start here: check the driver and CUDA libraries")
     return session
@@ -235,13 +235,13 @@ def _precision(ort: Any, model: Path | bytes, threads: int, provider: str) -> st
         return computed_precision(ort, model, _session_options(ort, threads, provider))
     precision = written_precision(model)
     if provider == "TensorrtExecutionProvider" and precision == "fp32":
-        # Its TF32 cannot be switched off by this provider.
+        # This provider cannot switch TF32 off.
         return "fp32 or TF32"
     return precision
 
 
-# Best mean PSNR on the built-in training photographs, of the settings that
-# benchmarks/non_local_means.py tries.
+# The best mean PSNR on the built-in training photographs, of the settings tried by
+# benchmarks/non_local_means.py.
 _NLM_STRENGTH: Final = 0.6
 _NLM_PATCH: Final = 5
 _NLM_DISTANCE: Final = 6
@@ -257,10 +257,10 @@ class NonLocalMeansRunner:
     """scikit-image's fast non-local means.
 
     Args:
-        sigma_255: The true noise level; None has it estimated from each picture.
+        sigma_255: The true noise level; None: estimated from each picture.
 
     Raises:
-        ClearerError: If the package that estimates is not installed.
+        ClearerError: If the package for the estimate is not installed.
     """
 
     def __init__(self, sigma_255: float | None) -> None:
@@ -303,7 +303,7 @@ class Bm3dRunner:
     """BM3D of Dabov et al., 2007, by its authors' package; its licence allows research only.
 
     Args:
-        sigma_255: The true noise level; None has it estimated from each picture.
+        sigma_255: The true noise level; None: estimated from each picture.
 
     Raises:
         ClearerError: If the package is not installed.

@@ -1,4 +1,4 @@
-"""How long any network of any space takes on this device, from the times of a few."""
+"""Predicts the latency of networks of any space on this device, from the times of a few."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["SpeedModel", "probes"]
 
-# Runtimes compute channels in blocks of the processor's vectors.
+# Runtimes compute channels in blocks of the processor's vector length.
 _VECTOR: Final = 8
 
 
 class SpeedModel:
-    """Time as a sum over the convolutions, of their arithmetic, their outputs, and their number.
+    """Latency as a weighted sum of the convolutions' arithmetic, outputs and number.
 
-    Arithmetic counts with channels filled up to whole vectors, and for kernels of 1x1 and 3x3
-    apart. Good for a first look, within a tenth or so; what is chosen by it has to be measured.
+    Arithmetic is counted with channels padded to whole vectors, separately for 1x1 and 3x3
+    kernels. It is good for a first estimate, within a tenth or so; the chosen network has to be
+    measured.
 
     Args:
-        architectures: That were timed, such as :func:`probes`.
-        ms: Their times.
+        architectures: Networks that were timed, such as :func:`probes`.
+        ms: Their latencies.
     """
 
     def __init__(self, architectures: Sequence[Architecture], ms: Sequence[float]) -> None:
@@ -37,15 +38,15 @@ class SpeedModel:
         self._weights, _ = nnls(rows / times[:, None], np.ones(len(times)))
 
     def ms(self, architecture: Architecture) -> float:
-        """Predicted time."""
+        """Predicted latency in ms."""
         return float(self._weights @ _features(architecture))
 
 
 def probes(space: SearchSpace) -> list[Architecture]:
-    """Networks of very different shapes, small ones: those that a model is fitted to.
+    """Small networks of very different shapes, to which a model is fitted.
 
     Args:
-        space: Gives the image channels and whether networks are residual.
+        space: Gives the channels, the level map, and whether networks are residual.
     """
     shapes = [
         (1, 8, 2.0, (1, 1), 1, (1, 1)),
@@ -78,7 +79,7 @@ def _features(architecture: Architecture) -> list[float]:
 
 
 def _filled_macs(conv: Conv) -> float:
-    """Multiply-accumulates per pixel of the image, channels being filled up."""
+    """Multiply-accumulates per pixel of the image, with padded channels."""
     inputs, outputs = (
         -(-channels // _VECTOR) * _VECTOR for channels in (conv.inputs, conv.outputs)
     )

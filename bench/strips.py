@@ -1,4 +1,4 @@
-"""Pictures that restored forms stand side by side in, with a zoomed part of each below."""
+"""Strips: restored versions of a picture side by side, with a zoomed part of each below."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUM_STRIPS: Final = 3
 
 
 def picked_pictures(number: int) -> list[int]:
-    """Places of the pictures of a set that are shown: first, middle and last."""
+    """Indices of the pictures of a set that are shown: first, middle and last."""
     return sorted({0, number // 2, number - 1}) if number >= _NUM_STRIPS else list(range(number))
 
 
@@ -30,13 +30,13 @@ def write_strips(
     """Write ``strips/NN.png`` of a few pictures into a folder.
 
     Args:
-        folder: That of ``bench.json``.
+        folder: The folder of ``bench.json``.
         images: All pictures.
         task: What degraded them.
-        accuracies: With the restored form of the picked pictures, by what to call it.
+        accuracies: Restored versions of the picked pictures, by the name to show.
 
     Returns:
-        Per picture, its name, its file and what its panels show.
+        For each picture, its name, its file and the titles of its panels.
     """
     picked = picked_pictures(len(images))
     strips: list[Strip] = []

@@ -1,4 +1,4 @@
-"""From runs and model files to the rows of a benchmark."""
+"""Turns runs and model files into the rows of a benchmark."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ __all__ = [
 
 _MODELS: Final = (".onnx", ".engine")
 _NOT_MEASURED: Final = frozenset({"image", "trt", "failed"})
-"""Words in the names of exports: the same network for 8-bit pictures, which every row is timed with
-anyway; int8 for TensorRT; what failed its check."""
+"""Words in the names of exports: networks for 8-bit pictures, on which every row is timed anyway;
+int8 for TensorRT; files that failed their check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +50,29 @@ class RunTarget:
 
     run: Run
     is_shipped: bool
-    """Whether it comes with the package: its folder is then in a cache, its pictures are not."""
+    """Whether it comes with the package: then its folder is in a cache, without its pictures."""
     architecture: Architecture
     color: Color
     task: Task
     table: CostTable | None
-    """Milliseconds that its search went by."""
+    """Table of milliseconds that its search used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a benchmark is of."""
+    """What a benchmark compares."""
 
     runs: list[RunTarget]
     models: list[ModelDescription]
     engines: list[Path]
     color: Color
     task: Task | None
-    """What the first was made for; None where none says."""
+    """What the first was made for; None if none says."""
     skipped: list[Skipped]
 
     @property
     def notes(self) -> list[str]:
-        """What a user is to know of the files."""
+        """Notes on the files, for the user."""
         return [note for model in self.models for note in model.notes]
 
 
@@ -85,7 +85,7 @@ def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
         against: Further model files.
 
     Raises:
-        InputError: If something is missing, no network, or for pictures of another colour.
+        InputError: If something is missing, not a network, or for pictures of another colour.
     """
     folders = [path for path in paths if path.suffix.lower() not in _MODELS]
     files = [path for path in paths if path.suffix.lower() in _MODELS] + list(against)
@@ -137,12 +137,12 @@ def _color(runs: list[RunTarget], models: list[ModelDescription]) -> Color:
 
 
 def agreed_task(targets: Targets, name: str | None, options: Mapping[str, str]) -> Task:
-    """What is measured: the task of the runs, with what the user changes of it.
+    """The task to measure: that of the runs, with the user's changes.
 
     Args:
         targets: What is compared.
-        name: Of another task; None for theirs.
-        options: Of the task, as a user types them.
+        name: Name of another task; None for theirs.
+        options: Options of the task, as a user types them.
 
     Raises:
         InputError: If the runs are for different tasks and the options leave open which counts.
@@ -159,7 +159,7 @@ def agreed_task(targets: Targets, name: str | None, options: Mapping[str, str]) 
 
 
 def _task(runs: list[RunTarget], models: list[ModelDescription]) -> Task | None:
-    """Of the first run; without runs, of the first file that says."""
+    """Task of the first run; without runs, of the first file that says it."""
     told = [target.task for target in runs]
     told += [model.info.task for model in models if model.info.task is not None]
     return told[0] if told else None
@@ -168,10 +168,10 @@ def _task(runs: list[RunTarget], models: list[ModelDescription]) -> Task | None:
 def target_images(
     folder: Path | None, targets: Targets, task: Task
 ) -> tuple[ImageSet, tuple[str, str]]:
-    """The pictures to restore, a name for them, and what they were used for.
+    """The pictures to restore, their name, and what they were used for.
 
     A folder gives its ``test``, else its ``val``, else its own pictures; without a folder, the
-    test pictures of the first run are taken, else its validation pictures.
+    test pictures of the first run are used, else its validation pictures.
 
     Raises:
         InputError: If there is neither folder nor run, or the folder or a picture cannot be used.
@@ -192,7 +192,7 @@ def choose_backends(wanted: Sequence[str]) -> tuple[list[str], list[Skipped]]:
     """Backends to measure, and why others are left out.
 
     Args:
-        wanted: By name; none: those that are here and quick.
+        wanted: Names; none: those installed that are quick to start.
 
     Raises:
         InputError: If a name is unknown.
@@ -211,7 +211,7 @@ def choose_backends(wanted: Sequence[str]) -> tuple[list[str], list[Skipped]]:
 
 
 def _by_default() -> list[str]:
-    """What is quick everywhere; compiling by torch or building an engine takes minutes."""
+    """The backends that start quickly; compiling with torch or building an engine takes minutes."""
     found = list(BACKENDS.values())
     always = [one for one in found if one.by_default == "yes"]
     present = [one for one in found if one.by_default == "if here" and one.absence() is None]
@@ -232,11 +232,11 @@ def make_rows(
 
     Args:
         targets: What to compare.
-        backends: By name.
-        task: What is measured, for classical methods.
-        size: (height, width) of the images that are timed.
-        threads: Of the CPU.
-        classical: Whether to add non-local means and, where installed, BM3D.
+        backends: Names of the backends.
+        task: The task, for the noise level.
+        size: (height, width) of the timed images, in pixels.
+        threads: Number of CPU threads.
+        classical: Whether to add non-local means and, if installed, BM3D.
     """
     base = {
         "channels": 1 if targets.color == "gray" else 3,
@@ -271,15 +271,15 @@ def make_rows(
 
 _READS: Final[dict[Files, str]] = {
     "weights": "the weights of a run",
-    "onnx": "ONNX files, which clearer export makes of a run",
-    "engine": "*.engine files, which clearer export makes of a run",
+    "onnx": "ONNX files, which clearer export makes from a run",
+    "engine": "*.engine files, which clearer export makes from a run",
 }
 
 
 def unused_backends(
     wanted: Sequence[str], rows: Sequence[RowSpec], skipped: list[Skipped]
 ) -> list[Skipped]:
-    """Backends that were asked for, but that no file is for."""
+    """Backends that were asked for, but have no file to read."""
     known = {row.backend for row in rows} | {entry["name"] for entry in skipped}
     return [
         {
@@ -293,7 +293,7 @@ def unused_backends(
 
 
 def _reading(files: Files, backends: Sequence[str]) -> list[str]:
-    """Those of some backends that are given such files."""
+    """Those of some backends that read such files."""
     return [name for name in backends if BACKENDS[name].files == files]
 
 
@@ -331,7 +331,7 @@ def _run_rows(
 
 
 def _exports(run: Run) -> list[Path]:
-    """Exported files of a run that take arrays on a CPU, fp32 first."""
+    """Exported files of a run that take float arrays on a CPU, fp32 first."""
     found = [p for p in run.path.glob("model*.onnx") if not _NOT_MEASURED & set(p.name.split("."))]
     return sorted(found, key=lambda path: (path != run.onnx, path))
 
@@ -339,7 +339,7 @@ def _exports(run: Run) -> list[Path]:
 def _onnx_rows(
     model: ModelDescription, name: str | None, backends: Sequence[str], base: dict[str, Any]
 ) -> list[RowSpec]:
-    # A file with several precisions goes where int8 goes, which is where fp32 goes.
+    # A file with several precisions counts by its most common one.
     precision = written_precision(model.path).split(", ")[0]
     kind = "ours" if model.is_ours or name is not None else "other"
     return [

@@ -1,4 +1,4 @@
-"""Threads that torch computes with, and other packages where nothing else is said."""
+"""Number of threads for torch, and by default for other packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["computing_with", "usual_threads"]
 
 
 def usual_threads() -> int:
-    """As many as torch computes with, or would: it is not loaded for that."""
+    """As many threads as torch uses, or would use; torch is not loaded for that."""
     if (torch := sys.modules.get("torch")) is not None:
         return int(torch.get_num_threads())
     wanted = os.environ.get("OMP_NUM_THREADS", "")
@@ -22,7 +22,7 @@ def usual_threads() -> int:
 
 @contextmanager
 def computing_with(threads: int) -> Iterator[None]:
-    """Let torch compute with so many threads, and with as many as before after it."""
+    """Let torch use so many threads inside the context, then as many as before."""
     import torch
 
     before = torch.get_num_threads()

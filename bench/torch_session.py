@@ -1,4 +1,4 @@
-"""Networks and modules in torch, to be timed like those in a deployment runtime."""
+"""Networks and modules in torch, for timing like those in a deployment runtime."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def open_torch(
 
     Args:
         entry: What to load.
-        shapes: Of its inputs.
+        shapes: Shapes of its inputs.
         device: ``cpu`` or ``cuda``.
-        precision: Of the arithmetic.
-        threads: Of the CPU.
+        precision: Precision of the arithmetic: ``fp32`` or ``bf16``.
+        threads: Number of CPU threads.
 
     Raises:
         RuntimeError: If there is no such device.
@@ -66,7 +66,7 @@ def _memory_format(array: NDArray[np.float32]) -> torch.memory_format:
 
 
 def _planes(inputs: list[Tensor]) -> Tensor:
-    """The image and, of a network with a level map, a plane with the level."""
+    """The image and, for a network with a level map, a plane with the level."""
     image = inputs[0]
     planes = [level.expand(len(image), 1, *image.shape[2:]) for level in inputs[1:]]
     return torch.cat([image, *planes], dim=1) if planes else image

@@ -75,7 +75,7 @@ def benchmark(
         backends: Names as for ``--backend``; none: those installed that are quick to start.
         classical: Whether to measure non-local means and BM3D if the task is noise.
         size: (height, width) of the timed images, in pixels.
-        num_rounds: Timed calls per row; None: 100, and 3 seconds in all.
+        num_rounds: Timed calls per row; None: 100, and at least 3 seconds in all.
         max_seconds: Time limit per row, in seconds.
         batch: Batch size for the throughput; 0: not measured.
         threads: CPU threads per call; None: torch's.

@@ -61,7 +61,7 @@ def bench(
     size: Size = DEFAULT_SIZE,
     runs: Annotated[
         int | None,
-        typer.Option(help="Timed calls per row; default: 100, and 3 seconds in all.", min=3),
+        typer.Option(help="Timed calls per row; default: 100, in at least 3 seconds.", min=3),
     ] = None,
     max_seconds: Annotated[
         float, typer.Option(help="Time limit per row, in seconds.", min=0.1)

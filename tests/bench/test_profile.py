@@ -359,7 +359,7 @@ def test_a_missing_backend_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_precision_that_a_backend_lacks_is_an_error() -> None:
     wanted = ProfileSettings(space=TINY, height=16, width=16, precision="bf16")
-    with pytest.raises(ClearerError, match="onnxruntime runs these networks in fp32 alone"):
+    with pytest.raises(ClearerError, match="onnxruntime runs these networks only in fp32"):
         profile_space(wanted, ignore, max_seconds=1)
 
 
