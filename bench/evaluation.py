@@ -25,7 +25,7 @@ from clearer.restoring.evaluate import (
     evaluation_pairs,
 )
 from clearer.restoring.metrics import luma_y, psnr_db, ssim
-from clearer.restoring.restorer import Restorer
+from clearer.restoring.self_ensemble import self_ensemble
 from clearer.support.device import device_name
 from clearer.support.files import as_path, check_writable, write_json
 from clearer.tasks.base import Task
@@ -41,7 +41,6 @@ __all__ = [
     "evaluate_model",
     "evaluation_images",
     "find_model",
-    "self_ensemble",
 ]
 
 CLASSICAL: Final = ("nlm", "bm3d")
@@ -127,29 +126,6 @@ def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet,
     is_plain = not found and not (folder / "train").is_dir() and folder.is_dir()
     nested = found[:1] == ["test"] or (is_plain and not holds_pictures(folder, task))
     return read_pictures(list_pictures(part, task, nested=nested), color), name
-
-
-def self_ensemble(restore: Restorer, *, upright: bool = False) -> Restorer:
-    """Average the results for the eight flips and rotations of a picture, each undone.
-
-    Args:
-        restore: Maps ``(1, C, H, W)`` to the same shape.
-        upright: Average only over the picture and its mirror image.
-    """
-    all_turns = range(1 if upright else 4)
-
-    def restore_all(degraded: Array) -> Array:
-        total = np.zeros(degraded.shape, np.float64)
-        for turns in all_turns:
-            for is_flipped in (False, True):
-                turned = np.rot90(degraded, turns, (2, 3))
-                turned = turned[..., ::-1] if is_flipped else turned
-                restored = restore(np.ascontiguousarray(turned))
-                restored = restored[..., ::-1] if is_flipped else restored
-                total += np.rot90(restored, -turns, (2, 3))
-        return (total / (2 * len(all_turns))).astype(np.float32)
-
-    return restore_all
 
 
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from clearer.errors import InputError
 from clearer.networks.weights_file import SavedWeights, read_weights
 from clearer.restoring.restore import ColorMode, default_plan
 from clearer.restoring.restore_method import Method, PictureKind
+from clearer.restoring.self_ensemble import Views
 from clearer.runs.run import Run
 from clearer.space.space import Architecture
 from clearer.tasks.base import Task
@@ -73,6 +74,7 @@ class LoadedModel:
         *,
         sigma: float | None = None,
         strength: float = 1.0,
+        views: Views = 1,
     ) -> Method:
         """The method by which it restores pictures.
 
@@ -82,6 +84,7 @@ class LoadedModel:
             overlap: As for :func:`clearer.restoring.restore.default_plan`.
             sigma: As for :class:`clearer.restoring.restore_method.Method`.
             strength: As for :class:`clearer.restoring.restore_method.Method`.
+            views: As for :class:`clearer.restoring.restore_method.Method`.
 
         Raises:
             InputError: If the tiles are too small for the overlap.
@@ -95,6 +98,8 @@ class LoadedModel:
             has_level=self.has_level,
             sigma=sigma,
             strength=strength,
+            views=views,
+            is_upright=self.task is not None and self.task.is_upright,
         )
 
 

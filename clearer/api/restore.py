@@ -16,6 +16,7 @@ from clearer.restoring.restore import ColorMode
 from clearer.restoring.restore_files import RestoredFile, restore_files
 from clearer.restoring.restore_method import Method, PictureKind
 from clearer.restoring.restore_plan import plan_jobs
+from clearer.restoring.self_ensemble import Views
 from clearer.support.files import as_path, check_writable
 
 __all__ = ["restore"]
@@ -36,6 +37,7 @@ def restore(
     color: ColorMode = "per-channel",
     sigma: float | None = None,
     strength: float = 1.0,
+    self_ensemble: Views = 1,
     tile: int | None = None,
     overlap: int | None = None,
     backend: str | None = None,
@@ -62,6 +64,8 @@ def restore(
         color: How a gray network restores a colour picture.
         sigma: Noise level, scale 0 to 255, for a network with a level map; None: estimated.
         strength: How much to remove: 1 is all, 0 nothing; up to 2.
+        self_ensemble: Average over 2, 4 or 8 flips and rotations (for rain, at most the picture
+            and its mirror image), in as many times the time.
         tile: Side of the tiles in pixels; None: as large as 600 MB allow.
         overlap: Pixels that tiles overlap on each side; None: half the radius of the
             receptive field.
@@ -86,7 +90,7 @@ def restore(
     with watch.status("loading the network"):
         found = find_restorers(as_path(model), backend)
     methods = {
-        of: loaded.method(color, tile, overlap, sigma=sigma, strength=strength)
+        of: loaded.method(color, tile, overlap, sigma=sigma, strength=strength, views=self_ensemble)
         for of, loaded in found.items()
     }
     if sigma is not None and not any(loaded.has_level for loaded in found.values()):

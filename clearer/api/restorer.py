@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from clearer.errors import InputError
 from clearer.restoring.restore import ColorMode
 from clearer.restoring.restore_method import Method, PictureKind, choose_method
+from clearer.restoring.self_ensemble import Views
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,16 +78,31 @@ class Restorer:
 
     @overload
     def __call__(
-        self, picture: NDArray[Any], *, sigma: float | None = ..., strength: float = ...
+        self,
+        picture: NDArray[Any],
+        *,
+        sigma: float | None = ...,
+        strength: float = ...,
+        self_ensemble: Views = ...,
     ) -> NDArray[Any]: ...
 
     @overload
     def __call__(
-        self, picture: Tensor, *, sigma: float | None = ..., strength: float = ...
+        self,
+        picture: Tensor,
+        *,
+        sigma: float | None = ...,
+        strength: float = ...,
+        self_ensemble: Views = ...,
     ) -> Tensor: ...
 
     def __call__(
-        self, picture: NDArray[Any] | Tensor, *, sigma: float | None = None, strength: float = 1.0
+        self,
+        picture: NDArray[Any] | Tensor,
+        *,
+        sigma: float | None = None,
+        strength: float = 1.0,
+        self_ensemble: Views = 1,
     ) -> NDArray[Any] | Tensor:
         """Restore a numpy picture, or a torch batch.
 
@@ -96,6 +112,7 @@ class Restorer:
             sigma: Noise level, scale 0 to 255, for a network with a level map; None: estimated
                 from each picture.
             strength: How much to remove: 1 is all, 0 nothing; up to 2.
+            self_ensemble: Average over so many flips and rotations, in as many times the time.
 
         Returns:
             The restored pictures, of the same shape, type and device, clipped to the range.
@@ -105,51 +122,50 @@ class Restorer:
                 ``sigma`` is given and the network has no level map.
             ClearerError: If the network fails.
         """
-        if isinstance(picture, np.ndarray):
-            return self._restore_array(picture, sigma, strength)
-        return self._restore_batch(picture, sigma, strength)
-
-    def _restore_array(
-        self, picture: NDArray[Any], sigma: float | None, strength: float
-    ) -> NDArray[Any]:
-        if picture.dtype.name not in _TYPES:
-            raise InputError(
-                f"the picture is of {picture.dtype}: give uint8, uint16, or floating point in 0..1"
-            )
-        pixels = picture[..., None] if picture.ndim == 2 else picture
-        if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
-            raise InputError(
-                f"the picture has shape {picture.shape}: give H x W, or H x W x C with 1 or 3 "
-                "channels"
-            )
-        if pixels.dtype.kind == "f":
-            pixels = pixels.astype(np.float32)
-            if not np.isfinite(pixels).all():
-                raise InputError("the picture has NaN or infinite values")
-        told = {
-            kind: replace(method, sigma=sigma, strength=strength)
+        methods = {
+            kind: replace(method, sigma=sigma, strength=strength, views=self_ensemble)
             for kind, method in self._methods.items()
         }
-        chosen = choose_method(pixels, told)
-        if chosen is None:
-            raise InputError("the network was made for pairs of RGB pictures, and this one is gray")
-        method, _ = chosen
-        restored, _ = method.apply(pixels)
-        return restored.reshape(picture.shape).astype(picture.dtype, copy=strength == 0)
+        if isinstance(picture, np.ndarray):
+            return _restore_array(picture, methods)
+        return _restore_batch(picture, methods)
 
-    def _restore_batch(self, batch: Tensor, sigma: float | None, strength: float) -> Tensor:
-        import torch
 
-        if not isinstance(batch, torch.Tensor):
-            raise InputError(
-                f"a picture is a numpy array or a torch tensor, not {type(batch).__name__}"
-            )
-        if batch.ndim != 4 or len(batch) == 0 or not batch.is_floating_point():
-            raise InputError(
-                f"the tensor has shape {tuple(batch.shape)}, {batch.dtype}: give N x C x H x W, "
-                "floating point in 0..1"
-            )
-        arrays = batch.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
-        restored = [self._restore_array(array, sigma, strength) for array in arrays]
-        found = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).contiguous()
-        return found.to(batch)
+def _restore_array(picture: NDArray[Any], methods: Mapping[PictureKind, Method]) -> NDArray[Any]:
+    if picture.dtype.name not in _TYPES:
+        raise InputError(
+            f"the picture is of {picture.dtype}: give uint8, uint16, or floating point in 0..1"
+        )
+    pixels = picture[..., None] if picture.ndim == 2 else picture
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+        raise InputError(
+            f"the picture has shape {picture.shape}: give H x W, or H x W x C with 1 or 3 channels"
+        )
+    if pixels.dtype.kind == "f":
+        pixels = pixels.astype(np.float32)
+        if not np.isfinite(pixels).all():
+            raise InputError("the picture has NaN or infinite values")
+    chosen = choose_method(pixels, methods)
+    if chosen is None:
+        raise InputError("the network was made for pairs of RGB pictures, and this one is gray")
+    method, _ = chosen
+    restored, _ = method.apply(pixels)
+    return restored.reshape(picture.shape).astype(picture.dtype, copy=method.strength == 0)
+
+
+def _restore_batch(batch: Tensor, methods: Mapping[PictureKind, Method]) -> Tensor:
+    import torch
+
+    if not isinstance(batch, torch.Tensor):
+        raise InputError(
+            f"a picture is a numpy array or a torch tensor, not {type(batch).__name__}"
+        )
+    if batch.ndim != 4 or len(batch) == 0 or not batch.is_floating_point():
+        raise InputError(
+            f"the tensor has shape {tuple(batch.shape)}, {batch.dtype}: give N x C x H x W, "
+            "floating point in 0..1"
+        )
+    arrays = batch.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
+    restored = [_restore_array(array, methods) for array in arrays]
+    found = torch.from_numpy(np.stack(restored)).permute(0, 3, 1, 2).contiguous()
+    return found.to(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -13,6 +13,9 @@ from clearer.support.json_text import to_json
 from clearer.terminal import live
 from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug, backend_option
+
+if TYPE_CHECKING:
+    from clearer.restoring.self_ensemble import Views
 
 _STATUS = ("restored", "skipped", "failed")
 
@@ -57,6 +60,13 @@ def restore(
         float,
         typer.Option(help="How much to remove: 1 is all, 0.5 half, 0 nothing.", min=0, max=2),
     ] = 1.0,
+    self_ensemble: Annotated[
+        Literal["1", "2", "4", "8"],
+        typer.Option(
+            help="Average over this many flips and rotations, for rain over 2 mirror images at "
+            "most: better, in as many times the time.",
+        ),
+    ] = "1",
     tile: Annotated[
         int | None,
         typer.Option(
@@ -99,6 +109,7 @@ def restore(
             color=color,
             sigma=sigma,
             strength=strength,
+            self_ensemble=cast("Views", int(self_ensemble)),
             tile=tile,
             overlap=overlap,
             backend=backend,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from clearer.restoring.noise_kind import is_noise_of_camera
 from clearer.restoring.noise_level import estimate_level
 from clearer.restoring.restore import ColorMode, restore_pixels
 from clearer.restoring.restorer import Restorer
+from clearer.restoring.self_ensemble import Views, self_ensemble
 from clearer.restoring.tiling import TilePlan
 
 __all__ = ["Method", "PictureKind", "choose_method"]
@@ -33,7 +34,7 @@ class Method:
     """A network and how it is used.
 
     Raises:
-        InputError: If the level or the strength is out of range.
+        InputError: If the level, the strength or the number of views is out of range.
     """
 
     name: str
@@ -48,12 +49,18 @@ class Method:
     """Noise level for it, scale 0 to 255; None: estimated from each picture."""
     strength: float = 1.0
     """See :func:`clearer.restoring.restore.restore_pixels`."""
+    views: Views = 1
+    """See :func:`clearer.restoring.self_ensemble.self_ensemble`."""
+    is_upright: bool = False
+    """Whether the network was trained on pictures that are neither turned nor upside down."""
 
     def __post_init__(self) -> None:
         if self.sigma is not None and not 0 <= self.sigma <= 255:
             raise InputError(f"sigma must lie in 0..255; got {self.sigma:g}")
         if not 0 <= self.strength <= 2:
             raise InputError(f"strength must lie in 0..2; got {self.strength:g}")
+        if self.views not in get_args(Views):
+            raise InputError(f"self_ensemble must be 1, 2, 4 or 8; got {self.views}")
 
     def apply(
         self, pixels: Samples, listener: Callable[[int, int], None] = lambda done, total: None
@@ -74,7 +81,7 @@ class Method:
             )
         level = self._level(pixels) if self.has_level else None
         restored = restore_pixels(
-            self.restore,
+            self_ensemble(self.restore, self.views, upright=self.is_upright),
             pixels,
             channels=self.channels,
             color=self.color,

@@ -19,7 +19,6 @@ from clearer.bench.evaluation import (
     evaluate_model,
     evaluation_images,
     find_model,
-    self_ensemble,
 )
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
@@ -61,27 +60,6 @@ def test_the_mean_is_that_of_the_library(make_images: MakeImages, tmp_path: Path
     written = read_json(tmp_path / "out" / "blur-set-awgn-sigma25.json")
     assert [row["image"] for row in written["rows"]] == [f"picture{i}.png" for i in range(3)]
     assert written["protocol"] == "awgn"
-
-
-def test_self_ensemble_commutes_with_turning() -> None:
-    picture = np.random.default_rng(0).random((1, 3, 8, 12), dtype=np.float32)
-    restore = self_ensemble(Blur())
-    turned = np.ascontiguousarray(np.rot90(picture, 1, (2, 3))[..., ::-1])
-    expected = np.rot90(restore(picture), 1, (2, 3))[..., ::-1]
-    np.testing.assert_allclose(restore(turned), expected, atol=1e-6)
-    assert np.abs(Blur()(picture) - restore(picture)).max() > 0.01
-
-
-def test_self_ensemble_for_rain_never_turns_a_picture() -> None:
-    seen: list[tuple[int, ...]] = []
-
-    def restore(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen.append(tuple(planes[0, 0, 0, [0, -1]]))
-        return planes
-
-    picture = np.arange(96, dtype=np.float32).reshape(1, 1, 8, 12)
-    assert np.array_equal(self_ensemble(restore, upright=True)(picture), picture)
-    assert seen == [(0, 11), (11, 0)]
 
 
 def test_patches_are_restored_alone(make_images: MakeImages, tmp_path: Path) -> None:

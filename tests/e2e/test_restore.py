@@ -126,6 +126,26 @@ def test_what_a_folder_holds_fails_alone(models: Path, scans: Path, tmp_path: Pa
     assert not result.stdout
 
 
+def test_self_ensemble_restores_a_turned_picture_alike(
+    models: Path, scans: Path, tmp_path: Path
+) -> None:
+    """Four rotations: the result of a picture that is turned is the turned result."""
+    source, turned = scans / "a" / "gray.bmp", tmp_path / "turned.png"
+    with Image.open(source) as picture:
+        picture.transpose(Image.Transpose.ROTATE_90).save(turned)
+    words = [source, turned, "--model", models / "gray.safetensors", "--out", tmp_path / "out"]
+    results = {}
+    for views in ("1", "4"):
+        done = clearer(*words, "--overwrite", "--self-ensemble", views, "--tile", 96)
+        assert done.exit_code == 0, done.output
+        given, back = (
+            read_picture(tmp_path / "out" / name).pixels for name in ("gray.png", "turned.png")
+        )
+        results[views] = np.abs(np.rot90(given.astype(int)) - back).max()
+    assert results["1"] > 1
+    assert results["4"] <= 1
+
+
 def test_pixels_are_those_of_the_network(models: Path, scans: Path, tmp_path: Path) -> None:
     """Each channel of a colour picture, and its 16 bits, by a gray network."""
     source = scans / "a" / "b" / "deep.png"

@@ -106,7 +106,7 @@ def test_bench_says_who_wins(benched: Path) -> None:
 
 def test_search_ends_with_what_more_training_would_give(benched: Path, run: Run) -> None:
     promise = (
-        r"estimate by the curve of validation: 60 iterations, about a minute, in place of 30 "
+        r"estimate from the validation curve: 60 iterations, about a minute, in place of 30 "
         r"would give [+-]\d+\.\d\d dB \([+-]\d+\.\d\d to [+-]\d+\.\d\d\)\n"
     )
     assert re.search(promise, (benched / "search.txt").read_text())

@@ -112,6 +112,15 @@ def test_strength() -> None:
     assert np.abs(restore(noisy, strength=0.5) - half).max() <= 1
 
 
+def test_self_ensemble() -> None:
+    noisy, clean = noisy_photograph("rgb")
+    restore = clearer.load("rgb-blind")
+    once, twice = restore(noisy), restore(noisy, self_ensemble=2)
+    assert psnr(twice, clean) > psnr(once, clean) + 0.02
+    turned = restore(np.rot90(noisy), self_ensemble=4)
+    np.testing.assert_allclose(turned, np.rot90(restore(noisy, self_ensemble=4)), atol=1)
+
+
 def test_without_a_name_each_kind_has_its_network() -> None:
     restore = clearer.load()
     assert restore.names["gray"].startswith("gray")
@@ -130,6 +139,7 @@ def test_without_a_name_each_kind_has_its_network() -> None:
         (np.zeros((0, 4), np.uint8), {}, "shape"),
         (np.full((9, 9), np.nan), {}, "NaN or infinite"),
         (np.zeros((9, 9), np.uint8), {"strength": -1}, "strength"),
+        (np.zeros((9, 9), np.uint8), {"self_ensemble": 3}, "self_ensemble must be"),
         (np.zeros((9, 9), np.uint8), {"sigma": 300}, "sigma must"),
         (np.zeros((9, 9), np.uint8), {"sigma": 20}, "finds the noise level itself"),
         (torch.zeros(3, 9, 9), {}, "N x C x H x W"),
