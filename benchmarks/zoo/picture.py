@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from pages import README, rewrite_page
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
+from clearer.bench.level_runner import at_level
 from clearer.bench.plots import save_figure, show, shown
 from clearer.bench.runners import TorchRunner
 from clearer.data.pairs import PictureFile, read_pictures
@@ -46,7 +47,10 @@ def draw(png: Path) -> str:
     color: Color = "rgb" if network.channels == 3 else "gray"
     images = read_pictures([PictureFile(PHOTOGRAPH, PHOTOGRAPHS / PHOTOGRAPH)], color)
     degraded, clean = (pair[0] for pair in next(evaluation_pairs(images, LEVEL, VALIDATION_SEED)))
-    found = measure_accuracy(TorchRunner(network.name, network.load()[0]), images, LEVEL, keep=[0])
+    runner = TorchRunner(network.name, network.load()[0])
+    # The level is estimated, as it is for users.
+    restore = at_level(runner, None, has_level=network.architecture.space.level_map)
+    found = measure_accuracy(restore, images, LEVEL, keep=[0])
     noisy_db = input_accuracy(images, LEVEL)["psnr_db"]
     panels = {
         f"noise of sigma {LEVEL.sigma} (of 255): {noisy_db:.2f} dB": degraded,

@@ -26,7 +26,7 @@ LINES = [
 QUICK = [
     "clearer restore photo.jpg",
     "clearer restore photo.jpg --strength 0.7",
-    "clearer restore photo.jpg --model gray-blind-small",
+    "clearer restore photo.jpg --model gray-small",
     "clearer restore scans --out clean",
     "clearer restore scans --out clean --format png",
     "clearer zoo",

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNS = {"runs/denoise-s25-5mb-0", "runs/denoise-s50-5mb-0"}
 LINES = {
     "clearer show runs/": RUNS,
-    "clearer restore photo.jpg --model gray-": {"gray-blind-small", "gray-25", "gray-scans"},
+    "clearer restore photo.jpg --model gray-": {"gray-small", "gray-25", "gray-scans"},
     "clearer search --data bsd": {"bsd68", "bsds500"},
 }
 """What is typed, and what has to be offered."""
@@ -110,8 +110,8 @@ COMMANDS = [
     ("demo runs/", RUNS),
     ("restore photo.jpg --model runs/", RUNS),
     ("search --from runs/", RUNS),
-    ("export gray-b", {"gray-blind", "gray-blind-small"}),
-    ("train --fine-tune gray-b", {"gray-blind", "gray-blind-small"}),
+    ("export rgb-d", {"rgb-dejpeg", "rgb-derain"}),
+    ("train --fine-tune rgb-d", {"rgb-dejpeg", "rgb-derain"}),
     ("bench --data bsd", {"bsd68", "bsds500"}),
     ("train --data bsd", {"bsd68", "bsds500"}),
     ("eval --data photos", {"photos", "photos149"}),

@@ -68,7 +68,7 @@ def flat(shown: Shown) -> str:
 @pytest.mark.parametrize("columns", [80, 110])
 def test_restore_has_a_line_for_each_picture(folder: Path, columns: int, start_s: float) -> None:
     pictures = [str(folder / "photos" / "train" / f"{name}.png") for name in ("coins", "brick")]
-    words = ["restore", *pictures, "--out", f"restored-{columns}", "--model", "gray-blind-small"]
+    words = ["restore", *pictures, "--out", f"restored-{columns}", "--model", "gray-small"]
     shown = run_in_terminal(words, folder, columns=columns)
     assert shown.returncode == 0, shown.text
     for name in ("coins", "brick"):
@@ -141,9 +141,9 @@ def test_other_commands_keep_their_lines_too(folder: Path, command: str, start_s
 
 def test_a_demo_says_that_it_prepares_a_network(folder: Path, start_s: float) -> None:
     # The runtime of browsers is asked for after the network: it is not needed for this.
-    shown = run_in_terminal(["demo", "gray-blind-small", "--ort-web", "nowhere"], folder)
+    shown = run_in_terminal(["demo", "gray-small", "--ort-web", "nowhere"], folder)
     assert shown.returncode == 2
     assert_never_silent(shown, start_s)
-    turning = re.compile(r"[^ ] preparing gray-blind-small for the browser \d:\d\d:\d\d")
+    turning = re.compile(r"[^ ] preparing gray-small for the browser \d:\d\d:\d\d")
     assert sum(bool(turning.match(screen)) for screen in shown.screens) > 3
     assert shown.text.startswith("error: nowhere has no ")

@@ -220,7 +220,7 @@ def test_a_page_with_several_networks(
     for folder in ("one", "two"):
         Path(folder).mkdir()
         Path(folder, "model.onnx").write_bytes(model(("n", 3 if folder == "two" else 1, "h", "w")))
-    models = ["one/model.onnx", "gray-blind-small", "two/model.onnx", "one/model.onnx"]
+    models = ["one/model.onnx", "gray-small", "two/model.onnx", "one/model.onnx"]
     runtime = ["--ort-web", next(iter(ort_web.values())).parent]
     result = clearer("demo", *models, *runtime, "--save", "site")
     assert result.exit_code == 0, result.output
@@ -229,7 +229,7 @@ def test_a_page_with_several_networks(
     assert [network["channels"] for network in listed] == [1, 1, 3]
     info = read_model_info(Path("site", listed[1]["file"]))
     assert info.task is not None
-    assert info.task.text.startswith("denoise, sigma 5:50")
+    assert info.task.text.startswith("denoise, sigma 0:75")
 
 
 def test_in_an_empty_folder_the_page_has_what_restores_colour(
