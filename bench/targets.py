@@ -180,7 +180,7 @@ def target_images(
         images, name = evaluation_images(folder, task, targets.color)
         return images, (name, "given by --data")
     if not targets.runs or targets.runs[0].is_shipped:
-        raise InputError("give a folder of clean images, or of pairs, by --data")
+        raise InputError("give a folder of clean images, or of pairs, with --data")
     settings = targets.runs[0].run.settings()
     splits = load_splits(settings.data, settings.color, settings.seed, task)
     if len(splits.test):

@@ -109,7 +109,7 @@ def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str,
             run.read_architecture()  # raises if the search has not finished
             raise InputError(
                 f"{run.path} has no weights: train it with clearer train {run.path}, or export "
-                "those that a training would start from by --untrained"
+                "those that a training would start from with --untrained"
             )
         network, info = run.load_network()
         return network, info, hashlib.sha256(run.weights.read_bytes()).hexdigest()

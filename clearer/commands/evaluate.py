@@ -82,7 +82,7 @@ def evaluate(
         from clearer.data.datasets import resolve_data
 
     if data is None:
-        raise InputError("give a folder of clean images, or of pairs, by --data")
+        raise InputError("give a folder of clean images, or of pairs, with --data")
     with live.status("loading the network"):
         found = find_model(model, color)
     for note in found.notes:

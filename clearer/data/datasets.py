@@ -81,7 +81,7 @@ class DataSet:
         if self.changed is None:
             return f"clearer data get {self.name}"
         return (
-            f"its files were {self.changed} from {self.repository} and cannot be downloaded: "
+            f"its files were {self.changed} from {self.repository} and are not online: "
             f"set CLEARER_DATA to a folder that holds {self.name}/"
         )
 
@@ -167,7 +167,7 @@ DATA_SETS: dict[str, DataSet] = {
         ),
         DataSet(
             name="photos149",
-            what="149 photographs with colour at full resolution, to train on; not to be fetched",
+            what="149 photographs with colour at full resolution, to train on; no download",
             mb=58.0,
             terms="Tecnick TESTIMAGES: CC BY-NC-SA 3.0, (c) Tecnick.com, N. Asuni; Wikimedia "
             "Commons: Creative Commons or public domain, each its own; treat weights as for "

@@ -90,7 +90,7 @@ def download(made: DataSet, folder: Path, source: str | None, listener: Listener
             parent.mkdir(exist_ok=True)
     except OSError as error:
         raise ClearerError(
-            f"{folder} cannot be written ({error.strerror}): choose another by --to"
+            f"{folder} cannot be written ({error.strerror}): choose another with --to"
         ) from error
     check = check_files(made, folder, lambda done, total: None)
     todo = check.missing + check.wrong

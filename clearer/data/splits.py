@@ -149,7 +149,7 @@ def list_files(
 
 def _refuse_builtin_pairs(task: Task) -> None:
     if task.pairs is not None:
-        raise InputError(f"task {task.name} needs pairs of pictures: give their folder by --data")
+        raise InputError(f"task {task.name} needs pairs of pictures: give their folder with --data")
 
 
 def list_splits(

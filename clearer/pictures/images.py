@@ -61,7 +61,7 @@ def list_images(folder: Path) -> list[Path]:
     )
     if not paths:
         raise InputError(
-            f"{folder} holds no image (nor a folder train/ that does); known endings: "
+            f"{folder} holds no image (nor a folder train/ that does); known extensions: "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     for path in paths:

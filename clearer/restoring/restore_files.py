@@ -126,7 +126,7 @@ def _restored_file(
     if chosen is None:
         raise InputError(
             f"{job.source} is gray, and the network was made for pairs of RGB pictures: restore it "
-            "by another --model"
+            "with another --model"
         )
     method, why = chosen
     pixels, level = method.apply(picture.pixels, listener)
@@ -150,7 +150,7 @@ def _restored_file(
 
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
-        return "out of memory: make the tiles smaller by --tile"
+        return "out of memory: make the tiles smaller with --tile"
     first = (str(error).splitlines() or [""])[0]
     return first if isinstance(error, ClearerError) else f"{type(error).__name__}: {first}"
 

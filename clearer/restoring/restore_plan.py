@@ -41,7 +41,7 @@ class Plan:
         """One line that counts and names what is left out; None if nothing is."""
         if not self.left_out:
             return None
-        text = f"{len(self.left_out)} left out, no pictures by ending or kind: "
+        text = f"{len(self.left_out)} left out, not pictures by extension or kind: "
         text += _listed([str(path) for path in self.left_out], ", ")
         if any(path.suffix.lower() in (".heic", ".heif") for path in self.left_out):
             text += " (HEIC is read where the package pillow-heif is installed)"
@@ -76,7 +76,7 @@ def plan_jobs(inputs: Sequence[Path], out: Path, kind: Kind | None) -> Plan:
     if not plan.jobs:
         left_out = plan.about_left_out()
         raise InputError(
-            f"{_listed([str(path) for path in inputs], ', ')} holds no picture; known endings: "
+            f"{_listed([str(path) for path in inputs], ', ')} holds no picture; known extensions: "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}" + (f"; {left_out}" if left_out else "")
         )
     jobs = _without_clashes(plan.jobs, {Path(path) for path in inputs})

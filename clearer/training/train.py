@@ -163,7 +163,7 @@ def _begin(
     if has_weights:
         raise InputError(
             f"{run.path} has trained weights and no checkpoint to continue from: train its "
-            f"architecture again by clearer train {run.path} --out NEW"
+            f"architecture again with clearer train {run.path} --out NEW"
         )
     architecture = run.read_architecture()
     compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
@@ -186,7 +186,7 @@ def _resume(
     board = run.tensorboard / "train" if settings.tensorboard else None
     with checkpoint_errors(
         run.train_checkpoint,
-        f"train its architecture again by clearer train {run.path} --out NEW",
+        f"train its architecture again with clearer train {run.path} --out NEW",
     ):
         saved = load_checkpoint(run.train_checkpoint)
         load_state(state, saved)
@@ -219,7 +219,7 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     path = run.start_weights
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
         raise InputError(
-            f"{path} is missing or changed: fine-tune {start.name} again, by --out NEW"
+            f"{path} is missing or changed: fine-tune {start.name} again, with --out NEW"
         )
     network, info = load_network(path)
     architecture = run.read_architecture()

@@ -336,7 +336,7 @@ def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> N
     assert "color.onnx is for rgb pictures" in result.stderr
     result = clearer("bench", tiny_onnx.blur(tmp_path / "gray.onnx"))
     assert result.exit_code == 2
-    assert "by --data" in result.stderr
+    assert "with --data" in result.stderr
 
 
 @pytest.mark.usefixtures("lean")

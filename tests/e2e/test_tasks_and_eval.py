@@ -159,7 +159,7 @@ def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["eval", "nlm"], "by --data"),
+        (["eval", "nlm"], "with --data"),
         (["eval", "nothing.onnx", "--data", "."], "nothing.onnx does not exist"),
         (["eval", "nothing", "--data", "."], "nothing does not exist here"),
         (["eval", "nlm", "--data", "nowhere"], "nowhere is not a folder"),
