@@ -222,6 +222,18 @@ def test_annotations_of_commands_are_no_text() -> None:
         assert not [word for word in command.__annotations__.values() if isinstance(word, str)]
 
 
+def test_the_list_of_networks_loads_no_arrays() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'numpy', 'PIL', 'onnx', 'safetensors'): sys.modules[name] = None\n"
+        "from clearer.cli import app\n"
+        "app(['zoo'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "gray-blind" in result.stdout
+
+
 def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
     code = (
         "import sys\n"
