@@ -1,7 +1,5 @@
 """The ``clearer`` command."""
 
-from __future__ import annotations
-
 import functools
 import io
 import sys

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clearer.cli import app
 from tests.docs.pages import PAGES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,6 +192,46 @@ def test_help_loads_no_heavy_package() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "--budget-mb" in result.stdout
+
+
+def test_help_loads_only_what_it_prints() -> None:
+    """Beside typer: commands, and the names that their options take."""
+    code = (
+        "import sys, typer\n"
+        "before = {*sys.modules}\n"
+        "from clearer.cli import app\n"
+        "try: app(['--help'])\n"
+        "finally: print(*before, file=sys.stderr); print(*sys.modules, file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    before, after = (line.split() for line in result.stderr.splitlines())
+    known = {*sys.stdlib_module_names, *(name.split(".")[0] for name in before)}
+    assert {name.split(".")[0] for name in after} - known == {"clearer"}
+    rooms = {name.split(".")[1] for name in after if name.startswith("clearer.")} & {*ROOMS}
+    assert rooms == {"bench", "commands", "support", "tasks", "terminal"}
+    assert not {"webbrowser", *inside("terminal.bars", "terminal.tables")} & {*after}
+
+
+def test_annotations_of_commands_are_no_text() -> None:
+    """Typer reads each one several times, and evaluates text each time."""
+    groups = [app, *(group.typer_instance for group in app.registered_groups)]
+    found = [info.callback for group in groups if group for info in group.registered_commands]
+    assert len(found) > 15
+    for command in filter(None, found):
+        assert not [word for word in command.__annotations__.values() if isinstance(word, str)]
+
+
+def test_the_list_of_networks_loads_no_arrays() -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'numpy', 'PIL', 'onnx', 'safetensors'): sys.modules[name] = None\n"
+        "from clearer.cli import app\n"
+        "app(['zoo'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "gray-blind" in result.stdout
 
 
 def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:

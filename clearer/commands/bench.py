@@ -1,7 +1,5 @@
 """``clearer bench``."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +10,7 @@ from clearer.bench.backends import measured
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS
-from clearer.terminal import console, live, tables
+from clearer.terminal import console, live
 from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.options import DEFAULT_SIZE, AsJson, Debug, Size, parse_size
 from clearer.terminal.task_options import with_task_options
@@ -111,6 +109,7 @@ def bench(
         from clearer.api.benchmark import benchmark
         from clearer.bench.markdown import bench_markdown
         from clearer.bench.report_verdict import winner
+        from clearer.terminal import tables
         from clearer.terminal.watch import TerminalWatch
 
     result = benchmark(
@@ -142,7 +141,7 @@ def bench(
         print(f"written: {result.folder} ({', '.join(result.files)}){_next(result.targets)}")
 
 
-def _next(targets: Targets) -> str:
+def _next(targets: "Targets") -> str:
     """The next command for the first network; nothing if there are only engines."""
     if targets.runs:
         first = targets.runs[0]
@@ -159,6 +158,7 @@ def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:
 
     from clearer.bench.compare import compare, read_bench
     from clearer.bench.markdown import comparison_markdown, verdict
+    from clearer.terminal import tables
 
     result = compare(read_bench(old), read_bench(new))
     rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]

@@ -1,7 +1,5 @@
 """``clearer data``: list, get and verify data sets."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +7,7 @@ import typer
 
 from clearer.errors import ClearerError, InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, live, tables
+from clearer.terminal import console, live
 from clearer.terminal.completion import complete_sets
 from clearer.terminal.options import AsJson, Debug
 
@@ -25,6 +23,7 @@ _MOST_NAMED = 10
 def list_(as_json: AsJson = False, debug: Debug = False) -> None:
     """List the data sets known by name, and where each is stored."""
     from clearer.data.datasets import DATA_SETS, find_data_set
+    from clearer.terminal import tables
 
     rows = [
         {

@@ -1,9 +1,6 @@
 """``clearer demo``."""
 
-from __future__ import annotations
-
 import json
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +47,8 @@ def demo(
 ) -> None:
     """Serve a local page that restores pictures in the browser."""
     with live.status("loading"):
+        import webbrowser
+
         from clearer.demo.runtime import VERSION, fetch_runtime, find_runtime, given_runtime
         from clearer.demo.server import make_server
         from clearer.demo.site import make_site, save_site
@@ -88,7 +87,7 @@ def demo(
             console.say("ended")
 
 
-def _networks(given: Sequence[Path] | None) -> list[PageNetwork]:
+def _networks(given: "Sequence[Path] | None") -> "list[PageNetwork]":
     """The networks for the page, from their files; notes on them are printed.
 
     Raises:

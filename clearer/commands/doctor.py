@@ -1,13 +1,11 @@
 """``clearer doctor``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 import typer
 
 from clearer.support.json_text import to_json
-from clearer.terminal import console, live, tables
+from clearer.terminal import console, live
 from clearer.terminal.options import AsJson, Debug
 
 
@@ -18,6 +16,7 @@ def doctor(as_json: AsJson = False, debug: Debug = False) -> None:
     """
     with live.status("loading"):
         from clearer.bench.doctor import examine
+        from clearer.terminal import tables
 
     with live.status("looking at this machine"):
         findings = [asdict(finding) for finding in examine()]

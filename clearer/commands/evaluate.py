@@ -1,7 +1,5 @@
 """``clearer eval``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +8,7 @@ import typer
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS, change_task
-from clearer.terminal import console, live, tables
+from clearer.terminal import console, live
 from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.options import AsJson, Debug
 from clearer.terminal.task_options import with_task_options
@@ -80,6 +78,7 @@ def evaluate(
             find_model,
         )
         from clearer.data.datasets import resolve_data
+        from clearer.terminal import tables
 
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, with --data")

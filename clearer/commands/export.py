@@ -1,7 +1,5 @@
 """``clearer export``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -9,7 +7,7 @@ import typer
 
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, live, tables
+from clearer.terminal import console, live
 from clearer.terminal.completion import complete_networks
 from clearer.terminal.options import AsJson, Debug
 
@@ -146,7 +144,9 @@ def export(
         raise incomplete
 
 
-def _show(exported: Exported, as_json: bool) -> None:
+def _show(exported: "Exported", as_json: bool) -> None:
+    from clearer.terminal import tables
+
     report, engines = exported.report, exported.engines
     if as_json:
         print(to_json({**report, "engines": engines}))

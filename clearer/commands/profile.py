@@ -1,7 +1,5 @@
 """``clearer profile``."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +9,7 @@ import typer
 from clearer.bench.backends import profiling
 from clearer.errors import InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, live
+from clearer.terminal import live
 from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
@@ -95,6 +93,7 @@ def profile(
     """Measure what each module of a search space costs on a device."""
     with live.status("loading"):
         from clearer.api import profile as api
+        from clearer.terminal.search_tables import print_cost_table
         from clearer.terminal.watch import TerminalWatch
 
     checked = _parse_check(check)
@@ -141,7 +140,7 @@ def profile(
     if as_json:
         print(to_json(report))
         return
-    console.print_cost_table(result.table, report["check"], source)
+    print_cost_table(result.table, report["check"], source)
     print(f"written: {result.path}; next: clearer search --cost {result.path} --budget-ms ...")
 
 

@@ -1,7 +1,5 @@
 """``clearer search``."""
 
-from __future__ import annotations
-
 import typer
 
 from clearer.commands.search_options import (

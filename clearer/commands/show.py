@@ -1,7 +1,5 @@
 """``clearer show``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,9 +7,8 @@ import typer
 
 from clearer.errors import ClearerError, InputError
 from clearer.support.json_text import to_json
-from clearer.terminal import console, live, tables
+from clearer.terminal import live
 from clearer.terminal.completion import complete_networks
-from clearer.terminal.measuring import costs_here
 from clearer.terminal.options import AsJson, Debug
 
 if TYPE_CHECKING:
@@ -58,6 +55,7 @@ def show(
         from clearer.runs.run import Run
         from clearer.searching.race import read_race
         from clearer.searching.standing import ranked
+        from clearer.terminal import search_tables, tables
         from clearer.zoo.catalogue import find_in_zoo
 
     network = find_in_zoo(path)
@@ -78,7 +76,7 @@ def show(
         if as_json:
             print(run.architecture.read_text(), end="")
         else:
-            console.print_architecture(architecture, run.read_decision())
+            search_tables.print_architecture(architecture, run.read_decision())
             if run.race.exists():
                 tables.print_standing(ranked(read_race(run)))
         return
@@ -115,27 +113,31 @@ def show(
     if as_json:
         print(to_json({"unit": table.unit, "front": rows}))
         return
-    console.print_front(rows, table.unit, architecture.text)
+    search_tables.print_front(rows, table.unit, architecture.text)
     print(f"written: {picture}; freeze another: clearer search --from {run.path} --budget-...")
 
 
-def _show_network(network: ZooNetwork, as_json: bool) -> None:
+def _show_network(network: "ZooNetwork", as_json: bool) -> None:
     """Show a network that comes with clearer, from its card."""
+    from clearer.terminal.search_tables import print_architecture
+
     decision = network.card["run"]["architecture"]
     if as_json:
         print(to_json({**decision, **network.architecture.to_dict()}))
     else:
-        console.print_architecture(network.architecture, decision)
+        print_architecture(network.architecture, decision)
 
 
 def _show_race(
-    run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
+    run: "Run", metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None, as_json: bool
 ) -> None:
     """Show the networks of a race: the Pareto front and the others."""
     with live.status("loading"):
         from clearer.bench.plots import plot_race
         from clearer.searching.race import read_race
         from clearer.searching.standing import race_front
+        from clearer.terminal.measuring import costs_here
+        from clearer.terminal.tables import print_race_front
 
     if cost is not None:
         raise InputError("--cost is for a search by gradient: networks of a race are timed here")
@@ -153,7 +155,7 @@ def _show_race(
     if as_json:
         print(to_json({"unit": unit, "front": rows}))
         return
-    tables.print_race_front(rows, unit)
+    print_race_front(rows, unit)
     print(f"written: {picture}")
 
 
@@ -162,6 +164,7 @@ def _show_file(path: Path, as_json: bool) -> None:
         from clearer.export.external_data import model_bytes
         from clearer.export.metadata import read_model_info
         from clearer.export.model_description import read_description
+        from clearer.terminal.tables import print_model_info
 
     info = read_model_info(path)
     row = {"file": str(path), "bytes": model_bytes(path), **info.to_dict()}
@@ -175,13 +178,14 @@ def _show_file(path: Path, as_json: bool) -> None:
     if as_json:
         print(to_json(row))
     else:
-        tables.print_model_info(row)
+        print_model_info(row)
 
 
 def _table(
-    run: Run, metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None
-) -> CostTable:
+    run: "Run", metric: Literal["mb", "ms", "gmacs", "params"], cost: Path | None
+) -> "CostTable":
     from clearer.costs.cost_file import read_cost_table
+    from clearer.terminal.measuring import costs_here
 
     settings = run.settings()
     if metric != "ms":

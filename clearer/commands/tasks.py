@@ -1,15 +1,14 @@
 """``clearer tasks``."""
 
-from __future__ import annotations
-
 from clearer.support.json_text import to_json
 from clearer.tasks.registry import TASKS, task_options
-from clearer.terminal import tables
 from clearer.terminal.options import AsJson, Debug
 
 
 def tasks(as_json: AsJson = False, debug: Debug = False) -> None:
     """List what networks can be trained to undo, with options."""
+    from clearer.terminal import tables
+
     rows = [
         {
             "task": name,

@@ -6,8 +6,6 @@ import json
 import math
 from typing import Any
 
-import msgspec
-
 __all__ = ["parse_json", "to_json", "to_json_line"]
 
 _BOM = b"\xef\xbb\xbf"
@@ -29,6 +27,9 @@ def parse_json(text: bytes | str) -> Any:
     Raises:
         ValueError: If it is not JSON, or nested too deeply.
     """
+    # Slow to load, and not needed to write JSON or to print help.
+    import msgspec
+
     try:
         return msgspec.json.decode(text.removeprefix(_BOM) if isinstance(text, bytes) else text)
     except RecursionError as error:

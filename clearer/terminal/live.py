@@ -1,35 +1,21 @@
 """Bars and spinners on stderr while something runs.
 
 They share one console with the lines of :mod:`clearer.terminal.console`, which appear above them.
+Every command imports this module, even to print its help: :mod:`clearer.terminal.bars`, which needs
+rich, is loaded with the first bar.
 """
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Column
-from rich.text import Text
-
-from clearer.operations.registry import OPERATIONS
-from clearer.terminal.console import printable, say, stderr
+from clearer.terminal.console import printable, say
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from clearer.runs.settings import RunSettings
     from clearer.training.progress import Listener
     from clearer.training.progress import Progress as LoopProgress
@@ -38,48 +24,13 @@ __all__ = ["counting_bar", "loop_bars", "progress_bar", "round_bars", "status", 
 
 _DECIDED: Final = 0.5
 """Gap between the op weights of a choice above which it is shown as decided."""
-_BAR_WIDTH: Final = 20
-
-
-class _Text(TextColumn):
-    """A text on one line, which is truncated if the terminal is too narrow."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, markup=False, table_column=Column())
-
-    def render(self, task: Task) -> Text:
-        text = super().render(task)
-        text.no_wrap, text.overflow = True, "ellipsis"
-        return text
-
-
-def _whole() -> Column:
-    """A column that is never truncated: the texts beside it are."""
-    return Column(no_wrap=True)
-
-
-def _progress(*columns: ProgressColumn, transient: bool = False) -> Progress:
-    return Progress(
-        # During a long step, only the spinner shows that work continues.
-        SpinnerColumn(finished_text=" ", table_column=_whole()),
-        *columns,
-        console=stderr(),
-        transient=transient,
-        disable=not stderr().is_interactive,
-        # Output to a file or another program must not go to the terminal.
-        redirect_stdout=sys.stdout.isatty(),
-    )
 
 
 def progress_bar() -> Progress:
     """Bar with counts, time left and a note; tasks need the field ``note``."""
-    return _progress(
-        _Text("{task.description}"),
-        BarColumn(bar_width=_BAR_WIDTH, table_column=_whole()),
-        MofNCompleteColumn(table_column=_whole()),
-        TimeRemainingColumn(table_column=_whole()),
-        _Text("{task.fields[note]}"),
-    )
+    from clearer.terminal.bars import counting
+
+    return counting()
 
 
 @contextlib.contextmanager
@@ -89,11 +40,9 @@ def status(text: str) -> Iterator[Callable[[str], None]]:
     Yields:
         Takes a new text when the work changes.
     """
-    with _progress(
-        _Text("{task.description}"),
-        TimeElapsedColumn(table_column=_whole()),
-        transient=True,
-    ) as progress:
+    from clearer.terminal.bars import spinning
+
+    with spinning() as progress:
         task = progress.add_task(printable(text), total=None)
         yield lambda words: progress.update(task, description=printable(words))
 
@@ -105,13 +54,9 @@ def timing_bar(text: str) -> Iterator[Callable[[float], None]]:
     Yields:
         Takes the share that is done.
     """
-    with _progress(
-        _Text("{task.description}"),
-        BarColumn(bar_width=_BAR_WIDTH, table_column=_whole()),
-        TaskProgressColumn(table_column=_whole()),
-        TimeRemainingColumn(table_column=_whole()),
-        transient=True,
-    ) as progress:
+    from clearer.terminal.bars import timing
+
+    with timing() as progress:
         task = progress.add_task(printable(text), total=None)
         yield lambda share: progress.update(task, completed=share, total=1.0)
 
@@ -178,6 +123,8 @@ def _note(settings: RunSettings, record: dict[str, Any]) -> str:
 
 def _leaning(op_weights: list[list[float]], candidates: tuple[str, ...]) -> str:
     """The letter of each choice, in lower case while it is undecided."""
+    from clearer.operations.registry import OPERATIONS
+
     letters = []
     for row in op_weights:
         first, second = sorted(row, reverse=True)[:2]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from clearer.support.json_text import to_json
 from clearer.terminal import console, live
+from clearer.terminal.search_tables import print_quality
 
 if TYPE_CHECKING:
     from clearer.data.splits import Splits
@@ -42,7 +43,7 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
         print(to_json({**result, "more_training": None if more is None else asdict(more)}))
         return
     title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
-    console.print_quality(title, rows)
+    print_quality(title, rows)
     print(f"written: {run.weights}; next: clearer export {run.path}")
     if more is not None:
         console.say(_promise(more, settings.train.iterations))

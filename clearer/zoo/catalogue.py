@@ -13,9 +13,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Final
 
 from clearer.errors import ClearerError, InputError
-from clearer.networks.weights_file import SavedWeights, read_weights
-from clearer.runs.run import Run
-from clearer.runs.settings import RunSettings
 from clearer.space.old_words import text_in_words_of_today
 from clearer.space.space import Architecture
 from clearer.support.files import read_json, write_atomic, write_json
@@ -25,8 +22,11 @@ from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import task_from_dict
 from clearer.zoo.card_record import CardRecord
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # reading cards needs neither arrays nor pictures
     from clearer.networks.network import RestorationNet
+    from clearer.networks.weights_file import SavedWeights
+    from clearer.runs.run import Run
+    from clearer.runs.settings import RunSettings
 
 __all__ = [
     "FOLDER",
@@ -78,6 +78,8 @@ class ZooNetwork:
     @property
     def settings(self) -> RunSettings:
         """Settings of the run that trained it."""
+        from clearer.runs.settings import RunSettings
+
         return RunSettings.from_dict(self.card["run"]["config"]["settings"])
 
     def load(self) -> tuple[RestorationNet, dict[str, Any]]:
@@ -97,6 +99,8 @@ class ZooNetwork:
         Raises:
             ClearerError: If they are not those of the card.
         """
+        from clearer.networks.weights_file import read_weights
+
         self.read()
         return read_weights(self.weights)
 
@@ -107,6 +111,8 @@ class ZooNetwork:
             InputError: If the folder holds another run.
             ClearerError: If the weights are not those of the card.
         """
+        from clearer.runs.run import Run
+
         weights, run = self.read(), Run(folder)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file: give --out a folder")

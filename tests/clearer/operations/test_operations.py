@@ -29,7 +29,7 @@ from clearer.networks.supernet import SuperNet
 from clearer.operations.registry import OPERATIONS
 from clearer.space.receptive_field import receptive_field
 from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace
-from clearer.terminal.console import print_architecture
+from clearer.terminal.search_tables import print_architecture
 from tests.clearer.networks.test_supernet import random_features, randomize
 from tests.clearer.operations.below import Below
 from tests.clearer.space.test_receptive_field import measured
