@@ -230,8 +230,8 @@ def test_rain_goes_from_colour_pictures_alone(tiny: Path, backend: str) -> None:
     assert result.exit_code == 1
     (record,) = json.loads(result.stdout)
     assert record["reason"] == (
-        "gray.png is gray, and the network was made for pairs of RGB pictures: restore it by "
-        "another --model"
+        "gray.png is gray, and the network was made for pairs of RGB pictures: restore it "
+        "with another --model"
     )
     assert sum("gray.png is gray" in line for line in result.stderr.splitlines()) == 1
     assert not Path("restored/gray.png").exists()
