@@ -8,7 +8,12 @@ from typer.testing import CliRunner, Result
 
 from clearer.cli import app
 
-__all__ = ["clearer", "searched"]
+__all__ = ["GRADIENT", "SHORT", "TINY", "clearer", "searched"]
+
+SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
+GRADIENT = ["--strategy", "gradient", "--width", "4", "--search-iterations", "12"]
+TINY = [*GRADIENT, "--columns", "1,1", *SHORT]
+"""A search that takes seconds."""
 
 
 def clearer(*words: object) -> Result:

@@ -152,7 +152,13 @@ def test_bench_and_api_import_no_command(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*files(*ROOMS), *(ROOT / "clearer" / name for name in TOP)], ids=name
+    "path",
+    [
+        *files(*ROOMS),
+        *(ROOT / "clearer" / name for name in TOP),
+        *sorted((ROOT / "tests").rglob("*.py")),
+    ],
+    ids=name,
 )
 def test_files_stay_readable(path: Path) -> None:
     # The script that is copied to other devices has to be one file.

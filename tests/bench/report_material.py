@@ -1,4 +1,4 @@
-"""A benchmark's content as ``bench.json`` holds it, made up for tests of the report."""
+"""A benchmark's content as ``bench.json`` holds it, and a run, made up for tests of the report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from clearer.costs.budget import Budget
+from clearer.runs.settings import PRESETS, RunSettings
+from clearer.space.space import Architecture, SearchSpace
+from clearer.tasks.denoise import Denoise
+
 HOSTILE = "<script>document.title='broken'</script></script><img src=x onerror=alert(1)>"
+
+SPACE = SearchSpace(width=8, columns=(2, 3), residual=True)
+FROZEN = Architecture.from_text("PF-FPF", SPACE)
 
 # name, kind, backend, provider, precision, dB, median ms, predicted ms, on the front
 _ROWS = (
@@ -135,4 +143,34 @@ def _strip(folder: Path, rng: np.random.Generator, name: str) -> dict[str, Any]:
         "image": name,
         "file": f"strips/{name}",
         "panels": ["degraded", "clearer PPPF-FFFF-FFFP", "FFDNet", "clean"],
+    }
+
+
+def settings() -> RunSettings:
+    quick = PRESETS["quick"]
+    return RunSettings(
+        preset="quick",
+        task=Denoise(),
+        color="gray",
+        data=None,
+        space=SPACE,
+        budgets=(Budget(metric="mb", limit=5),),
+        image_size=(256, 256),
+        strategy="gradient",
+        num_seeds=1,
+        search=quick.search,
+        train=quick.train,
+        seed=0,
+        device="cpu",
+        precision="fp32",
+    )
+
+
+def search_line(iteration: int, fusion: float) -> dict[str, Any]:
+    return {
+        "iteration": iteration,
+        "loss_res": 1 / iteration,
+        "op_weights": [[1 - fusion, fusion]] * SPACE.num_columns,
+        "expected_cost": [6 - iteration / 440],
+        "lambda_comp": [iteration * 1e-5],
     }

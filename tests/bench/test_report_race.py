@@ -14,8 +14,7 @@ from clearer.runs.run import Run
 from clearer.searching.race import write_race
 from clearer.searching.standing import race_front, ranked
 from clearer.support.files import write_json
-from tests.bench.report_material import bench_report
-from tests.bench.test_report import settings
+from tests.bench.report_material import bench_report, settings
 from tests.clearer.searching.test_contenders import COSTS
 from tests.clearer.searching.test_standing import STANDING
 

@@ -37,8 +37,8 @@ from clearer.terminal.tables import print_zoo
 from clearer.training.compilation import StepTimes
 from clearer.training.progress import LoopLog, Progress
 from clearer.zoo.catalogue import FOLDER, zoo_names, zoo_network
+from tests.bench.fake_timing import fake_times
 from tests.bench.test_compare import report
-from tests.bench.test_profile import fake_times
 from tests.bounded_memory import bounded_memory
 
 SEED, PER_KIND = 20, 24
