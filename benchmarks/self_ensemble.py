@@ -9,12 +9,11 @@ run folders. The file is written after each network; what it holds is not done a
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Final, get_args
 
 from middles import middles
-from study_file import add_row, missing, read_study
+from study_file import add_row, missing, networks_parser, read_study
 
 from clearer.bench.level_runner import at_level
 from clearer.bench.restorers import find_restorer
@@ -32,13 +31,7 @@ VIEWS: Final[tuple[Views, ...]] = get_args(Views)
 
 def main() -> None:
     """Measure what the file lacks, and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="folder with train/ and val/")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("networks", type=Path, nargs="+")
-    arguments = parser.parse_args()
+    arguments = networks_parser(__doc__).parse_args()
     about = {
         "pictures": f"middles of the validation pictures of {arguments.data.name}",
         "protocol": "awgn",

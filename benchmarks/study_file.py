@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -9,7 +10,18 @@ from typing import Any, cast
 from clearer.space.old_words import text_in_words_of_today
 from clearer.support.files import read_json, write_json
 
-__all__ = ["add_row", "missing", "read_study"]
+__all__ = ["add_row", "missing", "networks_parser", "read_study"]
+
+
+def networks_parser(description: str | None) -> argparse.ArgumentParser:
+    """The command line of a study of trained networks: pictures, file, and which networks."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder with train/ and val/")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("networks", type=Path, nargs="+")
+    return parser
 
 
 def missing(path: Path, about: dict[str, Any], rows: str, names: Iterable[str]) -> Iterator[str]:

@@ -10,13 +10,12 @@ each picture. The file is written after each network; what it holds is not done 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Final
 
 import torch
 from middles import middles
-from study_file import add_row, missing, read_study
+from study_file import add_row, missing, networks_parser, read_study
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
 from clearer.bench.level_runner import LevelRunner
@@ -33,12 +32,7 @@ SIDE: Final = 256
 
 def main() -> None:
     """Measure what the file lacks, and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path, help="folder with train/ and val/")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("networks", type=Path, nargs="+")
+    parser = networks_parser(__doc__)
     parser.add_argument("--color", choices=("gray", "rgb"), default="gray")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

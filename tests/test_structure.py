@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -31,6 +32,11 @@ ABOVE = (*LINKED, "api", *SHOWN)
 TOP = ("__init__.py", "__main__.py", "cli.py", "errors.py")
 """What lies in no room: where programs and users begin, which may import everything, and errors,
 which all rooms import."""
+
+
+def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A process of its own, which has loaded nothing yet."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
 
 
 def folder(room: str) -> Path:
@@ -184,7 +190,7 @@ def test_everything_imports_without_a_runtime() -> None:
         f"for name in {missing}: sys.modules[name] = None\n"
         f"for name in {modules}: importlib.import_module(name)\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run_python(code)
     assert result.returncode == 0, result.stderr
 
 
@@ -195,7 +201,7 @@ def test_help_loads_no_heavy_package() -> None:
         "from clearer.cli import app\n"
         "app(['search', '--help'])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run_python(code)
     assert result.returncode == 0, result.stderr
     assert "--budget-mb" in result.stdout
 
@@ -209,7 +215,7 @@ def test_help_loads_only_what_it_prints() -> None:
         "try: app(['--help'])\n"
         "finally: print(*before, file=sys.stderr); print(*sys.modules, file=sys.stderr)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run_python(code)
     assert result.returncode == 0, result.stderr
     before, after = (line.split() for line in result.stderr.splitlines())
     known = {*sys.stdlib_module_names, *(name.split(".")[0] for name in before)}
@@ -235,7 +241,7 @@ def test_the_list_of_networks_loads_no_arrays() -> None:
         "from clearer.cli import app\n"
         "app(['zoo'])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run_python(code)
     assert result.returncode == 0, result.stderr
     assert "gray-blind" in result.stdout
 
@@ -248,7 +254,7 @@ def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
         "import clearer, numpy\n"
         "print(clearer.load('gray-blind')(numpy.full((24, 32), 128, numpy.uint8)).shape)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = run_python(code)
     assert result.stdout.strip() == "(24, 32)", result.stderr
 
 
@@ -263,13 +269,7 @@ def test_onnxruntime_restores_without_torch(tmp_path: Path) -> None:
         "from clearer.cli import app\n"
         "app(['restore', 'color.png', 'gray.png'])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    result = run_python(code, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 0, result.stderr
     assert len(list((tmp_path / "restored").iterdir())) == 2
 
