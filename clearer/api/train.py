@@ -30,6 +30,7 @@ def train(
     *,
     fine_tune: bool = False,
     level_map: bool = False,
+    warm_start: str | PathLike[str] | None = None,
     data: str | PathLike[str] | None = None,
     task: str | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -61,6 +62,8 @@ def train(
         fine_tune: Start from the weights of the run, in a new folder. On the validation pictures
             the result is never worse.
         level_map: With ``fine_tune``: add the noise level as a second input.
+        warm_start: Run, or name of a network that comes with clearer: start from its weights, in
+            a new folder. The architecture has all its layers, and more: they add nothing at first.
         data: Folder of pictures, or a data set, in place of the run's.
         task: Name of a task in place of the run's.
         task_options: Its options by name, such as ``{"sigma": 25}``.
@@ -94,12 +97,17 @@ def train(
     """
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
-    if changed_data and (fine_tune or out is not None):
+    if changed_data and (fine_tune or warm_start is not None or out is not None):
         raise InputError(
             "--changed-data is for a run that continues: a new one uses the pictures as they are"
         )
     with watch.status("reading the run"):
-        origin = find_origin(as_path(run), fine_tune=fine_tune, level_map=level_map)
+        origin = find_origin(
+            as_path(run),
+            fine_tune=fine_tune,
+            level_map=level_map,
+            warm_start=as_path(warm_start),
+        )
     asked = _Asked(
         origin=origin,
         out=as_path(out),

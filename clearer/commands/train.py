@@ -53,6 +53,16 @@ def train(
             "--sigma 0:75.",
         ),
     ] = False,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            "--warm-start",
+            metavar="RUN|NAME",
+            autocompletion=complete_networks,
+            help="Start from the weights of a smaller network with the same layers, in a new "
+            "folder. New layers and channels add nothing at first.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -108,6 +118,7 @@ def train(
         run_path,
         fine_tune=fine_tune,
         level_map=level_map,
+        warm_start=warm_start,
         data=data,
         task=task,
         task_options=task_options,

@@ -35,6 +35,7 @@ class Fusion(Operation):
     )
     smallest_column: ClassVar[int] = 2
     is_local: ClassVar[bool] = False
+    is_residual: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = ("down", "up")
 
     def layer(self, part: str, place: Place) -> nn.Module:
@@ -61,6 +62,10 @@ class Fusion(Operation):
         if lower:
             total = _upsampled_sum(lower) + total
         return total.relu()
+
+    def branches(self, layer: nn.Module) -> list[nn.Module]:
+        """One for each other scale."""
+        return list(layer.children())
 
     def convs(self, place: Place) -> list[Conv]:
         """Those that bring all scales to one."""

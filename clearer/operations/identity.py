@@ -22,6 +22,7 @@ class Identity(Operation):
     letter: ClassVar[str] = "."
     mark: ClassVar[str] = "-----"
     words: ClassVar[str] = "passed on"
+    is_residual: ClassVar[bool] = True
 
     def layer(self, part: str, place: Place) -> nn.Module:
         """There are none.

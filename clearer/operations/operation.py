@@ -99,6 +99,9 @@ class Operation(ABC):
     is_local: ClassVar[bool] = True
     """Whether it reads only the scale that it computes: then it costs the same in each column that
     has this scale."""
+    is_residual: ClassVar[bool] = False
+    """Whether it adds :meth:`branches` to the scale: where these are zero, features that are not
+    negative come out as they went in. A network can then start without it (``--warm-start``)."""
     parts: ClassVar[tuple[str, ...]] = ()
     """Names of its layers, in the order in which they are made. In weights files a layer is named
     by column, part and scale, as in ``cells.0.1.blocks.2``."""
@@ -118,6 +121,10 @@ class Operation(ABC):
             features: One of each scale, finest first, of shape ``(N, C_s, H / 2**s, W / 2**s)``.
             scale: Which one.
         """
+
+    def branches(self, layer: nn.Module) -> list[nn.Module]:
+        """Modules of a layer that are added; each ends with a batch normalisation."""
+        return []
 
     @abstractmethod
     def convs(self, place: Place) -> list[Conv]:

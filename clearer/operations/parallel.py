@@ -28,6 +28,7 @@ class Parallel(Operation):
         light=Colours("#dbe7f3", "#23527c", "#5d8fbd"),
         dark=Colours("#20364b", "#a9cdee", "#5d8fbd"),
     )
+    is_residual: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = ("blocks",)
 
     def layer(self, part: str, place: Place) -> nn.Module:
@@ -42,6 +43,10 @@ class Parallel(Operation):
         """The block of the scale."""
         block: Tensor = layers["blocks"](features[scale])
         return block
+
+    def branches(self, layer: nn.Module) -> list[nn.Module]:
+        """The two convolutions."""
+        return [layer.get_submodule("body")]
 
     def convs(self, place: Place) -> list[Conv]:
         """Two, of one width."""

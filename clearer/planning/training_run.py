@@ -10,6 +10,7 @@ from typing import Any, Final
 from clearer.data.datasets import resolve_data
 from clearer.errors import InputError
 from clearer.networks.tell_level import told_architecture
+from clearer.networks.warm_start import check_warm_start
 from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
@@ -30,7 +31,7 @@ _TOLD_STATISTICS_SHARE: Final = 0.8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Origin:
-    """Where the architecture of a training comes from and, for fine-tuning, its weights."""
+    """Where the architecture of a training comes from and the weights it starts from."""
 
     name: str
     settings: RunSettings
@@ -39,36 +40,59 @@ class Origin:
     run: Run | None
     """None for a network of the zoo."""
     weights: bytes | None
-    """Content of the weights file that a fine-tuning starts from, or None."""
+    """Content of the weights file that the training starts from, or None."""
     is_told: bool = False
     """Whether the fine-tuning adds a level map."""
+    is_warm: bool = False
+    """Whether the weights are those of a smaller network inside."""
+
+    weights_name: str = ""
+    """Name of the network whose weights these are."""
 
     @property
     def start(self) -> StartWeights | None:
         """Name and hash of the weights, for the settings."""
         if self.weights is None:
             return None
-        return StartWeights(name=self.name, sha256=hashlib.sha256(self.weights).hexdigest())
+        return StartWeights(name=self.weights_name, sha256=hashlib.sha256(self.weights).hexdigest())
 
 
-def find_origin(path: Path | None, *, fine_tune: bool, level_map: bool) -> Origin:
+def find_origin(
+    path: Path | None, *, fine_tune: bool, level_map: bool, warm_start: Path | None = None
+) -> Origin:
     """Resolve RUN: a folder first, then a network of the zoo.
 
     Args:
         path: The path or name as given; None for the newest run.
         fine_tune: Whether its weights are needed.
         level_map: Whether the network gets an input for the noise level.
+        warm_start: Run or network of the zoo, smaller, whose weights the training starts from.
 
     Raises:
         InputError: If there is none, it lacks an architecture or fitting weights, a network of the
-            zoo is not fine-tuned, or a level map is asked for without fine-tuning.
+            zoo is not fine-tuned, a level map is asked for without fine-tuning, or the smaller
+            network does not fit into it.
     """
+    if warm_start is not None:
+        if fine_tune:
+            raise InputError(
+                "--warm-start is for a network without weights: leave out --fine-tune, which goes "
+                "on with those of the network itself"
+            )
+        return _warm(_find_origin(path, fine_tune=False), warm_start)
     if level_map and not fine_tune:
         raise InputError(
             "--level-map gives trained weights an input: add --fine-tune, or search with it"
         )
     origin = _find_origin(path, fine_tune=fine_tune)
     return _told(origin) if level_map and not origin.settings.space.level_map else origin
+
+
+def _warm(origin: Origin, path: Path) -> Origin:
+    """The origin with the weights of a smaller network."""
+    small = _find_origin(path, fine_tune=True)
+    check_warm_start(small.name, *map(Architecture.from_dict, (small.decision, origin.decision)))
+    return replace(origin, weights=small.weights, weights_name=small.name, is_warm=True)
 
 
 def _told(origin: Origin) -> Origin:
@@ -102,17 +126,20 @@ def _find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
             decision=network.card["run"]["architecture"],
             run=None,
             weights=network.read(),
+            weights_name=network.name,
         )
     run = Run.open(path)
     architecture = run.read_architecture()
     if fine_tune:
         run.load_network()
+    name = run.path.resolve().name
     return Origin(
-        name=run.path.resolve().name,
+        name=name,
         settings=replace(run.settings(), space=architecture.space),
         decision=run.read_decision(),
         run=run,
         weights=run.weights.read_bytes() if fine_tune else None,
+        weights_name=name,
     )
 
 
@@ -132,7 +159,7 @@ def plan_training(
 
     Args:
         origin: What to train.
-        out: Folder of a new run; None to train in the origin's run or, for fine-tuning, in a new
+        out: Folder of a new run; None to train in the origin's run or, with start weights, in a new
             folder under ``runs/``.
         preset: Preset whose training settings to use; None for those of the origin.
         train: Training settings that replace them; None is 'not given'.
@@ -153,7 +180,10 @@ def plan_training(
         if run is None or any(value is not None for value in given):
             raise InputError("--resume continues with the settings of the run: give no others")
         return origin.settings
-    settings = training_settings(origin.settings, preset, train, compile, origin.start)
+    start = None if origin.is_warm else origin.start
+    settings = training_settings(origin.settings, preset, train, compile, start)
+    if origin.is_warm:  # learns as from scratch: new layers have no statistics yet
+        settings = replace(settings, fine_tuned_from=origin.start)
     if origin.is_told:  # features of other levels have other statistics
         told = replace(settings.train, batch_statistics_share=_TOLD_STATISTICS_SHARE)
         settings = replace(settings, train=told)

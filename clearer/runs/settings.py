@@ -139,7 +139,7 @@ class TrainSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartWeights:
-    """The trained weights that a fine-tuning starts from."""
+    """The trained weights that a fine-tuning or a warm start begins with."""
 
     name: str
     """Name of the run's folder, or of the network in ``clearer zoo``."""

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
-from clearer.networks.network import load_network, save_network
+from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.tell_level import tell_level
+from clearer.networks.warm_start import check_warm_start, warm_start
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
@@ -154,7 +154,7 @@ class _Start:
 def _begin(
     run: Run, settings: RunSettings, splits: Splits, state: TrainingState, loop: Loop
 ) -> _Start:
-    """Load the checkpoint, or the start weights of a fine-tuning, into networks and optimizers."""
+    """Load the checkpoint, or the start weights, into networks and optimizers."""
     processes = loop.processes
     board = run.tensorboard / "train" if settings.tensorboard else None
     has_weights = run.weights.exists()
@@ -168,9 +168,8 @@ def _begin(
     architecture = run.read_architecture()
     compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
     if settings.fine_tuned_from is not None:
-        weights = _read_start_weights(run, settings.fine_tuned_from)
-        state.network.load_state_dict(weights)
-        state.average.network.load_state_dict(weights)
+        _load_start_weights(run, settings.fine_tuned_from, state.network)
+        state.average.network.load_state_dict(state.network.state_dict())
     return _Start(
         iteration=0,
         best={"val_psnr_db": -math.inf},
@@ -210,8 +209,8 @@ def _resume(
     )
 
 
-def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
-    """The weights that a fine-tuning starts from.
+def _load_start_weights(run: Run, start: StartWeights, into: RestorationNet) -> None:
+    """Load the weights that the training starts from.
 
     Raises:
         InputError: If their file is not the one that the run was made with, or does not fit.
@@ -219,15 +218,17 @@ def _read_start_weights(run: Run, start: StartWeights) -> dict[str, Tensor]:
     path = run.start_weights
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
         raise InputError(
-            f"{path} is missing or changed: fine-tune {start.name} again, with --out NEW"
+            f"{path} is missing or changed: start from {start.name} again, with --out NEW"
         )
     network, info = load_network(path)
-    architecture = run.read_architecture()
+    architecture = into.architecture
     if architecture.space.level_map and not network.architecture.space.level_map:
         network = tell_level(network, _known_level(info))
     if network.architecture != architecture:
-        raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
-    return network.state_dict()
+        check_warm_start(start.name, network.architecture, architecture)
+        warm_start(network, into)
+    else:
+        into.load_state_dict(network.state_dict())
 
 
 def _known_level(info: Mapping[str, Any]) -> float | None:

@@ -275,7 +275,7 @@ def test_weights_that_are_missing_damaged_or_changed(
     shutil.copy(tuned / "weights.safetensors", out / "start.safetensors")
     result = clearer("train", "--resume", out)
     assert result.exit_code == 2
-    assert "start.safetensors is missing or changed: fine-tune source again" in result.stderr
+    assert "start.safetensors is missing or changed: start from source again" in result.stderr
 
 
 def test_from_scratch_its_settings_are_no_longer_those_of_a_fine_tuning(

@@ -28,6 +28,7 @@ class Below(Operation):
     )
     smallest_column: ClassVar[int] = 2
     is_local: ClassVar[bool] = False
+    is_residual: ClassVar[bool] = True
     parts: ClassVar[tuple[str, ...]] = ("below",)
 
     def layer(self, part: str, place: Place) -> nn.Module:
@@ -47,6 +48,9 @@ class Below(Operation):
         for layer in layers["below"].children():
             total = total + upsample(layer(features[scale + 1]))
         return total.relu()
+
+    def branches(self, layer: nn.Module) -> list[nn.Module]:
+        return list(layer.children())
 
     def convs(self, place: Place) -> list[Conv]:
         lower, octave = place.scale + 1, place.octave + place.scale + 1

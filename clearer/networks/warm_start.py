@@ -1,0 +1,158 @@
+"""Starts a larger network from a trained smaller one, so that both restore alike at first.
+
+Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016: new channels,
+blocks and scales add nothing until the training gives them something to add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from clearer.errors import InputError
+from clearer.networks.blocks import ColumnModule
+from clearer.networks.network import RestorationNet
+from clearer.operations.identity import IDENTITY
+from clearer.operations.registry import OPERATIONS
+from clearer.space.space import Architecture, Column
+
+__all__ = ["check_warm_start", "warm_start"]
+
+_SAME = ("channels", "unshuffle", "stem", "residual", "first_scales", "level_map", "level_units")
+"""Fields of the space that have to agree."""
+
+
+def warm_start(small: RestorationNet, large: RestorationNet) -> None:
+    """Let an untrained network restore as a smaller, trained one does.
+
+    It has all layers of the smaller one, in the same order, and may have more: wider scales,
+    further scales below, further operations between. Of the weights of those, the ones that would
+    let them change the output become zero; the others stay.
+
+    Args:
+        small: The trained network.
+        large: The untrained one; changed in place.
+
+    Raises:
+        InputError: If it lacks something that ``small`` has.
+    """
+    columns = _places(small.architecture, large.architecture)
+    _silence(large)
+    state = large.state_dict()
+    for name, tensor in small.state_dict().items():
+        found = _renamed(name, columns)
+        state[found] = _inside(tensor, state[found])
+    large.load_state_dict(state)
+
+
+def check_warm_start(name: str, small: Architecture, large: Architecture) -> None:
+    """Check that :func:`warm_start` can begin one network from another.
+
+    Args:
+        name: Name of the trained network, for the message.
+        small: Its architecture.
+        large: That of the network to train.
+
+    Raises:
+        InputError: If not.
+    """
+    try:
+        _places(small, large)
+    except InputError as error:
+        raise InputError(f"{name} is not part of the network to train: {error}") from error
+
+
+def _places(small: Architecture, large: Architecture) -> dict[tuple[int, int], tuple[int, int]]:
+    """Where each column of the small network goes: (cell, index) to (cell, index)."""
+    for name in _SAME:
+        if getattr(small.space, name) != getattr(large.space, name):
+            raise InputError(
+                f"its {name} is {getattr(small.space, name)}, in place of "
+                f"{getattr(large.space, name)}"
+            )
+    if small.space.num_scales > large.space.num_scales:
+        raise InputError(
+            f"it has {small.space.num_scales} scales, in place of {large.space.num_scales}"
+        )
+    for scale in range(small.space.num_scales):
+        width, most = small.space.scale_width(scale), large.space.scale_width(scale)
+        # The stem of the paper has a shortcut that depends on its width.
+        if width > most or (width < most and small.space.stem == "bottlenecks"):
+            raise InputError(f"its width at scale {scale} is {width}, in place of {most}")
+    places: dict[tuple[int, int], tuple[int, int]] = {}
+    free = iter(_numbered(large))
+    last = len(small.cells) - 1
+    for place, column in _numbered(small):
+        # The transition after a cell reads what the cell computes: only the last cell may move.
+        for other, wider in free:
+            is_there = other[0] == place[0] or place[0] == last <= other[0]
+            if is_there and _fits(column, wider):
+                places[place] = other
+                break
+        else:
+            raise InputError(
+                f"column {place[1] + 1} of its cell {place[0] + 1} is not there, in this order"
+            )
+    for place, column in _numbered(large):
+        scales = column[: small.space.num_scales]
+        if place not in places.values() and not _fits((IDENTITY.name,) * len(scales), scales):
+            raise InputError(
+                f"column {place[1] + 1} of cell {place[0] + 1} of that is new, and cannot start by "
+                "doing nothing"
+            )
+    return places
+
+
+def _numbered(architecture: Architecture) -> Iterator[tuple[tuple[int, int], Column]]:
+    for cell, columns in enumerate(architecture.cells):
+        for index, column in enumerate(columns):
+            yield (cell, index), column
+
+
+def _fits(column: Column, wider: Column) -> bool:
+    """Whether a column has all operations of another, and what is new can do nothing."""
+    pairs = zip(column, wider, strict=False)
+    return all(
+        own == other or (own == IDENTITY.name and OPERATIONS[other].is_residual)
+        for own, other in pairs
+    )
+
+
+def _silence(network: nn.Module) -> None:
+    """Let all operations pass on what they read, the final fusion among them."""
+    for column in network.modules():
+        if isinstance(column, ColumnModule):
+            for found in OPERATIONS.values():
+                for part in found.parts:
+                    for layer in getattr(column, part, nn.ModuleDict()).values():
+                        for branch in found.branches(layer):
+                            _silence_norm(branch)
+
+
+def _silence_norm(branch: nn.Module) -> None:
+    norms = [module for module in branch.modules() if isinstance(module, nn.BatchNorm2d)]
+    nn.init.zeros_(norms[-1].weight)
+    nn.init.zeros_(norms[-1].bias)
+
+
+def _renamed(name: str, columns: dict[tuple[int, int], tuple[int, int]]) -> str:
+    """The name of a tensor of the small network in the large one."""
+    parts = name.split(".")
+    if parts[0] == "cells":
+        parts[1:3] = map(str, columns[int(parts[1]), int(parts[2])])
+    return ".".join(parts)
+
+
+def _inside(tensor: Tensor, larger: Tensor) -> Tensor:
+    """A larger tensor with another one in its first channels.
+
+    Those output channels read nothing of further input channels.
+    """
+    if tensor.ndim == 0:
+        return larger  # batches that a normalisation has seen
+    larger = larger.clone()
+    if tensor.ndim > 1:
+        larger[: tensor.shape[0]] = 0
+    larger[tuple(map(slice, tensor.shape))] = tensor
+    return larger

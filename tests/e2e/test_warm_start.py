@@ -1,0 +1,119 @@
+"""A training that starts from the weights of a smaller network."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clearer.data.splits import load_splits
+from clearer.networks.network import load_network
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.runs.run import Run
+from clearer.space.space import Architecture
+from clearer.support.files import read_json, read_jsonl, write_json
+from tests.command import clearer, searched
+from tests.photographs import save_photographs
+
+TINY = ["--width", "4", "--search-iterations", "2", "--batch-size", "2", "--patch-size", "32"]
+TINY += ["--precision", "fp32", "--strategy", "random", "--columns", "1,1", "--sigma", "40"]
+TINY += ["--stem", "conv"]
+SHORT = ["--iterations", "12", "--batch-size", "4", "--patch-size", "32", "--validate-every", "4"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
+    return save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (72, 64))
+
+
+@pytest.fixture(scope="module")
+def small(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return searched(tmp_path_factory.mktemp("runs") / "small", photos, *TINY, "--iterations", "40")
+
+
+@pytest.fixture(scope="module")
+def large(small: Path) -> Path:
+    """A run without weights: all columns of the small one twice, on wider scales."""
+    source = Run(small).read_architecture()
+    doubled = "-".join(cell * 2 for cell in source.text.split("-"))
+    space = replace(source.space, width=8, columns=(2, 2))
+    path = small.with_name("large")
+    path.mkdir()
+    config = read_json(small / "config.json")
+    config["settings"]["space"] = space.to_dict()
+    write_json(path / "config.json", config)
+    architecture = Architecture.from_text(doubled, space)
+    decision = read_json(small / "architecture.json")
+    write_json(path / "architecture.json", {**decision, **architecture.to_dict()})
+    return path
+
+
+def test_it_starts_where_the_small_network_is(
+    small: Path, large: Path, photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", large, "--warm-start", small, "--data", photos, *SHORT, "--out", run]
+    result = clearer(*words)
+    assert result.exit_code == 0, result.output
+    assert "before fine-tuning" in result.stdout
+    settings = Run(run).settings()
+    images = load_splits(photos, "gray", 0, settings.task).val
+    network, _ = load_network(small / "weights.safetensors")
+    quality = evaluate(torch_restorer(network), images, settings.task, VALIDATION_SEED)
+    log = read_jsonl(run / "train.jsonl")
+    assert log[0]["iteration"] == 0
+    assert log[0]["val_psnr_db"] == pytest.approx(quality.psnr_db, abs=1e-3)
+    # It learns as from scratch does: batch statistics, and the whole learning rate.
+    assert settings.train.batch_statistics_share > 0
+    assert settings.train.learning_rate == Run(small).settings().train.learning_rate
+    trained, info = load_network(run / "weights.safetensors")
+    assert trained.architecture == Run(large).read_architecture()
+    digest = hashlib.sha256((small / "weights.safetensors").read_bytes()).hexdigest()
+    assert info["fine_tuned_from"] == {"name": "small", "sha256": digest}
+    assert not (large / "weights.safetensors").exists()
+
+
+def test_stopped_and_resumed_it_is_the_same(
+    small: Path, large: Path, photos: Path, tmp_path: Path
+) -> None:
+    words = ["train", large, "--warm-start", small, "--data", photos, *SHORT]
+    assert clearer(*words, "--out", tmp_path / "whole").exit_code == 0
+    parts = clearer(*words, "--out", tmp_path / "parts", "--minutes-now", "0.0001")
+    assert parts.exit_code == 0, parts.output
+    assert not read_jsonl(tmp_path / "parts" / "train.jsonl")[1:]
+    assert clearer("train", "--resume", tmp_path / "parts").exit_code == 0
+    one, other = (
+        (tmp_path / name / "weights.safetensors").read_bytes() for name in ("whole", "parts")
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["LARGE", "--warm-start", "SMALL", "--fine-tune"], "leave out --fine-tune"),
+        (["SMALL", "--warm-start", "LARGE"], "no weights at"),
+        (["LARGE", "--warm-start", "gray-25"], "gray-25 is not part of the network to train: its"),
+        (["LARGE", "--warm-start", "nowhere"], "nowhere"),
+        (["gray-25", "--warm-start", "SMALL"], "fine-tune it with --fine-tune"),
+        (["LARGE", "--warm-start", "SMALL", "--resume"], "--resume continues with the settings"),
+    ],
+)
+def test_bad_use_is_one_line(
+    words: list[str],
+    message: str,
+    small: Path,
+    large: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = {"SMALL": small, "LARGE": large}
+    result = clearer("train", *(places.get(word, word) for word in words))
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert not list(tmp_path.iterdir())
