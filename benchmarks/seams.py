@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from clearer.bench.restorers import find_restorer
+from clearer.networks.level_map import at_level
 from clearer.pictures.images import read_image
 from clearer.restoring.restore import default_plan
+from clearer.restoring.restorer import Restorer
 from clearer.restoring.tiling import TilePlan, restore_tiles
 from clearer.space.receptive_field import Reach, receptive_field
 
@@ -43,11 +45,14 @@ def main() -> None:
         noise = np.random.default_rng(0).normal(0, sigma, clean.shape)
         # 16 bits, so that differences far below a level of 255 show.
         noisy = (np.rint(clean + noise).clip(0, 255) * 257).astype(np.uint16)
-        whole = restore_tiles(found.runner, noisy, TilePlan(side=SIDE, overlap=field))
+        restore: Restorer = found.runner
+        if found.has_level:
+            restore = at_level(restore, sigma / 255)
+        whole = restore_tiles(restore, noisy, TilePlan(side=SIDE, overlap=field))
         for overlap in [default, *(Reach(one, one) for one in arguments.overlaps)]:
             least = TilePlan(side=2 * SIDE, overlap=overlap, multiple=multiple).least_side
             plan = TilePlan(side=KEPT + least, overlap=overlap, multiple=multiple)
-            tiled = restore_tiles(found.runner, noisy, plan)
+            tiled = restore_tiles(restore, noisy, plan)
             apart = np.abs(tiled.astype(float) - whole) / 257
             levels = np.rint(tiled / 257) != np.rint(whole / 257)
             print(

@@ -21,8 +21,8 @@ from clearer.costs.cost import choice_convs, fixed_convs
 from clearer.export.graph_nodes import OPSET, Graph, Weights, to_bytes
 from clearer.export.network_io import INPUT_NAME, LEVEL_NAME, OUTPUT_NAME
 from clearer.networks.level_map import LEVEL_GAIN
-from clearer.operations.fusion import FUSION
 from clearer.operations.registry import OPERATIONS
+from clearer.space.network_nodes import feature_nodes
 from clearer.space.space import Architecture, Choice, SearchSpace
 from clearer.support.files import write_atomic
 
@@ -116,17 +116,8 @@ def network_model(
         )
     given = g.node("Cast", padded, to=TensorProto.FLOAT16) if half else padded
     seen = g.node("Cast", level, to=TensorProto.FLOAT16) if level and half else level
-    features = [_input_stage(g, given, seen, space)]
-    for cell, columns in enumerate(architecture.cells):
-        if len(features) < space.first_scales + cell:
-            features = _transition(g, features, f"transitions.{len(features) - 1}", space)
-        for place, column in enumerate(columns):
-            layer = f"cells.{cell}.{place}"
-            features = [
-                OPERATIONS[choice].nodes(g, features, layer, space.place(len(column), scale))
-                for scale, choice in enumerate(column)
-            ]
-    restored = _output_stage(g, features, space)
+    features = feature_nodes(g, architecture, _planes(g, given, seen, space))
+    restored = _head(g, features, space)
     if half:
         restored = g.node("Cast", restored, to=TensorProto.FLOAT)
     if space.residual and space.level_units and level is not None:
@@ -212,15 +203,6 @@ def _space_to_depth(g: Graph, image: str, space: SearchSpace) -> str:
     return g.node("Reshape", blocks, g.node("Concat", any_, merged, rows, columns, axis=0))
 
 
-def _bottleneck(g: Graph, x: str, layer: str, inputs: int, width: int) -> str:
-    outputs = 4 * width
-    body = g.conv_relu(x, f"{layer}.body.0", inputs, width, 1)
-    body = g.conv_relu(body, f"{layer}.body.3", width, width, 3)
-    body = g.conv(body, f"{layer}.body.6", width, outputs, 1)
-    shortcut = x if inputs == outputs else g.conv(x, f"{layer}.shortcut.0", inputs, outputs, 1)
-    return g.node("Relu", g.node("Add", body, shortcut))
-
-
 def _with_level(g: Graph, planes: str, level: str) -> str:
     """Append a plane with each picture's level to planes ``(n, c, h, w)``."""
     any_batch = g.node("Reshape", level, g.constant([-1, 1, 1, 1]))
@@ -229,31 +211,14 @@ def _with_level(g: Graph, planes: str, level: str) -> str:
     return g.node("Concat", planes, g.node("Expand", any_batch, shape), axis=1)
 
 
-def _input_stage(g: Graph, image: str, level: str | None, space: SearchSpace) -> str:
+def _planes(g: Graph, image: str, level: str | None, space: SearchSpace) -> str:
+    """What the stem reads."""
     if space.unshuffle > 1:
         image = _space_to_depth(g, image, space)
-    if level is not None:
-        image = _with_level(g, image, level)
-    inputs = space.first_planes
-    if space.stem == "conv":
-        return g.conv_relu(image, "input.blocks.0", inputs, space.width, 3)
-    x = _bottleneck(g, image, "input.blocks.0", inputs, space.width)
-    return _bottleneck(g, x, "input.blocks.1", 4 * space.width, space.width)
+    return image if level is None else _with_level(g, image, level)
 
 
-def _transition(g: Graph, features: list[str], layer: str, space: SearchSpace) -> list[str]:
-    num_scales, lowest = len(features), features[-1]
-    kept = space.scale_width(num_scales - 1)
-    inputs = space.stem_width if num_scales == 1 else kept
-    outputs = space.scale_width(num_scales)
-    down = g.conv_relu(lowest, f"{layer}.down.0", inputs, outputs, 3, stride=2)
-    if inputs != kept:
-        return [g.conv_relu(lowest, f"{layer}.narrow.0", inputs, space.width, 3), down]
-    return [*features, down]
-
-
-def _output_stage(g: Graph, features: list[str], space: SearchSpace) -> str:
-    x = FUSION.nodes(g, features, "output.fusion", space.place(len(features), 0))
+def _head(g: Graph, x: str, space: SearchSpace) -> str:
     x = g.conv(x, "output.head", space.width, space.channels * space.unshuffle**2, 1, bias=False)
     if space.unshuffle > 1:
         x = g.node("DepthToSpace", x, blocksize=space.unshuffle, mode="CRD")

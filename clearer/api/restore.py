@@ -67,8 +67,8 @@ def restore(
         self_ensemble: Average over 2, 4 or 8 flips and rotations (for rain, at most the picture
             and its mirror image), in as many times the time.
         tile: Side of the tiles in pixels; None: as large as 600 MB allow.
-        overlap: Pixels that tiles overlap on each side; None: half the radius of the
-            receptive field.
+        overlap: Pixels that tiles overlap on each side; None: the radius of the
+            effective receptive field.
         backend: ``torch``, ``onnxruntime`` or ``openvino``; None: ONNX Runtime, or torch for
             weights where that is not installed.
         overwrite: Also restore pictures that already have a result.

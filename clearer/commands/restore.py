@@ -74,8 +74,8 @@ def restore(
     overlap: Annotated[
         int | None,
         typer.Option(
-            help="Pixels that tiles overlap on each side; default: half the radius of the "
-            "receptive field.",
+            help="Pixels that tiles overlap on each side; default: the radius of the "
+            "effective receptive field.",
             min=0,
         ),
     ] = None,

@@ -22,6 +22,9 @@ class Seen:
     intervals: tuple[Interval, ...]
     period: int
     """In input pixels."""
+    variance: float = 0.0
+    """Of the distance to what a feature sees, in pixels, where all weights were alike: along the
+    path on which that is largest. A convolution adds that of its kernel."""
 
     def __getitem__(self, position: int) -> Interval:
         turns, place = divmod(position, len(self.intervals))
@@ -30,12 +33,16 @@ class Seen:
 
     def after(self, num_positions: int, needs: Callable[[int], Interval]) -> Seen:
         """Features at ``num_positions``; each reads the positions ``needs(i)``, ends included."""
+        step = self.period / len(self.intervals)
         intervals = []
         for position in range(num_positions):
             low, high = needs(position)
+            width = (high - low + 1) * step
             # Neither end of an interval decreases along the axis, so the outer positions decide.
             intervals.append((self[low][0], self[high][1]))
-        return Seen(tuple(intervals), self.period)
+        # Of a uniform distribution over what is read, less that of what each position stands for.
+        added = max(width**2 - step**2, 0) / 12
+        return Seen(tuple(intervals), self.period, self.variance + added)
 
     def conv(self, kernel: int = 3) -> Seen:
         """After a convolution with a kernel of odd size."""
@@ -57,4 +64,4 @@ def union(*seen: Seen) -> Seen:
         (min(first for first, _ in group), max(last for _, last in group))
         for group in zip(*(one.intervals for one in seen), strict=True)
     )
-    return Seen(joined, seen[0].period)
+    return Seen(joined, seen[0].period, max(one.variance for one in seen))

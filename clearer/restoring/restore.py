@@ -13,8 +13,9 @@ from clearer.pictures.images import LUMA
 from clearer.pictures.stored_picture import Samples
 from clearer.restoring.restorer import Restorer
 from clearer.restoring.tiling import TilePlan, restore_tiles
-from clearer.space.receptive_field import Reach, receptive_field
+from clearer.space.receptive_field import Reach, effective_field, receptive_field
 from clearer.space.space import Architecture
+from clearer.space.working_memory import most_features
 
 __all__ = [
     "FOREIGN_OVERLAP",
@@ -33,10 +34,12 @@ FOREIGN_OVERLAP: Final = 64
 _FOREIGN_SIDE: Final = 512
 # Networks with downsampling pad to 2, 8, 16 or 32, hardly to more.
 _FOREIGN_MULTIPLE: Final = 64
-# Memory for a tile, multi-scale network, ONNX Runtime; U shapes take a third. A process also
-# holds the libraries, about 150 MB, and the picture twice: benchmarks/restore_memory.py.
+# Memory for a tile. A process also holds the libraries, about 150 MB, and the picture twice:
+# benchmarks/restore_memory.py.
 _TILE_BYTES: Final = 600e6
-_BYTES_PER_PIXEL_AND_CHANNEL: Final = 140.0
+# Four hold the number; what an allocator keeps comes on top. Measured: 5 to 8 in ONNX Runtime, 7 to
+# 11 in torch.
+_BYTES_PER_NUMBER: Final = 10.0
 
 
 def default_plan(
@@ -47,9 +50,10 @@ def default_plan(
 ) -> TilePlan:
     """The default tiling of pictures.
 
-    The overlap is half the radius of the receptive field: pixels farther away hardly matter, and a
-    trained network stays within a tenth of 1/255 of its result for the whole picture
-    (``benchmarks/seams.py``). An overlap of the whole radius gives exactly that result.
+    The overlap is the radius of the effective receptive field: pixels farther away hardly matter. A
+    trained network stays within 0.3/255 of its result for the whole picture where noise has sigma
+    25, and within 1/255 at 50 (``benchmarks/seams.py``). An overlap of the radius of the receptive
+    field gives exactly that result.
 
     Args:
         architecture: Architecture of the network; None if it is unknown.
@@ -69,10 +73,10 @@ def default_plan(
         if side is None:
             side = max(_FOREIGN_SIDE, 2 * _least_side(margin, grid))
         return TilePlan(side=side, overlap=margin, multiple=grid)
-    field = receptive_field(architecture)
     if overlap is None:
-        margin = Reach(-(-field.before // 2), -(-field.after // 2))
+        margin = effective_field(architecture)
     else:
+        field = receptive_field(architecture)
         margin = Reach(min(field.before, overlap), min(field.after, overlap))
     grid = architecture.space.multiple
     if side is None:
@@ -85,8 +89,7 @@ def _least_side(margin: Reach, multiple: int) -> int:
 
 
 def _affordable_side(architecture: Architecture) -> int:
-    space = architecture.space
-    bytes_per_pixel = _BYTES_PER_PIXEL_AND_CHANNEL * space.width / space.unshuffle**2
+    bytes_per_pixel = _BYTES_PER_NUMBER * most_features(architecture)
     return int((_TILE_BYTES / bytes_per_pixel) ** 0.5)
 
 

@@ -1,4 +1,4 @@
-"""Which input pixels an output pixel of a network can depend on, from its architecture (no torch).
+"""Which input pixels an output pixel of a network depends on, from its architecture (no torch).
 
 Rows and columns behave alike, so one axis is enough. Nearest upsampling makes the answer differ
 from pixel to pixel, with period ``space.multiple``: every scale is followed position by position
@@ -8,14 +8,18 @@ mirror those of :mod:`clearer.networks.blocks`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from clearer.operations.fusion import FUSION
 from clearer.operations.registry import OPERATIONS
 from clearer.operations.seen import Seen
 from clearer.space.space import Architecture, SearchSpace
 
-__all__ = ["Reach", "receptive_field"]
+__all__ = ["Reach", "effective_field", "receptive_field"]
+
+_DEVIATIONS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,22 @@ def receptive_field(architecture: Architecture) -> Reach:
     No output depends on pixels outside it. The bound is reached where no weight is zero and no ReLU
     blocks a path. Pixels that pad a picture inside the network count as input pixels.
     """
+    return _reach(_seen(architecture), architecture.space)
+
+
+def effective_field(architecture: Architecture) -> Reach:
+    """How far those input pixels lie that matter: three standard deviations, at most the bound.
+
+    Many layers add up to a bell: Luo et al., "Understanding the Effective Receptive Field in Deep
+    Convolutional Neural Networks", NeurIPS 2016. Of the paths, the one that spreads most decides.
+    """
+    seen = _seen(architecture)
+    field = _reach(seen, architecture.space)
+    spread = math.ceil(_DEVIATIONS * math.sqrt(seen.variance))
+    return Reach(min(field.before, spread), min(field.after, spread))
+
+
+def _seen(architecture: Architecture) -> Seen:
     space = architecture.space
     pixels = Seen(tuple((i, i) for i in range(space.multiple)), space.multiple)
     unshuffle = space.unshuffle
@@ -53,7 +73,7 @@ def receptive_field(architecture: Architecture) -> Reach:
         for column in cell:
             features = [OPERATIONS[c].reach(features, scale) for scale, c in enumerate(column)]
     finest = FUSION.reach(features, 0)
-    return _reach(finest.after(space.multiple, lambda i: (i // unshuffle, i // unshuffle)), space)
+    return finest.after(space.multiple, lambda i: (i // unshuffle, i // unshuffle))
 
 
 def _reach(seen: Seen, space: SearchSpace) -> Reach:

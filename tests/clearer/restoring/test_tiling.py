@@ -118,7 +118,7 @@ def test_values_are_clipped_and_no_number_is_refused() -> None:
 def test_default_plans() -> None:
     wide = Architecture.from_text("PPPP-PPPP-PPPP", SearchSpace(width=32))
     plan = default_plan(wide)
-    assert plan.overlap == Reach(64, 61)
+    assert plan.overlap == Reach(65, 65)
     assert plan.side >= 2 * plan.least_side
     assert default_plan(wide, overlap=10_000).overlap == receptive_field(wide)
     small = default_plan(Architecture.from_text("P-P", SearchSpace(width=4, columns=(1, 1))))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 
 from clearer.networks.network import RestorationNet
-from clearer.space.receptive_field import Reach, receptive_field
+from clearer.space.receptive_field import Reach, effective_field, receptive_field
 from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace
 from tests.spaces import architectures
 
@@ -71,3 +73,35 @@ def test_known_reach() -> None:
     smallest = SearchSpace(width=2, columns=(1,))
     # Down by 2 (1 pixel of the finest scale), a block there (4), back up, and 2 for the first two.
     assert receptive_field(Architecture.uniform(smallest, "parallel")) == Reach(8, 7)
+
+
+def test_the_effective_field_of_a_stack_of_convolutions() -> None:
+    """Each 3x3 convolution adds a variance of 2/3: with a stem and 9 blocks, 3 sqrt(19 * 2/3)."""
+    space = SearchSpace(width=2, columns=(9,), stem="conv", first_scales=1, gates=True)
+    assert effective_field(Architecture.from_text("P" * 9, space)) == Reach(11, 11)
+    halved = replace(space, unshuffle=2)  # and that of the blocks of 2x2 pixels, 1/4
+    assert effective_field(Architecture.from_text("P" * 9, halved)) == Reach(22, 22)
+    one = replace(space, columns=(1,))
+    assert effective_field(Architecture.from_text(".", one)) == receptive_field(
+        Architecture.from_text(".", one)
+    )
+
+
+@settings(max_examples=15)
+@given(architectures(max_width=2))
+def test_nearly_all_that_matters_lies_in_the_effective_field(architecture: Architecture) -> None:
+    """By the gradient, where all weights are alike: at most as spread as the widest path."""
+    space, field = architecture.space, effective_field(architecture)
+    bound = receptive_field(architecture)
+    assert field.before <= bound.before
+    assert field.after <= bound.after
+    network = wide_open_network(architecture)
+    start = (-(-bound.before // space.multiple) + 1) * space.multiple
+    width = start + space.multiple + bound.after + 3
+    image = torch.rand(1, space.channels, space.multiple, width, dtype=torch.float64)
+    image.requires_grad_()
+    place = start + space.multiple // 2
+    (gradient,) = torch.autograd.grad(network(image)[..., place].sum(), image)
+    seen = gradient[0].abs().sum((0, 1))
+    inside = seen[place - field.before : place + field.after + 1].sum()
+    assert inside > 0.97 * seen.sum()
