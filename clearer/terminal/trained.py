@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from clearer.data.splits import Splits
     from clearer.planning.more_training import MoreTraining
     from clearer.runs.run import Run
+    from clearer.zoo.catalogue import ZooNetwork
 
 __all__ = ["print_trained"]
 
 _LEAST_GAIN_DB: Final = 0.01
+_LEAST_LEAD_DB: Final = 0.05
+"""By how much a network that comes with clearer has to lead to be recommended."""
 
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
-    """Print validation figures of a trained run, with the input and classical denoising."""
+    """Print validation figures of a trained run, and those of what could stand in for it.
+
+    That is the input, classical denoising, and a network that comes with clearer, if one fits.
+    """
     from clearer.bench.accuracy import reference_qualities
+    from clearer.bench.shipped_rival import rival_quality, shipped_rival
     from clearer.networks.weights_file import read_weights
     from clearer.planning.more_training import estimate_more_training
     from clearer.support.files import read_jsonl
@@ -35,18 +42,44 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
             rows["before fine-tuning"] = figures
+    architecture = run.read_architecture()
+    rival = shipped_rival(settings, architecture)
+    if rival is not None:
+        with live.status(f"{rival.name} on the same images"):
+            quality = rival_quality(rival, splits.val, settings)
+        rows[rival.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
     more = estimate_more_training(log)
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
-        text = run.read_architecture().text
-        result = {"run": str(run.path), "architecture": text, "validation": rows, "info": info}
-        print(to_json({**result, "more_training": None if more is None else asdict(more)}))
+        result = {
+            "run": str(run.path),
+            "architecture": architecture.text,
+            "validation": rows,
+            "info": info,
+            "shipped_rival": None if rival is None else rival.name,
+            "more_training": None if more is None else asdict(more),
+        }
+        print(to_json(result))
         return
     title = f"{settings.task.text}; {len(splits.val)} validation images of {splits.source}"
     print_quality(title, rows)
     print(f"written: {run.weights}; next: clearer export {run.path}")
     if more is not None:
         console.say(_promise(more, settings.train.iterations))
+    if rival is not None:
+        lead = rows[rival.name]["psnr_db"] - rows["this network"]["psnr_db"]
+        if lead > _LEAST_LEAD_DB:
+            console.say(_advice(rival, lead))
+
+
+def _advice(rival: ZooNetwork, lead: float) -> str:
+    """What to do where a network that comes with clearer is better, in one line."""
+    size = f"{rival.card['onnx_bytes'] / 1e6:.2f} MB"
+    return (
+        f"{rival.name} ({size}), which comes with clearer for non-commercial research, fits too and"
+        f" has {lead:.2f} dB more here: clearer export {rival.name}, or go on from it with clearer "
+        f"train {rival.name} --fine-tune --data FOLDER"
+    )
 
 
 def _promise(more: MoreTraining, iterations: int) -> str:
