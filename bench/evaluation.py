@@ -41,6 +41,7 @@ __all__ = [
     "evaluate_model",
     "evaluation_images",
     "find_model",
+    "luma_figures",
 ]
 
 CLASSICAL: Final = ("nlm", "bm3d")
@@ -272,7 +273,7 @@ def _figures(
     figures = [
         {
             **_pair_figures(r[0], d[0], c[0]),
-            **(_luma_figures(r[0], d[0], c[0]) if with_luma else {}),
+            **(luma_figures(r[0], d[0], c[0]) if with_luma else {}),
         }
         for (d, c), r in zip(pieces, restored, strict=True)
     ]
@@ -288,6 +289,7 @@ def _pair_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, f
     }
 
 
-def _luma_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, float]:
+def luma_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, float]:
+    """PSNR and SSIM of the luma of RGB pictures ``(3, H, W)``; the names begin with ``y_``."""
     lumas = (luma_y(array) for array in (restored, degraded, clean))
     return {f"y_{key}": value for key, value in _pair_figures(*lumas).items()}

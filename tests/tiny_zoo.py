@@ -56,7 +56,10 @@ def add_derainer(folder: Path, name: str) -> Path:
     """The same for rain in RGB, of which the card shows pairs."""
     figures, training = dict(CARD["figures"]), dict(CARD["training"])
     del figures["noise_seed"], training["num_in_bsd68"]
-    row = {**figures["rows"][0], "data": "rain800", "num_images": 98, "sigma_255": None}
+    luma = {"y_input_psnr_db": 22.5, "y_input_ssim": 0.7, "y_psnr_db": 25.5, "y_ssim": 0.8}
+    row = {**figures["rows"][0], "data": "rain800", "num_images": 98, "sigma_255": None, **luma}
+    clean = {"data": "kodak24", "num_images": 24, "psnr_db": 58.5, "least_psnr_db": 48.25}
+    figures |= {"clean": {**clean, "ssim": 0.999}}
     figures |= {"protocol": "pairs", "rows": [row]}
     figures |= {"max_megapixels": 2.0, "left_out": ["test/60.jpg", "test/71.jpg"]}
     training |= {"left_out": ["train/460.jpg"], "num_in_test": 0}

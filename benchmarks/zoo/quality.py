@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from clearer.bench.accuracy import Accuracy, input_accuracy, measure_accuracy
-from clearer.bench.evaluation import evaluation_images
+from clearer.bench.evaluation import evaluation_images, luma_figures
 from clearer.bench.level_runner import at_level
 from clearer.bench.runners import Runner
 from clearer.data.datasets import DATA_SETS, find_data_set
@@ -145,21 +145,26 @@ def _photos(runner: Runner) -> dict[str, Any]:
     images = read_pictures(files, "rgb")
     found = measure_accuracy(runner, images, task)
     given = [ssim(noisy[0], mean[0]) for noisy, mean in evaluation_pairs(images, task, 0)]
-    clean = test_pictures(CLEAN, "rgb")
-    kept = measure_accuracy(runner, ImageSet(clean.names, clean.images, clean.images), task)
-    kept_db = np.minimum(kept.psnr_db, UNCHANGED_DB)
     return {
         "protocol": task.protocol,
         "num_tuned": NUM_TUNED,
         "num_ssim_lost": int((found.ssim < given).sum()),
-        "clean": {
-            "data": CLEAN,
-            "num_images": len(clean),
-            "psnr_db": float(kept_db.mean()),
-            "least_psnr_db": float(kept_db.min()),
-            "ssim": float(kept.ssim.mean()),
-        },
+        "clean": _clean(runner, task),
         "rows": [_row(PHOTOS, images, task, None, found)],
+    }
+
+
+def _clean(runner: Runner, task: Task) -> dict[str, Any]:
+    """Clean pictures against what becomes of them."""
+    clean = test_pictures(CLEAN, "rgb")
+    kept = measure_accuracy(runner, ImageSet(clean.names, clean.images, clean.images), task)
+    kept_db = np.minimum(kept.psnr_db, UNCHANGED_DB)
+    return {
+        "data": CLEAN,
+        "num_images": len(clean),
+        "psnr_db": float(kept_db.mean()),
+        "least_psnr_db": float(kept_db.min()),
+        "ssim": float(kept.ssim.mean()),
     }
 
 
@@ -178,14 +183,24 @@ def _folder(name: str) -> Path:
 def _rain(runner: Runner, task: Task) -> dict[str, Any]:
     files = list_pictures(_folder(RAIN) / "test", task)
     kept = [file for file in files if _megapixels(file) <= MAX_MEGAPIXELS]
-    print(f"{RAIN}: {len(kept)} pairs", file=sys.stderr, flush=True)
+    print(f"{RAIN}: {len(kept)} pairs; {CLEAN}", file=sys.stderr, flush=True)
     images = read_pictures(kept, "rgb")
-    row = _row(RAIN, images, task, None, measure_accuracy(runner, images, task))
+    found = measure_accuracy(runner, images, task, keep=range(len(images)))
     return {
         "max_megapixels": MAX_MEGAPIXELS,
         "left_out": [f"test/{file.name}" for file in files if file not in kept],
-        "rows": [row],
+        "clean": _clean(runner, task),
+        "rows": [{**_row(RAIN, images, task, None, found), **_luma(found, images, task)}],
     }
+
+
+def _luma(found: Accuracy, images: ImageSet, task: Task) -> dict[str, float]:
+    """Means over pictures, of luma alone."""
+    figures = [
+        luma_figures(found.restored[index], rainy[0], clean[0])
+        for index, (rainy, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED))
+    ]
+    return {key: fmean(one[key] for one in figures) for key in figures[0]}
 
 
 def _megapixels(file: PictureFile) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from clearer.zoo.card_record import CardRecord, FiguresRecord
+from clearer.zoo.card_record import CardRecord, CleanRecord, FiguresRecord
 from clearer.zoo.card_times import main_time, measured_where, ratio_to_ffdnet
 
 __all__ = [
@@ -143,19 +143,26 @@ def _quality(card: CardRecord) -> list[str]:
     return [
         f"Protocol `{figures['protocol']}`: the pairs of the test set as they are, over all pixels "
         f"of the three channels, whole pictures, clipped to the range; {how}; {interval} pairs. "
+        "Y is luma in video range, as `clearer eval --channel y` has it. "
         f"Left out, since a picture of theirs has more than {figures['max_megapixels']:g} "
         f"megapixels: {left_out or 'none'}.",
         "",
         *_table(
             ("set", "pairs", "rainy, dB / SSIM", "restored, dB / SSIM", "95 %, dB"),
-            [(row["data"], _pairs(card, row), *_cells(row)) for row in figures["rows"]],
+            [
+                cells
+                for row in figures["rows"]
+                for cells in ((row["data"], _pairs(card, row), *_cells(row)), _luma_cells(row))
+            ],
         ),
+        "",
+        _kept(figures["clean"]),
     ]
 
 
 def _photographs(card: CardRecord, how: str) -> list[str]:
     figures = card["figures"]
-    (row,), clean = figures["rows"], figures["clean"]
+    (row,) = figures["rows"]
     return [
         f"Protocol `{figures['protocol']}`: one shot of a camera against the mean of many, over "
         f"all pixels of the three channels, whole pictures, clipped to the range; {how}. The first "
@@ -166,11 +173,17 @@ def _photographs(card: CardRecord, how: str) -> list[str]:
             [(row["data"], _pairs(card, row), *_cells(row), f"{figures['num_ssim_lost']}")],
         ),
         "",
+        _kept(figures["clean"]),
+    ]
+
+
+def _kept(clean: CleanRecord) -> str:
+    return (
         f"A clean photograph is to stay as it is: PSNR between the {clean['num_images']} pictures "
         f"of {clean['data']} and what the network makes of them, mean {clean['psnr_db']:.2f} dB "
         f"({UNCHANGED_DB:g} at most for a picture: then its 8 bits stay as they were), least "
-        f"{clean['least_psnr_db']:.2f} dB; SSIM {clean['ssim']:.4f}.",
-    ]
+        f"{clean['least_psnr_db']:.2f} dB; SSIM {clean['ssim']:.4f}."
+    )
 
 
 def _compressed(card: CardRecord, how: str) -> list[str]:
@@ -202,6 +215,17 @@ def _cells(row: FiguresRecord) -> tuple[str, str, str]:
         f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}",
         f"{row['psnr_db']:.2f} / {row['ssim']:.3f}",
         "{:.2f}-{:.2f}".format(*row["psnr_db_interval_95"]),
+    )
+
+
+def _luma_cells(row: FiguresRecord) -> tuple[str, ...]:
+    """The same for luma, without an interval."""
+    return (
+        f"{row['data']}, Y",
+        "",
+        f"{row['y_input_psnr_db']:.2f} / {row['y_input_ssim']:.3f}",
+        f"{row['y_psnr_db']:.2f} / {row['y_ssim']:.3f}",
+        "",
     )
 
 

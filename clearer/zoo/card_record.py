@@ -9,7 +9,7 @@ from msgspec import Meta
 from clearer.runs.run_records import ConfigRecord, DecisionRecord
 from clearer.support.schema import Above0, AtLeast0, Count, Side, Text
 
-__all__ = ["CardRecord", "FiguresRecord", "TimeRecord", "TrainingRecord"]
+__all__ = ["CardRecord", "CleanRecord", "FiguresRecord", "TimeRecord", "TrainingRecord"]
 
 _WholeNumber = Annotated[int, Meta(ge=0)]
 
@@ -30,9 +30,14 @@ class FiguresRecord(TypedDict):
     """JPEG quality; then the next two are given: :func:`clearer.restoring.metrics.psnr_b_db`."""
     input_psnr_b_db: NotRequired[float]
     psnr_b_db: NotRequired[float]
+    y_input_psnr_db: NotRequired[float]
+    """Of luma, as tables of deraining have it: :func:`clearer.restoring.metrics.luma_y`."""
+    y_input_ssim: NotRequired[float]
+    y_psnr_db: NotRequired[float]
+    y_ssim: NotRequired[float]
 
 
-class _Clean(TypedDict):
+class CleanRecord(TypedDict):
     """How little clean pictures change: PSNR of each against itself restored."""
 
     data: Text
@@ -56,7 +61,7 @@ class _Quality(TypedDict):
     """Number of first pairs by name that are left out of the figures."""
     num_ssim_lost: NotRequired[Annotated[int, Meta(ge=0)]]
     """Number of pictures whose SSIM is below that of the input."""
-    clean: NotRequired[_Clean]
+    clean: NotRequired[CleanRecord]
 
 
 class TimeRecord(TypedDict):

@@ -120,6 +120,9 @@ def test_a_network_for_rain(
     with Image.open(data / "test" / "9.png") as pair:
         pair.resize((160, 96)).save(data / "test" / "9.png")
     know(monkeypatch, "rain800", data, scenes)
+    (tmp_path / "kodak24").mkdir()
+    Image.fromarray(cut(8)).save(tmp_path / "kodak24" / "8.png")
+    know(monkeypatch, "kodak24", tmp_path / "kodak24")
     words = ["search", "--task", "derain", "--color", "rgb", *TINY]
     words += ["--data", str(data), "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(app, words)
@@ -133,6 +136,10 @@ def test_a_network_for_rain(
     assert card["figures"]["left_out"] == ["test/9.png"]
     assert (row["data"], row["num_images"], row["sigma_255"]) == ("rain800", 3, None)
     assert row["input_psnr_db"] < 20 < card["probes"]["rows"][0]["psnr_db"]
+    assert row["input_psnr_db"] < row["y_input_psnr_db"] < row["input_psnr_db"] + 3
+    assert row["y_psnr_db"] != row["psnr_db"]
+    assert card["figures"]["clean"]["num_images"] == 1
+    assert card["figures"]["clean"]["psnr_db"] > 20
     assert len(card["probes"]["rows"]) == 3
     assert card["purpose"] == "RGB pictures with rain"
     assert "research only" in card["licence"]

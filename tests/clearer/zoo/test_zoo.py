@@ -214,6 +214,8 @@ def test_cards_and_tables_tell_noise_from_rain(tiny: Path) -> None:
     assert "test pairs: `train/460.jpg`; pairs of such scenes" in card
     assert "2 megapixels: `test/60.jpg`, `test/71.jpg`." in card
     assert f"| rain800 | 98 of 100 | {pairs['input_psnr_db']:.2f} / " in card
+    assert "| rain800, Y |  | 22.50 / 0.700 | 25.50 / 0.800 |" in card
+    assert "mean 58.50 dB (60 at most" in card
 
 
 def test_cards_and_tables_of_photographs(tiny: Path) -> None:
