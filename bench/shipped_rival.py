@@ -36,12 +36,14 @@ def shipped_rival(settings: RunSettings, architecture: Architecture) -> ZooNetwo
         network
         for network in map(zoo_network, zoo_names())
         if network.channels == settings.space.channels
+        and not (network.architecture.space.level_map and not _may_be_told(settings))
         and _covers(network.task, settings.task)
         and all(_meets(network.architecture, b, settings, architecture) for b in budgets)
     ]
     best = max(found, key=lambda n: (_db_at(n, settings.task), n.name), default=None)
     start = settings.fine_tuned_from
-    return None if best is None or (start is not None and start.name == best.name) else best
+    is_start = best is not None and start is not None and start.sha256 == _sha256(best)
+    return None if is_start else best
 
 
 def rival_quality(network: ZooNetwork, images: ImageSet, settings: RunSettings) -> Quality:
@@ -50,6 +52,16 @@ def rival_quality(network: ZooNetwork, images: ImageSet, settings: RunSettings) 
     restore = torch_restorer(module.to(settings.device), settings.device)
     level_map = network.architecture.space.level_map
     return evaluate(restore, images, settings.task, VALIDATION_SEED, level_map=level_map)
+
+
+def _may_be_told(settings: RunSettings) -> bool:
+    """Whether a network that is given the exact level is fair: the run's is, too, or knows it."""
+    return settings.space.level_map or settings.task.sigma_255 is not None
+
+
+def _sha256(network: ZooNetwork) -> str:
+    digest: str = network.card["weights_sha256"]
+    return digest
 
 
 def _covers(task: Task, wanted: Task) -> bool:

@@ -131,7 +131,8 @@ def _silence(network: nn.Module) -> None:
 
 
 def _silence_norm(branch: nn.Module) -> None:
-    norms = [module for module in branch.modules() if isinstance(module, nn.BatchNorm2d)]
+    kinds = nn.BatchNorm2d | nn.SyncBatchNorm
+    norms = [module for module in branch.modules() if isinstance(module, kinds)]
     nn.init.zeros_(norms[-1].weight)
     nn.init.zeros_(norms[-1].bias)
 

@@ -23,8 +23,8 @@ class Seen:
     period: int
     """In input pixels."""
     variance: float = 0.0
-    """Of the distance to what a feature sees, in pixels, where all weights were alike: along the
-    path on which that is largest. A convolution adds that of its kernel."""
+    """Variance, in squared pixels, of the distances at which a feature sees the input, if all
+    weights were equal; of all paths, the largest. A convolution adds that of its kernel."""
 
     def __getitem__(self, position: int) -> Interval:
         turns, place = divmod(position, len(self.intervals))

@@ -54,7 +54,8 @@ class Origin:
         """Name and hash of the weights, for the settings."""
         if self.weights is None:
             return None
-        return StartWeights(name=self.weights_name, sha256=hashlib.sha256(self.weights).hexdigest())
+        digest = hashlib.sha256(self.weights).hexdigest()
+        return StartWeights(name=self.weights_name, sha256=digest, is_warm=self.is_warm)
 
 
 def find_origin(
@@ -74,6 +75,8 @@ def find_origin(
             network does not fit into it.
     """
     if warm_start is not None:
+        if level_map:
+            raise InputError("--level-map is for --fine-tune: a warm start changes no input")
         if fine_tune:
             raise InputError(
                 "--warm-start is for a network without weights: leave out --fine-tune, which goes "
@@ -195,7 +198,9 @@ def plan_training(
             task=change_task(settings.task, task, task_options),
         )
     elif any(value is not None for value in other_pictures):
-        raise InputError("other pictures or tasks are for a new run: add --fine-tune or --out")
+        raise InputError(
+            "other pictures or tasks are for a new run: add --fine-tune, --warm-start or --out"
+        )
     elif run is not None and (run.train_checkpoint.exists() or run.weights.exists()):
         raise InputError(
             f"{run.path} is trained already, at least in part: continue with --resume, train its "

@@ -261,13 +261,18 @@ def refreeze_settings(
     _check_precision(budget_precision, budgets)
     source.log_op_weights()
     settings = source.settings()
-    if settings.fine_tuned_from is not None:
+    start = settings.fine_tuned_from
+    if start is not None and not start.is_warm:
         raise InputError(
             f"{source.path} has settings for fine-tuning, not for a search: give --from the run "
             f"that was searched"
         )
     return replace(
-        settings, budgets=budgets, image_size=image_size, budget_precision=budget_precision
+        settings,
+        budgets=budgets,
+        image_size=image_size,
+        budget_precision=budget_precision,
+        fine_tuned_from=None,
     )
 
 
@@ -293,7 +298,11 @@ def training_settings(
     """
     if preset is not None:
         settings = replace(settings, preset=preset, train=_preset(preset).train)
-    elif start is None and settings.fine_tuned_from is not None:
+    elif (
+        start is None
+        and settings.fine_tuned_from is not None
+        and not settings.fine_tuned_from.is_warm
+    ):
         raise InputError(
             "this run has settings for fine-tuning: continue with --resume, fine-tune it with "
             "--fine-tune, or give --preset to train its architecture from scratch"

@@ -16,7 +16,7 @@ def name_of_run(settings: RunSettings) -> str:
 
     Runs with other settings may get the same name: a number after it tells them apart.
     """
-    precision = settings.budget_precision
+    precision, start = settings.budget_precision, settings.fine_tuned_from
     words = [
         settings.task.label,
         "rgb" if settings.color == "rgb" else "",
@@ -24,7 +24,7 @@ def name_of_run(settings: RunSettings) -> str:
         settings.preset if settings.preset != "quick" else "",
         *map(_budget, settings.budgets),
         precision if precision != "fp32" and settings.budgets else "",
-        "tuned" if settings.fine_tuned_from is not None else "",
+        "" if start is None else "warm" if start.is_warm else "tuned",
     ]
     return "-".join(filter(None, words))
 

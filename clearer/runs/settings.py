@@ -145,6 +145,9 @@ class StartWeights:
     """Name of the run's folder, or of the network in ``clearer zoo``."""
     sha256: str
     """SHA-256 of their file."""
+    is_warm: bool = False
+    """Whether they are those of a smaller network, from which a larger one learns as from
+    scratch."""
 
 
 _RENAMED: Final = {"settled_rate": "frozen_norm_rate"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from clearer.errors import ClearerError
 from clearer.support.json_text import to_json
 from clearer.terminal import console, live
 from clearer.terminal.search_tables import print_quality
@@ -13,9 +14,14 @@ if TYPE_CHECKING:
     from clearer.data.splits import Splits
     from clearer.planning.more_training import MoreTraining
     from clearer.runs.run import Run
+    from clearer.runs.settings import RunSettings
+    from clearer.space.space import Architecture
     from clearer.zoo.catalogue import ZooNetwork
 
 __all__ = ["print_trained"]
+
+Rows = dict[str, dict[str, float]]
+"""PSNR and SSIM by name."""
 
 _LEAST_GAIN_DB: Final = 0.01
 _LEAST_LEAD_DB: Final = 0.05
@@ -28,7 +34,6 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     That is the input, classical denoising, and a network that comes with clearer, if one fits.
     """
     from clearer.bench.accuracy import reference_qualities
-    from clearer.bench.shipped_rival import rival_quality, shipped_rival
     from clearer.networks.weights_file import read_weights
     from clearer.planning.more_training import estimate_more_training
     from clearer.support.files import read_jsonl
@@ -37,17 +42,14 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     settings, log = run.settings(), read_jsonl(run.train_log)
     with live.status("non-local means on the same images"):
         rows = reference_qualities(splits.val, settings.task, console.say)
-    if settings.fine_tuned_from is not None:
+    start = settings.fine_tuned_from
+    if start is not None:
         first = next(iter(log), {})
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
-            rows["before fine-tuning"] = figures
+            rows[f"{start.name}, inside" if start.is_warm else "before fine-tuning"] = figures
     architecture = run.read_architecture()
-    rival = shipped_rival(settings, architecture)
-    if rival is not None:
-        with live.status(f"{rival.name} on the same images"):
-            quality = rival_quality(rival, splits.val, settings)
-        rows[rival.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
+    rival = _measure_rival(settings, architecture, splits, rows)
     more = estimate_more_training(log)
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
@@ -72,13 +74,34 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
             console.say(_advice(rival, lead))
 
 
+def _measure_rival(
+    settings: RunSettings, architecture: Architecture, splits: Splits, rows: Rows
+) -> ZooNetwork | None:
+    """Add the row of a network that comes with clearer; None if there is none, or it is damaged."""
+    from clearer.bench.shipped_rival import rival_quality, shipped_rival
+
+    try:
+        rival = shipped_rival(settings, architecture)
+        if rival is None:
+            return None
+        with live.status(f"{rival.name} on the same images"):
+            quality = rival_quality(rival, splits.val, settings)
+    except ClearerError as error:  # what was trained is not at fault
+        console.say(f"no network that comes with clearer is compared: {error}")
+        return None
+    rows[rival.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
+    return rival
+
+
 def _advice(rival: ZooNetwork, lead: float) -> str:
     """What to do where a network that comes with clearer is better, in one line."""
     size = f"{rival.card['onnx_bytes'] / 1e6:.2f} MB"
+    sets = ", ".join(sorted({name.split()[0] for name in rival.card["training"]["train"]}))
     return (
         f"{rival.name} ({size}), which comes with clearer for non-commercial research, fits too and"
-        f" has {lead:.2f} dB more here: clearer export {rival.name}, or go on from it with clearer "
-        f"train {rival.name} --fine-tune --data FOLDER"
+        f" has {lead:.2f} dB more here (it was trained on {sets}; if these images are from there, "
+        f"that is too much): clearer export {rival.name}, or go on from it with clearer train "
+        f"{rival.name} --fine-tune --data FOLDER"
     )
 
 

@@ -56,5 +56,6 @@ def batch_statistics(network: nn.Module, momentum: float | None) -> Iterator[Non
             norm.momentum = value
 
 
-def _norms(network: nn.Module) -> list[nn.BatchNorm2d]:
-    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+def _norms(network: nn.Module) -> list[nn.BatchNorm2d | nn.SyncBatchNorm]:
+    kinds = nn.BatchNorm2d | nn.SyncBatchNorm  # the second on several GPUs
+    return [module for module in network.modules() if isinstance(module, kinds)]

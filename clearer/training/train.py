@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
@@ -278,7 +278,8 @@ def _validate(
         **figures,
     }
     if settings.fine_tuned_from is not None:
-        info["fine_tuned_from"] = asdict(settings.fine_tuned_from)
+        start = settings.fine_tuned_from
+        info["fine_tuned_from"] = {"name": start.name, "sha256": start.sha256}
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     architecture = run.read_architecture()
     save_network(run.last_weights, architecture, state, info)

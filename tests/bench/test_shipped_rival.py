@@ -13,6 +13,7 @@ from clearer.bench.shipped_rival import rival_quality, shipped_rival
 from clearer.costs.budget import Budget
 from clearer.costs.cost import gmacs_table, network_cost
 from clearer.data.splits import load_splits
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.settings import RunSettings, StartWeights
 from clearer.space.space import Architecture, SearchSpace
 from clearer.tasks.registry import make_task
@@ -26,7 +27,9 @@ SMALL = Architecture.from_text("P-F", SearchSpace(width=4, columns=(1, 1)))
 LARGE = Architecture.from_text("PPPP-PPPP-PPPP", SearchSpace(width=32))
 
 
-def settings(task: str = "denoise", channels: int = 1, **changes: Any) -> RunSettings:
+def settings(
+    task: str = "denoise", channels: int = 1, *, level_map: bool = False, **changes: Any
+) -> RunSettings:
     """Those of a network of the zoo, for another task; all else is as there."""
     options: dict[str, str] = {
         key: str(changes.pop(key))
@@ -34,7 +37,7 @@ def settings(task: str = "denoise", channels: int = 1, **changes: Any) -> RunSet
         if key in changes
     }
     base = replace(zoo_network("gray-25").settings, task=make_task(task, options))
-    space = replace(base.space, channels=channels)
+    space = replace(base.space, channels=channels, level_map=level_map)
     return replace(base, space=space, fine_tuned_from=None, budgets=(), **changes)
 
 
@@ -102,9 +105,14 @@ def test_none_does_another_task(options: dict[str, Any]) -> None:
 
 def test_it_does_all_that_is_asked_for() -> None:
     budget = Budget(metric="mb", limit=50.0)
-    levels = rival(budget, sigma="0:75")
+    levels = rival(budget, sigma="0:75", level_map=True)
     assert levels is not None
     assert levels.architecture.space.level_map
+    # A blind one is not compared with one that is told each picture's level.
+    blind = rival(budget, sigma="10:50")
+    assert blind is not None
+    assert not blind.architecture.space.level_map
+    assert rival(budget, sigma="0:75") is None
     colour = rival(budget, channels=3)
     assert colour is not None
     assert colour.channels == 3
@@ -126,12 +134,35 @@ def test_not_the_one_that_the_run_began_with() -> None:
 
 
 def test_it_is_measured_as_the_run_is(tmp_path: Path) -> None:
-    """On the pictures of its card, with the noise of the validation."""
+    """On the validation pictures, with their noise; told the level, if it takes it."""
     photos = save_photographs(tmp_path, {"train": ["coins"], "val": ["camera"]}, "L", (96, 96))
     given = settings()
     images = load_splits(photos, "gray", 0, given.task).val
-    blind, told = (rival_quality(zoo_network(n), images, given) for n in ("gray-25", "gray-small"))
-    assert 28 < told.psnr_db < blind.psnr_db + 0.3 < 34
+    for name, level_map in (("gray-25", False), ("gray-small", True)):
+        network = zoo_network(name)
+        expected = evaluate(
+            torch_restorer(network.load()[0]),
+            images,
+            given.task,
+            VALIDATION_SEED,
+            level_map=level_map,
+        )
+        assert rival_quality(network, images, given) == expected
+
+
+def test_a_damaged_one_does_not_end_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "zoo"
+    folder.mkdir()
+    monkeypatch.setattr(catalogue, "FOLDER", folder)
+    add_network(folder, "some-gray", 1).write_bytes(b"cut")
+    words = ["--columns", "1,1", "--strategy", "random", "--iterations", 4, "--batch-size", 2]
+    words += ["--width", 4, "--patch-size", 32, "--budget-mb", 5]
+    result = clearer("search", *words, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert "no network that comes with clearer is compared: " in result.stderr
+    assert "this network" in result.stdout
 
 
 @pytest.mark.parametrize("leads", [True, False])

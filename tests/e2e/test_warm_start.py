@@ -58,7 +58,8 @@ def test_it_starts_where_the_small_network_is(
     words = ["train", large, "--warm-start", small, "--data", photos, *SHORT, "--out", run]
     result = clearer(*words)
     assert result.exit_code == 0, result.output
-    assert "before fine-tuning" in result.stdout
+    assert "small, inside" in result.stdout
+    assert "before fine-tuning" not in result.stdout
     settings = Run(run).settings()
     images = load_splits(photos, "gray", 0, settings.task).val
     network, _ = load_network(small / "weights.safetensors")
@@ -74,6 +75,23 @@ def test_it_starts_where_the_small_network_is(
     digest = hashlib.sha256((small / "weights.safetensors").read_bytes()).hexdigest()
     assert info["fine_tuned_from"] == {"name": "small", "sha256": digest}
     assert not (large / "weights.safetensors").exists()
+
+
+def test_what_began_warm_can_be_trained_again(
+    small: Path, large: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings are those of a training from scratch."""
+    monkeypatch.chdir(tmp_path)
+    words = ["--data", photos, *SHORT]
+    assert clearer("train", large, "--warm-start", small, *words).exit_code == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.endswith("-warm-0")
+    for more in ([], ["--warm-start", small], ["--fine-tune"]):
+        out = tmp_path / f"again{len(more)}"
+        result = clearer("train", run, *more, *words, "--out", out)
+        assert result.exit_code == 0, result.output
+        start = Run(out).settings().fine_tuned_from
+        assert (start and start.is_warm) == {0: None, 1: False, 2: True}[len(more)]
 
 
 def test_stopped_and_resumed_it_is_the_same(
@@ -95,6 +113,7 @@ def test_stopped_and_resumed_it_is_the_same(
     ("words", "message"),
     [
         (["LARGE", "--warm-start", "SMALL", "--fine-tune"], "leave out --fine-tune"),
+        (["LARGE", "--warm-start", "SMALL", "--level-map"], "a warm start changes no input"),
         (["SMALL", "--warm-start", "LARGE"], "no weights at"),
         (["LARGE", "--warm-start", "gray-25"], "gray-25 is not part of the network to train: its"),
         (["LARGE", "--warm-start", "nowhere"], "nowhere"),

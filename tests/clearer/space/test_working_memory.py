@@ -36,13 +36,13 @@ def test_golden_counts(architecture: Architecture, numbers: float) -> None:
     assert most_features(architecture) == numbers
 
 
-def test_more_scales_and_more_parallel_columns_never_take_less() -> None:
+def test_width_and_a_scale_more() -> None:
     wide = replace(U, space=replace(U_SPACE, width=24))
     assert most_features(wide) == 1.5 * most_features(U)
-    deeper = Architecture.from_text(
-        "P-[.P]-[..P][..P][.F.][.P.][F..][P..][PPP]", replace(U_SPACE, columns=(1, 1, 7))
+    below = Architecture.from_text(
+        "P-[.P]-[..P]-[...P][..F.][.P..][F...][P...]", replace(U_SPACE, columns=(1, 1, 1, 5))
     )
-    assert most_features(deeper) >= most_features(U)
+    assert most_features(below) == most_features(U) + 128 / 64
 
 
 def test_what_is_read_again_is_kept() -> None:
