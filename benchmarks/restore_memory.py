@@ -2,7 +2,7 @@
 
     python benchmarks/restore_memory.py kodak24/kodim03.png runs/<name> runs/<name>/model.onnx
 
-The picture is enlarged to 6000x4000, Gaussian noise of sigma 25 is added and it is rounded to 8
+The picture is enlarged to 4000x3000, Gaussian noise of sigma 25 is added and it is rounded to 8
 bits; once gray and once in colour. Prints a JSON object a line: the largest resident memory of the
 process and its wall time, with the load of the machine before and after.
 """
@@ -22,7 +22,7 @@ from PIL import Image
 
 from clearer.support.device import device_name
 
-SIZE = (6000, 4000)
+SIZE = (4000, 3000)
 SIGMA = 25
 
 

@@ -63,7 +63,8 @@ def train(
             the result is never worse.
         level_map: With ``fine_tune``: add the noise level as a second input.
         warm_start: Run, or name of a network that comes with clearer: start from its weights, in
-            a new folder. The architecture has all its layers, and more: they add nothing at first.
+            a new folder. The architecture contains every layer of it; further ones add nothing at
+            first.
         data: Folder of pictures, or a data set, in place of the run's.
         task: Name of a task in place of the run's.
         task_options: Its options by name, such as ``{"sigma": 25}``.

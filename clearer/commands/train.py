@@ -59,8 +59,8 @@ def train(
             "--warm-start",
             metavar="RUN|NAME",
             autocompletion=complete_networks,
-            help="Start from the weights of a smaller network with the same layers, in a new "
-            "folder. New layers and channels add nothing at first.",
+            help="Start from the weights of a smaller network that RUN contains, in a new folder. "
+            "Further layers and channels add nothing at first.",
         ),
     ] = None,
     data: Annotated[
