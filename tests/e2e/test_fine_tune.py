@@ -238,8 +238,8 @@ def test_a_network_that_comes_with_clearer(photos: Path, tmp_path: Path) -> None
         (["SOURCE", "--fine-tune", "--patch-size", "128"], "smaller than"),
         (["SOURCE", "--fine-tune", "--out", "SOURCE"], "choose another --out"),
         (["SOURCE", "--resume", "--sigma", "50"], "--resume continues with the settings"),
-        (["SOURCE", "--sigma", "50"], "add --fine-tune or --out"),
-        (["SOURCE", "--data", "PHOTOS"], "add --fine-tune or --out"),
+        (["SOURCE", "--sigma", "50"], "add --fine-tune, --warm-start or --out"),
+        (["SOURCE", "--data", "PHOTOS"], "add --fine-tune, --warm-start or --out"),
         (["TUNED", "--out", "new"], "give --preset to train its architecture from scratch"),
     ],
 )
