@@ -68,7 +68,7 @@ def train(
         typer.Option(
             autocompletion=complete_data,
             help="Folder of images, or a data set, in place of the run's. This, --task and its "
-            "options are for a new run: with --fine-tune or --out.",
+            "options are for a new run: with --fine-tune, --warm-start or --out.",
         ),
     ] = None,
     task: Annotated[
