@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from statistics import fmean
 
-from clearer.costs.budget import Budget
-from clearer.costs.cost import gmacs_table, network_cost
+from clearer.costs.cost import network_cost
+from clearer.costs.cost_source import CostSource
+from clearer.export.to_onnx import file_mb
 from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import VALIDATION_SEED, Quality, evaluate, torch_restorer
 from clearer.runs.settings import RunSettings
@@ -31,19 +32,19 @@ def shipped_rival(settings: RunSettings, architecture: Architecture) -> ZooNetwo
         The one with the highest PSNR on its card at the levels of the task; None if there is none,
         or the run began with its weights.
     """
-    budgets = settings.budgets or (Budget(metric="ms", limit=1.0),)
     found = [
         network
         for network in map(zoo_network, zoo_names())
         if network.channels == settings.space.channels
         and not (network.architecture.space.level_map and not _may_be_told(settings))
         and _covers(network.task, settings.task)
-        and all(_meets(network.architecture, b, settings, architecture) for b in budgets)
+        and _fits(network.architecture, settings, architecture)
     ]
     best = max(found, key=lambda n: (_db_at(n, settings.task), n.name), default=None)
     start = settings.fine_tuned_from
-    is_start = best is not None and start is not None and start.sha256 == _sha256(best)
-    return None if is_start else best
+    if best is not None and start is not None and start.sha256 == best.card["weights_sha256"]:
+        return None
+    return best
 
 
 def rival_quality(network: ZooNetwork, images: ImageSet, settings: RunSettings) -> Quality:
@@ -59,11 +60,6 @@ def _may_be_told(settings: RunSettings) -> bool:
     return settings.space.level_map or settings.task.sigma_255 is not None
 
 
-def _sha256(network: ZooNetwork) -> str:
-    digest: str = network.card["weights_sha256"]
-    return digest
-
-
 def _covers(task: Task, wanted: Task) -> bool:
     """Whether a task is of the kind that is wanted, and its ranges contain those."""
     if type(task) is not type(wanted):
@@ -75,14 +71,14 @@ def _covers(task: Task, wanted: Task) -> bool:
     )
 
 
-def _meets(network: Architecture, budget: Budget, settings: RunSettings, own: Architecture) -> bool:
-    if budget.metric == "ms":
-        return network_cost(network, "macs") <= network_cost(own, "macs")
-    if budget.metric == "gmacs":
-        cost = gmacs_table(network.space, *settings.image_size).cost(network)
-    else:
-        cost = network_cost(network, budget.metric, settings.budget_precision)
-    return cost <= budget.limit
+def _fits(network: Architecture, settings: RunSettings, own: Architecture) -> bool:
+    budgets = [budget for budget in settings.budgets if budget.metric != "ms"]
+    costs = CostSource(settings.image_size, file_mb, settings.budget_precision)
+    computes_less = network_cost(network, "macs") <= network_cost(own, "macs")
+    is_counted = len(budgets) == len(settings.budgets) > 0
+    return (is_counted or computes_less) and all(
+        costs.estimate(network, budget.metric) <= budget.limit for budget in budgets
+    )
 
 
 def _db_at(network: ZooNetwork, task: Task) -> float:
