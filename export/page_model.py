@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from clearer.errors import InputError
 from clearer.export.model_description import read_description
+from clearer.restoring.restore import FOREIGN_OVERLAP, default_plan
+from clearer.space.space import Architecture
 from clearer.tasks.base import Task
 from clearer.tasks.denoise import Denoise
 
@@ -28,7 +30,8 @@ class PageModel:
     about: dict[str, Any]
     """``channels``; ``task`` in words, empty if the file does not say; ``noise``, the level for the
     sample picture on the scale 0 to 255; ``element``, ``layout``, ``scale``, ``isBgr`` and
-    ``multiple``: how pictures go into it; ``takesLevel``: whether the noise level does, too."""
+    ``multiple``: how pictures go into it; ``takesLevel``: whether the noise level does, too;
+    ``margin``: pixels around a tile that its result depends on."""
     notes: tuple[str, ...]
     """Notes for the user."""
 
@@ -60,8 +63,14 @@ def read_page_model(path: Path) -> PageModel:
         "isBgr": file.io.is_bgr,
         "multiple": file.io.multiple,
         "takesLevel": file.io.has_level,
+        "margin": _margin(file.info.architecture),
     }
     return PageModel(data, about, file.notes)
+
+
+def _margin(architecture: Architecture | None) -> int:
+    overlap = default_plan(architecture).overlap
+    return max(FOREIGN_OVERLAP, overlap.before, overlap.after)
 
 
 def _noise(task: Task | None) -> int:

@@ -21,7 +21,9 @@ from clearer.demo.site import SiteFile
 from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import read_model_info
 from clearer.export.page_model import PageModel, read_page_model
+from clearer.export.to_onnx import saved_to_onnx
 from clearer.zoo import catalogue
+from clearer.zoo.catalogue import zoo_network
 from tests.bench import tiny_onnx
 from tests.command import clearer
 from tests.patience import PATIENCE_S
@@ -183,6 +185,14 @@ def test_a_page_knows_how_pictures_go_into_a_network(tmp_path: Path) -> None:
     silent = read_page_model(tiny_onnx.blur(tmp_path / "s.onnx", 255.0, 3))
     assert silent.about["scale"] == 255.0
     assert "does not say its range (taken: 0..255" in silent.notes[0]
+
+
+def test_tiles_overlap_by_what_the_network_sees_in_effect(tmp_path: Path) -> None:
+    """By 64 pixels at least, and where the file does not say its architecture."""
+    assert page_model(tmp_path, model()).about["margin"] == 64
+    for name, margin in (("gray-small", 64), ("rgb-derain", 100)):
+        file = saved_to_onnx(zoo_network(name).read_weights())
+        assert page_model(tmp_path, file).about["margin"] == margin
 
 
 def test_an_idle_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

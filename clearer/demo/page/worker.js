@@ -4,19 +4,20 @@
 //      and {type: "stop"}
 // Out: ready, noisy (where sigma is not 0), tile (one after the other), done, stopped, failed
 
-const TILE = 512; // about the largest side of what the network sees at once: bounds its memory
-const MARGIN = 64; // of each tile, thrown away where another tile goes on
+const LEAST_TILE = 512;
 // Tiles begin at multiples of this, the most that a network pads to: then its coarse scales see the
 // same blocks of pixels as in the whole picture. Elsewhere they differ by up to 30 of 255 levels;
-// so, with this margin, a trained network's tiles differed by less than 0.001.
+// so, with a margin of 64, a trained network's tiles differed by less than 0.001.
 const LEAST_ALIGNMENT = 32;
 const MAX_THREADS = 8;
 
 let session, ort;
-let io; // how pictures go into the network: channels, element, layout, scale, isBgr, multiple, takesLevel
+let io; // how pictures go into the network: channels, element, layout, scale, isBgr, multiple, takesLevel, margin
 let estimateLevel; // loaded where the network takes a noise level
 let level = 0; // of the noise in the present picture, 0 to 255
 let alignment;
+let tile; // about the largest side of what the network sees at once: bounds its memory
+let margin; // of each tile, thrown away where another tile goes on
 let current = 0;
 
 onmessage = async ({ data }) => {
@@ -42,6 +43,8 @@ async function load({ backend, about, model }) {
   session = await ort.InferenceSession.create(model, options);
   io = about;
   alignment = multipleOf(LEAST_ALIGNMENT, io.multiple);
+  margin = multipleOf(io.margin, alignment);
+  tile = Math.max(LEAST_TILE, 4 * margin); // keeps half of its side at least
   if (io.takesLevel) ({ estimateLevel } = await import("./level.js"));
   postMessage({ type: "ready", backend, threads });
 }
@@ -95,12 +98,12 @@ async function restore({ id, width, height, pixels, sigma }) {
 // Where tiles lie along a side: what is seen (from, to) and what is kept of it (start, end).
 // All keep equally much, up to rounding.
 function spans(length) {
-  const count = length <= TILE ? 1 : Math.ceil((length - 2 * MARGIN) / (TILE - 2 * MARGIN));
+  const count = length <= tile ? 1 : Math.ceil((length - 2 * margin) / (tile - 2 * margin));
   const border = (index) =>
     index === count ? length : alignment * Math.round((index * length) / count / alignment);
   return Array.from({ length: count }, (_, index) => {
     const [start, end] = [border(index), border(index + 1)];
-    return { from: Math.max(0, start - MARGIN), to: Math.min(length, end + MARGIN), start, end };
+    return { from: Math.max(0, start - margin), to: Math.min(length, end + margin), start, end };
   });
 }
 
