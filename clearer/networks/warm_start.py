@@ -14,16 +14,19 @@ from clearer.errors import InputError
 from clearer.networks.blocks import ColumnModule
 from clearer.networks.network import RestorationNet
 from clearer.operations.identity import IDENTITY
+from clearer.operations.layers import batch_norms
 from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, Column
 
 __all__ = ["check_warm_start", "warm_start"]
 
+Places = dict[tuple[int, int], tuple[int, int]]
+"""Columns of the small network and theirs in the large one: (cell, index) to (cell, index)."""
 _SAME = ("channels", "unshuffle", "stem", "residual", "first_scales", "level_map", "level_units")
 """Fields of the space that have to agree."""
 
 
-def warm_start(small: RestorationNet, large: RestorationNet) -> None:
+def warm_start(name: str, small: RestorationNet, large: RestorationNet) -> None:
     """Let an untrained network restore as a smaller, trained one does.
 
     It has all layers of the smaller one, in the same order, and may have more: wider scales,
@@ -31,22 +34,23 @@ def warm_start(small: RestorationNet, large: RestorationNet) -> None:
     let them change the output become zero; the others stay.
 
     Args:
+        name: Name of the trained network, for messages.
         small: The trained network.
         large: The untrained one; changed in place.
 
     Raises:
         InputError: If it lacks something that ``small`` has.
     """
-    columns = _places(small.architecture, large.architecture)
+    columns = check_warm_start(name, small.architecture, large.architecture)
     _silence(large)
     state = large.state_dict()
-    for name, tensor in small.state_dict().items():
-        found = _renamed(name, columns)
+    for layer, tensor in small.state_dict().items():
+        found = _renamed(layer, columns)
         state[found] = _inside(tensor, state[found])
     large.load_state_dict(state)
 
 
-def check_warm_start(name: str, small: Architecture, large: Architecture) -> None:
+def check_warm_start(name: str, small: Architecture, large: Architecture) -> Places:
     """Check that :func:`warm_start` can begin one network from another.
 
     Args:
@@ -54,17 +58,19 @@ def check_warm_start(name: str, small: Architecture, large: Architecture) -> Non
         small: Its architecture.
         large: That of the network to train.
 
+    Returns:
+        Where each column of the small network goes.
+
     Raises:
         InputError: If not.
     """
     try:
-        _places(small, large)
+        return _places(small, large)
     except InputError as error:
         raise InputError(f"{name} is not part of the network to train: {error}") from error
 
 
-def _places(small: Architecture, large: Architecture) -> dict[tuple[int, int], tuple[int, int]]:
-    """Where each column of the small network goes: (cell, index) to (cell, index)."""
+def _places(small: Architecture, large: Architecture) -> Places:
     for name in _SAME:
         if getattr(small.space, name) != getattr(large.space, name):
             raise InputError(
@@ -80,7 +86,7 @@ def _places(small: Architecture, large: Architecture) -> dict[tuple[int, int], t
         # The stem of the paper has a shortcut that depends on its width.
         if width > most or (width < most and small.space.stem == "bottlenecks"):
             raise InputError(f"its width at scale {scale} is {width}, in place of {most}")
-    places: dict[tuple[int, int], tuple[int, int]] = {}
+    places: Places = {}
     free = iter(_numbered(large))
     last = len(small.cells) - 1
     for place, column in _numbered(small):
@@ -131,13 +137,12 @@ def _silence(network: nn.Module) -> None:
 
 
 def _silence_norm(branch: nn.Module) -> None:
-    kinds = nn.BatchNorm2d | nn.SyncBatchNorm
-    norms = [module for module in branch.modules() if isinstance(module, kinds)]
-    nn.init.zeros_(norms[-1].weight)
-    nn.init.zeros_(norms[-1].bias)
+    *_, last = batch_norms(branch)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
 
 
-def _renamed(name: str, columns: dict[tuple[int, int], tuple[int, int]]) -> str:
+def _renamed(name: str, columns: Places) -> str:
     """The name of a tensor of the small network in the large one."""
     parts = name.split(".")
     if parts[0] == "cells":

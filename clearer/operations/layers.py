@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["ResidualBlock", "conv_norm", "upsample"]
+__all__ = ["ResidualBlock", "batch_norms", "conv_norm", "upsample"]
 
 
 def conv_norm(
@@ -19,6 +19,15 @@ def conv_norm(
     if relu:
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
+
+
+def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d | nn.SyncBatchNorm]:
+    """The batch normalisations of a network, in order.
+
+    On several GPUs they are of a kind that is no ``BatchNorm2d``.
+    """
+    kinds = nn.BatchNorm2d | nn.SyncBatchNorm
+    return [module for module in network.modules() if isinstance(module, kinds)]
 
 
 class ResidualBlock(nn.Module):

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from clearer.operations.layers import batch_norms
+
 __all__ = ["batch_statistics", "float_buffers", "measure_statistics"]
 
 
@@ -27,7 +29,7 @@ def measure_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
         network: A network in evaluation mode; it stays in it.
         batches: Degraded patches ``(N, C, H, W)``.
     """
-    for norm in _norms(network):
+    for norm in batch_norms(network):
         norm.reset_running_stats()
     with batch_statistics(network, momentum=None):  # the mean over all batches
         for batch in batches:
@@ -43,7 +45,7 @@ def batch_statistics(network: nn.Module, momentum: float | None) -> Iterator[Non
         momentum: Momentum of the running statistics: 0 leaves them as they are, None makes
             them the mean over all batches since they were reset.
     """
-    norms = _norms(network)
+    norms = batch_norms(network)
     kept = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train()
@@ -54,8 +56,3 @@ def batch_statistics(network: nn.Module, momentum: float | None) -> Iterator[Non
         for norm, value in zip(norms, kept, strict=True):
             norm.eval()
             norm.momentum = value
-
-
-def _norms(network: nn.Module) -> list[nn.BatchNorm2d | nn.SyncBatchNorm]:
-    kinds = nn.BatchNorm2d | nn.SyncBatchNorm  # the second on several GPUs
-    return [module for module in network.modules() if isinstance(module, kinds)]

@@ -15,7 +15,8 @@ from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.tell_level import tell_level
-from clearer.networks.warm_start import check_warm_start, warm_start
+from clearer.networks.warm_start import warm_start
+from clearer.operations.layers import batch_norms
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
@@ -224,11 +225,12 @@ def _load_start_weights(run: Run, start: StartWeights, into: RestorationNet) -> 
     architecture = into.architecture
     if architecture.space.level_map and not network.architecture.space.level_map:
         network = tell_level(network, _known_level(info))
+    if start.is_warm:
+        warm_start(start.name, network, into)
+        return
     if network.architecture != architecture:
-        check_warm_start(start.name, network.architecture, architecture)
-        warm_start(network, into)
-    else:
-        into.load_state_dict(network.state_dict())
+        raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
+    into.load_state_dict(network.state_dict())
 
 
 def _known_level(info: Mapping[str, Any]) -> float | None:
@@ -248,9 +250,8 @@ def _finite(sums: dict[str, float], iteration: int, settings: RunSettings) -> di
 
 def _keep_statistics(network: torch.nn.Module) -> None:
     """Freeze batch normalisation: from now on it uses its running statistics unchanged."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.SyncBatchNorm):
-            module.eval()
+    for norm in batch_norms(network):
+        norm.eval()
 
 
 def _validate(

@@ -19,7 +19,8 @@ from clearer.networks.network import load_network
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
-from clearer.support.files import read_json, read_jsonl
+from clearer.space.space import Architecture
+from clearer.support.files import read_json, read_jsonl, write_json
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 from clearer.training.processes import Processes
@@ -276,6 +277,22 @@ def test_weights_that_are_missing_damaged_or_changed(
     result = clearer("train", "--resume", out)
     assert result.exit_code == 2
     assert "start.safetensors is missing or changed: start from source again" in result.stderr
+
+
+def test_start_weights_of_another_architecture(trained: Path, tuned: Path, tmp_path: Path) -> None:
+    """Only a warm start begins with the weights of another one."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.json", "pictures.json", "start.safetensors"):
+        shutil.copy(tuned / name, run / name)
+    source = Run(trained).read_architecture()
+    doubled = "-".join(cell * 2 for cell in source.text.split("-"))
+    larger = Architecture.from_text(doubled, replace(source.space, columns=(2, 2)))
+    decision = read_json(trained / "architecture.json")
+    write_json(run / "architecture.json", {**decision, **larger.to_dict()})
+    result = clearer("train", "--resume", run)
+    assert result.exit_code == 2, result.output
+    assert "does not fit the architecture in architecture.json beside it" in result.stderr
 
 
 def test_from_scratch_its_settings_are_no_longer_those_of_a_fine_tuning(

@@ -34,7 +34,7 @@ def trained(architecture: Architecture) -> RestorationNet:
 
 def started(small: RestorationNet, architecture: Architecture) -> RestorationNet:
     large = RestorationNet(architecture)
-    warm_start(small, large)
+    warm_start("mine", small, large)
     return large
 
 
@@ -103,7 +103,7 @@ def test_several_gpus_normalise_with_layers_of_their_own() -> None:
     large = RestorationNet(wider(SMALL, "PP-[.P]-[..P][.F.][F.P]", width=8))
     nn.SyncBatchNorm.convert_sync_batchnorm(large)
     small, image = trained(SMALL), torch.rand(1, 1, 16, 24)
-    warm_start(small, large)
+    warm_start("mine", small, large)
     with torch.inference_mode():
         torch.testing.assert_close(large.eval()(image), small(image), rtol=1e-4, atol=1e-5)
 
@@ -155,7 +155,7 @@ def test_what_does_not_fit(text: str, changes: dict[str, Any], message: str) -> 
         check_warm_start("mine", SMALL, large)
     assert str(error.value).startswith("mine is not part of the network to train: ")
     assert message in str(error.value)
-    with pytest.raises(InputError, match="its|it has"):
+    with pytest.raises(InputError, match="mine is not part of the network to train: "):
         started(trained(SMALL), large)
 
 
