@@ -19,9 +19,9 @@ from clearer.demo.runtime import given_runtime
 from clearer.demo.server import make_server
 from clearer.demo.site import SiteFile
 from clearer.errors import ClearerError, InputError
-from clearer.export.metadata import read_model_info
+from clearer.export.metadata import model_metadata, read_model_info
 from clearer.export.page_model import PageModel, read_page_model
-from clearer.export.to_onnx import saved_to_onnx
+from clearer.export.to_onnx import to_onnx
 from clearer.zoo import catalogue
 from clearer.zoo.catalogue import zoo_network
 from tests.bench import tiny_onnx
@@ -191,7 +191,8 @@ def test_tiles_overlap_by_what_the_network_sees_in_effect(tmp_path: Path) -> Non
     """By 64 pixels at least, and where the file does not say its architecture."""
     assert page_model(tmp_path, model()).about["margin"] == 64
     for name, margin in (("gray-small", 64), ("rgb-derain", 100)):
-        file = saved_to_onnx(zoo_network(name).read_weights())
+        network, info = zoo_network(name).load()
+        file = to_onnx(network, model_metadata(network.architecture, info))
         assert page_model(tmp_path, file).about["margin"] == margin
 
 
