@@ -91,6 +91,8 @@ NETWORKS: Final = {
     "U, width 32, growth 1.5, 4 scales": u(1, 32, 1.5, (1, 1, 1), 3, (1, 1, 1)),
     "U, unshuffle 2, width 24, growth 1.5": u(2, 24, 1.5, (2, 2, 2), 6, (3, 3, 3)),
     "U, width 24, 3 scales, 1 block": u(1, 24, 2, (1, 1), 4, (1, 1)),
+    "U, width 16, 3 scales": u(1, 16, 2, (1, 1), 2, (1, 1)),
+    "U, width 12, 3 scales": u(1, 12, 2, (1, 1), 1, (1, 1)),
     "gray-50": plain("PPPP-PPPPPP", width=16, columns=(4, 6), stem="conv"),
 }
 

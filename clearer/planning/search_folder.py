@@ -10,7 +10,7 @@ from clearer.costs.cost import CostTable
 from clearer.costs.cost_file import write_cost_table
 from clearer.costs.cost_source import CostSource
 from clearer.data.splits import Splits
-from clearer.planning.time_budget import fit_race_to_time
+from clearer.planning.time_budget import fit_race_to_time, planned_work
 from clearer.planning.workflow import check_inputs, find_contenders
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
@@ -48,8 +48,11 @@ def make_search_run(
     """
     tables = check_inputs(settings, splits, costs)
     is_race = settings.strategy == "race"
-    entered = find_contenders(settings, costs, width=width, unshuffle=unshuffle) if is_race else []
     share, whole = PRESETS[settings.preset].race_share, settings.minutes
+    entered = []
+    if is_race:
+        work = planned_work(settings, None if whole is None else (1 - share) * whole, splits)
+        entered = find_contenders(settings, costs, work, width=width, unshuffle=unshuffle)
     if is_race and whole is not None and share and fits_race:
         settings = fit_race_to_time(settings, entered, share * whole, splits)
         settings = replace(settings, minutes=(1 - share) * whole)

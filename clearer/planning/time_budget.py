@@ -15,17 +15,20 @@ from clearer.errors import InputError
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
-from clearer.searching.race import iteration_work
+from clearer.searching.training_work import iteration_work, work_of
+from clearer.space.shapes import smallest_network
 from clearer.space.space import Architecture
 from clearer.training.processes import Processes
 from clearer.training.training_step import TrainingStep, new_training_state, training_sampler
 
-__all__ = ["fit_race_to_time", "fit_training_to_time"]
+__all__ = ["fit_race_to_time", "fit_training_to_time", "planned_work"]
 
 _WARMUP_STEPS: Final = 5
 _TIMED_STEPS: Final = 12
 _VALIDATIONS: Final = 6
 _STREAM: Final = 5
+_PROBE_WIDTH: Final = 16
+"""Of the network that is timed before there are others; the race's are about as large."""
 
 
 def fit_training_to_time(
@@ -68,6 +71,24 @@ def fit_training_to_time(
     settings = replace(settings, train=train, minutes=None)
     processes.on_first(lambda: run.write_config(settings))
     return settings
+
+
+def planned_work(settings: RunSettings, minutes: float | None, splits: Splits) -> float:
+    """Work of the training that follows a race (see :mod:`clearer.searching.training_work`).
+
+    Args:
+        settings: Settings of a run that is not made yet.
+        minutes: Time for the training, if that limits it.
+        splits: Pictures of the run.
+    """
+    train = settings.train
+    if minutes is None:
+        if settings.work is not None:
+            return settings.work
+        return work_of(train.iterations, train.batch_size, train.patch_size)
+    probe = smallest_network(settings.space, width=_PROBE_WIDTH, unshuffle=1)
+    seconds = _step_seconds(settings, probe, splits, Processes())
+    return 60 * minutes / seconds * iteration_work(probe)
 
 
 def fit_race_to_time(

@@ -26,6 +26,7 @@ from clearer.runs.settings import (
     TrainSettings,
 )
 from clearer.searching.contenders import make_contenders
+from clearer.searching.training_work import USUAL_WORK, useful_work
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import resolve_device
 from clearer.tasks.base import Task
@@ -123,6 +124,7 @@ def make_settings(
         precision="fp32",
         compile=compile,
         tensorboard=tensorboard,
+        work=_work(base.train, train) if strategy == "race" else None,
     )
     _check_loops(settings)
     check_level(settings)
@@ -147,6 +149,11 @@ def gate_fields(is_wanted: bool, stem: str | None) -> dict[str, object]:
         return {}
     first_scales = 2 if stem == "bottlenecks" else 1
     return {"gates": True, "first_scales": first_scales, "stem": stem or "conv"}
+
+
+def _work(preset: TrainSettings, given: dict[str, Any]) -> float | None:
+    """Work of a preset's training, whose iterations depend on the network; None: they are given."""
+    return preset.iterations * USUAL_WORK if given.get("iterations") is None else None
 
 
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
@@ -227,9 +234,21 @@ def check_inputs(settings: RunSettings, splits: Splits, costs: CostSource) -> li
 
 
 def find_contenders(
-    settings: RunSettings, costs: CostSource, *, width: int | None, unshuffle: int | None
+    settings: RunSettings,
+    costs: CostSource,
+    work: float,
+    *,
+    width: int | None,
+    unshuffle: int | None,
 ) -> list[Architecture]:
     """Networks for the race of a run.
+
+    Args:
+        settings: Of the run.
+        costs: Where costs come from.
+        work: Of the training (see :mod:`clearer.searching.training_work`).
+        width: The user's choice.
+        unshuffle: The user's choice.
 
     Raises:
         InputError: If none meets its budgets.
@@ -242,6 +261,7 @@ def find_contenders(
         width=width,
         unshuffle=unshuffle,
         patch_size=settings.train.patch_size,
+        useful_work=useful_work(work, settings.train.batch_size, settings.train.patch_size),
     )
 
 

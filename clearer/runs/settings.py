@@ -194,7 +194,7 @@ class Preset:
 _QUICK: Final = Preset(
     strategy="race",
     space=SearchSpace(residual=True),
-    race=RaceSettings(iterations=320, contenders=4),
+    race=RaceSettings(iterations=400, contenders=8),
     search=SearchSettings(
         iterations=440,
         warmup_iterations=320,
@@ -312,6 +312,9 @@ class RunSettings:
     """None for a training from scratch."""
     minutes: Above0 | None = None
     """Time for training, until its number of iterations is fitted to it."""
+    work: Above0 | None = None
+    """Work of the training (see :mod:`clearer.searching.training_work`), until its number of
+    iterations is that of the network which a race chooses."""
     trains: bool = True
     """Whether training follows the search."""
 

@@ -11,16 +11,15 @@ from clearer.costs.budget import HOPELESS, Budget, other_precision
 from clearer.costs.cost import Metric
 from clearer.costs.cost_source import CostSource
 from clearer.errors import InputError
-from clearer.searching.race import iteration_work
+from clearer.searching.training_work import USUAL_WORK, iteration_work
 from clearer.space.shapes import shapes_within, smallest_network
 from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["make_contenders"]
 
 _MAX_CORRECTIONS: Final = 4
-# Without a time limit, the work per iteration that training uses well: much smaller networks do not
-# learn enough, and much larger ones do not see enough pictures.
-_USUAL_WORK: Final = 0.8
+_ALIKE: Final = 0.1
+"""Relative difference of work that does not matter."""
 _FULL: Final = 0.95
 """Share of a budget: networks that use less are left out if others use more."""
 _MOST_GAIN: Final = 8
@@ -38,8 +37,9 @@ def make_contenders(
     width: int | None = None,
     unshuffle: int | None = None,
     patch_size: int,
+    useful_work: float = math.inf,
 ) -> list[Architecture]:
-    """Networks that meet all budgets and fill the tightest.
+    """Networks that meet all budgets and fill the tightest, as far as a training can use that.
 
     Args:
         space: Gives the channels, the level map, and whether networks are residual.
@@ -49,6 +49,8 @@ def make_contenders(
         width: The user's choice.
         unshuffle: The user's choice.
         patch_size: Patch size of the training: networks must pad to a divisor of it.
+        useful_work: Most work per iteration (see :mod:`clearer.searching.training_work`); beyond
+            it, a training of that length restores worse. The smallest network may have more.
 
     Raises:
         InputError: If no network, of the given width and unshuffle, meets the budgets.
@@ -59,8 +61,9 @@ def make_contenders(
     ]
     is_given = width is not None or unshuffle is not None
     _refuse_hopeless(smallest, budgets, costs, is_given=is_given)
-    # Without a budget, the work that training uses well is the limit.
-    most_work = max(_USUAL_WORK, min(map(iteration_work, smallest)))
+    # Without a budget, nobody asked for a network that is slower than usual.
+    most_work = useful_work if budgets else min(useful_work, USUAL_WORK)
+    most_work = max(most_work, min(map(iteration_work, smallest)))
     errors: _Errors = {}
 
     def cost(architecture: Architecture, metric: Metric) -> float:
@@ -68,12 +71,12 @@ def make_contenders(
         return estimate * _error(errors, architecture) if metric == "ms" else estimate
 
     def use(architecture: Architecture) -> float:
-        """Share of the tightest budget that is used."""
+        """Share of the tightest limit that is used."""
         shares = [
             cost(architecture, budget.metric) / costs.usable(budget.metric, budget.limit)
             for budget in budgets
         ]
-        return max(shares, default=iteration_work(architecture) / most_work)
+        return max([*shares, iteration_work(architecture) / most_work])
 
     def fits(architecture: Architecture) -> bool:
         return patch_size % architecture.space.multiple == 0 and use(architecture) <= 1
@@ -163,10 +166,19 @@ def _error(errors: _Errors, architecture: Architecture) -> float:
 
 
 def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architecture]:
-    """Those whose work is nearest to the usual, or to the most that the budgets allow."""
+    """Those whose work is nearest to the usual, or to the most that the limits allow.
+
+    Of those with about the same work, wide networks of few layers learn faster than narrow ones of
+    many.
+    """
     works = {architecture: iteration_work(architecture) for architecture in found}
-    wanted = min(_USUAL_WORK, max(works.values(), default=_USUAL_WORK))
-    return sorted(found, key=lambda a: abs(math.log(works[a] / wanted)))[:number]
+    wanted = min(USUAL_WORK, max(works.values(), default=USUAL_WORK))
+
+    def order(architecture: Architecture) -> tuple[int, int]:
+        distance = abs(math.log(works[architecture] / wanted))
+        return int(distance / _ALIKE), len(architecture.choices)
+
+    return sorted(found, key=order)[:number]
 
 
 def _nothing(

@@ -17,7 +17,6 @@ from typing import Any, Final, Literal, TypedDict
 
 import torch
 
-from clearer.costs.cost import network_convs
 from clearer.data.patches import Batch, PatchSampler
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
@@ -25,6 +24,7 @@ from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_che
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.standing import Score, expected_db
+from clearer.searching.training_work import iteration_work
 from clearer.space.space import Architecture
 from clearer.support.files import read_record, write_json
 from clearer.support.interrupt import StopRequest
@@ -42,7 +42,6 @@ from clearer.training.training_step import (
 
 __all__ = [
     "RaceRecord",
-    "iteration_work",
     "race",
     "race_rounds",
     "read_race",
@@ -54,10 +53,6 @@ _STREAM: Final = 6
 _SCORE_SEED: Final = (0, 4)
 _SCORE_BATCHES: Final = 16
 _SCORE_BATCH_SIZE: Final = 16
-_REFERENCE_WORK: Final = 100_000.0
-# What each output of a convolution costs in a training step besides its arithmetic (normalisation,
-# ReLU and sums are memory-bound), in multiply-accumulates.
-_OUTPUT_WORK: Final = 60.0
 _EMA_SHARE: Final = 0.2
 _WARMUP: Final = 4
 """The warm-up takes at most one part in this many of a round."""
@@ -82,13 +77,6 @@ class _Contender:
     scores: list[Score]
     iteration: int = 0
     state: TrainingState | None = None
-
-
-def iteration_work(architecture: Architecture) -> float:
-    """Work of a training iteration, relative to a usual network of 100 thousand MACs per pixel."""
-    convs = network_convs(architecture)
-    work = sum(conv.macs + _OUTPUT_WORK * conv.activations for conv in convs)
-    return work / (1.5 * _REFERENCE_WORK)
 
 
 def race_rounds(number: int) -> list[int]:

@@ -20,6 +20,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.race import race
 from clearer.searching.search import search
+from clearer.searching.training_work import iteration_work
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import write_json
 from clearer.training.loop import Loop
@@ -88,11 +89,24 @@ def _race(
 
     def freeze() -> None:
         decision = decide_winner(winner, settings.budgets, costs)
-        run.write_config(replace(settings, space=decision.architecture.space))
+        chosen = decision.architecture
+        run.write_config(replace(_fitted(settings, chosen), space=chosen.space))
         write_json(run.architecture, {**decision.to_dict(), "strategy": "race"})
 
     loop.processes.on_first(freeze)
     return run.read_architecture()
+
+
+def _fitted(settings: RunSettings, architecture: Architecture) -> RunSettings:
+    """Settings with as many iterations of this network as the work of the training allows."""
+    if settings.work is None:
+        return settings
+    iterations = max(1, round(settings.work / iteration_work(architecture)))
+    share = settings.train.warmup_iterations / settings.train.iterations
+    train = replace(
+        settings.train, iterations=iterations, warmup_iterations=int(share * iterations)
+    )
+    return replace(settings, train=train, work=None)
 
 
 @contextlib.contextmanager

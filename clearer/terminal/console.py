@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +33,8 @@ __all__ = [
     "warn_of_noise",
 ]
 
+_MOSTLY: Final = 0.9
+"""Share of a limit from which on it counts as used."""
 _has_warned = False
 
 
@@ -97,7 +99,8 @@ def describe_settings(settings: RunSettings) -> None:
     say(
         f"{settings.task.text}, {settings.color}; preset {settings.preset} "
         f"({PRESETS[settings.preset].time}): {searching} search and {train_.iterations} "
-        f"training iterations; {settings.device}, {settings.precision}, seed {settings.seed}"
+        f"training iterations{' of a usual network' * (settings.work is not None)}; "
+        f"{settings.device}, {settings.precision}, seed {settings.seed}"
     )
     limits = ", ".join(
         f"at most {b.text(b.limit)}" + f" ({settings.budget_precision})" * b.is_of_file
@@ -139,6 +142,9 @@ def describe_decision(decision: DecisionRecord) -> None:
             f"  {units[b['metric']]}{f' ({about})' if about else ''}: predicted "
             f"{b['predicted']:,.4g}, {measured}, limit {b['limit']:,.4g}"
         )
+    shares = [(b["measured"] or b["predicted"]) / b["limit"] for b in decision.get("budgets", [])]
+    if decision.get("strategy") == "race" and shares and max(shares) < _MOSTLY:
+        say("  room is left: in a training of this length, smaller networks learn more")
     if "sizes_mb" in decision:
         sizes = ", ".join(f"{name} {mb:,.4g} MB" for name, mb in decision["sizes_mb"].items())
         say(f"  files: {sizes}")

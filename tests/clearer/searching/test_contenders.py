@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from clearer.costs.decision import decide_winner
 from clearer.errors import InputError
 from clearer.export.to_onnx import file_mb
 from clearer.searching.contenders import make_contenders
-from clearer.searching.race import iteration_work
+from clearer.searching.training_work import iteration_work
 from clearer.space.space import Architecture, SearchSpace
 
 SPACE = SearchSpace(residual=True)
@@ -56,6 +57,7 @@ def contenders(
     width: int | None = None,
     unshuffle: int | None = None,
     patch_size: int = 48,
+    useful_work: float = math.inf,
     **limits: float,
 ) -> list[Architecture]:
     budgets = [
@@ -63,7 +65,14 @@ def contenders(
         for metric, limit in limits.items()
     ]
     return make_contenders(
-        SPACE, budgets, costs, number, width=width, unshuffle=unshuffle, patch_size=patch_size
+        SPACE,
+        budgets,
+        costs,
+        number,
+        width=width,
+        unshuffle=unshuffle,
+        patch_size=patch_size,
+        useful_work=useful_work,
     )
 
 

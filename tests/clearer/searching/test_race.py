@@ -20,15 +20,9 @@ from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
 from clearer.runs.settings import RaceSettings, RunSettings
-from clearer.searching.race import (
-    iteration_work,
-    race,
-    race_rounds,
-    read_race,
-    round_work,
-    write_race,
-)
+from clearer.searching.race import race, race_rounds, read_race, round_work, write_race
 from clearer.searching.standing import Score, expected_db
+from clearer.searching.training_work import iteration_work
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
 from clearer.training.loop import Loop
