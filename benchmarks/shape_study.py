@@ -6,8 +6,8 @@ r"""Which shape of network restores best? Each trained for the same processor ti
     python benchmarks/shape_study.py train bsds500-fair shapes.json --speeds speeds.json
     python benchmarks/shape_study.py table shapes.json
 
-``speed`` takes turns between the networks on a machine without other work; ``train`` turns a
-processor time into steps by it, so that other work does not change what it finds. Without
+``speed`` times the networks, interleaved, on a machine without other work; ``train`` converts a
+processor time into steps with it, so that other work does not change what it finds. Without
 ``--speeds`` the time itself ends a training; with ``--iterations`` all get the same steps.
 
 Gray, sigma 50, protocol awgn, gray pictures of BSDS500; the middles of its 32 validation pictures

@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("name")
     parser.add_argument("--data", type=Path, help="folder of the sets; default: as in clearer data")
-    parser.add_argument("--peers", type=Path, help="folder of ONNX files to take turns with")
+    parser.add_argument("--peers", type=Path, help="folder of ONNX files to time interleaved with it")
     parser.add_argument("--rounds", type=int, help="timed calls; default: 100, or 10 s a row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     known = parser.add_mutually_exclusive_group()
@@ -123,10 +123,10 @@ def write_tables() -> None:
 
 
 def measure_quality(run: Run) -> dict[str, Any]:
-    """The entries of a card that hang on the weights."""
+    """The entries of a card that depend on the weights."""
     network, _ = load_network(run.weights)
     color, task = run.settings().color, run.settings().task
-    # One thread: two wait long for each other where the machine is busy.
+    # One thread: on a busy machine, two spend long waiting for each other.
     torch.set_num_threads(1)
     runner = TorchRunner(run.path.name, network)
     has_level = network.architecture.space.level_map
@@ -196,7 +196,7 @@ def purpose(color: Color, task: Task, *, has_level: bool) -> str:
         return f"{pictures} with white Gaussian noise of sigma {task.sigma} (of 255)"
     levels = f"sigma {task.sigma.low:g} to {task.sigma.high:g} (of 255)"
     if has_level:
-        return f"{pictures} with white Gaussian noise, {levels}, told the level or by an estimate"
+        return f"{pictures} with white Gaussian noise, {levels}, noise level given or estimated"
     return f"{pictures} with white Gaussian noise of unknown level, {levels}"
 
 

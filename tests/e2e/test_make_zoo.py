@@ -270,7 +270,7 @@ def test_a_network_that_is_told_the_level_is_told_it(
         found.append([row["psnr_db"] for row in figures["rows"] + probes["rows"]])
     assert found[1] == pytest.approx(found[0], abs=1e-3)
     purpose = script("make").purpose("gray", Denoise(sigma=Span(0, 75)), has_level=True)
-    assert purpose.endswith("sigma 0 to 75 (of 255), told the level or by an estimate")
+    assert purpose.endswith("sigma 0 to 75 (of 255), noise level given or estimated")
 
 
 def test_figures_of_jpeg(
