@@ -115,19 +115,21 @@ class Variant:
     rate: float = 3e-3
     loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
     precision: Precision = "bf16"
-    settle: float = 0.5
+    batch_statistics_share: float = 0.5
     optimizer: str = "adam"
     change: Callable[[nn.Module], None] | None = None
     seed: int = 0
 
 
 WIDE: Final = Variant(
-    space={"width": 32, "unshuffle": 2, "columns": (4, 2)}, architecture="PPPP-PF", settle=0.85
+    space={"width": 32, "unshuffle": 2, "columns": (4, 2)},
+    architecture="PPPP-PF",
+    batch_statistics_share=0.85,
 )
 FAST: Final = Variant(
     space={"width": 32, "unshuffle": 2, "columns": (6, 2), "stem": "conv"},
     architecture="PPPPPP-PF",
-    settle=0.8,
+    batch_statistics_share=0.8,
     loss=mean_root_error,
 )
 MUON: Final = replace(FAST, optimizer="muon", rate=1e-2, batch=16)
@@ -172,14 +174,16 @@ VARIANTS: Final = {
     "head not 0": Variant(change=random_head),
     "width 8": Variant(space={"width": 8}),
     "width 20": Variant(space={"width": 20}),
-    "statistics never settled": Variant(settle=1.0),
+    "statistics never frozen": Variant(batch_statistics_share=1.0),
     "fp32": Variant(precision="fp32"),
     "all parallel": Variant(architecture="PPPP-PPPP-PPPP"),
     "all fusion": Variant(architecture="FFFF-FFFF-FFFF"),
     "base, seed 2": Variant(seed=2),
     "batch 4, patch 96": Variant(patch=96, batch=4),
-    "statistics settled at 0.75": Variant(settle=0.75),
-    "all parallel, settled at 0.75": Variant(architecture="PPPP-PPPP-PPPP", settle=0.75),
+    "statistics frozen at 0.75": Variant(batch_statistics_share=0.75),
+    "all parallel, frozen at 0.75": Variant(
+        architecture="PPPP-PPPP-PPPP", batch_statistics_share=0.75
+    ),
     "patch 32, batch 16": Variant(patch=32, batch=16),
 }
 
@@ -231,7 +235,7 @@ def train_network(
     )
     optimizers = make_optimizers(network, variant)
     average = MovingAverage(network, 1.0)
-    spent, share, iteration, settled = 0.0, 0.0, 0, False
+    spent, share, iteration, is_frozen = 0.0, 0.0, 0, False
     psnr_db: list[float] = []
     while share < 1:
         start = time.process_time()
@@ -239,8 +243,8 @@ def train_network(
         rate = variant.rate * rise * 0.5 * (1 + math.cos(math.pi * share))
         for optimizer in optimizers:
             set_learning_rate(optimizer, rate)
-        if share >= variant.settle and not settled:
-            settled = True
+        if share >= variant.batch_statistics_share and not is_frozen:
+            is_frozen = True
             if measured_batches:
                 seen = (sampler.batch(iteration - 1 - i).degraded for i in range(measured_batches))
                 measure_statistics(average.network, seen)

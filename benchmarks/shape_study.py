@@ -55,7 +55,7 @@ TASK: Final = Denoise(sigma=Span(50, 50))
 RECIPE: Final = Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error)
 MARKS: Final = (0.5, 1.0)
 MEASURED: Final = 16
-"""Batches that statistics are measured on, where they settle."""
+"""Batches that statistics are measured on before they are frozen."""
 _SPEED_ROUNDS: Final = 3
 _SPEED_STEPS: Final = 8
 _U: Final = SearchSpace(residual=True, stem="conv", first_scales=1, gates=True)

@@ -120,7 +120,7 @@ class Candidate:
     deploy: Callable[[nn.Module], None] | None = None
     rate_share: float = 1.0
     """Of the learning rate of the recipe."""
-    settle: float = 0.8
+    batch_statistics_share: float = 0.8
     """Share of the time after which batch normalisation keeps its statistics."""
 
     def build(self) -> nn.Module:
@@ -150,7 +150,7 @@ CANDIDATES: Final = {
     "unshuffle 2, width 32, PPPPPF-PF": Candidate(
         text="PPPPPF-PF", space={"width": 32, "unshuffle": 2, "columns": (6, 2)}
     ),
-    "unshuffle 2, width 32, PPPP-PF, settled at 0.9": Candidate(**WIDE, settle=0.9),
+    "unshuffle 2, width 32, PPPP-PF, frozen at 0.9": Candidate(**WIDE, batch_statistics_share=0.9),
     "unshuffle 2, width 32, PPPPPP-PF, stem conv": Candidate(**LEAN),
     "the same, no norm": Candidate(**LEAN, train=without_norm, rate_share=1 / 3),
     "the same, branched blocks": Candidate(
@@ -213,7 +213,11 @@ def train(arguments: argparse.Namespace) -> None:
         network = candidate.build()
         if candidate.train is not None:
             candidate.train(network)
-        variant = replace(recipe, rate=candidate.rate_share * recipe.rate, settle=candidate.settle)
+        variant = replace(
+            recipe,
+            rate=candidate.rate_share * recipe.rate,
+            batch_statistics_share=candidate.batch_statistics_share,
+        )
         found = train_network(network, variant, splits, TASK, arguments.seconds)
         add_row(out, about, "candidates", name, found)
         print(name, found, flush=True)

@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("name")
     parser.add_argument("--data", type=Path, help="folder of the sets; default: as in clearer data")
-    parser.add_argument("--peers", type=Path, help="folder of ONNX files to time interleaved with it")
+    parser.add_argument(
+        "--peers", type=Path, help="folder of ONNX files to time interleaved with it"
+    )
     parser.add_argument("--rounds", type=int, help="timed calls; default: 100, or 10 s a row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     known = parser.add_mutually_exclusive_group()

@@ -333,7 +333,7 @@ def test_errors_of_runtimes_are_one_line() -> None:
     assert len(first_line(RuntimeError("x" * 10_000))) < 600
 
 
-def test_a_picture_of_one_pixel_is_mirrored() -> None:
+def test_a_picture_of_one_pixel_is_padded() -> None:
     restore = picture_restorer(lambda given: given, PictureIo(multiple=8, is_bgr=True), "n")
     picture = np.array([0.1, 0.2, 0.3], np.float32).reshape(1, 3, 1, 1)
     np.testing.assert_array_equal(restore(picture), picture)

@@ -149,7 +149,7 @@ def test_fixed_sizes_leave_no_arithmetic_on_sizes(
     fixed = with_fixed_sizes(model, shape)
     operators = {node.op_type for node in onnx.load_from_string(fixed).graph.node}
     assert not operators & {"Shape", "Concat", "Squeeze", "Mul", "Range", "Min"}
-    # One operator pads, none where nothing is to be done; what is too small to mirror is gathered.
+    # One operator pads, none where nothing is to be done; what is too small to reflect is gathered.
     is_tiny, is_whole = shape[1] < 4, shape[1:] == (32, 48)
     assert ("Gather" in operators) == is_tiny
     assert ("Pad" in operators) == (not is_tiny and not is_whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from clearer.errors import InputError
+from clearer.errors import InputError, how_to_install
 from clearer.pictures.encoding import kind_of, name_as
 from clearer.pictures.formats import IMAGE_SUFFIXES, has_decoder, is_picture_name
 from clearer.pictures.images import list_images, read_image
@@ -264,5 +265,5 @@ def test_a_broken_link_in_a_data_folder_is_said(tmp_path: Path) -> None:
 def test_heic_without_its_decoder_says_what_to_install(tmp_path: Path) -> None:
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    both_refuse(path, "it is HEIC: install pillow-heif")
+    both_refuse(path, re.escape(f"it is HEIC: {how_to_install('heic')}, or convert it"))
     assert not is_picture_name(path.name)

@@ -146,7 +146,7 @@ def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
     assert seen == [True] * (4 - warmup)
 
 
-def test_statistics_settle_also_after_an_interrupt(
+def test_statistics_are_frozen_also_after_an_interrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From then on the network in training is the one that is deployed; before, it is not."""
