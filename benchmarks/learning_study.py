@@ -1,12 +1,12 @@
-r"""What decides how well, and how fast, such a network learns? One change at a time, the same time.
+r"""What decides how well and how fast such a network learns? One change at a time, in equal time.
 
     python benchmarks/zoo/recipes.py bsds500-fair .
     OMP_NUM_THREADS=1 python benchmarks/learning_study.py bsds500-fair learning.json --seconds 90
 
 Gray, protocol awgn, one architecture; one level (``--sigma 50``) or a range (``--sigma 5:50``,
 scored at levels within). Each variant trains for the same processor time on one thread, with a
-schedule shaped to that time, and is scored on the middles of the validation pictures. The file is
-written after each variant; what it holds already is not done again.
+schedule shaped to that time, and is scored on centre crops of the validation pictures. The file is
+written after each variant; variants that it holds are skipped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def mean_root_error(restored: Tensor, clean: Tensor) -> Tensor:
 
 
 def without_norm(network: nn.Module) -> None:
-    """Convolutions with bias in place of convolution and batch normalisation.
+    """Replace convolution and batch normalisation by convolutions with bias.
 
     Residual branches end in weights of zero, so that the signal does not grow with depth.
     """
@@ -91,7 +91,7 @@ def without_norm(network: nn.Module) -> None:
 
 
 def zero_gamma(network: nn.Module) -> None:
-    """Residual branches begin as the identity."""
+    """Let residual blocks begin as the identity."""
     for module in network.modules():
         if isinstance(module, ResidualBlock | Bottleneck):
             last = [layer for layer in module.body if isinstance(layer, nn.BatchNorm2d)][-1]
@@ -99,14 +99,14 @@ def zero_gamma(network: nn.Module) -> None:
 
 
 def random_head(network: nn.Module) -> None:
-    """The head of a residual network as torch initialises it, not zero."""
+    """Initialise the head of a residual network as torch does, not with zero."""
     assert isinstance(network, RestorationNet)
     network.output.head.reset_parameters()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to train; the defaults are the base."""
+    """One way to train; the defaults are the base variant."""
 
     space: dict[str, Any] = field(default_factory=dict)
     architecture: str = "PPPP-PPPP-FFFP"
@@ -217,11 +217,11 @@ def train_network(
     measured_batches: int = 0,
     iterations: int | None = None,
 ) -> dict[str, Any]:
-    """Train for a processor time and score the averaged weights at these shares of it.
+    """Train for a processor time, and score the averaged weights at these shares of it.
 
-    With ``iterations`` their number ends the training, not the time, so that other work on the
-    machine changes nothing. In a short training the statistics that are kept may be measured for
-    the averaged weights.
+    With ``iterations``, their number ends the training instead of the time, so that other work on
+    the machine changes nothing. In a short training, the statistics that are frozen may be
+    measured for the averaged weights.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
@@ -290,7 +290,7 @@ def _has_level_map(network: nn.Module) -> bool:
 
 
 def score(network: nn.Module, images: ImageSet, task: Denoise) -> dict[str, float]:
-    """PSNR in dB at each of the levels that the task includes."""
+    """PSNR in dB at each level within the task's range."""
     restore, level_map = torch_restorer(network), _has_level_map(network)
     tasks = [Denoise(sigma=Span(x, x)) for x in LEVELS if task.sigma.low <= x <= task.sigma.high]
     return {
@@ -302,7 +302,7 @@ def score(network: nn.Module, images: ImageSet, task: Denoise) -> dict[str, floa
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown, best first."""
+    """The table as Markdown, best first."""
     rows = {name: row for name, row in result["variants"].items() if row["psnr_db"] is not None}
     base = [row["psnr_db"] for name, row in rows.items() if name.startswith("base")]
     base = base or [row["psnr_db"] for row in rows.values()][:1]
@@ -322,7 +322,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def study_splits(folder: Path, task: Denoise) -> Splits:
-    """Gray pictures to train on, and the middles of those that validate."""
+    """Gray training pictures, and centre crops of the validation pictures."""
     splits = load_splits(folder, "gray", 0, task)
     return Splits(splits.train, middles(splits.val, VAL_SIDE), splits.test, splits.source)
 
@@ -331,7 +331,7 @@ def main() -> None:
     """Train the variants that the file lacks, then print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder with train/ and val/")
-    parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
+    parser.add_argument("out", type=Path, help="JSON file to create or resume")
     parser.add_argument("--seconds", type=float, default=90, help="processor time per variant")
     parser.add_argument("--sigma", default="50", help="level or range, like 5:50")
     parser.add_argument("--names", nargs="*", choices=[*VARIANTS], help="default: all")

@@ -158,7 +158,7 @@ def test_patches_end_as_pictures_do_which_the_network_pads() -> None:
             assert torch.equal(degraded[place : place + 1], pad_to_multiple(cut, 8))
             shapes.append((height, width))
     assert {side for shape in shapes for side in shape} == set(range(9, 17))
-    # Half of them end; of those, one in 64 ends with the patch.
+    # Half of them end early; of those, one in 64 ends with the patch.
     assert np.mean([shape == (16, 16) for shape in shapes]) == pytest.approx(0.5, abs=0.12)
 
 
@@ -173,7 +173,7 @@ def test_half_of_the_patches_are_reduced_and_areas_keep_their_mean() -> None:
     is_turned = across.abs().mean((1, 2)) > down.abs().mean((1, 2))
     steps = torch.where(is_turned[:, None], across.mean(1), down.mean(2)).abs()
     factors = steps.mean(1)
-    # A picture is a staircase, of which areas take a little more or less than a step.
+    # A picture is a staircase, and areas cover a little more or less than a step.
     torch.testing.assert_close(steps, factors[:, None].expand_as(steps), atol=0.25, rtol=0)
     is_reduced = (steps - 1).abs().amax(1) > 1e-3
     assert is_reduced.float().mean().item() == pytest.approx(0.5, abs=0.08)

@@ -38,7 +38,7 @@ def images(count: int = 3, channels: int = 1) -> ImageSet:
 
 
 def network(space: SearchSpace = SPACE) -> RestorationNet:
-    """With a head that is not zero, as that of an untrained residual network is."""
+    """A network whose head is not zero, unlike that of an untrained residual one."""
     torch.manual_seed(0)
     made = RestorationNet(Architecture.uniform(space, "parallel")).eval()
     torch.nn.init.normal_(made.output.head.weight)

@@ -1,4 +1,4 @@
-"""JPEG, WebP, BMP, PNM and AVIF: what a decoder complains of refuses a file; no bit goes unsaid."""
+"""JPEG, WebP, BMP, PNM and AVIF: a file is refused if its decoder complains; no bit is lost."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_files_cut_short(name: str, tmp_path: Path) -> None:
 
 
 def test_a_jpeg_with_a_hole_and_a_proper_end(tmp_path: Path) -> None:
-    """Pillow makes the rest of it gray, and says nothing."""
+    """Pillow paints the rest gray, and says nothing."""
     path = tmp_path / "a.jpg"
     for options in ({}, {"progressive": True}):
         for color in (pixels(40, 48, 3), pixels(40, 48)):
@@ -113,7 +113,7 @@ def test_what_follows_a_jpeg_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_what_does_no_harm_to_pixels_is_a_note(tmp_path: Path) -> None:
-    """A scan header that says something else of a file that is not progressive."""
+    """A scan header with other values, in a file that is not progressive."""
     data = bytearray(saved("JPEG", pixels(40, 48)))
     path = tmp_path / "a.jpg"
     path.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Settings of runs that were begun earlier."""
+"""Settings of runs from earlier versions."""
 
 from __future__ import annotations
 

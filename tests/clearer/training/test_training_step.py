@@ -42,7 +42,7 @@ def changed(state: TrainingState) -> list[Tensor]:
 
 @pytest.mark.parametrize("loss", ["mse", "rmse"])
 def test_a_batch_in_pieces_gives_what_it_gives_at_once(loss: str) -> None:
-    """With the averaged statistics of batch normalisation, that is: they see no batch."""
+    """With the averaged statistics of batch normalisation, which do not depend on the batch."""
     results = []
     for num_pieces in (1, 2, 3, 4):
         settings, state = make(loss=loss, padded_share=0.5)
@@ -57,7 +57,7 @@ def test_a_batch_in_pieces_gives_what_it_gives_at_once(loss: str) -> None:
 
 
 def limit_memory(state: TrainingState, most: int) -> list[int]:
-    """A device that has memory for so many patches at once."""
+    """Simulate a device with memory for so many patches at once."""
     seen: list[int] = []
 
     def refuse(module: Any, arguments: tuple[Tensor]) -> None:
