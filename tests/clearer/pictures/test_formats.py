@@ -133,7 +133,7 @@ def text(values: Any) -> bytes:
 @pytest.mark.parametrize("top", [1, 2, 100, 254, 255, 256, 1023, 4095, 65534, 65535])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_of_every_range(top: int, channels: int, tmp_path: Path) -> None:
-    """Binary and as text; comments where the format lets them be."""
+    """Binary and text, with comments where the format allows them."""
     shape = (7, 9, 3) if channels == 3 else (7, 9)
     values = pixels(*shape, dtype=np.uint16, top=top)
     expected = values / top
@@ -224,7 +224,7 @@ def test_avif_is_turned_and_keeps_what_belongs_to_it(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_not_opened(tmp_path: Path) -> None:
-    """Whatever the name says: Pillow would start Ghostscript for the first."""
+    """Whatever their names say: for the first, Pillow would start Ghostscript."""
     gif = saved("GIF", pixels(6, 8))
     for data in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", gif, b"8BPS" + bytes(30)):
         for name in ("a.png", "a.jpg", "a.tif"):
@@ -243,7 +243,7 @@ def test_endings() -> None:
 
 
 def test_hidden_files_of_a_data_folder_are_passed_over(tmp_path: Path) -> None:
-    """As macOS leaves them beside each file on disks of other systems."""
+    """macOS leaves one beside each file on disks of other systems."""
     for name in ("a.png", "b.jfif"):
         (tmp_path / name).write_bytes(saved("JPEG" if name == "b.jfif" else "PNG", pixels(6, 8)))
         (tmp_path / f"._{name}").write_bytes(b"\0\5\x16\7")
