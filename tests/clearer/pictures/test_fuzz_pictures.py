@@ -27,7 +27,7 @@ MUTATIONS = 12
 
 
 def picture(*channels: int, dtype: Any = np.uint8) -> Any:
-    """A picture that is smooth, so that it compresses, with some noise, so that every byte counts."""
+    """A smooth picture, so that it compresses, with some noise, so that every byte counts."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:24, :33]
     smooth = (np.sin(x / 5) + np.cos(y / 7)) / 4 + 0.5
@@ -64,7 +64,7 @@ def pillow(data: bytes) -> Any:
 
 
 def libtiff(data: bytes) -> Any:
-    """Samples as fractions of full scale, white at the top."""
+    """Samples scaled to all of 8 or 16 bits, with white above black."""
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         bits, photometric = tiff.pages.first.bitspersample, tiff.pages.first.photometric
     try:
