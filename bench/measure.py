@@ -273,7 +273,7 @@ def judge_noise(timings: Timings) -> Noise:
     is_quiet = reference <= _QUIET_REFERENCE and widest <= _QUIET_ROWS
     verdict = "quiet" if is_quiet else "too busy for a verdict on times"
     text = (
-        f"the machine was {verdict}: a fixed sort that took turns with the rows spread by "
+        f"the machine was {verdict}: a fixed sort interleaved with the rows spread by "
         f"{reference:.1%} (at most {_QUIET_REFERENCE:.0%} is quiet), the rows by up to "
         f"{widest:.1%} (at most {_QUIET_ROWS:.0%})"
     )

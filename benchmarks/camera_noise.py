@@ -1,14 +1,14 @@
-"""How like that of cameras the noise of the task photo is.
+"""Compares the noise of the task photo with that of real cameras.
 
     python benchmarks/camera_noise.py polyu [--first 50] [--shot 0.0003:0.001] [--seed 0]
 
 The folder holds pairs of one name in ``noisy/`` and ``clean/``: one shot, and the mean of many.
 The task makes noise on the same clean pictures, at the resolution of the sensor; JPEG of quality 75
 with halved chroma follows, which is how the pictures of PolyU were saved. Noise is the difference
-to the clean picture, less what a shift, another sharpness and another tone of that picture explain
-(by least squares: shots are neither in the same place nor as bright as their mean), less its mean
-over 31x31 pixels, in levels of 255. Prints a table: the median over the pictures, and in brackets
-the 10th and 90th percentile.
+from the clean picture, in levels of 255, minus what a shift and a change of sharpness or tone of
+that picture explain (by least squares: shots differ from their mean in position and brightness),
+minus its mean over 31x31 pixels. Prints a table: the median over the pictures, and in brackets the
+10th and 90th percentile.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def photograph(clean: Pixels, shot: Span, seed: list[int]) -> Pixels:
 
 
 def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:
-    """What a row of the table is about, for one picture."""
+    """The figures of one picture, by row of the table."""
     apart: Planes = noisy.astype(float) - clean
     figures = {"PSNR, dB": 10 * np.log10(255**2 / np.square(apart).mean())}
     left = [unexplained(apart[..., c], clean[..., c].astype(float)) for c in range(3)]
@@ -88,7 +88,7 @@ def statistics(noisy: Pixels, clean: Pixels) -> dict[str, float]:
 
 
 def unexplained(apart: Planes, clean: Planes) -> Planes:
-    """Of one channel of a difference, what its clean picture does not explain."""
+    """The part of a channel's difference that its clean picture does not explain."""
     shift = [gaussian_filter(clean, 0.7, order=order) for order in ((0, 1), (1, 0))]
     sharpness = [clean - gaussian_filter(clean, blur) for blur in (1, 2)]
     tone = [(clean / 255) ** power for power in range(4)]
@@ -99,7 +99,7 @@ def unexplained(apart: Planes, clean: Planes) -> Planes:
 
 
 def powers(plane: Planes) -> dict[str, float]:
-    """Spectral density in bands of cycles per pixel, over that in a middle one."""
+    """Spectral density in bands of cycles per pixel, relative to a middle band."""
     spectrum = np.square(np.abs(np.fft.fft2(plane)))
     along, down = (np.fft.fftfreq(side) for side in plane.shape[::-1])
     frequency = np.hypot(down[:, None], along)
@@ -114,7 +114,7 @@ def powers(plane: Planes) -> dict[str, float]:
 
 
 def by_texture(noise: Planes, brightness: Planes) -> float:
-    """Median deviation in the fifth of blocks with most texture over that in the one with least."""
+    """Median deviation in the most textured fifth of the blocks over that in the least textured."""
     texture = blocks(brightness - gaussian_filter(brightness, TEXTURE_BLUR)).std(1)
     deviation = blocks(noise).std(1)
     least, most = np.quantile(texture, (0.2, 0.8))
@@ -122,14 +122,14 @@ def by_texture(noise: Planes, brightness: Planes) -> float:
 
 
 def blocks(plane: Planes) -> Planes:
-    """``(N, 256)``: whole blocks of 16x16 pixels."""
+    """Whole blocks of 16x16 pixels, ``(N, 256)``."""
     rows, columns = (side // BLOCK for side in plane.shape)
     whole = plane[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
     return whole.transpose(0, 2, 1, 3).reshape(-1, BLOCK**2)
 
 
 def self_correlation(plane: Planes, distance: int) -> float:
-    """Of rows that lie this far apart."""
+    """The correlation of rows that are this far apart."""
     return float((plane[distance:] * plane[:-distance]).mean() / np.square(plane).mean())
 
 

@@ -1,9 +1,9 @@
-r"""Which network for a JPEG file, by its quality: one for JPEG, or one for photographs?
+r"""Which network suits a JPEG file of a given quality: one for JPEG, or one for photographs?
 
     python benchmarks/zoo/recipes.py photos-fair .
     OMP_NUM_THREADS=1 python benchmarks/jpeg_or_noise.py photos-fair/val jpeg_or_noise.json
 
-Middles of every fourth picture that validates, 256x256: clean, or with a camera's noise (task photo
+Centre crops of 256x256 of every fourth validation picture: clean, or with camera noise (task photo
 without its JPEG), then saved by libjpeg with colours at half the resolution. Prints a table of
 mean PSNR, and writes it as JSON.
 """

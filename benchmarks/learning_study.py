@@ -1,12 +1,12 @@
-r"""What decides how well, and how fast, such a network learns? One change at a time, the same time.
+r"""What decides how well and how fast such a network learns? One change at a time, in equal time.
 
     python benchmarks/zoo/recipes.py bsds500-fair .
     OMP_NUM_THREADS=1 python benchmarks/learning_study.py bsds500-fair learning.json --seconds 90
 
 Gray, protocol awgn, one architecture; one level (``--sigma 50``) or a range (``--sigma 5:50``,
 scored at levels within). Each variant trains for the same processor time on one thread, with a
-schedule shaped to that time, and is scored on the middles of the validation pictures. The file is
-written after each variant; what it holds already is not done again.
+schedule shaped to that time, and is scored on centre crops of the validation pictures. The file is
+written after each variant; variants that it holds are skipped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def mean_root_error(restored: Tensor, clean: Tensor) -> Tensor:
 
 
 def without_norm(network: nn.Module) -> None:
-    """Convolutions with bias in place of convolution and batch normalisation.
+    """Replace convolution and batch normalisation by convolutions with bias.
 
     Residual branches end in weights of zero, so that the signal does not grow with depth.
     """
@@ -91,7 +91,7 @@ def without_norm(network: nn.Module) -> None:
 
 
 def zero_gamma(network: nn.Module) -> None:
-    """Residual branches begin as the identity."""
+    """Let residual blocks begin as the identity."""
     for module in network.modules():
         if isinstance(module, ResidualBlock | Bottleneck):
             last = [layer for layer in module.body if isinstance(layer, nn.BatchNorm2d)][-1]
@@ -99,14 +99,14 @@ def zero_gamma(network: nn.Module) -> None:
 
 
 def random_head(network: nn.Module) -> None:
-    """The head of a residual network as torch initialises it, not zero."""
+    """Initialise the head of a residual network as torch does, not with zero."""
     assert isinstance(network, RestorationNet)
     network.output.head.reset_parameters()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One way to train; the defaults are the base."""
+    """One way to train; the defaults are the base variant."""
 
     space: dict[str, Any] = field(default_factory=dict)
     architecture: str = "PPPP-PPPP-FFFP"
@@ -115,19 +115,21 @@ class Variant:
     rate: float = 3e-3
     loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
     precision: Precision = "bf16"
-    settle: float = 0.5
+    batch_statistics_share: float = 0.5
     optimizer: str = "adam"
     change: Callable[[nn.Module], None] | None = None
     seed: int = 0
 
 
 WIDE: Final = Variant(
-    space={"width": 32, "unshuffle": 2, "columns": (4, 2)}, architecture="PPPP-PF", settle=0.85
+    space={"width": 32, "unshuffle": 2, "columns": (4, 2)},
+    architecture="PPPP-PF",
+    batch_statistics_share=0.85,
 )
 FAST: Final = Variant(
     space={"width": 32, "unshuffle": 2, "columns": (6, 2), "stem": "conv"},
     architecture="PPPPPP-PF",
-    settle=0.8,
+    batch_statistics_share=0.8,
     loss=mean_root_error,
 )
 MUON: Final = replace(FAST, optimizer="muon", rate=1e-2, batch=16)
@@ -172,14 +174,16 @@ VARIANTS: Final = {
     "head not 0": Variant(change=random_head),
     "width 8": Variant(space={"width": 8}),
     "width 20": Variant(space={"width": 20}),
-    "statistics never settled": Variant(settle=1.0),
+    "statistics never frozen": Variant(batch_statistics_share=1.0),
     "fp32": Variant(precision="fp32"),
     "all parallel": Variant(architecture="PPPP-PPPP-PPPP"),
     "all fusion": Variant(architecture="FFFF-FFFF-FFFF"),
     "base, seed 2": Variant(seed=2),
     "batch 4, patch 96": Variant(patch=96, batch=4),
-    "statistics settled at 0.75": Variant(settle=0.75),
-    "all parallel, settled at 0.75": Variant(architecture="PPPP-PPPP-PPPP", settle=0.75),
+    "statistics frozen at 0.75": Variant(batch_statistics_share=0.75),
+    "all parallel, frozen at 0.75": Variant(
+        architecture="PPPP-PPPP-PPPP", batch_statistics_share=0.75
+    ),
     "patch 32, batch 16": Variant(patch=32, batch=16),
 }
 
@@ -213,11 +217,11 @@ def train_network(
     measured_batches: int = 0,
     iterations: int | None = None,
 ) -> dict[str, Any]:
-    """Train for a processor time and score the averaged weights at these shares of it.
+    """Train for a processor time, and score the averaged weights at these shares of it.
 
-    With ``iterations`` their number ends the training, not the time, so that other work on the
-    machine changes nothing. In a short training the statistics that are kept may be measured for
-    the averaged weights.
+    With ``iterations``, their number ends the training instead of the time, so that other work on
+    the machine changes nothing. In a short training, the statistics that are frozen may be
+    measured for the averaged weights.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train()
@@ -231,7 +235,7 @@ def train_network(
     )
     optimizers = make_optimizers(network, variant)
     average = MovingAverage(network, 1.0)
-    spent, share, iteration, settled = 0.0, 0.0, 0, False
+    spent, share, iteration, is_frozen = 0.0, 0.0, 0, False
     psnr_db: list[float] = []
     while share < 1:
         start = time.process_time()
@@ -239,8 +243,8 @@ def train_network(
         rate = variant.rate * rise * 0.5 * (1 + math.cos(math.pi * share))
         for optimizer in optimizers:
             set_learning_rate(optimizer, rate)
-        if share >= variant.settle and not settled:
-            settled = True
+        if share >= variant.batch_statistics_share and not is_frozen:
+            is_frozen = True
             if measured_batches:
                 seen = (sampler.batch(iteration - 1 - i).degraded for i in range(measured_batches))
                 measure_statistics(average.network, seen)
@@ -286,7 +290,7 @@ def _has_level_map(network: nn.Module) -> bool:
 
 
 def score(network: nn.Module, images: ImageSet, task: Denoise) -> dict[str, float]:
-    """PSNR in dB at each of the levels that the task includes."""
+    """PSNR in dB at each level within the task's range."""
     restore, level_map = torch_restorer(network), _has_level_map(network)
     tasks = [Denoise(sigma=Span(x, x)) for x in LEVELS if task.sigma.low <= x <= task.sigma.high]
     return {
@@ -298,7 +302,7 @@ def score(network: nn.Module, images: ImageSet, task: Denoise) -> dict[str, floa
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown, best first."""
+    """The table as Markdown, best first."""
     rows = {name: row for name, row in result["variants"].items() if row["psnr_db"] is not None}
     base = [row["psnr_db"] for name, row in rows.items() if name.startswith("base")]
     base = base or [row["psnr_db"] for row in rows.values()][:1]
@@ -318,7 +322,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def study_splits(folder: Path, task: Denoise) -> Splits:
-    """Gray pictures to train on, and the middles of those that validate."""
+    """Gray training pictures, and centre crops of the validation pictures."""
     splits = load_splits(folder, "gray", 0, task)
     return Splits(splits.train, middles(splits.val, VAL_SIDE), splits.test, splits.source)
 
@@ -327,7 +331,7 @@ def main() -> None:
     """Train the variants that the file lacks, then print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder with train/ and val/")
-    parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
+    parser.add_argument("out", type=Path, help="JSON file to create or resume")
     parser.add_argument("--seconds", type=float, default=90, help="processor time per variant")
     parser.add_argument("--sigma", default="50", help="level or range, like 5:50")
     parser.add_argument("--names", nargs="*", choices=[*VARIANTS], help="default: all")

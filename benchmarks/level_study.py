@@ -1,13 +1,13 @@
-r"""Does one network that is told the noise level restore as well as one for each level?
+r"""Does one network that is given the noise level restore as well as one network per level?
 
     python benchmarks/zoo/recipes.py bsds500-fair .
     OMP_NUM_THREADS=1 python benchmarks/level_study.py train bsds500-fair level.json
     python benchmarks/level_study.py table level.json
 
-Gray, protocol awgn: a U of width 20 with a level map, the same one without (blind), and one for
-sigma 25 and for sigma 50 alone. All take the same number of steps of 16 patches of 48x48 with Muon,
-from one seed; the middles of the validation pictures are scored at each level, of which the one
-with a level map is told. The file is written after each; what it holds is not done again.
+Gray, protocol awgn: a U of width 20 with a level map, the same without (blind), and one each for
+sigma 25 and sigma 50 alone. All take the same number of steps of 16 patches of 48x48 with Muon,
+from one seed. Centre crops of the validation pictures are scored at each level; the network with a
+level map is given it. The file is written after each; networks that it holds are skipped.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WAYS: Final = {
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train what the file lacks."""
+    """Train the networks that the file lacks."""
     torch.set_num_threads(1)
     out: Path = arguments.out
     about = {
@@ -67,7 +67,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Markdown."""
+    """The table as Markdown."""
     rows = read_json(arguments.out)["networks"]
     levels = list(rows["level map"]["psnr_db_by_level"])
     print("| network | " + " | ".join(f"sigma {level}" for level in levels) + " |")
@@ -79,7 +79,7 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """One of two jobs on one file."""
+    """Run one of the two jobs on a file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,8 +1,8 @@
-"""What share of a training step goes into making its batch.
+"""The share of a training step that making its batch takes.
 
     python benchmarks/loader.py
 
-The batch is cut, turned and degraded in the training process, so its time adds to the step's.
+The batch is cut, flipped and degraded in the training process, so its time adds to the step's.
 Prints one JSON object: medians over interleaved repetitions, on the CPU, with the quick preset.
 """
 

@@ -1,4 +1,4 @@
-"""Middles of pictures: less to compute, and as many scenes."""
+"""Centre crops: less to compute, and as many scenes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["middles"]
 
 
 def middles(images: ImageSet, side: int) -> ImageSet:
-    """Squares of this side; of a smaller picture, what there is."""
+    """Centre squares of this side; a side that is shorter is kept."""
     cut = []
     for image in images.images:
         top, left = (max(0, (length - side) // 2) for length in image.shape[:2])

@@ -1,4 +1,4 @@
-"""How well photographs of cameras are told from pictures with white noise.
+"""How reliably photographs of cameras are told apart from pictures with white noise.
 
     python benchmarks/noise_kind.py polyu/noisy bsds500/train [--first 50]
 

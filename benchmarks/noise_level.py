@@ -1,4 +1,4 @@
-"""How well the noise level of pictures is estimated, beside other methods.
+"""How well the noise level of pictures is estimated, compared with other methods.
 
     python benchmarks/noise_level.py out.json --set kodak24 [--set ...] [--color rgb] [--every 4]
     python benchmarks/noise_level.py out.json --pairs polyu --first 50
@@ -6,9 +6,9 @@
 White Gaussian noise is added to the pictures of a folder, in floating point (protocol awgn), and,
 as ``saved``, clipped and rounded to 8 bits. Methods: ours; ``estimate_sigma`` of scikit-image, the
 median of wavelet coefficients; and the eigenvalues of all patches (Chen, Zhu, Heng, "An Efficient
-Statistical Method for Image Noise Level Estimation", ICCV 2015). Pairs lie in ``noisy/`` and
-``clean/``: their level is the standard deviation of the difference of the lumas. Prints a table:
-mean relative error, mean absolute one, and the worst, in percent; writes all levels as JSON, after
+Statistical Method for Image Noise Level Estimation", ICCV 2015). Pairs are in ``noisy/``
+and ``clean/``: their level is the standard deviation of the difference of the lumas. Prints a table
+of relative errors in percent: mean, mean absolute, and worst. Writes all levels as JSON, after
 every picture.
 """
 
@@ -34,12 +34,12 @@ Picture = NDArray[np.float32]
 
 
 def wavelets(picture: Picture) -> float:
-    """By the median of the finest diagonal wavelet coefficients."""
+    """The estimate from the median of the finest diagonal wavelet coefficients."""
     return float(estimate_sigma(picture, channel_axis=-1, average_sigmas=True))
 
 
 def eigenvalues(picture: Picture) -> float:
-    """By the smallest eigenvalues of the covariance of patches: as many as agree with noise."""
+    """The estimate from the smallest eigenvalues of the patch covariance that agree with noise."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE), axis=(0, 1))
     rows, columns = windows.shape[:2]
     places = np.random.default_rng(0).integers(rows * columns, size=NUM_PATCHES)
@@ -79,7 +79,7 @@ def levels_of(path: Path, color: Color, seed: int, sigmas: list[int], methods: l
 
 
 def pair_levels(folder: Path, path: Path) -> dict[str, float]:
-    """The deviation of a real picture's luma from that of its clean one, and what is found."""
+    """The deviation of a real picture's luma from its clean one, and what each method finds."""
     noisy = unit(path, "rgb")
     apart = (noisy.astype(np.float64) - unit(folder / "clean" / path.name, "rgb")) @ LUMA
     luma = (noisy @ LUMA).astype(np.float32)[..., None]
@@ -92,7 +92,7 @@ def pair_levels(folder: Path, path: Path) -> dict[str, float]:
 
 
 def print_table(name: str, pictures: dict[str, Any]) -> None:
-    """Errors by level."""
+    """Print the errors by level."""
     sigmas = [sigma for sigma in next(iter(pictures.values())) if sigma != "0"]
     print(f"\n{name}, {len(pictures)} pictures: mean / mean absolute / worst error, %")
     print(f"| method | clean | {' | '.join(sigmas)} |")
@@ -109,7 +109,7 @@ def print_table(name: str, pictures: dict[str, Any]) -> None:
 
 
 def print_pairs(name: str, pictures: dict[str, Any]) -> None:
-    """Median and range of the ratio to the true level."""
+    """Print the median and range of the ratio to the true level."""
     true = np.array([levels["true"] for levels in pictures.values()])
     print(f"\n{name}, {len(pictures)} pairs: median of the true level {np.median(true):.2f}")
     for method in [key for key in next(iter(pictures.values())) if key != "true"]:

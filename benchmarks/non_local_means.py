@@ -1,4 +1,4 @@
-"""Which settings of non-local means are best: the ones that ``clearer bench`` compares with.
+"""Finds the best settings of non-local means, which ``clearer bench`` compares with.
 
     python benchmarks/non_local_means.py
 

@@ -1,13 +1,14 @@
-r"""What removes the noise of cameras best, of what there is without a training for it?
+r"""Which way removes camera noise best without training for it?
 
     OMP_NUM_THREADS=1 python benchmarks/photo_ways.py POLYU ways.json
     python benchmarks/photo_ways.py POLYU ways.json --table
 
-Pairs of PolyU, photographs and the means of many shots, the first half by name: on the other half
-networks are measured. A network for white noise sees the photograph as it is; channel by channel;
-luma and colour differences apart (a gray one); or with neighbouring pixels apart: pixel-shuffle
-down-sampling by 2 (Zhou et al., "When AWGN-based Denoiser Meets Real Noises", AAAI 2020), which
-makes noise that spans pixels whiter. ``strengths`` mix the result with the photograph.
+Pairs of PolyU, photographs and the means of many shots, the first half by name: networks are
+measured on the other half. A network for white noise sees the photograph as it is, channel by
+channel, as separate luma and colour differences (a gray network), or with neighbouring pixels
+apart: pixel-shuffle down-sampling by 2 (Zhou et al., "When AWGN-based Denoiser Meets Real Noises",
+AAAI 2020), which makes noise that spans pixels whiter. ``strengths`` blend the result with the
+photograph.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ _STRIDE: Final = 2
 def luma_and_chroma(restore: Restore, *, halved: bool = False) -> Restore:
     """Luma and two colour differences (BT.601), each as a gray picture of its own.
 
-    With ``halved``, colours are restored at half the resolution, where the noise of cameras is
-    finer, and their change is brought back.
+    With ``halved``, colours are restored at half the resolution, where camera noise is finer, and
+    the change is scaled back up.
     """
     to_luma = np.array([LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
@@ -63,7 +64,7 @@ def luma_and_chroma(restore: Restore, *, halved: bool = False) -> Restore:
 
 
 def at_half(restore: Restore) -> Restore:
-    """Planes of even size, restored after the mean over 2x2 pixels; the change comes back."""
+    """Restore planes of even size, averaged over 2x2 pixels, and scale the change back up."""
 
     def apart(planes: Array) -> Array:
         half = functional.avg_pool2d(torch.from_numpy(planes), 2)
@@ -76,7 +77,7 @@ def at_half(restore: Restore) -> Restore:
 
 
 def shuffled(restore: Restore) -> Restore:
-    """Each of the four pictures that every second row and column make, restored by itself."""
+    """Restore separately the four pictures that every second row and column make."""
 
     def apart(planes: Array) -> Array:
         restored = np.empty_like(planes)
@@ -90,7 +91,7 @@ def shuffled(restore: Restore) -> Restore:
 
 
 def ways(models: list[str]) -> dict[str, Restore]:
-    """What is compared, by name."""
+    """The ways that are compared, by name."""
     found: dict[str, Restore] = {}
     for name in models:
         model = find_restorer(Path(name), None)
@@ -137,7 +138,7 @@ def _planes(path: Path) -> Array:
 
 
 def table(out: Path) -> None:
-    """Markdown, best first."""
+    """The table as Markdown, best first."""
     found = read_json(out)["ways"]
     print("| way | " + " | ".join(f"{s:g}" for s in STRENGTHS) + " | SSIM | worse SSIM |")
     print("| --- |" + " --- |" * (len(STRENGTHS) + 2))
@@ -155,12 +156,12 @@ def table(out: Path) -> None:
 
 
 def main() -> None:
-    """Measure, or print."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="with noisy/ and clean/")
-    parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
+    parser.add_argument("out", type=Path, help="JSON file to create or resume")
     parser.add_argument("--model", nargs="+", default=["rgb-photo", "rgb-blind", "gray-blind"])
     parser.add_argument("--table", action="store_true", help="only print the table of the file")
     arguments = parser.parse_args()

@@ -1,8 +1,8 @@
-"""The paper's loops written straight down in plain PyTorch, to measure ours against.
+"""The paper's loops in plain PyTorch, to compare ours with.
 
 fp32, contiguous tensors, both candidates of every column in every step, every map of a fusion
-up-sampled by itself, the gradients of all weights computed in the architecture step too, and
-patches cut, flipped and turned one by one with Pillow.
+up-sampled separately, the gradients of all weights computed in the architecture step too, and
+patches cut, flipped and rotated one by one with Pillow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["ReferenceSearch", "ReferenceTraining"]
 def _plain_compute(
     column: ColumnModule, found: Operation, target: int, features: list[Tensor]
 ) -> Tensor:
-    """What the operation gives; a fusion map by map."""
+    """The output of the operation; a fusion is computed map by map."""
     if found.name != FUSION.name:
         layers = {part: getattr(column, part)[str(target)] for part in found.parts}
         return found.forward(layers, features, target)
@@ -55,7 +55,7 @@ def _make_plain(network: nn.Module) -> None:
 
 
 class _Loader:
-    """Patches by Pillow, one after the other, with Gaussian noise."""
+    """Makes patches with Pillow, one after the other, with Gaussian noise."""
 
     def __init__(self, images: ImageSet, patch_size: int, batch_size: int, sigma: float) -> None:
         self._pictures = [Image.fromarray(image[:, :, 0]) for image in images.images]
@@ -77,7 +77,7 @@ class _Loader:
 
 
 class ReferenceSearch:
-    """One step is :meth:`weights`, then, after the warm-up, :meth:`architecture`."""
+    """A step is :meth:`weights`, and after the warm-up also :meth:`architecture`."""
 
     def __init__(
         self, space: SearchSpace, images: ImageSet, patch_size: int, batch_size: int, sigma: float
@@ -94,7 +94,7 @@ class ReferenceSearch:
         return F.mse_loss(self._supernet(degraded, self._supernet.op_weights()), clean)
 
     def weights(self) -> None:
-        """Change the weights by one batch."""
+        """Update the weights with one batch."""
         self._optimizer.zero_grad()
         loss = self._loss()
         loss.backward()
@@ -103,7 +103,7 @@ class ReferenceSearch:
         loss.item()
 
     def architecture(self) -> None:
-        """Change the architecture parameters by one batch."""
+        """Update the architecture parameters with one batch."""
         self._alpha_optimizer.zero_grad()
         loss = self._loss() + 0.01 * architecture_loss(self._supernet.alpha)
         loss.backward()
@@ -133,7 +133,7 @@ class ReferenceTraining:
         self._loader = _Loader(images, patch_size, batch_size, sigma)
 
     def step(self) -> None:
-        """Change the weights by one batch."""
+        """Update the weights with one batch."""
         degraded, clean = self._loader.batch()
         self._optimizer.zero_grad()
         loss = F.mse_loss(self._network(degraded), clean)

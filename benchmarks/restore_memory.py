@@ -1,10 +1,10 @@
-"""Memory and time that ``clearer restore`` takes for one large noisy picture, as a process.
+"""Memory and time that ``clearer restore`` takes for one large noisy picture, in its own process.
 
     python benchmarks/restore_memory.py kodak24/kodim03.png runs/<name> runs/<name>/model.onnx
 
 The picture is enlarged to 4000x3000, Gaussian noise of sigma 25 is added and it is rounded to 8
-bits; once gray and once in colour. Prints a JSON object a line: the largest resident memory of the
-process and its wall time, with the load of the machine before and after.
+bits; once in gray and once in colour. Prints a JSON object per line: the peak resident memory of
+the process and its wall time, with the load of the machine before and after.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def make_picture(source: Path, mode: str, path: Path) -> None:
 
 
 def measure(picture: Path, model: Path, out: Path, threads: int) -> dict[str, object]:
-    """Run the command and ask the system what it took."""
+    """Run the command, and ask the system for its memory and time."""
     words = ["restore", picture, "--model", model, "--out", out, "--overwrite", "--json"]
     command = [sys.executable, "-m", "clearer.cli", *map(str, words)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -71,7 +71,7 @@ def measure(picture: Path, model: Path, out: Path, threads: int) -> dict[str, ob
 
 
 def _peak_mb(process: int) -> float:
-    """Of the process so far. ``ru_maxrss`` would also count what its parent held when it began."""
+    """Peak memory of the process so far. ``ru_maxrss`` would include its parent's at the start."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     kilobytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
     return sum(kilobytes) * 1024 / 1e6

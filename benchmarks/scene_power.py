@@ -1,12 +1,12 @@
-r"""How much there is at each scale in pictures of cameras, in those that train, and as targets.
+r"""Spectral power in camera pictures, in training pictures, and in the targets made of those.
 
     python benchmarks/zoo/recipes.py photos-fair .
     OMP_NUM_THREADS=1 python benchmarks/scene_power.py POLYU photos-fair/train scene_power.json
 
 Power of luma and of a colour difference (BT.601, scale 0 to 255) by frequency, in dB: medians over
-parts of 256x256, which a Hann window fades out. Cameras: means of many shots of PolyU, the first
-half by name. The others: a part of each of 150 pictures that train, and what the task photo makes
-of it for a network to give back.
+parts of 256x256, under a Hann window. Cameras: means of many shots of PolyU, the first half by
+name. The others: a part of each of 150 training pictures, and the target that the task photo makes
+of it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ EDGES: Final = (0.015, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
 NUM_PICTURES: Final = 150
 _CB: Final = (-0.168736, -0.331264, 0.5)
 _SIDE: Final = 256
-_TINY: Final = 1e-6  # a power: a part without a colour has none
+_TINY: Final = 1e-6  # a power: a part without colour has none
 
 Picture = NDArray[np.float32]
 
 
 def parts(path: Path) -> Iterator[Picture]:
-    """Of a picture, beside each other, in [0, 1]."""
+    """Adjacent parts of a picture, in [0, 1]."""
     picture = to_unit(read_image(path, "rgb"))
     for top in range(0, picture.shape[0] - _SIDE + 1, _SIDE):
         for left in range(0, picture.shape[1] - _SIDE + 1, _SIDE):
@@ -44,7 +44,7 @@ def parts(path: Path) -> Iterator[Picture]:
 
 
 def power_db(part: Picture) -> list[list[float]]:
-    """By plane (Y, Cb) and frequency."""
+    """Power in dB by plane (Y, Cb) and frequency."""
     planes = np.tensordot(np.array([LUMA, _CB]), 255 * part, ([1], [2]))
     window = np.hanning(_SIDE)[:, None] * np.hanning(_SIDE)
     planes = (planes - planes.mean((1, 2), keepdims=True)) * window

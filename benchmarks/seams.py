@@ -1,10 +1,11 @@
-"""How far a network on tiles is from the same network on the whole picture, by overlap.
+"""How much restoring in tiles differs from restoring the whole picture, by overlap.
 
     python benchmarks/seams.py picture.png runs/<name> [--overlaps 0 16 32 48 64]
 
-Noise is added to a gray picture (its middle of 768x768) and rounded to 8 bits; tiles keep about 160
-pixels. Prints a line for each noise level and overlap, the default's first: the largest and the
-root mean square difference, in levels of 255, and the share of 8-bit pixels that differ.
+Noise is added to a gray picture (its centre crop of 768x768), which is rounded to 8 bits; tiles
+keep about 160 pixels. Prints a line for each noise level and overlap, the default first: the
+largest and the root mean square difference, in levels of 255, and the share of 8-bit pixels that
+differ.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> None:
     clean = picture[top : top + SIDE, left : left + SIDE].astype(np.float32)
     for sigma in (5, 25, 50):
         noise = np.random.default_rng(0).normal(0, sigma, clean.shape)
-        # 16 bits, so that differences far below a level of 255 show.
+        # 16 bits, to show differences far below one level of 255.
         noisy = (np.rint(clean + noise).clip(0, 255) * 257).astype(np.uint16)
         restore: Restorer = found.runner
         if found.has_level:

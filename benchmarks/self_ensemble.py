@@ -1,10 +1,10 @@
-"""What averaging over flips and rotations gains, and for how many of them.
+"""What averaging over flips and rotations gains, by their number.
 
     python benchmarks/zoo/recipes.py photos-fair .
     OMP_NUM_THREADS=1 python benchmarks/self_ensemble.py photos-fair ensemble.json gray rgb-blind
 
-Protocol awgn, sigma 25, the middles of the validation pictures; networks that come with clearer or
-run folders. The file is written after each network; what it holds is not done again.
+Protocol awgn, sigma 25, centre crops of the validation pictures; networks that come with clearer,
+or run folders. The file is written after each network; networks that it holds are skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VIEWS: Final[tuple[Views, ...]] = get_args(Views)
 
 
 def main() -> None:
-    """Measure what the file lacks, and print a table."""
+    """Measure the networks that the file lacks, and print a table."""
     arguments = networks_parser(__doc__).parse_args()
     about = {
         "pictures": f"middles of the validation pictures of {arguments.data.name}",

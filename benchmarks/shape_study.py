@@ -1,4 +1,4 @@
-r"""Which shape of network restores best? Each trained for the same processor time.
+r"""Which shape of network restores best? Each is trained for the same processor time.
 
     python benchmarks/zoo/recipes.py bsds500-fair .
     export OMP_NUM_THREADS=1
@@ -6,20 +6,20 @@ r"""Which shape of network restores best? Each trained for the same processor ti
     python benchmarks/shape_study.py train bsds500-fair shapes.json --speeds speeds.json
     python benchmarks/shape_study.py table shapes.json
 
-``speed`` takes turns between the networks on a machine without other work; ``train`` turns a
-processor time into steps by it, so that other work does not change what it finds. Without
-``--speeds`` the time itself ends a training; with ``--iterations`` all get the same steps.
+``speed`` times the networks, interleaved, on a machine without other work; ``train`` converts a
+processor time into steps with it, so that other work does not change what it finds. Without
+``--speeds``, the time itself ends a training; with ``--iterations``, all get the same steps.
 
-Gray, sigma 50, protocol awgn, gray pictures of BSDS500; the middles of its 32 validation pictures
+Gray, sigma 50, protocol awgn, gray pictures of BSDS500; centre crops of its 32 validation pictures
 are scored. All are trained with Muon, batches of 16 patches of 48x48, from one seed. Names after
-the file choose some. Shapes are those of clearer.space.shapes, filled up to 5 MB and, where said,
-to the multiply-accumulates of FFDNet; beside them stand networks of the space without gates.
+the file select networks. Shapes are those of clearer.space.shapes, filled up to 5 MB and, where
+stated, to the multiply-accumulates of FFDNet; networks of the space without gates are beside them.
 
     ... train bsds500-fair random.json --seconds 150 --random 8 --run runs/one --run runs/other
         --budget-mb 5 --budget-gmacs 6.1
 
-trains members of spaces with gates that are drawn at random under the budgets, which they use, and
-the architectures that searches found.
+trains members of spaces with gates, drawn at random so that they use the budgets, and the
+architectures that searches found.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TASK: Final = Denoise(sigma=Span(50, 50))
 RECIPE: Final = Variant(optimizer="muon", rate=1e-2, batch=16, loss=mean_root_error)
 MARKS: Final = (0.5, 1.0)
 MEASURED: Final = 16
-"""Batches that statistics are measured on, where they settle."""
+"""Batches that statistics are measured on before they are frozen."""
 _SPEED_ROUNDS: Final = 3
 _SPEED_STEPS: Final = 8
 _U: Final = SearchSpace(residual=True, stem="conv", first_scales=1, gates=True)
@@ -125,7 +125,7 @@ def random_member(rng: random.Random, budgets: list[Budget]) -> Architecture:
 
 
 def chosen_networks(arguments: argparse.Namespace) -> dict[str, Architecture]:
-    """What is trained, by name."""
+    """The networks that are trained, by name."""
     if not arguments.random and not arguments.run:
         return {name: NETWORKS[name] for name in arguments.names or NETWORKS}
     limits = {"mb": arguments.budget_mb, "gmacs": arguments.budget_gmacs}
@@ -137,7 +137,7 @@ def chosen_networks(arguments: argparse.Namespace) -> dict[str, Architecture]:
 
 
 def start(arguments: argparse.Namespace) -> tuple[Variant, Splits, dict[str, Any]]:
-    """The recipe, the pictures, and what the file says of them."""
+    """The recipe, the pictures, and their description in the file."""
     torch.set_num_threads(1)
     recipe = replace(RECIPE, precision=fastest_precision(_U, "cpu"), seed=arguments.seed)
     splits = study_splits(arguments.data, TASK)
@@ -153,7 +153,7 @@ def start(arguments: argparse.Namespace) -> tuple[Variant, Splits, dict[str, Any
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    """Milliseconds of processor time per training step, each network in its turn."""
+    """Measure processor time per training step, in milliseconds, with the networks interleaved."""
     recipe, splits, about = start(arguments)
     one = ImageSet(splits.val.names[:1], splits.val.images[:1])
     splits = Splits(splits.train, one, splits.test, splits.source)
@@ -168,7 +168,7 @@ def speed(arguments: argparse.Namespace) -> None:
 
 
 def length(arguments: argparse.Namespace, name: str) -> int | None:
-    """Steps of a network, or None where processor time ends its training."""
+    """Steps of a network, or None if processor time ends its training."""
     steps: int | None = arguments.iterations
     if arguments.speeds:
         steps = round(1000 * arguments.seconds / read_study(arguments.speeds)["ms_per_step"][name])
@@ -176,7 +176,7 @@ def length(arguments: argparse.Namespace, name: str) -> int | None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train what the file lacks; several processes may write to one file."""
+    """Train the networks that the file lacks; several processes may write to one file."""
     recipe, splits, about = start(arguments)
     if arguments.iterations:
         about["iterations"] = arguments.iterations
@@ -209,7 +209,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Markdown, best first: means over the files, with each of them where there are several."""
+    """A Markdown table, best first: means over the files, and each file if there are several."""
     files = [read_study(path)["networks"] for path in arguments.files]
     found = {
         name: [rows[name] for rows in files if name in rows] for rows in files for name in rows
@@ -228,7 +228,7 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """One of two jobs on one file."""
+    """Run one of the jobs on a file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

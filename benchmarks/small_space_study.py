@@ -1,4 +1,4 @@
-r"""How good is what the search chooses? Every architecture of a small space, trained and ranked.
+r"""How good are the search's choices? Every architecture of a small space, trained and ranked.
 
     python benchmarks/zoo/recipes.py bsds500-fair .
     python benchmarks/small_space_study.py bsds500-fair study.json
@@ -7,9 +7,9 @@ r"""How good is what the search chooses? Every architecture of a small space, tr
 
 Two cells of two columns, width 8: 16 architectures. Each is trained from several seeds; the mean
 validation PSNR is the truth. The search of the quick preset then runs from other seeds, without a
-budget and under budgets, and what it chooses is placed in that truth. Words of the form
+budget and under budgets, and its choices are ranked by that truth. Words of the form
 ``name=value`` change fields of the search's settings; such searches are kept under ``--label``. The
-file is written after each result, and what it holds already is not done again.
+file is written after each result, and results that it holds are skipped.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from clearer.training.train import train
 TRAIN_SEEDS = (0, 1, 2)
 TRAIN_ITERATIONS = 500
 SEARCH_SEEDS = (10, 11, 12, 13, 14)  # none of them trained a network of the table
-# Of the budgets, between the cheapest and the most expensive architecture; None: no budget.
+# Positions of budgets between the cheapest and the most expensive architecture; None: no budget.
 POSITIONS = (None, 0.4, 0.6, 0.8)
 VAL_SIDE = 128
 CALIBRATION_BATCHES = 20
@@ -64,10 +64,10 @@ CALIBRATION_STREAM = 5
 
 
 def main() -> None:
-    """Do what is missing in the file, then summarise and print."""
+    """Add what the file lacks, then summarise and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder with train/ and val/")
-    parser.add_argument("out", type=Path, help="JSON file to write or to go on with")
+    parser.add_argument("out", type=Path, help="JSON file to create or resume")
     parser.add_argument("--label", default="sampled", help="name of the searches in the file")
     parser.add_argument("change", nargs="*", help="name=value of the search's settings")
     arguments = parser.parse_intermixed_args()
@@ -122,7 +122,7 @@ def search_all(
 
 
 def summarise(result: dict[str, Any]) -> dict[str, Any]:
-    """The truth, how noisy it is, and where the searches landed in it."""
+    """The truth, how noisy it is, and how the searches rank in it."""
     space = _settings(0).space
     table = cost_table(space, "params")
     architectures = list(space.architectures())
@@ -130,7 +130,7 @@ def summarise(result: dict[str, Any]) -> dict[str, Any]:
     psnr_db = np.array([[result["trained"][f"{t}/{s}"] for t in texts] for s in TRAIN_SEEDS])
     truth = psnr_db.mean(axis=0)
     costs = np.array([table.cost(architecture) for architecture in architectures])
-    # What a seed does to all architectures alike (its batches are the same) moves no rank.
+    # A shift that a seed gives all architectures alike (they share its batches) changes no rank.
     noise = psnr_db - truth - psnr_db.mean(axis=1, keepdims=True) + truth.mean()
     variance = (noise**2).sum() / ((len(TRAIN_SEEDS) - 1) * (len(texts) - 1))
     labels = dict.fromkeys(key.split("/")[0] for key in result["searches"])
@@ -164,10 +164,10 @@ def _placed(
     costs: NDArray[np.float64],
     texts: list[str],
 ) -> dict[str, Any]:
-    """Where the choices of all seeds stand among what the budget allows.
+    """How the choices of all seeds rank among the architectures that the budget allows.
 
     Beside them: a random choice, the most expensive, and the one with the most parallel columns,
-    all as means over what the rule leaves open.
+    each the mean over all architectures that fit the rule.
     """
     records = [searches[f"{label}/{_name(position)}/{seed}"] for seed in SEARCH_SEEDS]
     budgets = _settings(0, position=position).budgets
@@ -198,7 +198,7 @@ def _placed(
 
 
 def _log_probabilities(record: dict[str, Any]) -> dict[str, float]:
-    """Of every architecture, under the op weights at the end of a search."""
+    """Log probability of every architecture, by the op weights at the end of a search."""
     log_op_weights = np.log(record["op_weights"])
     columns = np.arange(len(log_op_weights))
     return {
@@ -237,7 +237,7 @@ def _about(splits: Splits) -> dict[str, Any]:
 def _settings(
     seed: int, changes: dict[str, Any] | None = None, position: float | None = None
 ) -> RunSettings:
-    """The quick preset on the small space, with a budget at a position or without one."""
+    """The quick preset on the small space, with a budget at a position, or none."""
     settings = make_settings(
         preset="quick",
         task=Denoise(),
@@ -277,7 +277,7 @@ def _trained_psnr_db(architecture: Architecture, settings: RunSettings, splits: 
 
 
 def _loop(*, resume: bool) -> Loop:
-    """A loop that says nothing and keeps its last state alone."""
+    """A loop that prints nothing and keeps only its last state."""
     return Loop(
         resume=resume,
         checkpoint_seconds=1e9,
@@ -287,7 +287,7 @@ def _loop(*, resume: bool) -> Loop:
 
 
 def _warmed_up(path: Path, settings: RunSettings, splits: Splits) -> Run:
-    """A run that ends with the warm-up, where a budget has done nothing yet: all go on from it."""
+    """A run that ends with the warm-up, before budgets have any effect: searches start here."""
     s = settings.search
     settings = replace(settings, search=replace(s, iterations=s.warmup_iterations))
     run = Run.create(path, settings)
@@ -296,7 +296,7 @@ def _warmed_up(path: Path, settings: RunSettings, splits: Splits) -> Run:
 
 
 def _searched(path: Path, settings: RunSettings, splits: Splits, warm: Run) -> dict[str, Any]:
-    """Go on from a warm-up and choose; without a budget, rate all architectures too."""
+    """Continue from a warm-up and choose; without a budget, rate all architectures too."""
     run = Run.create(path, settings)
     shutil.copytree(warm.search_checkpoint.parent, run.search_checkpoint.parent)
     log_op_weights = _search(run, settings, splits)
@@ -344,7 +344,7 @@ def _supernet_psnr_db(run: Run, settings: RunSettings, splits: Splits) -> dict[s
 
 
 def _calibrate(network: RestorationNet, settings: RunSettings, images: ImageSet) -> None:
-    """Batch statistics of this architecture: the supernet's are those of a mixture."""
+    """Measure the batch statistics of this architecture: the supernet's are those of a mixture."""
     s = settings.search
     sampler = PatchSampler(
         images,

@@ -1,14 +1,14 @@
-r"""Which space restores best at a given time? Small networks, each trained for the same time.
+r"""Which space restores best for a given time? Small networks, each trained for the same time.
 
     python benchmarks/zoo/recipes.py bsds500-fair .
     OMP_NUM_THREADS=1 python benchmarks/space_study.py train bsds500-fair space.json --seconds 300
     python benchmarks/space_study.py time space.json      # on a quiet machine
     python benchmarks/space_study.py table space.json
 
-Gray, sigma 50, protocol awgn. Training as in learning_study.py; names after the file choose some.
-Times are those of the network as it would be deployed, branches and batch normalisation folded,
-untrained: one image of 320x480, all interleaved, in ONNX Runtime and in OpenVINO, with bf16 where
-the processor has it.
+Gray, sigma 50, protocol awgn. Training as in learning_study.py; names after the file select
+networks. Times are those of the network as it would be deployed, branches and batch normalisation
+folded, untrained: one image of 320x480, all interleaved, in ONNX Runtime and in OpenVINO, with bf16
+where the processor has it.
 """
 
 from __future__ import annotations
@@ -76,13 +76,13 @@ class PlainConv(nn.Module):
 
 
 def deployed_pair(width: int) -> nn.Module:
-    """What two such convolutions become."""
+    """What two such convolutions fold to."""
     layers = [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
     return nn.Sequential(*layers, *copy.deepcopy(layers))
 
 
 def replace_blocks(network: nn.Module, make: Callable[[int], nn.Module]) -> None:
-    """Another block of two 3x3 convolutions in place of each residual block."""
+    """Replace each residual block by another block of two 3x3 convolutions."""
     for module in network.modules():
         for name, child in list(module.named_children()):
             if isinstance(child, ResidualBlock):
@@ -112,19 +112,19 @@ class PlainStack(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A network, how it is trained, and what it is when deployed."""
+    """A network, how it is trained, and what it becomes when deployed."""
 
     text: str = ""
     space: dict[str, Any] = field(default_factory=dict)
     train: Callable[[nn.Module], None] | None = None
     deploy: Callable[[nn.Module], None] | None = None
     rate_share: float = 1.0
-    """Of the learning rate of the recipe."""
-    settle: float = 0.8
-    """Share of the time after which batch normalisation keeps its statistics."""
+    """Share of the recipe's learning rate."""
+    batch_statistics_share: float = 0.8
+    """Share of the time after which the statistics of batch normalisation are frozen."""
 
     def build(self) -> nn.Module:
-        """Untrained, before ``train`` and ``deploy`` change it."""
+        """The untrained network, before ``train`` and ``deploy`` change it."""
         torch.manual_seed(0)
         if not self.text:
             return PlainStack(FFDNET_WIDTH, FFDNET_LAYERS)
@@ -150,7 +150,7 @@ CANDIDATES: Final = {
     "unshuffle 2, width 32, PPPPPF-PF": Candidate(
         text="PPPPPF-PF", space={"width": 32, "unshuffle": 2, "columns": (6, 2)}
     ),
-    "unshuffle 2, width 32, PPPP-PF, settled at 0.9": Candidate(**WIDE, settle=0.9),
+    "unshuffle 2, width 32, PPPP-PF, frozen at 0.9": Candidate(**WIDE, batch_statistics_share=0.9),
     "unshuffle 2, width 32, PPPPPP-PF, stem conv": Candidate(**LEAN),
     "the same, no norm": Candidate(**LEAN, train=without_norm, rate_share=1 / 3),
     "the same, branched blocks": Candidate(
@@ -183,7 +183,7 @@ CANDIDATES: Final = {
 
 
 def recipe_text(recipe: Variant) -> str:
-    """What all candidates share, in words."""
+    """A description of what all candidates share."""
     loss = "MSE" if recipe.loss is F.mse_loss else "root of each patch's squared error"
     return (
         f"batch {recipe.batch}, patch {recipe.patch}, {recipe.optimizer.capitalize()}, {loss}, "
@@ -192,7 +192,7 @@ def recipe_text(recipe: Variant) -> str:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train what the file lacks; several processes may write to one file."""
+    """Train the networks that the file lacks; several processes may write to one file."""
     torch.set_num_threads(1)
     out: Path = arguments.out
     recipe = replace(
@@ -213,7 +213,11 @@ def train(arguments: argparse.Namespace) -> None:
         network = candidate.build()
         if candidate.train is not None:
             candidate.train(network)
-        variant = replace(recipe, rate=candidate.rate_share * recipe.rate, settle=candidate.settle)
+        variant = replace(
+            recipe,
+            rate=candidate.rate_share * recipe.rate,
+            batch_statistics_share=candidate.batch_statistics_share,
+        )
         found = train_network(network, variant, splits, TASK, arguments.seconds)
         add_row(out, about, "candidates", name, found)
         print(name, found, flush=True)
@@ -263,7 +267,7 @@ def place_times(path: Path, threads: int) -> dict[str, float]:
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """Times of the trained candidates and FFDNet's layers, interleaved, and where they go."""
+    """Measure the trained candidates and FFDNet's layers, interleaved, and where the time goes."""
     threads = arguments.threads
     torch.set_num_threads(threads)
     # Even sides: the plain stack does not pad.
@@ -309,7 +313,7 @@ def measure(arguments: argparse.Namespace) -> None:
 
 
 def table(arguments: argparse.Namespace) -> None:
-    """Markdown, fastest first."""
+    """The table as Markdown, fastest first."""
     candidates = read_study(arguments.out)["candidates"]
     backends = sorted({name for row in candidates.values() for name in row.get("times", {})})
 
@@ -331,7 +335,7 @@ def table(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """One of three jobs on one file."""
+    """Run one of the three jobs on a file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

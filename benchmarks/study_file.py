@@ -1,4 +1,4 @@
-"""What a study has found so far: a file that several processes may fill, to be gone on with."""
+"""The results of a study: a file that several processes may write, and that can be resumed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["add_row", "missing", "networks_parser", "read_study"]
 
 
 def networks_parser(description: str | None) -> argparse.ArgumentParser:
-    """The command line of a study of trained networks: pictures, file, and which networks."""
+    """The command line of a study of trained networks: pictures, file, and names of networks."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,13 +25,13 @@ def networks_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def missing(path: Path, about: dict[str, Any], rows: str, names: Iterable[str]) -> Iterator[str]:
-    """Those of the names that the file lacks, each looked up when its turn comes.
+    """The names that the file lacks, each looked up when its turn comes.
 
     Args:
-        path: The file, which need not be there.
+        path: The file, which need not exist.
         about: What all its rows share.
-        rows: Key that they stand under.
-        names: What is wanted.
+        rows: Key of the rows in the file.
+        names: The names to look for.
 
     Raises:
         SystemExit: If it was made with other settings.
@@ -42,7 +42,7 @@ def missing(path: Path, about: dict[str, Any], rows: str, names: Iterable[str]) 
 
 
 def add_row(path: Path, about: dict[str, Any], rows: str, name: str, row: Any) -> None:
-    """Write a row beside what others have written meanwhile.
+    """Add a row, keeping those that others have written meanwhile.
 
     Raises:
         SystemExit: If the file was made with other settings.
@@ -53,7 +53,7 @@ def add_row(path: Path, about: dict[str, Any], rows: str, name: str, row: Any) -
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """Content of a file; rows that were named in words of earlier versions have those of today."""
+    """Content of a file; rows that earlier versions named otherwise get today's names."""
     return cast(dict[str, Any], _in_words_of_today(read_json(path)))
 
 

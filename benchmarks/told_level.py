@@ -1,11 +1,11 @@
-"""What one network that is told the noise level gives beside blind ones and those of one level.
+"""Compares a network that is given the noise level with blind ones and with ones for one level.
 
     python benchmarks/zoo/recipes.py photos-fair .
     OMP_NUM_THREADS=1 python benchmarks/told_level.py photos-fair told.json gray gray-blind gray-25
 
-Protocol awgn, the middles of the validation pictures: networks that come with clearer or run
-folders, at each level. One with a level map is told the level, and then left to the estimate from
-each picture. The file is written after each network; what it holds is not done again.
+Protocol awgn, centre crops of the validation pictures: networks that come with clearer, or run
+folders, at each level. One with a level map is first given the level, and then uses the estimate
+from each picture. The file is written after each network; networks that it holds are skipped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SIDE: Final = 256
 
 
 def main() -> None:
-    """Measure what the file lacks, and print a table."""
+    """Measure the networks that the file lacks, and print a table."""
     parser = networks_parser(__doc__)
     parser.add_argument("--color", choices=("gray", "rgb"), default="gray")
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
-"""Seconds and memory of a step of search and of training, against the plain reference loops.
+"""Time and memory of a step of search and of training, compared with the plain reference loops.
 
     python benchmarks/training_speed.py speed.json
 
-Each measurement is a process of its own, the kinds taking turns, so that their peaks of memory are
-their own and a drift of the machine meets all. Settings: the quick preset at width 14.
+Each measurement is a separate process, with the kinds interleaved, so that each has its own peak
+memory and a drift of the machine affects all. Settings: the quick preset at width 14.
 """
 
 from __future__ import annotations
@@ -108,12 +108,12 @@ def _search_times(settings: RunSettings, images: Any, warmup: bool, sampling: bo
                 processes=Processes(),
             ),
         )
-    # The last iteration also writes the checkpoint, but after it is told.
+    # The last iteration also writes the checkpoint, but after it is reported.
     return np.diff(moments[SKIPPED - 1 :]).tolist()
 
 
 def measure(kind: str) -> dict[str, Any]:
-    """One kind, in this process."""
+    """Measure one kind, in this process."""
     settings = quick_settings()
     images = load_splits(None, "gray", 0, settings.task).train
     s = settings.train

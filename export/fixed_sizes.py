@@ -48,9 +48,9 @@ def with_fixed_sizes(model: bytes, shape: tuple[int, int, int]) -> bytes:
 
 
 def _pad_by_one_operator(graph: onnx.GraphProto, height: int, width: int) -> None:
-    """Replace the gathering of mirrored rows and columns by one Pad, or by nothing.
+    """Replace the gathering of reflected rows and columns by one Pad, or by nothing.
 
-    It stays if a side is too short to be mirrored, which Pad refuses.
+    It stays if a side is too short to be reflected, which Pad refuses.
     """
     gathers = [node for node in graph.node if node.op_type == "Gather"]
     constants = {tensor.name: tensor for tensor in graph.initializer}

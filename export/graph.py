@@ -186,8 +186,8 @@ def _pad(g: Graph, image: str, sides: tuple[str, str], multiple: int) -> str:
         padded = g.node("Mul", g.node("Div", g.node("Add", last, step), step), step)
         places = g.node("Range", zero, padded, one)
         back = g.node("Sub", g.node("Add", last, last), places)
-        mirrored = g.node("Max", g.node("Min", places, back), zero)
-        image = g.node("Gather", image, mirrored, axis=axis)
+        reflected = g.node("Max", g.node("Min", places, back), zero)
+        image = g.node("Gather", image, reflected, axis=axis)
     return image
 
 

@@ -66,7 +66,7 @@ class PictureIo:
         Returns:
             An array of :attr:`layout` and :attr:`element`, contiguous, padded to :attr:`multiple`.
         """
-        planes = _mirrored(batch, self.multiple)
+        planes = _reflect_padded(batch, self.multiple)
         if self.is_bgr:
             planes = planes[:, ::-1]
         if self.element == "uint8":
@@ -133,7 +133,7 @@ def picture_restorer(
     return restore
 
 
-def _mirrored(batch: Array, multiple: int) -> Array:
+def _reflect_padded(batch: Array, multiple: int) -> Array:
     """Pad as :func:`clearer.networks.blocks.pad_to_multiple` does."""
     for axis in (2, 3):
         last = batch.shape[axis] - 1

@@ -1,4 +1,4 @@
-"""How much more memory a process may take at most while something runs."""
+"""A limit on the memory that a process may gain while something runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["bounded_memory"]
 
 @contextlib.contextmanager
 def bounded_memory(mb: float) -> Iterator[None]:
-    """Around work that files of unknown origin decide: its peak lies at most so far above before.
+    """Limit how far the block may raise the peak memory above what was in use before.
 
     Raises:
-        AssertionError: If it does not.
+        AssertionError: If it rises further.
     """
     before = _peak_mb()
     yield

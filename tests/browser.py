@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.visitor import Visitor
 
-# Without these it looks for its maker's hosts, and as root it does not start.
+# Without these it contacts its maker's hosts, and does not start as root.
 _FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -28,8 +28,10 @@ _FLAGS: Final = (
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium of this machine."""
-    from playwright.sync_api import sync_playwright  # every run of the tests would wait for it
+    """The Chromium of this machine."""
+    from playwright.sync_api import (
+        sync_playwright,
+    )  # otherwise every run of the tests would wait for it
 
     path = shutil.which("chromium")
     if path is None:
@@ -42,8 +44,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[[str], Visitor]]:
-    """Open pages as a person does; in the end none may have complained or asked another server."""
-    from tests.visitor import Visitor  # with playwright, which few tests need
+    """Open pages as a person does; none may report an error or contact another server."""
+    from tests.visitor import Visitor  # it imports playwright, which few tests need
 
     visitors = []
     with ExitStack() as open_pages:

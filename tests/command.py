@@ -1,4 +1,4 @@
-"""Commands as a user types them, in this process."""
+"""Commands as a user types them, run in this process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TINY = [*GRADIENT, "--columns", "1,1", *SHORT]
 
 
 def clearer(*words: object) -> Result:
-    """Run ``clearer`` with these words after it."""
+    """Run ``clearer`` with these arguments."""
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def searched(run: Path, data: Path, *words: object) -> Path:
-    """A run folder, after a search that ended well."""
+    """A run folder, after a successful search."""
     result = clearer("search", *words, "--data", data, "--out", run)
     assert result.exit_code == 0, result.output
     return run

@@ -13,12 +13,12 @@ from PIL import Image
 
 from clearer.data.datasets import data_collection
 
-# The networks of the tests are tiny: a second thread gains nothing, and costs much where the
-# machine is busy. Commands that tests start as processes of their own read this too.
+# The networks of the tests are tiny: a second thread gains nothing, and costs much on a busy
+# machine. Commands that tests start as processes read this too.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
-# A shell starts what it puts into the background with Ctrl-C switched off; tests send it.
+# A shell starts background jobs with Ctrl-C ignored; tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.browser", "tests.cpp", "tests.npm"]
@@ -31,7 +31,7 @@ settings.load_profile("clearer")
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what is remembered per machine out of the user's cache."""
+    """Keep cached measurements out of the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

@@ -13,7 +13,7 @@ _HEADERS = (os.environ.get("ORT_INCLUDE", ""), "/usr/include/onnxruntime", "/usr
 
 @pytest.fixture(scope="session")
 def ort_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As an unpacked release: ``include/`` and ``lib/``; there is a compiler, too."""
+    """A folder like an unpacked release: ``include/`` and ``lib/``; skips without a compiler."""
     import onnxruntime
 
     if shutil.which("c++") is None:

@@ -1,7 +1,7 @@
-"""Functions and commands in a process of their own, which has no packages to load.
+"""Runs functions and commands in a separate process that starts quickly.
 
-They are forks of a server that has loaded them and has done nothing else. A fork of the tests would
-have their threads' locks and none of the threads: torch waits for ever there.
+It is forked from a server that has loaded the packages and done nothing else. A fork of the tests
+themselves would have their threads' locks but none of the threads: torch would wait forever.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Ended:
     exit_code: int
     """Minus the number of the signal that killed it."""
     stderr: str
-    """Empty where it was killed."""
+    """Empty if it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class SignalIn:
     """Lets a function send a signal to its own process before it works."""
 
     function: str
-    """As ``package.module.name``, of the module that calls it."""
+    """``package.module.name``, in the module that calls it."""
     call: int
     """Which call it is, from 1."""
     number: int
-    """Of the signal."""
+    """Number of the signal."""
 
     def __call__(self) -> None:
-        """In the process."""
+        """Install the signal in the process."""
         place, _, name = self.function.rpartition(".")
         module = importlib.import_module(place)
         original = getattr(module, name)
@@ -66,7 +66,7 @@ class SignalIn:
 
 
 def start_forked(function: Callable[..., object], *arguments: object) -> BaseProcess:
-    """Call a function in a new process, with the environment and the folder of this one."""
+    """Call a function in a new process, with the environment and working folder of this one."""
     where = os.getcwd()
     process = _SERVER.Process(
         target=_call, args=(dict(os.environ), where, function, arguments), daemon=True
@@ -79,7 +79,7 @@ def run_forked(*words: object, prepare: Callable[[], object]) -> Ended:
     """Run ``clearer`` in a new process.
 
     Args:
-        words: After ``clearer``.
+        words: Arguments of ``clearer``.
         prepare: Called in the process before the command.
     """
     with tempfile.TemporaryDirectory() as folder:

@@ -44,7 +44,7 @@ def node_example(
 
 @pytest.fixture(scope="session")
 def ort_web(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The browser's runtime, fetched into the cache of the tests."""
+    """The browser's runtime, fetched into the tests' cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         try:

@@ -1,4 +1,4 @@
-"""How long tests wait for what has to come."""
+"""How long tests wait for something that must happen."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 __all__ = ["PATIENCE_S"]
 
 PATIENCE_S: Final = 900.0
-"""Nothing takes that long, however busy the machine is: it hangs."""
+"""Nothing takes this long on even the busiest machine: what does, hangs."""

@@ -15,7 +15,7 @@ __all__ = ["save_photographs"]
 def save_photographs(
     root: Path, splits: Mapping[str, Sequence[str]], mode: str, size: tuple[int, int]
 ) -> Path:
-    """Write built-in photographs, reduced.
+    """Write built-in photographs, downscaled.
 
     Args:
         root: Folder that gets one for each split.

@@ -9,7 +9,7 @@ from clearer.space.space import STEMS, Architecture, SearchSpace
 
 @st.composite
 def spaces(draw: st.DrawFn, max_width: int = 4, max_columns: int = 2) -> SearchSpace:
-    """With and without gates, from one scale on."""
+    """Spaces with and without gates, of one or more scales."""
     gates = draw(st.booleans())
     first_scales = draw(st.sampled_from((1, 2))) if gates else 2
     return SearchSpace(

@@ -1,4 +1,4 @@
-"""The command as a user starts it, in a process of its own."""
+"""The command as a user starts it, in a separate process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["started", "wait_for_file"]
 
 @contextmanager
 def started(*words: object) -> Iterator[subprocess.Popen[str]]:
-    """Run ``clearer``; it and all that it started end with the block, whatever happens in that."""
+    """Run ``clearer``; it and all that it starts end with the block, whatever happens in it."""
     command = [sys.executable, "-m", "clearer", *map(str, words)]
     pipe = subprocess.PIPE
     with subprocess.Popen(

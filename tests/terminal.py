@@ -1,4 +1,4 @@
-"""A terminal that a test can read: a command runs in it as for a person."""
+"""A terminal that a test can read: a command runs in it as it does for a person."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Shown", "run_in_terminal", "type_in_terminal"]
 _ROWS: Final = 40
 _HISTORY: Final = 10_000
 _SPINNER: Final = frozenset("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-"""What turns: it says that work goes on, even where a package that loads holds it still."""
+"""The spinner: it shows that work goes on, even if a loading package holds it still."""
 
 
 @dataclass(slots=True)
@@ -32,15 +32,15 @@ class Shown:
 
     returncode: int = 0
     lines: list[str] = field(default_factory=list)
-    """All that stays at the end, scrolled up or not, without what follows the last text."""
+    """All lines left at the end, scrolled away or not, up to the last text."""
     screens: list[str] = field(default_factory=list)
-    """Each picture of the screen that was seen on the way, one after the other."""
+    """Every state of the screen on the way, in order."""
     start_s: float = 0.0
     """Seconds to the first sign."""
     longest_silence: float = 0.0
-    """Seconds at most, from there on, in which nothing changed, and nothing turned."""
+    """The most seconds after that in which nothing changed or turned."""
     silent_after: str = ""
-    """The screen in that time."""
+    """The screen during that time."""
 
     @property
     def text(self) -> str:
@@ -56,13 +56,13 @@ def run_in_terminal(
     timeout: float = 240,
     environment: Mapping[str, str] | None = None,
 ) -> Shown:
-    """Run ``clearer`` with these words in a terminal of so many columns.
+    """Run ``clearer`` with these arguments in a terminal of so many columns.
 
     Args:
-        words: After ``clearer``.
-        folder: To run in.
+        words: Arguments of ``clearer``.
+        folder: Folder to run in.
         columns: Width of the terminal.
-        timeout: Seconds, after which it is killed.
+        timeout: Seconds after which it is killed.
         environment: Added to that of this process.
     """
     screen = pyte.HistoryScreen(columns, _ROWS, history=_HISTORY, ratio=0.5)
@@ -94,13 +94,13 @@ def type_in_terminal(
     columns: int = 110,
     timeout: float = 60,
 ) -> str:
-    """The screen of a program after what is typed into it.
+    """The screen of a program after input is typed.
 
     Args:
         command: The program.
-        folder: To run in.
-        typed: Keys, and what has to be on the screen before the next ones are typed.
-        environment: Of the program.
+        folder: Folder to run in.
+        typed: Keys, and what must be on the screen before the next ones are typed.
+        environment: Environment of the program.
         columns: Width of the terminal.
         timeout: Seconds to wait for each text.
     """
@@ -128,7 +128,7 @@ def type_in_terminal(
 def _start(
     command: list[str], folder: Path, columns: int, environment: Mapping[str, str]
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """A process in a terminal of its own, and our end of that."""
+    """A process in a new terminal, and our end of it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, columns, 0, 0))
     variables = {**os.environ, "TERM": "xterm-256color", **environment}
@@ -158,11 +158,11 @@ def _watch(
             continue
         try:
             data = os.read(ours, 65536)
-        except OSError:  # so Linux says that nobody is there any more
+        except OSError:  # how Linux says that nobody is there any more
             data = b""
         stream.feed(data)
         now, picture = time.monotonic(), "\n".join(line.rstrip() for line in screen.display)
-        if not data:  # since the last line there was only the end of the process
+        if not data:  # after the last line there was only the end of the process
             return
         if picture != before:
             if not shown.screens:

@@ -1,4 +1,4 @@
-"""What is said of a package that is missing: how to install it into this installation."""
+"""What is said about a missing package: how to add it to this installation."""
 
 from __future__ import annotations
 

@@ -24,18 +24,17 @@ ROOMS = (
 )
 """Folders of the package, from the ground up."""
 LINKED = ("export", "bench")
-"""Rooms whose folders lie beside the package; in it are links to them."""
+"""Rooms whose folders are beside the package, which has links to them."""
 SHOWN = ("terminal", "commands")
-"""Rooms that know the command line and what is shown on it."""
+"""Rooms that know the command line and its output."""
 ABOVE = (*LINKED, "api", *SHOWN)
-"""Rooms that know what becomes of networks when they are done."""
+"""Rooms that know what happens to finished networks."""
 TOP = ("__init__.py", "__main__.py", "cli.py", "errors.py")
-"""What lies in no room: where programs and users begin, which may import everything, and errors,
-which all rooms import."""
+"""Files in no room: entry points, which may import everything, and errors, which all import."""
 
 
 def run_python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """A process of its own, which has loaded nothing yet."""
+    """Run Python code in a new process, which has loaded nothing yet."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **options)
 
 
@@ -48,7 +47,7 @@ def files(*rooms: str) -> list[Path]:
 
 
 def name(path: Path) -> str:
-    """Of a module, as it is imported."""
+    """Name of a module, as it is imported."""
     words = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(("clearer", *words) if words[0] in LINKED else words)
 
@@ -73,7 +72,7 @@ def imported(path: Path) -> set[str]:
 
 
 def offending(path: Path, *forbidden: str) -> set[str]:
-    """What it imports of what is forbidden, or of what lies in that."""
+    """Forbidden modules, or parts of them, that a file imports."""
     return {
         name
         for name in imported(path)
@@ -87,7 +86,7 @@ def inside(*words: str) -> list[str]:
 
 
 def drawn() -> dict[str, set[str]]:
-    """What each room may import: itself, and the rooms that its arrows lead to, over several, too.
+    """What each room may import: itself, and the rooms that one or several arrows lead to.
 
     Raises:
         KeyError: If an arrow leads to a room above, or to none.
@@ -133,7 +132,7 @@ def test_tests_lie_as_what_they_test() -> None:
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if room not in LINKED])
 def test_a_room_has_a_few_modules_and_says_what_it_is_for(room: str) -> None:
-    """Its first file imports nothing: what is small starts without what is large."""
+    """Its ``__init__.py`` imports nothing, so that small parts load without large ones."""
     modules = [path for path in files(room) if path.name != "__init__.py"]
     assert 3 <= len(modules) <= 16
     (line,) = ast.parse((folder(room) / "__init__.py").read_text()).body
@@ -167,7 +166,7 @@ def test_bench_and_api_import_no_command(path: Path) -> None:
     ids=name,
 )
 def test_files_stay_readable(path: Path) -> None:
-    # The script that is copied to other devices has to be one file.
+    # The script that is copied to other devices must be one file.
     limit = 500 if path.name == "device_timer.py" else 400
     text = path.read_text()
     assert len(text.splitlines()) <= limit
@@ -177,7 +176,7 @@ def test_files_stay_readable(path: Path) -> None:
 
 
 def test_everything_imports_without_a_runtime() -> None:
-    """Without runtimes, and without what only some of the work needs, all modules load."""
+    """All modules load without runtimes and without optional packages."""
     missing = [
         *("onnxruntime", "tensorrt", "openvino", "imagecodecs", "pooch", "platformdirs"),
         *("lightning_fabric", "pywt", "onnxscript", "tensorboard", "bm3d", "matplotlib", "jinja2"),
@@ -207,7 +206,7 @@ def test_help_loads_no_heavy_package() -> None:
 
 
 def test_help_loads_only_what_it_prints() -> None:
-    """Beside typer: commands, and the names that their options take."""
+    """Besides typer: commands, and the names that their options take."""
     code = (
         "import sys, typer\n"
         "before = {*sys.modules}\n"
@@ -259,7 +258,7 @@ def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
 
 
 def test_onnxruntime_restores_without_torch(tmp_path: Path) -> None:
-    """Pictures of all kinds, by the networks that come with the package."""
+    """It restores pictures of all kinds, with the networks of the package."""
     pytest.importorskip("onnxruntime", reason="the extra cpu is not installed")
     Image.new("RGB", (32, 24), "gray").save(tmp_path / "color.png")
     Image.new("L", (32, 24), "gray").save(tmp_path / "gray.png")
@@ -275,7 +274,7 @@ def test_onnxruntime_restores_without_torch(tmp_path: Path) -> None:
 
 
 def test_no_word_of_this_machine() -> None:
-    """No paths of a machine or addresses of registries in what is shipped."""
+    """Shipped files name no paths of a machine and no addresses of registries."""
     words = ("/" + "work/", "/" + "root/", "pypi." + "org", "find-" + "links")
     found = [p for p in ROOT.rglob("*") if p.suffix in (".py", ".md", ".toml", ".txt", ".json")]
     made = {"demo", "runs", "zoo-runs"}

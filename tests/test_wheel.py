@@ -1,4 +1,4 @@
-"""What is built of a checkout: the same with and without symbolic links, and it works alone."""
+"""What is built from a checkout: the same with and without symbolic links, and it works alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(*words: str | Path, cwd: Path) -> str:
 
 
 def copy_checkout(folder: Path, *, with_links: bool) -> Path:
-    """What git would hold of it; without links they are text files, as on Windows or from a zip."""
+    """Copy what git tracks; without links, they are text files, as on Windows or from a zip."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("this is no git checkout, or git is not installed")
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -52,20 +52,20 @@ def copy_checkout(folder: Path, *, with_links: bool) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink() and not with_links:
             target.write_text(str(source.readlink()))
-        elif source.is_symlink() or source.exists():  # git names what is deleted, too
+        elif source.is_symlink() or source.exists():  # git also lists deleted files
             shutil.copy2(source, target, follow_symlinks=False)
     return folder
 
 
 def without_weights(checkout: Path) -> Path:
-    """Empty the files that take long to compress, where names are all that counts."""
+    """Empty the files that take long to compress, for tests of names only."""
     for path in (checkout / "clearer" / "zoo").glob("*.safetensors"):
         path.write_bytes(b"")
     return checkout
 
 
 def build(checkout: Path) -> tuple[Path, Path]:
-    """The sdist and the wheel."""
+    """Build the sdist and the wheel."""
     out = checkout.parent / f"{checkout.name}-dist"
     run(sys.executable, "-c", BUILD, out, cwd=checkout)
     (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
@@ -84,7 +84,7 @@ def files_of_sdist(path: Path) -> set[str]:
 
 
 def modules_of_source() -> set[str]:
-    """Where the wheel has them."""
+    """Modules of the source, by their place in the wheel."""
     places = {"clearer": "clearer", "clearer/bench": "bench", "clearer/export": "export"}
     found = set()
     for package, folder in places.items():
@@ -101,7 +101,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(plain: Path) -> tuple[Path, Path]:
-    """Sdist and wheel of it."""
+    """The sdist and wheel of that checkout."""
     return build(plain)
 
 
@@ -138,7 +138,7 @@ def test_the_sdist_builds_the_same_wheel(built: tuple[Path, Path], tmp_path: Pat
 
 
 def requirements(wheel: Path) -> set[str]:
-    """Names of the packages that the wheel needs without extras, and what those need."""
+    """Names of the packages that the wheel needs without extras, and of what they need."""
     (name,) = (name for name in files_of_wheel(wheel) if name.endswith(".dist-info/METADATA"))
     about = metadata.PathDistribution(zipfile.Path(wheel, name.partition("/")[0] + "/"))
     todo, found = [("", line) for line in about.requires or []], set()
@@ -155,9 +155,9 @@ def requirements(wheel: Path) -> set[str]:
 
 
 def bare_environment(folder: Path, wheel: Path, *to_install: str | Path) -> Path:
-    """An environment that holds what is installed, what that needs without extras, and no more.
+    """An environment with a wheel, what it needs without extras, and no more.
 
-    The other packages are links to those of this environment: nothing is downloaded.
+    Other packages are links to those of this environment: nothing is downloaded.
     """
     pytest.importorskip("pip")
     venv.create(folder, symlinks=True)
@@ -176,7 +176,7 @@ def bare_environment(folder: Path, wheel: Path, *to_install: str | Path) -> Path
 
 
 def places(environment: Path) -> list[Path]:
-    """Where the packages of that environment lie that links once made."""
+    """Where the packages of that environment are that links once made."""
     names = ("clearer.bench", "clearer.export", "clearer.cli")
     code = f"import {', '.join(names)}, sys\nfor n in {names}: print(sys.modules[n].__file__)"
     return [

@@ -1,4 +1,4 @@
-"""A folder of small networks in place of those that come with the package."""
+"""A folder of small networks instead of those that come with the package."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def add_network(
     *,
     level_map: bool = False,
 ) -> Path:
-    """A network of random weights that changes every pixel, and a card as those of the package.
+    """Add a network with random weights, which changes every pixel, and a card.
 
     Args:
-        folder: To write to.
-        name: Of the network.
+        folder: Folder to write to.
+        name: Name of the network.
         channels: 1 or 3.
         sigma: Noise that it is said to remove.
         gain_db: Added to the PSNR of the card.
-        level_map: Whether it is told the level.
+        level_map: Whether it is given the level.
     """
     span = Span.parse(sigma)
     task = {**CARD["task"], "sigma": sigma}
@@ -53,7 +53,7 @@ def add_network(
 
 
 def add_derainer(folder: Path, name: str) -> Path:
-    """The same for rain in RGB, of which the card shows pairs."""
+    """The same for rain in RGB, whose card shows pairs."""
     figures, training = dict(CARD["figures"]), dict(CARD["training"])
     del figures["noise_seed"], training["num_in_bsd68"]
     luma = {"y_input_psnr_db": 22.5, "y_input_ssim": 0.7, "y_psnr_db": 25.5, "y_ssim": 0.8}

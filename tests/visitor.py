@@ -18,7 +18,7 @@ __all__ = ["Visitor"]
 
 _PATIENCE_MS = 1000 * PATIENCE_S
 
-# As a person drops files: the page sees them by their names and bytes.
+# Drop files as a person does: the page sees their names and bytes.
 _DROP = """(files) => {
   const transfer = new DataTransfer();
   for (const [name, data] of files) {
@@ -27,15 +27,15 @@ _DROP = """(files) => {
   const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
   document.getElementById("stage").dispatchEvent(new DragEvent("drop", options));
 }"""
-# All that the page says, each with whether it calls the picture restored at that moment.
+# Every status of the page, and whether the picture counts as restored at that moment.
 _LISTEN = """() => {
   window.said = [];
   const [status, badge] = ["status", "after-name"].map((id) => document.getElementById(id));
   const note = () => window.said.push([status.textContent, !badge.hidden]);
   new MutationObserver(note).observe(status, { childList: true });
 }"""
-# Moves the slider, and looks at the picture before anything else can happen on the page, or, where
-# the slider is held, once a frame was drawn.
+# Moves the slider, and looks at the picture before anything else can happen on the page or, if the
+# slider is held, once a frame was drawn.
 _BLEND = """async ([percent, isHeld]) => {
   const slider = document.getElementById("strength");
   slider.value = percent;
@@ -52,8 +52,8 @@ class Visitor:
     """Does something, and waits until the page has done its part.
 
     Args:
-        page: To open it in.
-        url: Of the page.
+        page: The page to open it in.
+        url: Address of the page.
     """
 
     def __init__(self, page: Page, url: str) -> None:
@@ -70,7 +70,7 @@ class Visitor:
         page.evaluate(_LISTEN)
 
     def check(self) -> None:
-        """No error was thrown or printed, and nothing but the page's own server was asked."""
+        """Check that there was no error, and no request except to the page's own server."""
         assert self._errors == []
         asked = {urlsplit(r).netloc for r in self._requests if not r.startswith("blob:")}
         assert asked == {urlsplit(self._url).netloc}
@@ -108,21 +108,21 @@ class Visitor:
 
     @property
     def said(self) -> Sequence[tuple[str, bool]]:
-        """All that the status said, and whether the badge said restored at that moment."""
+        """Everything the status said, and whether the badge said restored at that moment."""
         said: list[list[Any]] = self.page.evaluate("() => window.said")
         return [(str(text), bool(is_restored)) for text, is_restored in said]
 
     @property
     def rows(self) -> list[str]:
-        """Of the list: what became of each picture."""
+        """Rows of the list: what became of each picture."""
         return self.page.locator("#pictures small").all_text_contents()
 
     def blend(self, percent: int) -> NDArray[np.uint8]:
-        """What the picture is at a strength, at once."""
+        """The picture at a strength, at once."""
         return self._blend(percent, is_held=False)
 
     def hold(self, percent: int) -> NDArray[np.uint8]:
-        """The same while the slider is not released."""
+        """The same, while the slider is held."""
         return self._blend(percent, is_held=True)
 
     def _blend(self, percent: int, *, is_held: bool) -> NDArray[np.uint8]:
@@ -131,7 +131,7 @@ class Visitor:
         return np.frombuffer(pixels, np.uint8).reshape(height, width, 4)
 
     def save(self, folder: Path, button: str = "#save") -> Path:
-        """What is downloaded, under the name that it comes with."""
+        """Save the download, under its own name."""
         with self.page.expect_download() as download:
             self.page.click(button)
         path = folder / download.value.suggested_filename

@@ -1,4 +1,4 @@
-"""Whether a machine computes as the CPU does, and how fast: tests, steps, kernels, memory."""
+"""Checks that a GPU computes as the CPU does, and how fast: tests, steps, kernels, memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 _PACKAGES: Final = ("torch", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorrt", "triton")
 _TESTS_SECONDS: Final = 240
 _WARMUP_STEPS: Final = 6
-"""Three before a graph is recorded, the recording, and two of the graph."""
+"""Three steps before a graph is recorded, the recording, and two steps of the graph."""
 _TIMED_SECONDS: Final = 2.0
 _MOST_STEPS: Final = 200
 _PROFILED_STEPS: Final = 10
@@ -42,21 +42,21 @@ _NUM_KERNELS: Final = 8
 _GRAPHED_STEPS: Final = 6
 # fp32 sums in another order: some 1e-6 of the loss.
 _LOSS_LIMIT: Final = 1e-4
-# Adam's first step is the sign of the gradient: where that is 0 but for rounding, it may turn.
+# Adam's first step is the sign of the gradient: if that is 0 up to rounding, it may flip.
 _CHANGED: Final = 0.01
 _CHANGED_SHARE: Final = 0.01
 
 
 def check(out: Path | None, *, seconds: float, is_tiny: bool) -> int:
-    """Do all of it, print it, and write ``check.json``.
+    """Run all checks, print the results, and write ``check.json``.
 
     Args:
         out: Folder for the file; None writes none.
-        seconds: No further time is measured after so many.
-        is_tiny: At tiny size.
+        seconds: No new measurement starts after this many.
+        is_tiny: Use tiny networks and patches.
 
     Returns:
-        0; 1 where a test failed or the devices disagree.
+        0, or 1 if a test failed or the devices disagree.
     """
     start = time.monotonic()
     device = resolve_device("auto")
@@ -83,7 +83,7 @@ def check(out: Path | None, *, seconds: float, is_tiny: bool) -> int:
 
 
 def describe_machine(device: str) -> dict[str, str]:
-    """What figures are worth nothing without."""
+    """What identifies the machine that the figures are from."""
     machine = {
         "device": device_name(device),
         "cpu": device_name("cpu"),
@@ -108,7 +108,7 @@ def describe_machine(device: str) -> dict[str, str]:
 
 
 def run_gpu_tests(say: Callable[[str], None]) -> int | None:
-    """Exit code of the tests marked ``gpu``; None where they cannot run or there are none here."""
+    """Exit code of the tests marked ``gpu``; None if they cannot run or there are none here."""
     missing = [name for name in ("pytest", "hypothesis") if not importlib.util.find_spec(name)]
     if missing:
         say(f"the tests marked gpu are left out: {' and '.join(missing)} cannot be imported")
@@ -135,7 +135,7 @@ def print_row(row: dict[str, Any]) -> bool:
 
 @contextmanager
 def tf32(is_allowed: bool) -> Iterator[None]:
-    """Within it, products of fp32 may be rounded to TF32, or not."""
+    """Allow or forbid rounding fp32 products to TF32 within the block."""
     switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     for switch in switches:
@@ -148,7 +148,7 @@ def tf32(is_allowed: bool) -> Iterator[None]:
 
 
 def compare(case: Case, device: str, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """One step in fp32 on the device against the CPU; and recorded against eager, several steps.
+    """Compare one fp32 step on the device with the CPU, and several recorded steps with eager ones.
 
     All get the batches that the CPU draws.
 
@@ -185,7 +185,7 @@ def _cpu_batches(case: Case) -> Callable[[int], Batch]:
 
 
 def _difference(what: str, one: Step, other: Step, count: int) -> dict[str, Any]:
-    """How far the losses and weights of two are apart after the same steps."""
+    """How far apart the losses and weights of two are after the same steps."""
     before = _weights(one)
     losses = [[float(step.call()) for _ in range(count)] for step in (one, other)]
     after, expected = _weights(one), _weights(other)
@@ -210,20 +210,20 @@ def _weights(step: Step) -> torch.Tensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepTime:
-    """How long a step takes, batch included."""
+    """How long a step takes, including its batch."""
 
     case: str
     precision: str
     mode: str
     ms: float
     whole_minutes: float
-    """Of all iterations of the case."""
+    """Time for all iterations of the case."""
     peak_mb: float
-    """Most memory of the device in use; on a CPU, of the process so far."""
+    """Peak memory in use on the device; on a CPU, of the process so far."""
     first_s: float
-    """Until the first timed step: loading, compiling, recording."""
+    """Time until the first timed step: loading, compiling, recording."""
     kernel_share: float
-    """Of the time, in which kernels run; on a CPU, operators."""
+    """Share of the time in which kernels run; on a CPU, operators."""
     kernels: dict[str, float]
     """Share of the time by kernel, the longest first."""
 
@@ -231,13 +231,13 @@ class StepTime:
 def step_times(
     cases: list[Case], device: str, say: Callable[[str], None], deadline: float
 ) -> Iterator[dict[str, Any]]:
-    """Times of the steps: graphed and eager, bf16 and fp32; compiled last, since it takes minutes.
+    """Times of the steps: graphed and eager, bf16 and fp32; compiled last, which takes minutes.
 
     Args:
         cases: Searches and trainings.
         device: ``cpu`` or ``cuda``.
         say: Takes a line for the user.
-        deadline: On the clock of ``time.monotonic``: nothing new is begun after it.
+        deadline: On the clock of ``time.monotonic``: nothing new starts after it.
     """
     precisions: tuple[Precision, ...] = ("bf16", "fp32")
     modes: tuple[Mode, ...] = ("graphed", "eager") if device == "cuda" else ("eager",)

@@ -1,4 +1,4 @@
-"""TensorRT engines of networks of the zoo: built, found again, and timed."""
+"""TensorRT engines of zoo networks: built, found again, and timed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _BUILD_SECONDS: Final = 200
 def engine_rows(
     names: list[str], size: tuple[int, int], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Build an engine of each network twice (the second time it is to be found), and time it.
+    """Build an engine of each network twice (the second time it must be reused), and time it.
 
     Args:
-        names: Of the zoo.
+        names: Networks of the zoo.
         size: (height, width) of the picture that is timed.
         say: Takes a line for the user.
 
     Returns:
-        What ``clearer export`` says of each, and its milliseconds, copies included.
+        What ``clearer export`` reports for each, and its milliseconds, including copies.
     """
     rows = []
     for name in names:

@@ -2,11 +2,11 @@
 
     python benchmarks/gpu/pack.py pictures photos-small carried     # of a recipe, or of a set
     python benchmarks/gpu/pack.py run gray carried                      # of zoo-runs/
-    python benchmarks/gpu/pack.py unpack carried                    # into zoo-runs/, the way back
+    python benchmarks/gpu/pack.py unpack carried                    # into zoo-runs/, afterwards
 
-A pack is ``NAME.00.zip``, ``NAME.01.zip``, ... and ``NAME.sha256``, a list as sha256sum reads it.
-Files lie in the archives as they are, without compression: pictures are compressed already. Parts
-may be unpacked one after the other, as they come; a pack takes its place when it is whole.
+A pack is ``NAME.00.zip``, ``NAME.01.zip``, ... and ``NAME.sha256``, a list that sha256sum reads.
+Files are archived without compression: pictures are compressed already. Parts may be unpacked one
+after the other, as they arrive; a pack is put in place once it is complete.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from clearer.training.precision import fastest_precision  # noqa: E402
 __all__ = ["PICTURES_MB", "RUN_MB", "pack", "pack_pictures", "pack_run", "settle", "unpack_all"]
 
 PICTURES_MB: Final = 25.0
-"""With the source tree (35 MB) one part makes 60 MB; 30 is the most."""
+"""With the source tree (35 MB), one part makes 60 MB; 30 is the maximum."""
 RUN_MB: Final = 15.5
 """What comes back from a machine may be limited to files of 16 MB."""
 _MOST_MB: Final = 30.0
@@ -44,26 +44,26 @@ _MB: Final = 10**6
 _RUN: Final = "run."
 _PICTURES: Final = "pictures."
 _LIST: Final = ".sha256"
-# Zip files know no earlier moment: with one for all, the same files give the same bytes.
+# The earliest time a zip file can hold: with one for all, the same files give the same bytes.
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 _OVERHEAD: Final = 512
-"""Bytes that an archive adds per file, at most, besides its name."""
+"""Most bytes that an archive adds per file, besides its name."""
 
 
 def pack(files: dict[str, Path], out: Path, name: str, most_mb: float) -> list[Path]:
-    """Write files into as few archives as first-fit finds, largest first.
+    """Write files into archives by first fit, largest first, so that there are few.
 
     Args:
         files: What to pack, by its path in the pack.
         out: Folder to write to; an older pack of the name is replaced.
-        name: Of the pack.
+        name: Name of the pack.
         most_mb: Size of an archive, in 10**6 bytes.
 
     Returns:
         The archives and the list.
 
     Raises:
-        InputError: If there is nothing to pack, or a file alone is larger.
+        InputError: If there is nothing to pack, or a single file is larger.
     """
     if not files:
         raise InputError(f"there is nothing to pack for {name}")
@@ -96,7 +96,7 @@ def pack(files: dict[str, Path], out: Path, name: str, most_mb: float) -> list[P
 
 
 def pack_pictures(name: str, runs: Path, out: Path, most_mb: float = PICTURES_MB) -> list[Path]:
-    """Pack the pictures of a recipe or a set: what trains and validates, bytes as they are.
+    """Pack the training and validation pictures of a recipe or a set, byte for byte.
 
     Raises:
         InputError: If they are not here.
@@ -108,7 +108,7 @@ def pack_pictures(name: str, runs: Path, out: Path, most_mb: float = PICTURES_MB
         if (folder / split).is_dir()
         for path in list_images(folder / split)
     }
-    # Without the test pictures nobody could tell which training pictures show a scene of theirs.
+    # Without the test pictures, nobody could tell which training pictures share a scene with them.
     scenes = read_scenes(folder)
     held = {scene for path, scene in scenes.items() if path.startswith(("val/", "test/"))}
     files = {path: file for path, file in files.items() if scenes.get(path) not in held}
@@ -117,7 +117,7 @@ def pack_pictures(name: str, runs: Path, out: Path, most_mb: float = PICTURES_MB
 
 
 def pack_run(name: str, runs: Path, out: Path) -> list[Path]:
-    """Pack the run of a network with its checkpoint and what was said and done for it.
+    """Pack the run of a network with its checkpoint and logs.
 
     Raises:
         InputError: If it was not begun.
@@ -132,9 +132,9 @@ def pack_run(name: str, runs: Path, out: Path) -> list[Path]:
 
 
 def unpack_all(source: Path, runs: Path) -> list[str]:
-    """Unpack every pack that a folder holds parts of: pictures and runs, to where they belong.
+    """Unpack every pack that has parts in a folder: pictures and runs, to where they belong.
 
-    A run that is here and further on stays.
+    A run that is here and has come further is kept.
 
     Returns:
         A line for each.
@@ -176,7 +176,7 @@ def _unpack(listed: Path, runs: Path) -> str:
 
 
 def _place_run(name: str, staged: Path, runs: Path) -> str:
-    """Put an unpacked run in place, and let it find its pictures and compute here."""
+    """Put an unpacked run in place, and set its pictures and device for this machine."""
     found, present = (iterations_of(Run(folder / name)) for folder in (staged, runs))
     if present is not None and present >= (found or 0):
         shutil.rmtree(staged)
@@ -189,9 +189,9 @@ def _place_run(name: str, staged: Path, runs: Path) -> str:
 
 
 def settle(run: Run, data: Path) -> None:
-    """Let a run from another machine use this one: its folder of pictures, its device.
+    """Adapt a run from another machine to this one: its folder of pictures and its device.
 
-    On another device it goes on in the precision that is faster there.
+    On another device, it continues in the precision that is faster there.
     """
     config: dict[str, Any] = read_json(run.config)
     settings, device = run.settings(), resolve_device("auto")
@@ -205,7 +205,7 @@ def settle(run: Run, data: Path) -> None:
 
 
 def iterations_of(run: Run) -> int | None:
-    """How far a run is; None where there is none."""
+    """The iteration of a run; None if there is none."""
     if not run.config.exists():
         return None
     paths = [path for path in (run.search_checkpoint, run.train_checkpoint) if path.exists()]
@@ -225,7 +225,7 @@ def _extract(archive: Path, digests: dict[str, str], folder: Path) -> None:
         with zipfile.ZipFile(archive) as packed:
             for name in packed.namelist():
                 data = packed.read(name)
-                # A path that is not in the list is written nowhere, wherever it leads.
+                # A path that is not in the list is never written, wherever it leads.
                 if hashlib.sha256(data).hexdigest() != digests.get(name):
                     raise ClearerError(f"{archive}: {name} is damaged, or not of this pack")
                 if ".." in Path(name).parts or Path(name).is_absolute():

@@ -53,7 +53,7 @@ class Sizes:
     """What is timed."""
 
     one: tuple[int, int] = (321, 481)
-    """(height, width) of a picture alone."""
+    """(height, width) of a single picture."""
     many: tuple[int, int] = (256, 256)
     batch: int = 16
 
@@ -66,13 +66,13 @@ class Row:
     runtime: str
     precision: str
     device_ms: float | None
-    """One picture, float32 on the device in and out; None where the runtime takes host memory."""
+    """One picture, float32 on the device in and out; None if the runtime takes host memory."""
     end_to_end_ms: float
     """One picture, 8 bits in host memory in and out."""
     batch_images_per_s: float
     """8 bits in host memory in and out, a batch at a time."""
     largest_difference: float
-    """To torch in fp32, eager, on the scale 0 to 1; to itself for that."""
+    """From torch in fp32, eager, on the scale 0 to 1; for that itself, 0."""
 
 
 def bench(names: list[str], out: Path | None, *, seconds: float, is_tiny: bool) -> int:
@@ -81,11 +81,11 @@ def bench(names: list[str], out: Path | None, *, seconds: float, is_tiny: bool) 
     Args:
         names: Networks of the zoo, and ONNX files; empty: the whole zoo.
         out: Folder for the file; None writes none.
-        seconds: No further network is begun after so many.
+        seconds: No new network starts after this many.
         is_tiny: Small pictures, to try the script.
 
     Returns:
-        0; 1 where something failed.
+        0, or 1 if something failed.
 
     Raises:
         InputError: If a name is neither.
@@ -162,7 +162,7 @@ def _eager(module: nn.Module) -> Callable[[Pixels], NDArray[np.float32]]:
 def _torch_rows(
     name: str, module: nn.Module, channels: int, device: str, sizes: Sizes, say: Say
 ) -> list[Row]:
-    """Eager, recorded as a CUDA graph, and compiled, which takes longest, in one precision."""
+    """In one precision: eager, recorded as a CUDA graph, and compiled, which takes longest."""
     probe = _pictures(channels, sizes.one, 1)
     expected = _eager(module)(probe)
     rows = []
@@ -187,7 +187,7 @@ def _torch_rows(
                         largest_difference=float(np.abs(restored.cpu().numpy() - expected).max()),
                     )
                 )
-            except Exception as error:  # compilers and graphs have a dozen types of their own
+            except Exception as error:  # compilers and graphs raise a dozen types of errors
                 torch.compiler.reset()
                 say(f"{name}, torch {mode}, {precision}: {first_line(error)}")
         gc.collect()
@@ -195,7 +195,7 @@ def _torch_rows(
 
 
 def _prepare(module: nn.Module, mode: str, precision: str) -> Restore:
-    """The network in fp32 in and out."""
+    """The network, with fp32 input and output."""
 
     def plain(degraded: Tensor) -> Tensor:
         given = degraded.contiguous(memory_format=torch.channels_last)
@@ -238,7 +238,7 @@ class _Graphs:
 
 
 def _from_8_bits(call: Restore, device: str) -> Callable[[Pixels], Pixels]:
-    """Bytes go to the device and come back; all else happens there."""
+    """Bytes go to the device and come back; everything else happens there."""
 
     def restore(pixels: Pixels) -> Pixels:
         given = torch.from_numpy(pixels)
@@ -295,7 +295,7 @@ def _onnx_rows(
     sizes: Sizes,
     say: Say,
 ) -> list[Row]:
-    """One row for each provider that is here."""
+    """One row for each available provider."""
     import onnxruntime
 
     rows = []

@@ -1,4 +1,4 @@
-"""All that is done on a machine with a GPU and no network, in few, full calls from the source tree.
+"""Work on a GPU machine without a network connection, in a few long calls from the source tree.
 
     python benchmarks/gpu/run.py check                      # about two minutes
     python benchmarks/gpu/run.py unpack carried             # pictures and runs
@@ -7,7 +7,7 @@
     python benchmarks/gpu/run.py bench gray-50 other.onnx
 
 Results go to the folder --out, by default $OUT: at most 8 files of at most 16 MB. Names are those
-of benchmarks/zoo/queue.toml and of ``clearer zoo``. All of it runs on a CPU, too.
+of benchmarks/zoo/queue.toml and of ``clearer zoo``. All of it also runs on a CPU.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ RUNS: Final = Path("zoo-runs")
 _MB: Final = 10**6
 _MOST_FILES: Final = 8
 _TOLD: Final = 12
-"""Lines of a log that are shown."""
+"""Number of log lines that are shown."""
 
 
 def main(words: list[str] | None = None) -> int:
-    """Do one of the calls; the exit code."""
+    """Do one of the calls; return the exit code."""
     arguments = _parse(words)
     try:
         out: Path | None = arguments.out
@@ -96,11 +96,11 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
 
 
 def piece(entry: Entry, minutes: float, runs: Path, source: Path | None, out: Path | None) -> int:
-    """A piece of work, and the run as it is then, packed into ``out`` whatever happened.
+    """Do a piece of work and pack the run into ``out``, whatever happened.
 
     Raises:
-        InputError: If the time is none, nothing says where results go, or pictures are missing.
-        ClearerError: If what was carried is damaged.
+        InputError: If there is no time, no folder for results, or pictures are missing.
+        ClearerError: If a carried file is damaged.
     """
     if not minutes > 0:
         raise InputError(f"MINUTES must be above 0, not {minutes:g}")
@@ -127,7 +127,7 @@ def piece(entry: Entry, minutes: float, runs: Path, source: Path | None, out: Pa
 
 
 def hand_over(name: str, runs: Path, out: Path) -> None:
-    """The packed run, and beside it what one may want to read at once: weights and log."""
+    """Write the packed run, and beside it what can be read at once: weights and log."""
     made = pack_run(name, runs, out)
     run = Run(runs / name)
     for path in (run.weights, run.train_log):

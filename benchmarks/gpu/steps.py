@@ -1,4 +1,4 @@
-"""Steps of search and training as the loops make them: what ``check`` compares and times."""
+"""The steps of search and training, as in the loops, that ``check`` compares and times."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ _STREAM: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A search or a training by its settings."""
+    """A search or a training, by its settings."""
 
     name: str
     settings: RunSettings
     architecture: Architecture | None
-    """None for a search."""
+    """None in a search."""
     iterations: int
-    """Of the whole, to say how long that takes."""
+    """Iterations of the whole, to say how long it takes."""
 
     @property
     def images(self) -> ImageSet:
-        """Built-in photographs, which are read at once; a GPU machine has them, too."""
+        """Built-in photographs, which load quickly; a GPU machine has them too."""
         return _images(self.settings.color)
 
 
@@ -96,7 +96,7 @@ def _training(name: str, settings: RunSettings, architecture: Architecture) -> C
 
 
 def full_cases() -> list[Case]:
-    """The paper's search and training, a search of the quick preset, a network of 5 MB."""
+    """The paper's search and training, a search with the quick preset, a network of 5 MB."""
     paper = _settings("paper", "gray", 32, 64)
     found = Architecture.from_text("PPPP-FPFP-FFFP", paper.space)
     large = zoo_network("rgb-blind").load()[0].architecture
@@ -120,10 +120,10 @@ def tiny_cases() -> list[Case]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step, called as often as wanted."""
+    """A step that can be called repeatedly."""
 
     network: nn.Module
-    """What it trains."""
+    """The network that it trains."""
     call: Callable[[], Tensor]
     """Draws the next batch, does the step and returns its loss."""
 
@@ -136,15 +136,15 @@ def make_step(
     say: Callable[[str], None],
     batches: Callable[[int], Batch] | None = None,
 ) -> Step:
-    """A step from the first iteration on, with weights that depend on the seed alone.
+    """A step, starting at the first iteration, with weights that depend only on the seed.
 
     Args:
         case: What to train.
         device: ``cpu`` or ``cuda``.
-        precision: Of the forward and backward pass.
+        precision: Precision of the forward and backward pass.
         mode: ``compiled`` by torch.compile, ``graphed``: recorded by CUDA, both, or neither.
         say: Takes a line for the user.
-        batches: Batch by iteration, where all devices are to have the same.
+        batches: Batch by iteration, if all devices are to get the same.
     """
     settings = replace(
         case.settings,

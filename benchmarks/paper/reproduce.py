@@ -1,13 +1,13 @@
-r"""The paper's tables 1, 3, 4 and 5, run again at a scale that is given, beside its own figures.
+r"""Reruns the paper's tables 1, 3, 4 and 5 at a given scale, beside its own figures.
 
     python benchmarks/paper/reproduce.py DATA paper --iterations 100000
     python benchmarks/paper/reproduce.py DATA paper --iterations 300 --width 8 --images 4
 
 The search takes a tenth of the iterations of the training, as in the paper. Every network trains
 on BSDS500 train; BSDS500 val selects its weights, so BSD68, which is part of val, is no fair test
-of them. Everything goes through the commands of clearer; what is finished in the folder is not done
-again, and an interrupted run goes on. Protocol ``paper``; the mean of eight flips and rotations
-where that is said.
+of them. Everything goes through the commands of clearer. Finished parts in the folder are not
+repeated, and an interrupted run is resumed. Protocol ``paper``; with self-ensemble (eight flips and
+rotations) where stated.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Of its run folder."""
+        """Name of its run folder."""
         words = [f"s{self.sigma}", f"arch{self.lambda_arch:g}", f"comp{self.lambda_comp:g}"]
         return "-".join([*words, self.strategy, str(self.seed)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a table: a network, a set, a way to measure, and what the paper says."""
+    """One row of a table: a network, a set, a way to measure, and the paper's figure."""
 
     what: str
     experiment: Experiment
@@ -122,7 +122,7 @@ def link_pictures(sources: list[Path], folder: Path) -> None:
 
 
 def prepare(data: Path, out: Path, num_images: int | None) -> None:
-    """Folders with what trains, what selects and what tests."""
+    """Make folders of training, validation and test pictures."""
     for part, most in (("train", None), ("val", num_images)):
         pictures = sorted((data / "bsds500" / part).glob("*.jpg"))[:most]
         link_pictures(pictures, out / "bsds500" / part)
@@ -135,7 +135,7 @@ def prepare(data: Path, out: Path, num_images: int | None) -> None:
 
 
 def train(experiment: Experiment, out: Path, arguments: argparse.Namespace) -> Path:
-    """The run of an experiment, made or gone on with."""
+    """The run of an experiment, created or resumed."""
     run = out / "runs" / experiment.name
     if (run / "done").exists():
         return run
@@ -169,7 +169,7 @@ def train(experiment: Experiment, out: Path, arguments: argparse.Namespace) -> P
 
 
 def measure(row: Row, run: Path, out: Path) -> dict[str, Any]:
-    """Figures of a line, measured once."""
+    """The figures of a row, measured once."""
     mode = "".join(row.mode)
     file = out / "figures" / f"{row.experiment.name}{mode}-{row.data}.json"
     if not file.exists():
@@ -189,7 +189,7 @@ def measure(row: Row, run: Path, out: Path) -> dict[str, Any]:
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
+    """The table as Markdown."""
     lines = [f"### {title}", "", "| | architecture | M | here | noisy | paper |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for row in rows:
@@ -202,7 +202,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> str:
 
 
 def scale(arguments: argparse.Namespace) -> str:
-    """What differs from the paper."""
+    """The settings that differ from the paper's."""
     parts = [
         f"{arguments.iterations:,} training iterations of {FULL_ITERATIONS:,}, "
         f"{max(LEAST_SEARCH, arguments.iterations // SEARCH_SHARE):,} of search"
@@ -220,7 +220,7 @@ def main() -> None:
     """Run what is missing, print the tables and write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder that holds bsds500/ and set12/")
-    parser.add_argument("out", type=Path, help="folder to make or to go on with")
+    parser.add_argument("out", type=Path, help="folder to create or resume")
     parser.add_argument("--iterations", type=int, default=FULL_ITERATIONS)
     parser.add_argument("--tables", default="1345", help="digits of the tables to run")
     parser.add_argument("--width", type=int)

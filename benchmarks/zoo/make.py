@@ -8,9 +8,9 @@
     python benchmarks/zoo/make.py RUN NAME --times-of OTHER    # the same layers: times as measured
 
 Writes ``clearer/zoo/NAME.safetensors``, ``.json`` and ``.md``, and the tables in the README and
-docs/networks.md, after all is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and Kodak24
-(RGB), the test pairs of Rain800 (rain), the second half of PolyU (photographs) or Kodak24 and Set12
-(JPEG, PSNR-B as well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO,
+docs/networks.md, once everything is measured: PSNR and SSIM on BSD68 and Set12 (gray), CBSD68 and
+Kodak24 (RGB), the test pairs of Rain800 (rain), the second half of PolyU (photographs) or Kodak24
+and Set12 (JPEG, PSNR-B as well), and the time of one image of 321x481 in ONNX Runtime and OpenVINO,
 interleaved with other networks where their files are.
 """
 
@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("name")
     parser.add_argument("--data", type=Path, help="folder of the sets; default: as in clearer data")
-    parser.add_argument("--peers", type=Path, help="folder of ONNX files to take turns with")
+    parser.add_argument(
+        "--peers", type=Path, help="folder of ONNX files to time interleaved with it"
+    )
     parser.add_argument("--rounds", type=int, help="timed calls; default: 100, or 10 s a row")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     known = parser.add_mutually_exclusive_group()
@@ -87,7 +89,7 @@ def main() -> None:
 
 
 def make(arguments: argparse.Namespace, staged: Run) -> None:
-    """Measure in a folder of its own; the package is touched when all is known."""
+    """Measure in a separate folder; the package is changed once everything is known."""
     name = arguments.name
     if not name.replace("-", "").isalnum():
         raise InputError(f"{name}: a name has letters, digits and dashes")
@@ -115,7 +117,7 @@ def make(arguments: argparse.Namespace, staged: Run) -> None:
 
 
 def write_tables() -> None:
-    """Those of the README and of the docs."""
+    """Write the tables of the README and of the docs."""
     cards = [catalogue.zoo_network(known).card for known in catalogue.zoo_names()]
     rewrite_page(README, "make.py", overview_table(cards))
     rewrite_page(NETWORKS, "make.py", comparison_table(cards))
@@ -123,10 +125,10 @@ def write_tables() -> None:
 
 
 def measure_quality(run: Run) -> dict[str, Any]:
-    """The entries of a card that hang on the weights."""
+    """The entries of a card that depend on the weights."""
     network, _ = load_network(run.weights)
     color, task = run.settings().color, run.settings().task
-    # One thread: two wait long for each other where the machine is busy.
+    # One thread: on a busy machine, two spend long waiting for each other.
     torch.set_num_threads(1)
     runner = TorchRunner(run.path.name, network)
     has_level = network.architecture.space.level_map
@@ -138,7 +140,7 @@ def measure_quality(run: Run) -> dict[str, Any]:
 
 
 def say(line: str) -> None:
-    """Progress."""
+    """Print progress."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -179,7 +181,7 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
 
 
 def licence(sets: set[str]) -> str:
-    """Of code and weights, with the terms of each set that trained."""
+    """The licence of code and weights, with the terms of each training set."""
     return f"code MIT; weights trained on {'; '.join(map(data_terms, sorted(sets)))}"
 
 
@@ -196,12 +198,12 @@ def purpose(color: Color, task: Task, *, has_level: bool) -> str:
         return f"{pictures} with white Gaussian noise of sigma {task.sigma} (of 255)"
     levels = f"sigma {task.sigma.low:g} to {task.sigma.high:g} (of 255)"
     if has_level:
-        return f"{pictures} with white Gaussian noise, {levels}, told the level or by an estimate"
+        return f"{pictures} with white Gaussian noise, {levels}, noise level given or estimated"
     return f"{pictures} with white Gaussian noise of unknown level, {levels}"
 
 
 def times_of(name: str, card: dict[str, Any]) -> Any:
-    """The times of a network of the zoo that is the same but for its weights.
+    """The times of a zoo network that differs only in its weights.
 
     Raises:
         InputError: If it is not.
@@ -214,7 +216,7 @@ def times_of(name: str, card: dict[str, Any]) -> Any:
 
 
 def peer_names(task: Task, color: Color) -> tuple[str, ...]:
-    """Networks that do the same: for one level, those of that level."""
+    """Networks for the same task: for one level, those of that level."""
     if isinstance(task, Photo | DeJpeg):
         return ("ffdnet_color_s25",)
     if not isinstance(task, Denoise):
@@ -226,7 +228,7 @@ def peer_names(task: Task, color: Color) -> tuple[str, ...]:
 
 
 def peer_files(folder: Path | None, task: Task, color: Color) -> list[Path]:
-    """Their files in a folder, as far as they are there."""
+    """Their files in a folder, if they are there."""
     if folder is None:
         return []
     paths = [folder / f"{name}.onnx" for name in peer_names(task, color)]
@@ -234,9 +236,9 @@ def peer_files(folder: Path | None, task: Task, color: Color) -> list[Path]:
 
 
 def measure_times(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
-    """The exported file and other networks, interleaved, in each backend that is here."""
+    """Time the exported file and other networks, interleaved, in each available backend."""
     settings = run.settings()
-    # A network with a level map is told it: what an estimate takes is no time of the network.
+    # A network with a level map is given the level: the estimate's time is not the network's.
     task = Denoise() if settings.space.level_map else settings.task
     peers = peer_files(arguments.peers, settings.task, settings.color)
     targets = open_targets([run.path], peers)

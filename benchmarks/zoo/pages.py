@@ -1,4 +1,4 @@
-"""Parts of the README and of docs/ that scripts write, each between two marks of its own."""
+"""Parts of the README and of docs/ that scripts write, each between its own two marks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _END: Final = "<!-- until here -->"
 
 
 def rewrite_page(path: Path, script: str, text: str) -> None:
-    """Put a text between the marks of a script.
+    """Replace the text between the marks of a script.
 
     Raises:
         InputError: If they are not there.

@@ -1,8 +1,8 @@
-"""Write docs/photo.png: photographs of cameras, what `clearer restore` makes of them, many shots.
+"""Write docs/photo.png: photographs, what `clearer restore` makes of them, means of many shots.
 
     python benchmarks/zoo/photo_crops.py POLYU
 
-Crops at four times their size, of pairs of PolyU from the half that nothing is chosen by: one shot,
+Crops, enlarged four times, of PolyU pairs from the half that is never used for tuning: one shot,
 the same restored, and the mean of many shots, which no network sees.
 """
 

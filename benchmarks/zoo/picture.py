@@ -1,9 +1,9 @@
-"""Write docs/restored.png, the first picture of the README, and what it shows below it.
+"""Write docs/restored.png, the first picture of the README, and its caption.
 
     python benchmarks/zoo/picture.py
 
-A photograph that trains no network, with noise, and what the network makes of it that `clearer
-restore` takes by itself: in colour where an RGB one comes with the package.
+A photograph that trained no network, with noise, and restored by the network that `clearer restore`
+chooses: in colour if an RGB network comes with the package.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from clearer.zoo.catalogue import default_network
 PHOTOGRAPH: Final = BUILTIN_VAL[1]
 LEVEL: Final = Denoise(sigma=Span(25, 25))
 INCHES: Final = 3.1
-"""Width of a panel: about as many dots as the photograph is wide."""
+"""Width of a panel: about as many dots as the photograph has columns."""
 
 
 def main(png: Path, readme: Path) -> None:
@@ -42,7 +42,7 @@ def main(png: Path, readme: Path) -> None:
 
 
 def draw(png: Path) -> str:
-    """Write the picture; its description says what it shows, too."""
+    """Write the picture, with its caption in the description too."""
     network = default_network(3)
     color: Color = "rgb" if network.channels == 3 else "gray"
     images = read_pictures([PictureFile(PHOTOGRAPH, PHOTOGRAPHS / PHOTOGRAPH)], color)

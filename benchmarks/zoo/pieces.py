@@ -1,7 +1,7 @@
 """The list of networks to train, and one piece of work on one of them.
 
 A piece is a process of ``clearer train`` or ``clearer search`` that ends at a checkpoint. All that
-belongs to a network lies in one folder: its run ``NAME/``, ``NAME.log`` with what clearer said, and
+belongs to a network is in one folder: its run ``NAME/``, ``NAME.log`` with what clearer said, and
 ``NAME.pieces.jsonl`` with a line per piece.
 """
 
@@ -74,11 +74,11 @@ class Entry:
     space: dict[str, Any] = field(default_factory=dict)
     color: str | None = None
     options: dict[str, str]
-    """Of the command, without the dashes."""
+    """Options of the command, without the dashes."""
 
     @property
     def plain(self) -> dict[str, Any]:
-        """What decides the result, for the log of pieces."""
+        """The fields that decide the result, for the log of pieces."""
         names = ("kind", "data", "fine_tune", "architecture", "space", "color", "options")
         return {name: getattr(self, name) for name in names}
 
@@ -89,16 +89,16 @@ class State:
 
     iteration: int
     target: int | None
-    """None before its run begins, where the list does not say it."""
+    """None before its run begins, if the list does not say."""
     best_db: float | None
     """Highest validation PSNR so far."""
     hours: float
     text: str
-    """waiting, begun, done or what went wrong."""
+    """waiting, begun, done, or what went wrong."""
 
 
 def read_queue(path: Path = QUEUE) -> list[Entry]:
-    """The list.
+    """Read the list.
 
     Raises:
         InputError: If it cannot be read, or an entry lacks something or contradicts itself.
@@ -166,17 +166,17 @@ def find(name: str, kind: str, entries: list[Entry]) -> Entry:
 
 
 def log_path(name: str, folder: Path) -> Path:
-    """What clearer said for a network."""
+    """The log of clearer for a network."""
     return folder / f"{name}.log"
 
 
 def pieces_path(name: str, folder: Path) -> Path:
-    """A line per piece of a network."""
+    """The log with a line per piece of a network."""
     return folder / f"{name}.pieces.jsonl"
 
 
 def state_of(entry: Entry, folder: Path) -> State:
-    """How far a network is, by its run and its pieces."""
+    """How far a network is, from its run and its pieces."""
     run, pieces = Run(folder / entry.name), read_jsonl(pieces_path(entry.name, folder), Piece)
     is_training = entry.kind == "training"
     checkpoint = run.train_checkpoint if is_training else run.search_checkpoint
@@ -205,7 +205,7 @@ def state_of(entry: Entry, folder: Path) -> State:
 
 
 def _in_words_of_today(plain: dict[str, Any]) -> dict[str, Any]:
-    """An entry as an earlier piece logged it, with the words that the list has now."""
+    """An entry as an earlier piece logged it, with today's names."""
     named = {key: space_in_words_of_today(plain.get(key)) for key in ("space", "options")}
     return {**plain, **named}
 
@@ -225,10 +225,10 @@ def go_on(
 
     Args:
         entry: The network.
-        folder: Where its run lies or is made.
+        folder: Where its run is or will be.
         minutes: Until it stops; starting and the last figures come on top.
         is_background: One thread, at the lowest priority.
-        held: File descriptors that stay open as long as the work lasts.
+        held: File descriptors that stay open while the work lasts.
 
     Returns:
         The exit code of clearer: 0 at the end of the piece or of all, 130 when stopped.
@@ -250,12 +250,12 @@ def go_on(
             stderr=subprocess.STDOUT,
             env=environment,
             pass_fds=held,
-            # Ctrl-C reaches this process alone, which passes it on once.
+            # Ctrl-C reaches only this process, which passes it on once.
             start_new_session=True,
         )
         stop.pass_to(process)
         if is_background:
-            # A session of its own is a group of its own to the scheduler, which weighs groups.
+            # A new session is a separate group for the scheduler, which shares time between groups.
             with contextlib.suppress(OSError):
                 Path(f"/proc/{process.pid}/autogroup").write_text("19")
         code = process.wait()
@@ -302,14 +302,16 @@ class _PassOn:
 
 
 def _command(entry: Entry, folder: Path, minutes: float) -> list[str]:
-    """What goes on with a network, or begins it."""
+    """The command that begins or resumes a network."""
     run, clearer = Run(folder / entry.name), [sys.executable, "-m", "clearer"]
     now = ["--minutes-now", f"{minutes:g}"]
     if entry.kind == "search" and run.config.exists():
         return [*clearer, "search", "--resume", "--out", str(run.path), *now]
     if run.architecture.exists():
         return [*clearer, "train", str(run.path), "--resume", *now]
-    shutil.rmtree(run.path, ignore_errors=True)  # stopped while it was made: nothing is lost
+    shutil.rmtree(
+        run.path, ignore_errors=True
+    )  # stopped while it was being created: nothing is lost
     data = picture_folder(entry.data, folder / DATA)
     options = [word for k, v in entry.options.items() for word in _option(k, v)]
     options += ["--data", str(data), "--out", str(run.path), *now]
@@ -323,12 +325,12 @@ def _command(entry: Entry, folder: Path, minutes: float) -> list[str]:
 
 
 def _option(name: str, value: str) -> list[str]:
-    """Of a command; one that is true in the list is a switch."""
+    """An option of the command; if it is true in the list, it is a switch."""
     return [f"--{name}"] if value == str(True) else [f"--{name}", value]
 
 
 def _write_origin(entry: Entry, data: Path, folder: Path) -> None:
-    """A run that holds an architecture, from which a training takes it."""
+    """Write a run that only holds an architecture, for a training to start from."""
     from clearer.costs.cost_source import CostSource
     from clearer.costs.decision import decide
     from clearer.export.to_onnx import file_mb

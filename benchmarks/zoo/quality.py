@@ -1,4 +1,4 @@
-"""The figures of a card: PSNR and SSIM on test sets, and on photographs that are everywhere."""
+"""The figures of a card: PSNR and SSIM on test sets, and on photographs that every machine has."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ SETS: Final[dict[Color, tuple[str, str]]] = {
     "rgb": ("cbsd68", "kodak24"),
 }
 QUALITIES: Final = (10, 20, 30, 40)
-"""Of JPEG, as in tables of deblocking."""
+"""JPEG qualities, as in deblocking tables."""
 RAIN: Final = "rain800"
 MAX_MEGAPIXELS: Final = 2.0
-"""Of a picture of a pair: two test pairs of Rain800 have 3.8 and 8.6, the others 0.3 or less."""
+"""Largest picture of a pair: two test pairs of Rain800 have 3.8 and 8.6, the others 0.3 or less."""
 PHOTOS, CLEAN = "polyu", "kodak24"
 NUM_TUNED: Final = 50
-"""Of the pairs of PolyU, the first by name: what may be tuned on, and so gives no figures."""
+"""Pairs of PolyU, the first by name, that may be used for tuning and so give no figures."""
 PROBE_SIDE, PROBE_SIGMA = 128, 25
 
 
 def check_task(task: Task, color: Color) -> None:
-    """Refuse what there are no figures for.
+    """Refuse a task that there are no figures for.
 
     Raises:
         InputError: If a task is neither white Gaussian noise nor, in RGB, rain, photographs or
@@ -65,13 +65,13 @@ def check_task(task: Task, color: Color) -> None:
 
 
 def measure_figures(runner: Runner, color: Color, task: Task, *, has_level: bool) -> dict[str, Any]:
-    """PSNR and SSIM beside those of the input: at the usual levels that trained, or on pairs.
+    """PSNR and SSIM, beside those of the input: at the usual levels in its range, or on pairs.
 
     Args:
         runner: The network.
-        color: Of its pictures.
-        task: That it was trained for.
-        has_level: Whether it is told the noise level.
+        color: Color of its pictures.
+        task: The task that it was trained for.
+        has_level: Whether it is given the noise level.
     """
     info = runner.info
     if isinstance(task, Denoise):
@@ -109,7 +109,7 @@ def _noise(runner: Runner, color: Color, task: Denoise, has_level: bool) -> dict
 
 
 def _jpeg(runner: Runner, task: DeJpeg) -> dict[str, Any]:
-    """Pictures after JPEG by libjpeg; gray ones as three equal channels."""
+    """Figures of pictures saved by libjpeg; gray ones as three equal channels."""
     qualities = [q for q in QUALITIES if task.quality.low <= q <= task.quality.high]
     if not qualities:
         usual = ", ".join(str(quality) for quality in QUALITIES)
@@ -155,7 +155,7 @@ def _photos(runner: Runner) -> dict[str, Any]:
 
 
 def _clean(runner: Runner, task: Task) -> dict[str, Any]:
-    """Clean pictures against what becomes of them."""
+    """Figures of clean pictures against what the network makes of them."""
     clean = test_pictures(CLEAN, "rgb")
     kept = measure_accuracy(runner, ImageSet(clean.names, clean.images, clean.images), task)
     kept_db = np.minimum(kept.psnr_db, UNCHANGED_DB)
@@ -169,7 +169,7 @@ def _clean(runner: Runner, task: Task) -> dict[str, Any]:
 
 
 def _folder(name: str) -> Path:
-    """Of a set.
+    """The folder of a set.
 
     Raises:
         InputError: If it is not here.
@@ -195,7 +195,7 @@ def _rain(runner: Runner, task: Task) -> dict[str, Any]:
 
 
 def _luma(found: Accuracy, images: ImageSet, task: Task) -> dict[str, float]:
-    """Means over pictures, of luma alone."""
+    """Means over pictures, for luma alone."""
     figures = [
         luma_figures(found.restored[index], rainy[0], clean[0])
         for index, (rainy, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED))
@@ -204,7 +204,7 @@ def _luma(found: Accuracy, images: ImageSet, task: Task) -> dict[str, float]:
 
 
 def _megapixels(file: PictureFile) -> float:
-    """Of one picture of a pair in one file."""
+    """Megapixels of one picture of a pair in one file."""
     with Image.open(file.clean) as both:
         return both.width * both.height / 2e6
 
@@ -238,10 +238,10 @@ def test_pictures(name: str, color: Color) -> ImageSet:
 
 
 def measure_probes(runner: Runner, color: Color, task: Task, *, has_level: bool) -> dict[str, Any]:
-    """PSNR on the middles of photographs of scikit-image: what any machine can check.
+    """PSNR on centre crops of photographs of scikit-image, which any machine can check.
 
-    No picture with rain or with the noise of a camera is everywhere: for those tasks, it is how
-    little a clean picture changes.
+    Not every machine has pictures with rain or camera noise: for those tasks, it is how little a
+    clean picture changes.
     """
     images, _ = load_validation(None, color, 0, Denoise())
     crops, boxes = [], []

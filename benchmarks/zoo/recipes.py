@@ -1,14 +1,14 @@
-"""Folders of pictures to train on, made by name of the sets in CLEARER_DATA: links, no copies.
+"""Makes folders of training pictures by name, as links to the sets in CLEARER_DATA.
 
     python benchmarks/zoo/recipes.py photos-fair pictures
 
-makes ``pictures/photos-fair`` with ``train`` and ``val``. No picture of a recipe is in BSD68.
+creates ``pictures/photos-fair`` with ``train`` and ``val``. No picture of a recipe is in BSD68.
 
 - ``bsds500-fair``: BSDS500's train and test (400, those that DnCNN and FFDNet were trained on);
   the 32 pictures of its val that are not in BSD68 validate.
 - ``photos-fair``: the same and photos149; every twelfth of those validates. 537 train, 44 validate.
-- ``photos-small``: of photos-fair, every fifth picture that trains, and all that validate: about
-  24 MB, for a machine to which a call can carry no more.
+- ``photos-small``: every fifth training picture of photos-fair, and all its validation pictures:
+  about 24 MB, for a machine to which a call can carry no more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["RECIPES", "SHARED_FILES", "picture_folder", "split_files"]
 
 Splits = dict[str, list[Path]]
 SHARED_FILES: Final = ("repeated_scenes.txt",)
-"""What lies beside the pictures of a set and belongs to them."""
+"""Files beside the pictures of a set that belong to them."""
 _NUM_BSD68: Final = 68
 _VAL_PERIOD: Final = 12
 _SMALL_PERIOD: Final = 5
@@ -60,7 +60,7 @@ def bsds500_fair(data: Path) -> Splits:
 
 
 def photos_fair(data: Path) -> Splits:
-    """The same, and photos149: of its pictures by name, numbers 11, 23, ... validate."""
+    """The same, and photos149: numbers 11, 23, ... of its pictures, sorted by name, validate."""
     splits, photos = bsds500_fair(data), sorted((data / "photos149").glob("*.webp"))
     is_val = [index % _VAL_PERIOD == _VAL_PERIOD - 1 for index in range(len(photos))]
     for split, wanted in (("train", False), ("val", True)):
@@ -69,7 +69,7 @@ def photos_fair(data: Path) -> Splits:
 
 
 def photos_small(data: Path) -> Splits:
-    """What one call carries: every fifth picture of those that train."""
+    """What one call carries: every fifth of the training pictures."""
     splits = photos_fair(data)
     return {**splits, "train": splits["train"][::_SMALL_PERIOD]}
 
@@ -100,13 +100,13 @@ def split_files(name: str) -> Splits:
 
 
 def picture_folder(name: str, folder: Path) -> Path:
-    """Where the pictures of a recipe or of a set lie.
+    """The folder with the pictures of a recipe or of a set.
 
-    What ``folder`` holds under that name is taken as it is if it is no folder of links: it was
-    unpacked there. Links are compared with what they should be, and made again where they differ.
+    If ``folder`` holds it with pictures instead of links, it was unpacked there, and is used as it
+    is. Links are compared with what they should be, and replaced where they differ.
 
     Args:
-        name: Of a recipe, or of a set that ``clearer data`` knows.
+        name: A recipe, or a set that ``clearer data`` knows.
         folder: Where folders of recipes are kept.
 
     Raises:

@@ -1,13 +1,13 @@
 """Train the networks of queue.toml, piece by piece, while the machine has nothing better to do.
 
-    make zoo            # goes on with the first that is not finished, until all are or Ctrl-C
+    make zoo            # continues with the first unfinished one, until all are done or Ctrl-C
     make zoo-status     # how far each is
 
     python benchmarks/zoo/train_queue.py run [--minutes 30] [--pieces N]
     python benchmarks/zoo/train_queue.py status
 
-Each piece is a process of one thread at the lowest priority. All lies in ``zoo-runs/``; Ctrl-C and
-SIGTERM stop at a checkpoint, and after kill -9 the last checkpoint counts.
+Each piece is a process with one thread, at the lowest priority. Everything is in ``zoo-runs/``.
+Ctrl-C and SIGTERM stop at a checkpoint; after kill -9, work resumes from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNS: Final = Path("zoo-runs")
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run or tell; the exit code."""
+    """Run, or print the status; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -55,10 +55,10 @@ def main(words: list[str] | None = None) -> int:
 
 
 def work(entries: list[Entry], folder: Path, minutes: float, num_pieces: int | None) -> int:
-    """Pieces, one after the other; a network that fails is left for the next call.
+    """Do pieces, one after the other; a network that fails is left for the next call.
 
     Returns:
-        0; 1 where a network failed; 130 when stopped.
+        0, 1 if a network failed, or 130 if stopped.
 
     Raises:
         InputError: If another queue works in the folder.
@@ -85,12 +85,12 @@ def work(entries: list[Entry], folder: Path, minutes: float, num_pieces: int | N
 
 
 def is_done(entry: Entry, folder: Path) -> bool:
-    """Whether there is nothing to do any more."""
+    """Whether there is nothing left to do."""
     return state_of(entry, folder).text.startswith("done")
 
 
 def step(entry: Entry, folder: Path, minutes: float, lock: int) -> int:
-    """One piece, with a line before and after it; its exit code."""
+    """Do one piece, with a line before and after it; return its exit code."""
     log = log_path(entry.name, folder)
     print(f"{time.strftime('%H:%M')} {entry.name}: {minutes:g} minutes; see {log}", flush=True)
     try:
@@ -103,13 +103,13 @@ def step(entry: Entry, folder: Path, minutes: float, lock: int) -> int:
 
 
 def describe(state: State) -> str:
-    """A line."""
+    """A line about it."""
     quality = "" if state.best_db is None else f", {state.best_db:.2f} dB"
     return f"{state.iteration:,} of {state.target or 0:,}{quality}: {state.text}"
 
 
 def print_status(entries: list[Entry], folder: Path) -> None:
-    """A row per network, and why it is trained."""
+    """Print a row per network, and why it is trained."""
     table = Table(box=None)
     for name in ("network", "iterations", "val. PSNR, dB", "hours", "state", "why"):
         table.add_column(name, justify="right" if name in ("val. PSNR, dB", "hours") else "left")

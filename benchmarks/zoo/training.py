@@ -1,4 +1,4 @@
-"""What a card says of a training: which pictures trained and selected, known by their hashes."""
+"""What a card says about training: which pictures trained and selected, known by their hashes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JPEG_TESTS: Final = ("kodak24", "set12")
 
 
 def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
-    """Of which sets the pictures are, whether some of them test, and how long it took.
+    """Which sets the pictures are from, whether test pictures are among them, and how long it took.
 
     Raises:
         InputError: If the run was not trained on a folder.
@@ -73,7 +73,7 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
 
 
 def registry() -> dict[str, tuple[str, str]]:
-    """(set, path in it) by SHA-256; a picture of several sets is of the first."""
+    """(set, path in it) by SHA-256; a picture that is in several sets counts for the first."""
     found: dict[str, tuple[str, str]] = {}
     for name, known in DATA_SETS.items():
         for path, digest in known.hashes().items():
@@ -87,7 +87,7 @@ def digests(files: Iterable[PictureFile]) -> list[str]:
 
 
 def origins(found: list[str], known: dict[str, tuple[str, str]]) -> dict[str, int]:
-    """How many pictures are of which split of which set."""
+    """How many pictures come from which split of which set."""
     names = []
     for digest in found:
         name, path = known.get(digest, ("unknown origin", ""))

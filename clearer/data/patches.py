@@ -65,8 +65,9 @@ class PatchSampler:
         seed: Identifies the stream of batches.
         device: Where batches are made.
         multiple: The multiple that the network pads sides to.
-        mirrored_share: Share of the patches that imitate pictures whose sides are not such a
-            multiple: up to ``multiple - 1`` rows and columns are mirrored, and masked in the loss.
+        padded_share: Share of the patches that imitate pictures whose sides are not such a
+            multiple: up to ``multiple - 1`` rows and columns are reflected, and masked in the
+            loss.
         reduce: Half of the patches come from their picture reduced by a factor from 1 to this, by
             area averaging, as far as the picture is large enough.
         share: The patches of each batch that this process makes; default: all.
@@ -86,7 +87,7 @@ class PatchSampler:
         seed: list[int],
         device: str = "cpu",
         multiple: int = 1,
-        mirrored_share: float = 0.0,
+        padded_share: float = 0.0,
         reduce: float = 1.0,
         share: slice | None = None,
         level_map: bool = False,
@@ -95,7 +96,7 @@ class PatchSampler:
         self._level_map = level_map
         self._task, self._patch_size, self._batch_size = task, patch_size, batch_size
         self._seed, self._share = seed, share or slice(None)
-        self._multiple, self._mirrored_share = multiple, mirrored_share
+        self._multiple, self._padded_share = multiple, padded_share
         self._device = device
         self._generator = torch.Generator(self._device)
         # The two pictures of a pair become one with twice the channels: they are cut together.
@@ -137,7 +138,7 @@ class PatchSampler:
             self._generator.manual_seed(int(seed[0]))  # the task draws its level first
             degraded = self._with_level(degraded)
         mask = None
-        if self._mirrored_share:
+        if self._padded_share:
             degraded, mask = self._end(degraded, rng)
             mask = mask[self._share]
         return Batch(degraded[self._share], clean[self._share], mask)
@@ -212,13 +213,13 @@ class PatchSampler:
 
     def _end(self, degraded: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Let some patches end inside the block that the network pads; return them and the mask."""
-        ends = rng.random((self._batch_size, 1)) < self._mirrored_share
+        ends = rng.random((self._batch_size, 1)) < self._padded_share
         missing = rng.integers(self._multiple, size=(self._batch_size, 2)) * ends
         last = send(self._patch_size - 1 - missing, self._device)
         steps = self._steps[: self._patch_size]
         # As in ``pad_to_multiple``.
-        mirrored = torch.minimum(steps, 2 * last[:, :, None] - steps).clamp_min(0)
-        rows, columns = mirrored[:, 0, :, None], mirrored[:, 1, None, :]
+        reflected = torch.minimum(steps, 2 * last[:, :, None] - steps).clamp_min(0)
+        rows, columns = reflected[:, 0, :, None], reflected[:, 1, None, :]
         picture = torch.arange(self._batch_size, device=self._device)[:, None, None]
         by_row = degraded.permute(0, 2, 3, 1)[picture, rows, columns]
         is_inside = steps <= last[:, :, None]

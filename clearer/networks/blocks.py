@@ -190,8 +190,8 @@ def remove(space: SearchSpace, image: Tensor, predicted: Tensor) -> Tensor:
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Reflect padding at the bottom and on the right, up to multiples of ``multiple``.
 
-    Mirrored noise still looks like noise; replicated, it becomes streaks that no network removes.
-    Where an image is too small to mirror, its first row or column is repeated. The form of the
+    Reflected noise still looks like noise; replicated, it becomes streaks that no network removes.
+    Where an image is too small to reflect, its first row or column is repeated. The form of the
     expressions matters: TensorRT cannot build ``(-h) % multiple``, nor two paddings in a row, and
     OpenVINO 2026.4 computes absolute values of integers wrongly where sizes are fixed.
     """
@@ -199,8 +199,8 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
         last = image.shape[axis] - 1
         padded = (last + multiple) // multiple * multiple
         places = torch.arange(padded, device=image.device)
-        mirrored = torch.minimum(places, 2 * last - places).clamp_min(0)
-        image = image.index_select(axis, mirrored)
+        reflected = torch.minimum(places, 2 * last - places).clamp_min(0)
+        image = image.index_select(axis, reflected)
     if torch.compiler.is_exporting():  # files have no memory format; asking fixes the batch
         return image
     # Indexing loses the memory format in which convolutions are fastest.

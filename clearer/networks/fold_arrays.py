@@ -40,7 +40,7 @@ def fold_arrays(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
             kernel = folded[f"{conv}.weight"].astype(np.float32)
         except KeyError as error:
             raise ValueError(f"its tensor {error} is missing") from error
-        with np.errstate(invalid="ignore"):  # non-finite values are reported when restoring
+        with np.errstate(invalid="ignore"):  # NaN and infinity are reported when restoring
             spread = np.float32(1) / np.sqrt(variance + _EPSILON)
         folded[f"{conv}.weight"] = kernel * (gain * spread).reshape(-1, *[1] * (kernel.ndim - 1))
         folded[f"{conv}.bias"] = (0 - mean) * spread * gain + shift

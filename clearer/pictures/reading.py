@@ -11,7 +11,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from clearer.errors import ClearerError, InputError
+from clearer.errors import ClearerError, InputError, how_to_install
 from clearer.pictures.formats import Format, has_decoder, sniff
 from clearer.pictures.pillow_files import read_by_pillow
 from clearer.pictures.png_files import read_png
@@ -98,10 +98,10 @@ def _read_bytes(path: Path) -> tuple[bytes, Format]:
                     "BMP, PPM or AVIF file does)"
                 )
             if not has_decoder(kind):
-                package = "pillow-heif" if kind == "heic" else "a newer Pillow"
+                advice = how_to_install("heic") if kind == "heic" else "install a newer Pillow"
                 raise InputError(
-                    f"{path} cannot be read as an image (it is {kind.upper()}: install {package}, "
-                    "or convert it)"
+                    f"{path} cannot be read as an image (it is {kind.upper()}: {advice}, or "
+                    "convert it)"
                 )
             if status.st_size > _MAX_BYTES:
                 raise InputError(f"{path} is larger than any picture that is read: cut it")

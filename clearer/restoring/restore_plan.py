@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from clearer.errors import InputError
+from clearer.errors import InputError, how_to_install
 from clearer.pictures.encoding import Kind, kind_of, name_as
 from clearer.pictures.formats import IMAGE_SUFFIXES, is_picture_name
 
@@ -44,7 +44,7 @@ class Plan:
         text = f"{len(self.left_out)} left out, not pictures by extension or kind: "
         text += _listed([str(path) for path in self.left_out], ", ")
         if any(path.suffix.lower() in (".heic", ".heif") for path in self.left_out):
-            text += " (HEIC is read where the package pillow-heif is installed)"
+            text += f" (to read HEIC: {how_to_install('heic')})"
         return text
 
 

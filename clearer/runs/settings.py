@@ -124,7 +124,7 @@ class TrainSettings:
     fails on large bright areas."""
     frozen_norm_rate: AtLeast0 = 0.25
     """Peak learning rate once batch normalisation is frozen, relative to the first peak."""
-    mirrored_share: Share = 0.0
+    padded_share: Share = 0.0
     """Share of the patches that imitate padded pictures (see ``PatchSampler``)."""
     reduce: Annotated[float, Meta(ge=1, le=4)] = 1.0
     """Half of the patches come from pictures reduced by a factor from 1 to this: that gives fine
@@ -150,7 +150,7 @@ class StartWeights:
     scratch."""
 
 
-_RENAMED: Final = {"settled_rate": "frozen_norm_rate"}
+_RENAMED: Final = {"settled_rate": "frozen_norm_rate", "mirrored_share": "padded_share"}
 
 
 def _with_names_of_today(data: Any) -> Any:
@@ -222,7 +222,7 @@ _QUICK: Final = Preset(
         optimizer="muon",
         learning_rate=6e-3,
         warmup_iterations=100,
-        mirrored_share=0.5,
+        padded_share=0.5,
         validate_every=300,
     ),
     time="about ten minutes on two CPU cores",

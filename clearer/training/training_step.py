@@ -121,7 +121,7 @@ def training_sampler(
         seed=[settings.seed, stream, *known],
         device=settings.device,
         multiple=settings.space.multiple,
-        mirrored_share=s.mirrored_share,
+        padded_share=s.padded_share,
         reduce=s.reduce,
         share=processes.share(s.batch_size),
         level_map=settings.space.level_map,

@@ -310,8 +310,8 @@ def comparison_table(cards: Sequence[CardRecord]) -> str:
         lines += ["Pairs of rainy and clean pictures:", "", *_derainers(rain)]
     text = (
         "PSNR in dB / SSIM, in brackets PSNR of the degraded pictures; MB as ONNX, fp32; ms in "
-        "ONNX Runtime, fp32, in brackets the ratio to FFDNet, gray or RGB, which took turns with "
-        f"the network: between machines, compare that. {how}."
+        "ONNX Runtime, fp32, in brackets the ratio to FFDNet, gray or RGB, timed interleaved "
+        f"with the network: between machines, compare that ratio. {how}."
     )
     return "\n".join([*lines, text])
 

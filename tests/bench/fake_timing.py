@@ -1,4 +1,4 @@
-"""A small plan, timed quickly or with times that are made up."""
+"""A small plan, timed quickly or with invented times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TINY = SearchSpace(width=2, columns=(1, 2), residual=True)
 
 
 def measure_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Measure without warming up, and with a cache of its own, which is returned."""
+    """Measure without a warm-up, and with a separate cache, which is returned."""
     cache = tmp_path / "cache"
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda _: str(cache))
     monkeypatch.setattr(device_timer, "WARMUP_SECONDS", 0.0)
@@ -25,7 +25,7 @@ def measure_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def session(ms: float, info: dict[str, str] | None = None) -> Session:
-    """A 'network' that takes no time and reports a given one."""
+    """A 'network' that takes no time and reports a given time."""
     about = info or {"version": "1", "device": "a board", "precision": "fp32"}
     made = Session(lambda arrays: None, [(1,)], about)
     made.run_ms = lambda turn: ms  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A benchmark's content as ``bench.json`` holds it, and a run, made up for tests of the report."""
+"""The content of a ``bench.json``, and a run, invented for tests of the report."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _times(rng: np.random.Generator, median_ms: float) -> dict[str, Any]:
 
 
 def bench_report(folder: Path) -> Any:
-    """Rows of every kind, a skipped one, and two strips that are written into ``folder``."""
+    """Rows of every kind, a skipped one, and two strips, which are written into ``folder``."""
     rng = np.random.default_rng(0)
     hardness = rng.normal(0, 2, size=12)
     rows = []
@@ -118,7 +118,7 @@ def bench_report(folder: Path) -> Any:
 
 
 def hostile_report(folder: Path) -> Any:
-    """Every text that a report takes from elsewhere tries to break out."""
+    """A report in which every text from elsewhere tries to break out."""
 
     def poison(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):

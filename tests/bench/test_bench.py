@@ -1,4 +1,4 @@
-"""Times, intervals and what is concluded from them."""
+"""Times, intervals, and the conclusions from them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.bench import tiny_onnx
 
 
 class Clock:
-    """Goes on only while a row sleeps: how busy the machine is makes no difference."""
+    """Advances only while a row sleeps, so that a busy machine makes no difference."""
 
     def __init__(self) -> None:
         self._now_ns = 0
@@ -195,7 +195,7 @@ def test_the_front_by_hand() -> None:
         Point(psnrs - 0.3, same_speed),  # worse on every picture, and not faster
         Point(psnrs, slow),  # the same pictures, slower
         Point(psnrs + 0.3, twice),  # slower and better
-        Point(psnrs + 0.001, fast),  # no difference that shows
+        Point(psnrs + 0.001, fast),  # no visible difference
     ]
     points[1] = Point(points[1].psnrs_db, [1.001 * ms for ms in fast])
     assert on_front(points) == [True, False, False, True, True]

@@ -1,4 +1,4 @@
-"""What of two reports is a regression."""
+"""What counts as a regression between two reports."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_report_is_the_same_as_itself() -> None:
         (8.0, 28.0, "is_faster"),
         (10.0, 27.8, "is_worse"),
         (10.0, 28.2, "is_better"),
-        (10.3, 28.0, None),  # a few percent, as any start of a program makes
+        (10.3, 28.0, None),  # a few percent, as between any two starts of a program
         (10.0, 27.995, None),  # rounding
     ],
 )

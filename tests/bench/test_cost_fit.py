@@ -1,4 +1,4 @@
-"""From times of networks to a cost table and its file."""
+"""From the times of networks to a cost table and its file."""
 
 from __future__ import annotations
 

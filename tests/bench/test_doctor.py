@@ -55,7 +55,7 @@ def test_the_table_names_every_part() -> None:
 def test_two_onnx_runtimes_that_overwrite_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second package that says it owns the module, as pip leaves it behind."""
+    """A second package claims to own the module, as pip leaves it."""
     for name in ("onnxruntime", "onnxruntime-gpu"):
         folder = tmp_path / f"{name.replace('-', '_')}-9.0.dist-info"
         folder.mkdir()

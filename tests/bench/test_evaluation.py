@@ -63,7 +63,7 @@ def test_the_mean_is_that_of_the_library(make_images: MakeImages, tmp_path: Path
 
 
 def test_patches_are_restored_alone(make_images: MakeImages, tmp_path: Path) -> None:
-    """A network that looks left wraps around within each patch, not within the picture."""
+    """A network that looks left wraps around within each patch, not across the picture."""
     folder = make_images("set", 1, size=(64, 130))
     report = run(folder, tmp_path, patches=True)
     images, _ = evaluation_images(folder, Denoise(), "gray")
@@ -136,7 +136,7 @@ def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
 def evaluate_rgb(
     make_images: MakeImages, out: Path, task: str, **changes: bool
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """A report on one RGB pair or picture, and the pair itself, 8 bits."""
+    """A report on one RGB pair or picture, and the pair itself, in 8 bits."""
     what = make_task(task, {})
     folder = make_images(task, 1, size=(32, 64), mode="RGB")
     images, name = evaluation_images(folder, what, "rgb")
@@ -152,7 +152,7 @@ class Nothing(Blur):
 
 
 def test_rain_is_measured_in_rgb_and_in_luma(make_images: MakeImages, tmp_path: Path) -> None:
-    """The luma by scikit-image, with 255 levels as the range."""
+    """The luma is that of scikit-image, with 255 levels as the range."""
     report, clean, rainy = evaluate_rgb(make_images, tmp_path, "derain")
     assert report["channels"] == ["rgb", "y"]
     lumas = [skimage.color.rgb2ycbcr(picture)[..., 0] for picture in (clean, rainy)]
@@ -167,7 +167,7 @@ def test_rain_is_measured_in_rgb_and_in_luma(make_images: MakeImages, tmp_path: 
 def test_luma_where_it_is_wanted(make_images: MakeImages, tmp_path: Path) -> None:
     assert "y_psnr_db" not in evaluate_rgb(make_images, tmp_path, "denoise")[0]["mean"]
     report, *_ = evaluate_rgb(make_images, tmp_path, "denoise", with_luma=True)
-    # White noise of three channels: the luma has a share of it that its weights say.
+    # The luma weights say what share of the white noise of three channels it has.
     share = np.sqrt(np.sum(np.square([65.481, 128.553, 24.966]))) / 255
     gain = -20 * np.log10(share)
     assert report["mean"]["y_input_psnr_db"] - report["mean"]["input_psnr_db"] == pytest.approx(

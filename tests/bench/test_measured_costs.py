@@ -1,4 +1,4 @@
-"""Milliseconds of files in other precisions than fp32."""
+"""Milliseconds of files in precisions other than fp32."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_untrained_file_is_timed_by_what_will_run_it(
     assert costs.backend("ms") == runtime
     assert costs.backend("mb") is None
     said = [line for line in said if line.startswith(("timing", "measuring"))]
-    assert len(said) == 3  # quickly, the model of the speed, the measurement
+    assert len(said) == 3  # the quick timing, the speed model, the measurement
     assert all(f": {precision} files, {runtime} " in line for line in said)
 
 

@@ -1,4 +1,4 @@
-"""Networks are timed: here, by the script for other devices, on a GPU."""
+"""Timing networks: here, with the script for other devices, and on a GPU."""
 
 from __future__ import annotations
 

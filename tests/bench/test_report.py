@@ -26,7 +26,7 @@ from tests.bench.report_material import (
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """A run's files as a search and a training leave them."""
+    """A run's files, as a search and a training leave them."""
     run = Run.create(tmp_path / "run", settings())
     weights = [[0.3, 0.7]] * SPACE.num_columns
     about = {"strategy": "gradient", "op_weights": weights, "params": 1000, "macs_per_pixel": 2000}
@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def open_report(browser: Browser, run: Run) -> Iterator[Callable[..., Page]]:
-    """Open a report; at the end of the test there must have been no message and no request."""
+    """Open a report; by the end of the test there must be no message and no request."""
     messages: list[str] = []
     context = browser.new_context(viewport={"width": 1200, "height": 900})
 
@@ -131,7 +131,9 @@ def test_pointing_at_a_point_shows_its_row(open_report: Callable[..., Page], run
 def test_a_phone_scrolls_the_table_not_the_page(open_report: Callable[..., Page], run: Run) -> None:
     page = open_report(bench_report(run.path))
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("document.documentElement.scrollWidth === 390")  # plots shrink late
+    page.wait_for_function(
+        "document.documentElement.scrollWidth === 390"
+    )  # plots shrink with a delay
     page.evaluate("document.querySelector('#rows').parentElement.scrollLeft = 300")
     left = "document.querySelector('#rows tbody th').getBoundingClientRect().left"
     assert 0 <= page.evaluate(left) < 20

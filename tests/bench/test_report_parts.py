@@ -82,7 +82,7 @@ def test_who_wins_by_quality_and_time(
     report["rows"] = [report["rows"][1], report["rows"][-1]]
     _row(report, 0, *ours)
     _row(report, 1, *rival)
-    for row in report["rows"]:  # as on a machine too busy to tell: it says nothing of who wins
+    for row in report["rows"]:  # as on a machine too busy for a verdict: no winner is named
         row["on_front"] = True
     assert re.match(awaited, winner(report).replace("\xa0", " "))
 

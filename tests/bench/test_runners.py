@@ -1,4 +1,4 @@
-"""Each backend restores, and says truly in which arithmetic."""
+"""Each backend restores, and reports its precision correctly."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_backends_agree_on_every_size(tmp_path: Path) -> None:
 def test_our_padding_is_the_same_everywhere(
     tmp_path: Path, size: tuple[int, int], unshuffle: int
 ) -> None:
-    """OpenVINO's runner fixes the sizes, and then computes on them before it runs."""
+    """OpenVINO's runner fixes the sizes, so that they are computed before it runs."""
     space = SearchSpace(width=4, unshuffle=unshuffle, columns=(1, 1), residual=True)
     network = RestorationNet(Architecture.from_text("P-F", space)).eval()
     torch.nn.init.normal_(network.output.head.weight)
@@ -147,7 +147,7 @@ def test_no_silent_fallback_to_the_cpu(tmp_path: Path) -> None:
 def test_a_provider_that_starts_only_by_name_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is listed and asked for, but the session quietly computes on the CPU."""
+    """It is listed and requested, but the session silently computes on the CPU."""
     names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
     path = tiny_onnx.identity(tmp_path / "i.onnx")
@@ -196,7 +196,7 @@ def test_files_that_cannot_be_loaded(tmp_path: Path) -> None:
 def test_the_whole_network_compiles_for_images_of_any_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Traced as for torch.compile, without the minutes that its C++ compiler takes."""
+    """Traced as for torch.compile, without the minutes of its C++ compiler."""
     compile_ = functools.partial(torch.compile, backend="eager")
     monkeypatch.setattr(torch, "compile", compile_)
     space = SearchSpace(width=2, columns=(1,), residual=True)
@@ -209,7 +209,7 @@ def test_the_whole_network_compiles_for_images_of_any_size(
 
 
 def test_memory_is_that_of_the_row_alone(tmp_path: Path) -> None:
-    """An identity needs at least its output, and no share of the package counts."""
+    """An identity needs at least its output, and the package's own memory does not count."""
     path = tiny_onnx.identity(tmp_path / "i.onnx")
     small, large = (
         peak_memory_mb(replace(spec(path), height=side, width=side)) for side in (64, 2048)

@@ -1,4 +1,4 @@
-"""Which network that comes with clearer could stand in for one that was found."""
+"""Which shipped network could replace one that was found."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LARGE = Architecture.from_text("PPPP-PPPP-PPPP", SearchSpace(width=32))
 def settings(
     task: str = "denoise", channels: int = 1, *, level_map: bool = False, **changes: Any
 ) -> RunSettings:
-    """Those of a network of the zoo, for another task; all else is as there."""
+    """Settings of a zoo network, changed to another task."""
     options: dict[str, str] = {
         key: str(changes.pop(key))
         for key in ("sigma", "noise", "protocol", "quality")
@@ -46,7 +46,7 @@ def rival(*budgets: Budget, own: Architecture = LARGE, **options: Any) -> ZooNet
 
 
 def best_at_25(names: list[str]) -> str:
-    """By the cards."""
+    """The best at sigma 25, by the cards."""
 
     def db(name: str) -> float:
         rows = zoo_network(name).card["figures"]["rows"]
@@ -108,7 +108,7 @@ def test_it_does_all_that_is_asked_for() -> None:
     levels = rival(budget, sigma="0:75", level_map=True)
     assert levels is not None
     assert levels.architecture.space.level_map
-    # A blind one is not compared with one that is told each picture's level.
+    # A blind one is not compared with one that is given each picture's level.
     blind = rival(budget, sigma="10:50")
     assert blind is not None
     assert not blind.architecture.space.level_map
@@ -134,7 +134,7 @@ def test_not_the_one_that_the_run_began_with() -> None:
 
 
 def test_it_is_measured_as_the_run_is(tmp_path: Path) -> None:
-    """On the validation pictures, with their noise; told the level, if it takes it."""
+    """On the validation pictures, with their noise, and given the level if it takes one."""
     photos = save_photographs(tmp_path, {"train": ["coins"], "val": ["camera"]}, "L", (96, 96))
     given = settings()
     images = load_splits(photos, "gray", 0, given.task).val

@@ -1,4 +1,4 @@
-"""The model of a device's speed, on times that are known."""
+"""The model of a device's speed, on known times."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def device_ms(architecture: Architecture) -> float:
 
 
 def others() -> list[Architecture]:
-    """Networks that are no probes, small and large."""
+    """Small and large networks that are not probes."""
     found = []
     for limit in (20_000, 400_000):
 

@@ -42,7 +42,7 @@ def identity(path: Path, channels: int | str = 1) -> Path:
 
 
 def with_data_beside(path: Path) -> Path:
-    """The blur, whose kernel lies in another file."""
+    """The blur, with its kernel in another file."""
     model = onnx.load(blur(path))
     onnx.save(
         model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=0
@@ -64,7 +64,7 @@ def shrinking(path: Path) -> Path:
 
 
 def not_a_number(path: Path) -> Path:
-    """The square root of what is below 0."""
+    """The square root of numbers below 0."""
     minus = {"minus": np.array([-1], np.float32)}
     nodes = [helper.make_node("Mul", ["x", "minus"], ["a"]), helper.make_node("Sqrt", ["a"], ["y"])]
     return save(path, nodes, minus)
@@ -73,7 +73,7 @@ def not_a_number(path: Path) -> Path:
 def blur(
     path: Path, white: float = 1.0, channels: int = 1, metadata: dict[str, str] | None = None
 ) -> Path:
-    """Mean of 3x3 pixels, clipped to 0..white: what works for one range fails for another."""
+    """The mean of 3x3 pixels, clipped to 0..white: it works for one range and fails for another."""
     kernel = np.zeros((channels, channels, 3, 3), np.float32)
     for channel in range(channels):
         kernel[channel, channel] = 1 / 9
@@ -124,7 +124,7 @@ def quantised(path: Path) -> Path:
 
 
 def kernel(channels: int) -> Any:
-    """Of a 3x3 convolution that changes nothing."""
+    """Kernel of a 3x3 convolution that changes nothing."""
     weights = np.zeros((channels, channels, 3, 3), np.float32)
     for channel in range(channels):
         weights[channel, channel, 1, 1] = 1
@@ -132,7 +132,7 @@ def kernel(channels: int) -> Any:
 
 
 def convolution(path: Path, channels: int, shape: Shape, *, is_nhwc: bool = False) -> Path:
-    """It changes nothing, but knows how many channels there are."""
+    """A convolution that changes nothing, but fixes the number of channels."""
     to, back = [0, 3, 1, 2], [0, 2, 3, 1]
     nodes = [helper.make_node("Conv", ["x", "k"], ["y"], pads=[1, 1, 1, 1])]
     if is_nhwc:
@@ -145,7 +145,7 @@ def convolution(path: Path, channels: int, shape: Shape, *, is_nhwc: bool = Fals
 
 
 def pooled(path: Path, side: int, channels: int = 1) -> Path:
-    """Takes the mean of blocks, and adds half of it to the picture: sides must be multiples."""
+    """Adds half the mean of each block to the picture: sides must be multiples."""
     weights: dict[str, Any] = {
         "scales": np.array([1, 1, side, side], np.float32),
         "half": np.float32(0.5),
@@ -160,7 +160,7 @@ def pooled(path: Path, side: int, channels: int = 1) -> Path:
 
 
 def tinted(path: Path, order: str = "RGB", metadata: dict[str, str] | None = None) -> Path:
-    """Halves red alone, wherever it lies."""
+    """Halves only red, in either channel order."""
     factors = np.ones((1, 3, 1, 1), np.float32)
     factors[0, order.index("R")] = 0.5
     return save(

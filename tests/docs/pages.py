@@ -1,4 +1,4 @@
-"""The pages that people read, and what stands in their fences."""
+"""The pages that people read, and the contents of their fences."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def name(page: Path) -> str:
-    """Within the source tree."""
+    """Path within the source tree."""
     return page.relative_to(ROOT).as_posix()
 
 
 def fences(page: Path, *languages: str) -> list[str]:
-    """What stands in the fences of these languages."""
+    """Contents of the fences in these languages."""
     return [text for language, text in _FENCE.findall(page.read_text()) if language in languages]
 
 
 def commands(page: Path) -> list[str]:
-    """Lines of shell, those that go on in the next line joined."""
+    """Lines of shell, with continued lines joined."""
     text = "".join(fences(page, "sh")).replace("\\\n", " ")
     return [line for line in text.splitlines() if line.strip()]

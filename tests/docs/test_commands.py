@@ -1,4 +1,4 @@
-"""What the pages tell to type: all of it is understood, and what is quick is run."""
+"""The commands on the pages: all are parsed, and the quick ones are run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ QUICK = [
     "clearer doctor",
 ]
 MADE = {"board/device_timer.py": "bench/device_timer.py"}
-"""Scripts that a command writes, and what they are copies of."""
+"""Scripts that a command writes, and the files they are copies of."""
 
 
 def words_of(line: str) -> list[str]:
@@ -43,10 +43,10 @@ def words_of(line: str) -> list[str]:
 
 
 def check(words: list[str]) -> None:
-    """Whether a command is there, with all that is given to it.
+    """Check that a command exists, with all its arguments.
 
     Raises:
-        AssertionError: If it is not.
+        AssertionError: If it does not.
     """
     match words:
         case ["clearer", *rest]:
@@ -77,7 +77,7 @@ def check(words: list[str]) -> None:
 
 
 def check_clearer(words: list[str]) -> None:
-    """By the parser of the command: options, types, choices, and what is required."""
+    """Check with the command's parser: options, types, choices, and what is required."""
     command: Any = typer.main.get_command(app)
     while hasattr(command, "commands"):
         first, *words = words
@@ -95,7 +95,7 @@ def check_wheel(wheel: str) -> None:
 
 
 def check_packages(named: set[str]) -> None:
-    """Those of the core but for two, and ONNX Runtime."""
+    """Check the list: the core's packages except two, and ONNX Runtime."""
     core = {re.split(r"[>=<]", wanted)[0] for wanted in project()["dependencies"]}
     assert named == core - {"torch", "scikit-image"} | {"onnxruntime"}
 
@@ -157,7 +157,7 @@ def all_commands(group: Any, prefix: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the pictures that the pages restore."""
+    """A folder with the pictures that the pages restore."""
     path, rng = tmp_path_factory.mktemp("reader"), np.random.default_rng(0)
     (path / "scans" / "more").mkdir(parents=True)
     for picture in ("photo.jpg", "scans/1.png", "scans/more/2.png"):

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING says of new tasks, operations and backends is so."""
+"""What CONTRIBUTING says about new tasks, operations and backends is true."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TINY += ["--patch-size", "16", "--precision", "fp32", "--unshuffle", "2", "--col
 
 
 def section(title: str) -> str:
-    """From its heading to the next."""
+    """The text from its heading to the next one."""
     return TEXT.partition(f"## {title}\n")[2].partition("\n## ")[0]
 
 
@@ -58,7 +58,7 @@ def code_of(what: str) -> str:
 
 
 def module_of(what: str, folder: Path) -> ModuleType:
-    """The same, imported."""
+    """The same file, imported."""
     path = folder / f"new_{what}.py"
     path.write_text(code_of(what))
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -70,7 +70,7 @@ def module_of(what: str, folder: Path) -> ModuleType:
 
 
 def test_the_new_task_works(make_images: Callable[..., Path], tmp_path: Path) -> None:
-    """In a process of its own: options are made when the command loads."""
+    """Run in a new process: options are created when the command loads."""
     make_images("photos", 4, size=(48, 48))
     (tmp_path / "deblur.py").write_text(code_of("task"))
     search = ["search", "--data", "photos", "--out", "run", *TINY, "--task", "deblur", "--blur"]
@@ -94,11 +94,11 @@ def test_the_new_task_works(make_images: Callable[..., Path], tmp_path: Path) ->
 def test_the_new_operation_works(
     make_images: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Searched, frozen, trained, drawn and exported, where the file is compared with torch."""
+    """It is searched, frozen, trained, drawn, and exported, which compares the file with torch."""
     monkeypatch.setitem(OPERATIONS, "single", module_of("operation", tmp_path).Single())
     data, run = make_images("photos", 4, size=(48, 48)), tmp_path / "run"
     words = ["search", "--data", data, "--out", run, *TINY, "--preset", "paper"]
-    # Too few parameters for a residual block anywhere.
+    # Too few parameters for any residual block.
     words += ["--operations", "parallel,single", "--budget-params", "1998"]
     done = clearer(*words)
     assert done.exit_code == 0, done.output
@@ -110,7 +110,7 @@ def test_the_new_operation_works(
 
 
 def test_the_new_backend_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It restores and measures as ONNX Runtime does, times networks, and is named in messages."""
+    """It restores and measures like ONNX Runtime, times networks, and is named in messages."""
     monkeypatch.setitem(BACKENDS, "reference", module_of("backend", tmp_path).Reference())
     torch.manual_seed(0)
     network = RestorationNet(Architecture.from_text("P", SearchSpace(width=2, columns=(1,)))).eval()

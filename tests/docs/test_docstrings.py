@@ -14,7 +14,7 @@ PACKAGES = {"clearer": "clearer", "export": "clearer.export", "bench": "clearer.
 
 
 def modules() -> list[str]:
-    """Those with examples, as they are imported."""
+    """Names of the modules with examples."""
     return sorted(
         ".".join([package, *path.relative_to(ROOT / folder).with_suffix("").parts])
         for folder, package in PACKAGES.items()

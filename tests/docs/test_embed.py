@@ -44,11 +44,11 @@ int main() {{
 
 
 def write_image_model(path: Path) -> None:
-    """As clearer exports it: for colour, with 8-bit pixels in and out, never trained."""
+    """Write a network as clearer exports it: for colour, 8-bit pixels in and out, untrained."""
     torch.manual_seed(0)
     space = SearchSpace(channels=3, width=4, columns=(1,), residual=True)
     network = RestorationNet(Architecture.from_text("F", space)).eval()
-    for weights in network.parameters():  # else it leaves pictures as they are
+    for weights in network.parameters():  # otherwise it leaves pictures unchanged
         weights.data += 0.2 * torch.randn_like(weights)
     info = {"task": {"name": "denoise", "sigma": "25"}, "data": "none"}
     path.write_bytes(with_image_io(to_onnx(network, model_metadata(network.architecture, info))))
@@ -56,7 +56,7 @@ def write_image_model(path: Path) -> None:
 
 @pytest.fixture
 def expected(tmp_path: Path) -> Pixels:
-    """Pixels and a network in the folder; what that gives."""
+    """Write pixels and a network into the folder; return the expected result."""
     pixels = np.random.default_rng(0).integers(256, size=(HEIGHT, WIDTH, 3), dtype=np.uint8)
     (tmp_path / "pixels").write_bytes(pixels.tobytes())
     write_image_model(tmp_path / "model.image.onnx")
@@ -67,7 +67,7 @@ def expected(tmp_path: Path) -> Pixels:
 
 
 def check(words: list[str | Path], folder: Path, expected: Pixels) -> None:
-    """Run what writes the restored pixels."""
+    """Run a program, and check the pixels that it writes."""
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     restored = np.frombuffer((folder / "restored").read_bytes(), np.uint8)

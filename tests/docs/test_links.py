@@ -1,4 +1,4 @@
-"""Links of the pages that are read in the source tree; building the site checks those of docs/."""
+"""Links of the pages in the source tree; building the site checks those of docs/."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SLUG = slugify(case="lower")
 
 
 def links(page: Path) -> list[str]:
-    """Targets of its links and pictures, those on the web left out."""
+    """Targets of its links and pictures, except those on the web."""
     text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"`[^`\n]*`", lambda code: "x" * len(code[0]), text)
     return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
 
 
 def anchors(page: Path) -> set[str]:
-    """Of its headings."""
+    """Anchors of its headings."""
     headings = re.findall(r"^#+ +(.+)$", page.read_text(), re.MULTILINE)
     return {SLUG(heading.replace("`", ""), "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""The batch file for SLURM, with processes that are started as its srun starts them."""
+"""The batch file for SLURM, with processes started as its srun does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ for rank in range(nodes * tasks):
     processes.append(subprocess.Popen(sys.argv[1:], env=os.environ | variables))
 sys.exit(max(process.wait() for process in processes))
 """
-"""SLURM's command: here all nodes are this machine."""
+"""A stand-in for SLURM's command, with this machine as every node."""
 TINY = ["--width", "4", "--unshuffle", "2", "--columns", "1,1", "--search-iterations", "2"]
 TINY += ["--iterations", "4", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]
 TINY += ["--validate-every", "2", "--strategy", "gradient", "--device", "cpu"]
@@ -42,7 +42,10 @@ def test_the_batch_file_begins_and_goes_on(
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
     for name, value in (
         *(("JOB_ID", str(os.getpid())), ("JOB_NAME", "clearer")),
-        *(("NNODES", "2"), ("NTASKS_PER_NODE", "1")),  # by sbatch, for --nodes and the other
+        *(
+            ("NNODES", "2"),
+            ("NTASKS_PER_NODE", "1"),
+        ),  # set by sbatch, for --nodes and the other option
         *(("NODELIST", "127.0.0.1"), ("JOB_NODELIST", "127.0.0.1")),
     ):
         environment[f"SLURM_{name}"] = value

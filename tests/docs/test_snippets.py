@@ -1,4 +1,4 @@
-"""The pages' lines of Python: names and arguments are there, and what is quick is run."""
+"""Python on the pages: names and arguments exist, and the quick snippets are run."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SNIPPETS = {
     for number, code in enumerate(fences(page, "python"))
 }
 LONG = {"search", "train", "benchmark", "profile"}
-"""What takes minutes: of such snippets the names and arguments alone are checked."""
+"""Snippets that take minutes: only their names and arguments are checked."""
 
 
 def used(code: str) -> list[tuple[str, list[str]]]:
-    """Names that are taken from ``clearer``, and the keywords that each is given."""
+    """Names that are used from ``clearer``, and the keywords that each is given."""
     tree = ast.parse(code)
     calls = {
         (node.func.lineno, node.func.col_offset): [word.arg for word in node.keywords if word.arg]

@@ -1,4 +1,4 @@
-"""A machine with torch and the common packages alone: all stages work from the source tree."""
+"""A machine with only torch and the common packages: all stages work from the source tree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MISSING = (
     *("imagecodecs", "pooch", "platformdirs", "lightning_fabric", "pywt", "onnxscript", "onnx_ir"),
     *("openvino", "tensorboard", "hypothesis", "bm3d", "playwright"),
 )
-# Python imports it at its start, in the processes that a command starts too.
+# Python imports it at startup, also in the processes that a command starts.
 SITE = f"""
 import sys
 for name in {MISSING}:
@@ -36,7 +36,7 @@ TINY += ["--iterations", "4", "--batch-size", "2", "--patch-size", "16", "--prec
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With pictures, and a module that hides packages."""
+    """A folder with pictures, and a module that hides packages."""
     path, rng = tmp_path_factory.mktemp("bare"), np.random.default_rng(0)
     (path / "site").mkdir()
     (path / "site" / "sitecustomize.py").write_text(SITE)

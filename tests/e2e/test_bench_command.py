@@ -66,7 +66,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process per row for its memory, and no pictures: another test looks at both."""
+    """Skip the process that measures a row's memory, and pictures: another test covers both."""
     monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)
     monkeypatch.setattr("clearer.bench.bench.write_strips", lambda *arguments: [])
     monkeypatch.setattr("clearer.bench.bench.plot_frontier", lambda *arguments: None)
@@ -79,7 +79,7 @@ def names(report: dict[str, Any]) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def memory_of_backends(monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
-    """A process for its memory takes seconds: a row of each backend gets one."""
+    """Measure memory for one row of each backend: it takes a process and seconds."""
     measured: dict[str, float | None] = {}
 
     def once(spec: RowSpec) -> float | None:
@@ -163,7 +163,7 @@ def test_without_export_it_goes_on_with_what_is_there(run: Path) -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert names(report) == [("clearer", "torch eager")]
-    # A processor without bf16 is left out as well.
+    # On a processor without bf16, that row is left out too.
     assert any("clearer export" in entry["reason"] for entry in report["skipped"])
 
 
@@ -230,7 +230,7 @@ def test_a_blind_network_at_one_level(run: Path) -> None:
 
 @pytest.mark.usefixtures("lean")
 def test_predicted_beside_measured(run: Path) -> None:
-    """Only where the table is for this device, backend, precision, size and threads."""
+    """Only if the table is for this device, backend, precision, size and threads."""
     source = Run(run)
     architecture = source.read_architecture()
     space = architecture.space
@@ -341,12 +341,12 @@ def test_networks_for_other_pictures_are_refused(run: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("lean")
 def test_ctrl_c_leaves_no_half_a_report(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real signal after a round, when rows in OpenVINO have come and gone."""
+    """A real signal after a round, when rows in OpenVINO have been loaded and released."""
 
     def interrupted(*arguments: Any, listener: Callable[[int, int], None], **words: Any) -> Timings:
         def after_round(done: int, total: int) -> None:
             listener(done, total)
-            if done == 1:  # there may be no second one on a busy machine
+            if done == 1:  # on a busy machine there may be no second one
                 signal.raise_signal(signal.SIGINT)
 
         return time_rounds(*arguments, listener=after_round, **words)

@@ -1,4 +1,4 @@
-"""The command line before any work: its options, what it refuses, Ctrl-C while it loads."""
+"""The command line before any work: options, refusals, and Ctrl-C while it loads."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_bad_pictures_end_with_2_and_are_named(
         (folder / "bad.png").write_bytes(content)
     result = clearer("search", *TINY, "--data", folder, "--out", folder / "run")
     assert result.exit_code == 2
-    # The split decides by name whether the small picture trains; --patch-size then does not matter.
+    # The split decides by name whether the small picture trains; if not, its size does not matter.
     assert message in result.stderr
     assert "bad.png" in result.stderr
     assert not (folder / "run").exists()

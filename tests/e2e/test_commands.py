@@ -132,7 +132,7 @@ def test_kill_9_then_resume_ends_like_an_unbroken_run(
 def test_kill_9_right_after_a_validation_loses_no_weights(
     photos: Path, unbroken: Path, tmp_path: Path
 ) -> None:
-    """With no checkpoint since the start, the run still resumes, and to the same weights."""
+    """With no checkpoint since the start, the run still resumes, and ends with the same weights."""
     run = tmp_path / "killed"
     words = ["search", *TINY, "--data", photos, "--out", run, "--checkpoint-seconds", 1e6]
     kill = SignalIn("clearer.training.train.save_checkpoint", 2, signal.SIGKILL)
@@ -145,7 +145,7 @@ def test_kill_9_right_after_a_validation_loses_no_weights(
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
-    """In a process as a user starts it."""
+    """Run in a separate process, as a user starts it."""
     run = tmp_path / "run"
     words = [*TINY, "--data", photos, "--out", run, "--checkpoint-seconds", "0"]
     words[words.index("12")] = "100000"
@@ -180,7 +180,7 @@ def limit_files() -> None:
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on(photos: Path, tmp_path: Path) -> None:
-    """Files may not grow beyond 30 kB: the checkpoint cannot be written, as on a full disk."""
+    """Files are limited to 30 kB: the checkpoint cannot be written, as on a full disk."""
     run = tmp_path / "run"
     words = ["search", *TINY, "--data", photos, "--out", run]
     ended = run_forked(*words, prepare=limit_files)
@@ -261,7 +261,7 @@ def test_the_newest_run_is_the_one_begun_last(
         config["environment"]["started"] = f"2026-01-{begun}:00+0000"
         (Path("runs") / name / "config.json").write_text(json.dumps(config))
     assert Run.newest() == Path("runs/b")
-    (Path("runs") / "z" / "config.json").write_text("{")  # then the date of the file counts
+    (Path("runs") / "z" / "config.json").write_text("{")  # then the file's date counts
     assert Run.newest() == Path("runs/z")
 
 
@@ -291,7 +291,7 @@ def test_unexpected_errors_show_a_traceback_only_with_debug(
 
 
 def test_real_photographs_of_bsds500(real_data: Path, tmp_path: Path) -> None:
-    """On the real set beside the project: a short training restores, and the export agrees."""
+    """With the real set in ``CLEARER_DATA``: a short training restores, and the export agrees."""
     folder = tmp_path / "few"
     for split, count in (("train", 6), ("val", 2), ("test", 2)):
         (folder / split).mkdir(parents=True)

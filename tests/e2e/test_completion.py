@@ -1,4 +1,4 @@
-"""What shells offer after a tab: by the shells themselves, where they are installed."""
+"""What shells offer after a tab, tested in the shells that are installed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINES = {
     "clearer restore photo.jpg --model gray-": {"gray-small", "gray-25", "gray-scans"},
     "clearer search --data bsd": {"bsd68", "bsds500"},
 }
-"""What is typed, and what has to be offered."""
+"""What is typed, and what must be offered."""
 
 _BASH = """
 source <(clearer --show-completion)
@@ -70,8 +70,8 @@ def test_bash_and_fish_offer_names(
 ) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
-    # A file: where a shell has nothing left to do, it is replaced by the command of its -c, which
-    # then does not know what shell it is for.
+    # A file: with -c, a shell with nothing left to do is replaced by its last command, which then
+    # does not know which shell it is for.
     path = folder / "script"
     path.write_text(script)
     command = [shell, str(path), *LINES]
@@ -87,7 +87,7 @@ def test_bash_and_fish_offer_names(
 
 
 def test_zsh_offers_names(folder: Path, variables: dict[str, str]) -> None:
-    """It completes in its line editor alone, which needs a terminal."""
+    """It completes only in its line editor, which needs a terminal."""
     if shutil.which("zsh") is None:
         pytest.skip("zsh is not installed")
     typed = [
@@ -117,7 +117,7 @@ COMMANDS = [
     ("eval --data photos", {"photos", "photos149"}),
     ("data get bsd", {"bsd68", "bsds500"}),
     ("data verify bsd", {"bsd68", "bsds500"}),
-    ("bench mod", set()),  # the shell then offers files
+    ("bench mod", set()),  # then the shell offers files
 ]
 
 

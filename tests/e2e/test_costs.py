@@ -32,7 +32,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cost(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A table of this machine for a narrow network, measured briefly."""
+    """A cost table of this machine for a narrow network, measured briefly."""
     folder = tmp_path_factory.mktemp("cost")
     warm_up, device_timer.WARMUP_SECONDS = device_timer.WARMUP_SECONDS, 0.01
     patch = pytest.MonkeyPatch()
@@ -68,7 +68,7 @@ def test_profile_writes_a_table_its_check_and_a_picture(cost: Path) -> None:
 def test_search_by_a_table_meets_all_budgets(cost: Path, photos: Path) -> None:
     table = read(cost)
     dear = table["fixed"] + sum(max(pair) for pair in table["choices"])
-    many = 1000 * dear  # a busy machine may take so many: the other limits bind
+    many = 1000 * dear  # more than a busy machine takes, so that the other limits bind
     words = ["--cost", cost, "--budget-ms", many, "--budget-mb", 0.4, "--budget-gmacs", 0.05]
     result = clearer("search", *FAST, *words, "--data", photos, "--out", "run")
     assert result.exit_code == 0, result.output
@@ -148,7 +148,7 @@ def test_one_search_many_budgets(photos: Path) -> None:
 
 
 def test_a_race_under_measured_budgets_and_what_it_was_between(photos: Path) -> None:
-    """The milliseconds are many: tests do not time; the file is what binds."""
+    """The limit in milliseconds is generous, as tests do not time; the file binds."""
     words = ["--data", photos, "--budget-mb", 0.2, "--budget-ms", 2000, "--contenders", 3]
     result = clearer(
         "search", *FAST, *words, "--search-iterations", 2, "--no-train", "--out", "run"

@@ -30,7 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_can_be_built_is_built_and_what_is_missing_is_named(
     trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without TensorRT: the ONNX file and the RTX engine are there, one line says what is not."""
+    """Without TensorRT, the ONNX file and the RTX engine are made; a line says what is missing."""
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     words = ["--trt", "--trt-rtx", "--trt-profile", "1x16x16,1x64x64,2x96x96", "--json"]
     result = clearer("export", trained, *words)

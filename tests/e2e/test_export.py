@@ -1,4 +1,4 @@
-"""``clearer export`` and ``clearer show`` of what it wrote, as users type them."""
+"""``clearer export``, and ``clearer show`` of what it wrote, as users type them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def clearer_(*words: object) -> Result:
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with the smallest architecture, under a budget, before its training."""
+    """A run with the smallest architecture, under a budget, before training."""
     folder = tmp_path_factory.mktemp("export")
     rng = np.random.default_rng(0)
     (folder / "pictures").mkdir()
@@ -172,7 +172,7 @@ def test_a_later_export_keeps_what_still_holds(copied: Path) -> None:
     names = {row["file"] for row in report(copied)["files"]}
     assert names == set(FILES) - {"model.pt2", "model.fp16.onnx"}
     assert report(copied)["outdated"] == []
-    # Other weights: only what was made of them is reported, and the rest is named.
+    # With other weights, only what was made from them is reported, and the rest is named.
     network, info = load_network(copied / "last.safetensors")
     with torch.no_grad():
         network.output.head.weight.mul_(1 + 1e-6)
@@ -246,7 +246,7 @@ def test_ctrl_c_between_files_leaves_whole_ones(
 
 @pytest.fixture
 def small_files() -> Iterator[None]:
-    """Files may not grow beyond 4 kB, as on a full disk."""
+    """Limit files to 4 kB, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, limits[1]))

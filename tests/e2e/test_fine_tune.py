@@ -1,4 +1,4 @@
-"""Trained weights that are trained on: for another noise level, other pictures, or longer."""
+"""Trained weights that are trained further: for another noise level, other pictures, or longer."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tuned(trained: Path) -> Path:
 
 @pytest.fixture
 def tiny_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two networks in place of those of the package, and an empty folder to work in."""
+    """Two networks instead of those of the package, and an empty folder to work in."""
     folder, empty = tmp_path / "zoo", tmp_path / "empty"
     folder.mkdir()
     empty.mkdir()
@@ -210,12 +210,12 @@ def test_a_network_that_comes_with_clearer(photos: Path, tmp_path: Path) -> None
     old = catalogue.zoo_network("some-gray").settings.train
     share = settings.train.warmup_iterations / settings.train.iterations
     assert share <= old.warmup_iterations / old.iterations
-    # By default in a folder of its own, for the network's own task.
+    # By default in a new folder, for the network's own task.
     assert clearer("train", "some-gray", *words).exit_code == 0
     newest = Run.open(None)
     assert newest.path.parent == Path("runs")
     assert newest.settings().task == catalogue.zoo_network("some-gray").task
-    # A folder of that name goes first.
+    # A folder of that name takes precedence.
     shutil.copytree(tmp_path / "mine", "some-gray")
     result = clearer("train", "some-gray", *words, "--out", tmp_path / "third")
     assert result.exit_code == 0, result.output
@@ -270,7 +270,11 @@ def test_weights_that_are_missing_damaged_or_changed(
     assert result.exit_code == 2
     assert "no weights at" in result.stderr
     assert not out.exists()
-    for name in ("config.json", "pictures.json", "architecture.json"):  # as right after it was made
+    for name in (
+        "config.json",
+        "pictures.json",
+        "architecture.json",
+    ):  # as right after it was created
         out.mkdir(exist_ok=True)
         shutil.copy(tuned / name, out / name)
     shutil.copy(tuned / "weights.safetensors", out / "start.safetensors")
@@ -322,7 +326,7 @@ def test_it_learns_to_be_told_the_level(trained: Path, photos: Path, tmp_path: P
     run, source = tmp_path / "run", trained / "weights.safetensors"
     words = ["--fine-tune", "--level-map", *SHORT, "--out", run]
     assert clearer("train", trained, *words, "--sigma", "25").exit_code == 0
-    # At the level of the source, it starts from what that restores.
+    # At the level of its source, it starts from what the source restores.
     assert records(run)[0]["val_psnr_db"] == pytest.approx(psnr_db(source, photos, 25), abs=1e-4)
     settings, architecture = Run(run).settings(), Run(run).read_architecture()
     assert (
@@ -340,7 +344,7 @@ def test_it_learns_to_be_told_the_level(trained: Path, photos: Path, tmp_path: P
     assert result.exit_code == 0, result.output
     assert clearer("show", run).exit_code == 0
     again = clearer("train", run, "--fine-tune", "--level-map", *SHORT, "--out", tmp_path / "again")
-    assert again.exit_code == 0, again.output  # it has one already: a fine-tuning as any other
+    assert again.exit_code == 0, again.output  # it already has one: an ordinary fine-tuning
     assert Run(tmp_path / "again").settings().train.batch_statistics_share == 0
 
 

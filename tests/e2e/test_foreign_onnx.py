@@ -1,4 +1,4 @@
-"""Networks of other programs: every command takes them alike, or refuses them alike."""
+"""Networks of other programs: every command accepts them, or every command refuses them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def waves(folder: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _lean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process per row for its memory, and no pictures: other tests are about both."""
+    """Skip the process that measures a row's memory, and pictures: other tests cover both."""
     monkeypatch.setattr("clearer.bench.bench.peak_memory_mb", lambda spec: None)
     monkeypatch.setattr("clearer.bench.bench.write_strips", lambda *arguments: [])
     monkeypatch.setattr("clearer.bench.bench.plot_frontier", lambda *arguments: None)
@@ -66,7 +66,7 @@ def with_open_sizes(path: Path) -> Path:
 
 
 def of_bytes(path: Path) -> Path:
-    """As ``clearer export --io image`` makes it, but of another program."""
+    """A file as ``clearer export --io image`` makes it, but from another program."""
     model = onnx.load_model_from_string(with_image_io(whole(path).read_bytes()))
     del model.metadata_props[:]
     onnx.save(model, path)
@@ -98,7 +98,7 @@ def whole(path: Path) -> Path:
 def test_commands_and_backends_agree(
     make: Callable[[Path], Path], pictures: Path, tmp_path: Path
 ) -> None:
-    """PSNR by eval, by bench in two runtimes, and of restored files of 8 bits."""
+    """PSNR from eval, from bench in two runtimes, and of restored 8-bit files."""
     model = make(tmp_path / "m.onnx")
     report = ["--json", "--out", tmp_path / "eval"]
     channels = json.loads(clearer("show", model, "--json").stdout)["channels"]
@@ -117,7 +117,7 @@ def test_commands_and_backends_agree(
             arrays = [
                 np.asarray(Image.open(file)).astype(np.float32) / np.float32(255) for file in files
             ]
-            # What is rounded to 8 bits twice differs, most where next to nothing is changed.
+            # Rounding to 8 bits twice makes a difference, mostly where almost nothing is changed.
             assert psnr_db(*arrays) == pytest.approx(db, abs=0.3) or min(psnr_db(*arrays), db) > 50
     words = ["--data", pictures, *QUICK, "--out", tmp_path / "bench", "--json"]
     benched = clearer("bench", model, *words, "--backend", "onnxruntime", "--backend", "openvino")
@@ -209,7 +209,7 @@ def test_a_bad_file_beside_a_good_one_is_left_out(pictures: Path, tmp_path: Path
 def test_files_with_one_graph_and_other_weights_beside_are_two(
     pictures: Path, tmp_path: Path
 ) -> None:
-    """Equal bytes, but for the weights in another file of the same name."""
+    """Equal bytes, except for the weights in another file of the same name."""
     paths = []
     for index, factor in enumerate((1, 0.5)):
         folder = tmp_path / str(index)

@@ -1,4 +1,4 @@
-"""The scripts for a GPU machine, on a CPU at tiny size."""
+"""The scripts for a GPU machine, tried on a CPU at tiny size."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_pictures_travel_in_parts(script: Script, tmp_path: Path) -> None:
     first = {path.name: path.read_bytes() for path in carried.iterdir()}
     pack.pack_pictures("photos-fair", here, carried, 0.06)
     assert first == {path.name: path.read_bytes() for path in carried.iterdir()}
-    # The parts come one after the other, each with the list.
+    # The parts arrive one after the other, each with the list.
     for number, archive in enumerate(archives, start=1):
         call = tmp_path / f"call{number}"
         call.mkdir()
@@ -136,7 +136,7 @@ def test_a_training_wanders_between_machines(
     assert "tiny: 1 of 12" in capsys.readouterr().out
     names = ["run.tiny.00.zip", "run.tiny.sha256", "tiny.train.jsonl"]
     assert [name for name in listed(one) if name != "tiny.weights.safetensors"] == names
-    # The other machine has no sets, and its pictures come in a pack, with the run.
+    # The other machine has no sets: its pictures come in a pack, with the run.
     script("pack").pack_pictures("photos-fair", tmp_path / "one", one)
     sets.rename(tmp_path / "gone")
     assert machine("two", "train", "tiny", "5", "--from", str(one), "--out", str(two)) == 0
@@ -148,7 +148,7 @@ def test_a_training_wanders_between_machines(
     assert load_network(two / "tiny.weights.safetensors")[1]["val_psnr_db"] > 0
     settings = read_json(tmp_path / "two" / "tiny" / "config.json")["settings"]
     assert settings["data"] == str(tmp_path / "two" / "data" / "photos-fair")
-    # And back: what is further on stays, whatever comes.
+    # And back: the run that is further on is kept, whatever arrives.
     script("pack").main(["unpack", str(two), "--runs", str(tmp_path / "one")])
     script("pack").main(["unpack", str(one), "--runs", str(tmp_path / "one")])
     assert "at iteration 12, is as far or further: it stays" in capsys.readouterr().out

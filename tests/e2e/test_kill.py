@@ -1,4 +1,4 @@
-"""A run that is killed again and again, at random moments, ends as one that never was."""
+"""A run that is killed again and again, at random moments, ends like one that was not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clearer(*words: object) -> int:
 
 
 def newest(run: Path) -> float:
-    """When the newest checkpoint was written."""
+    """Time at which the newest checkpoint was written."""
     times = [0.0]
     for path in (run / "checkpoint").glob("*.json"):
         with suppress(FileNotFoundError):  # a race that has ended removes its checkpoints
@@ -45,7 +45,7 @@ def test_kill_9_ten_times_or_more_at_random_moments(
     words = ["search", "--data", data, "--out", run, *WORDS]
     seen: set[str] = set()
     for kill in range(MOST_KILLS):
-        if kill >= KILLS and "train.json" in seen:  # a slow machine takes longer to get there
+        if kill >= KILLS and "train.json" in seen:  # a slow machine needs longer to get there
             break
         before, child = newest(run), start_forked(clearer, *words)
         while (

@@ -1,4 +1,4 @@
-"""A network that is told the noise level: searched, trained, exported, measured, used."""
+"""A network that is given the noise level: searched, trained, exported, measured, used."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_restore_takes_a_level_and_a_strength(
     assert (restored(picture, model, tmp_path / "out", "--strength", 0) == before).all()
     result = clearer("restore", picture, "--model", model, "--out", tmp_path / "j", "--json")
     (record,) = json.loads(result.stdout)
-    assert record["sigma"] == pytest.approx(20, rel=0.25)  # estimated, of a small picture
+    assert record["sigma"] == pytest.approx(20, rel=0.25)  # estimated, from a small picture
 
 
 def test_a_network_that_finds_the_level_itself_takes_none(picture: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The scripts that make networks of the package, on tiny sets of pictures."""
+"""The scripts that make the networks of the package, on tiny sets of pictures."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def cut() -> Cut:
 
 
 def know(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, scenes: str = "") -> None:
-    """Let the registry hold what lies in a folder, in place of the real set."""
+    """Let the registry list the files of a folder instead of the real set."""
     hashes = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*.png"))
@@ -82,7 +82,7 @@ def know(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, scenes: str =
 
 
 def make(script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]) -> Any:
-    """Run make.py at a small size in ONNX Runtime alone; the card."""
+    """Run make.py at a small size, only in ONNX Runtime; return the card."""
     module, readme, networks = script("make"), tmp_path / "README.md", tmp_path / "networks.md"
     for constant, page in (("README", readme), ("NETWORKS", networks)):
         page.write_text(MARKS.format("make.py"))
@@ -152,7 +152,7 @@ def test_a_network_for_rain(
 def test_a_network_for_photographs(
     script: Script, cut: Cut, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained on a mixture of two sets, one of whose pictures tests, which the card counts."""
+    """Trained on a mixture of two sets, including one test picture, which the card counts."""
     rng = np.random.default_rng(0)
     places = {"bsds500": "pictures/train", "photos149": "pictures/val"}
     for place, indices in (("pictures/train", range(4)), ("pictures/val", range(4, 6))):
@@ -270,7 +270,7 @@ def test_a_network_that_is_told_the_level_is_told_it(
         found.append([row["psnr_db"] for row in figures["rows"] + probes["rows"]])
     assert found[1] == pytest.approx(found[0], abs=1e-3)
     purpose = script("make").purpose("gray", Denoise(sigma=Span(0, 75)), has_level=True)
-    assert purpose.endswith("sigma 0 to 75 (of 255), told the level or by an estimate")
+    assert purpose.endswith("sigma 0 to 75 (of 255), noise level given or estimated")
 
 
 def test_figures_of_jpeg(
@@ -357,7 +357,7 @@ def test_the_first_picture_of_the_readme(script: Script, folder: Path, tmp_path:
 
 
 def test_the_picture_is_of_the_networks_that_are_there(script: Script, tmp_path: Path) -> None:
-    """If not: python benchmarks/zoo/picture.py."""
+    """If it fails, run python benchmarks/zoo/picture.py."""
     with Image.open(ROOT / "docs" / "restored.png") as picture:
         text = picture.info["Description"]
     assert f"\n{text}\n" in (ROOT / "README.md").read_text()

@@ -40,7 +40,7 @@ def together(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[
 
 
 def both(data: Path, folder: Path, *words: str) -> None:
-    """Into ``1`` and ``2`` of a folder."""
+    """Search in one and in two processes, into ``1`` and ``2`` of a folder."""
     alone(data, folder / "1", *words)
     done = together(data, folder / "2", *words)
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: 
     for devices in ("1", "2"):
         state = load_checkpoint(tmp_path / devices / "checkpoint" / "search.json")
         alphas.append(state["supernet"]["alpha"].numpy().ravel())
-    # Adam divides by the gradient's size, so what is rounding in a column shows in its alpha.
+    # Adam divides by the gradient's size, so rounding in a column shows in its alpha.
     assert np.corrcoef(alphas)[0, 1] > 0.8
 
 

@@ -35,7 +35,7 @@ def clearer(*words: object) -> Result:
 
 
 def make_network(channels: int, unshuffle: int = 2) -> RestorationNet:
-    """Small, and removes something random: what it does shows in every pixel."""
+    """A small network that removes something random, visible in every pixel."""
     torch.manual_seed(channels)
     space = SearchSpace(
         channels=channels, width=2, columns=(1, 1), unshuffle=unshuffle, residual=True
@@ -129,7 +129,7 @@ def test_what_a_folder_holds_fails_alone(models: Path, scans: Path, tmp_path: Pa
 def test_self_ensemble_restores_a_turned_picture_alike(
     models: Path, scans: Path, tmp_path: Path
 ) -> None:
-    """Four rotations: the result of a picture that is turned is the turned result."""
+    """With four rotations, the result of a rotated picture is the rotated result."""
     source, turned = scans / "a" / "gray.bmp", tmp_path / "turned.png"
     with Image.open(source) as picture:
         picture.transpose(Image.Transpose.ROTATE_90).save(turned)
@@ -147,7 +147,7 @@ def test_self_ensemble_restores_a_turned_picture_alike(
 
 
 def test_pixels_are_those_of_the_network(models: Path, scans: Path, tmp_path: Path) -> None:
-    """Each channel of a colour picture, and its 16 bits, by a gray network."""
+    """A gray network restores each channel of a colour picture, in its 16 bits."""
     source = scans / "a" / "b" / "deep.png"
     words = [source, "--model", models / "gray.safetensors", "--out", tmp_path / "out"]
     assert clearer(*words).exit_code == 0
@@ -275,11 +275,11 @@ def test_ctrl_c_leaves_whole_files(models: Path, tmp_path: Path) -> None:
     folder.mkdir()
     for index in range(3):
         Image.new("L", (60, 60), index).save(folder / f"{index}.png")
-    # Seconds of work: what comes when the small ones are there comes in its middle.
+    # Seconds of work: a signal sent once the small ones are done arrives in the middle of it.
     Image.new("L", (6000, 6000)).save(folder / "large.png")
 
     def hear() -> None:
-        # A shell that starts the tests in the background has them ignore it, and all they start.
+        # If a shell starts the tests in the background, they and their children ignore it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     running = process(models, folder, "--out", out, preexec_fn=hear)

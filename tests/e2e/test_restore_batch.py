@@ -1,4 +1,4 @@
-"""``clearer restore`` of folders in which much is wrong: each fault fails alone, and is named."""
+"""``clearer restore`` of folders with many faults: each fails alone, and is named."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from clearer.cli import app
+from clearer.errors import how_to_install
 from clearer.networks.network import RestorationNet, save_network
 from clearer.pictures.reading import read_picture
 from clearer.space.space import Architecture, SearchSpace
@@ -65,7 +66,7 @@ def test_what_cannot_be_read_fails_alone(scans: Path, model: Path) -> None:
     os.mkfifo(scans / "pipe")
     (scans / "to-a-pipe.png").symlink_to(scans / "pipe")
     os.mkfifo(scans / "pipe.png")
-    # The memory of this process: a regular file that nobody can read from its beginning.
+    # The memory of this process: a regular file that cannot be read from its beginning.
     (scans / "unreadable.png").symlink_to("/proc/self/mem")
     result, records = run(scans, model)
     assert result.exit_code == 1
@@ -81,7 +82,7 @@ def test_what_cannot_be_read_fails_alone(scans: Path, model: Path) -> None:
 
 @pytest.fixture
 def too_deep(scans: Path) -> Iterator[Path]:
-    """A folder whose path is longer than the system opens, made step by step."""
+    """A folder whose path is longer than the system can open, made step by step."""
     name = "d" * 200
     here = os.open(scans, os.O_RDONLY)
     depth = 25
@@ -183,7 +184,7 @@ def test_what_is_left_out_is_counted_and_named(scans: Path, model: Path) -> None
     assert line.startswith("4 left out")
     for name in ("notes.txt", "phone.heic", "moving.gif", "linked"):
         assert name in line
-    assert "pillow-heif" in line
+    assert how_to_install("heic") in line
     assert "._good.png" not in result.stderr
     assert read_picture(scans.parent / "out" / "more" / "old.jfif").pixels.shape == (16, 20, 1)
 
@@ -199,7 +200,7 @@ def test_only_what_is_left_out(tmp_path: Path, model: Path) -> None:
 
 
 def test_files_given_by_name_fail_alone_too(scans: Path, model: Path, tmp_path: Path) -> None:
-    """As a shell gives them that expands ``scans/*``."""
+    """Given as a shell expands ``scans/*``."""
     (scans / "self.png").symlink_to(scans / "self.png")
     os.mkfifo(scans / "pipe.png")
     (scans / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""The folder of a run: one writer at a time, kills at any moment, pictures that stay the same."""
+"""The folder of a run: one writer at a time, safe to kill, with unchanged pictures."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_sigterm_while_packages_load_or_pictures_are_read(photos: Path, tmp_path
             time.sleep(delay)
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=PATIENCE_S)
-        if process.returncode != 0:  # a fast machine may be done
+        if process.returncode != 0:  # a fast machine may be finished
             assert process.returncode in (143, -signal.SIGTERM), errors
             assert errors.count("error: interrupted") == (process.returncode == 143)
 

@@ -32,7 +32,7 @@ def listed(*words: object) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one run that went through all commands, under the name that it got itself."""
+    """A folder with one run that went through all commands, under its default name."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "photos").mkdir()
     names = {"train": ["astronaut", "motorcycle_left", "coffee"], "val": ["chelsea"]}
@@ -50,7 +50,7 @@ def benched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(benched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A copy of the run, in the ``runs/`` of the folder that the test works in."""
+    """A copy of the run, in ``runs/`` of the test's working folder."""
     shutil.copytree(benched / "runs", tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     return Run(Path("runs") / NAME)
@@ -158,7 +158,7 @@ def test_a_run_that_is_worked_on_is_marked(run: Run) -> None:
     with lock_run(run.path):
         assert listed()[0]["is_running"]
         assert "measured, running" in clearer("runs").stdout
-    (run.path / ".lock-holder").write_text("1 elsewhere\n")  # of a process that was killed
+    (run.path / ".lock-holder").write_text("1 elsewhere\n")  # left by a process that was killed
     assert not listed()[0]["is_running"]
 
 

@@ -1,4 +1,4 @@
-"""Other tasks than plain denoising, and figures of any model, as a user types them."""
+"""Tasks other than plain denoising, and figures of any model, as a user types them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def without_iterations(words: list[str]) -> list[str]:
 
 @pytest.fixture
 def minutes(make_images: MakeImages, tmp_path: Path) -> float:
-    """Some times what a training needs at least, by its own word: a busy machine needs more."""
+    """A few times the minimum that a training asks for, since a busy machine needs more."""
     data, run = make_images("pictures", 4, size=(96, 80)), tmp_path / "asked"
     words = ["--data", data, "--out", run, "--no-train", *without_iterations(NARROW)]
     assert clearer("search", *words).exit_code == 0
@@ -139,7 +139,7 @@ def test_minutes_shape_the_schedule(
         assert log[-1]["iteration"] == settings.iterations
         assert sum("val_psnr_db" in record for record in log) <= 6
         rates = [record["learning_rate"] for record in log if "learning_rate" in record]
-        # The cosine has come to its end, of however few steps a busy machine takes.
+        # The cosine has ended, however few steps a busy machine took.
         assert rates[-1] < 0.05 * settings.learning_rate
 
 

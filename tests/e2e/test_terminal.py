@@ -1,4 +1,4 @@
-"""What a person sees on a terminal: each line whole, and always a word on what goes on."""
+"""What a person sees on a terminal: whole lines, and always a word about the current work."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.terminal import Shown, run_in_terminal
 SHORT = ["--iterations", "30", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 RACE = ["--contenders", "2", "--search-iterations", "2", *SHORT, "--size", "48x48"]
 BAR = re.compile(
-    r"[ ⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] "  # turns while it goes on
-    r"[a-z][\w ,.()-]*…? +[━╸╺]+ *"  # what, and the bar
-    r"(\d+/ *\d+|0/\?|\d+%)? *(-:--:--|\d+:\d\d:\d\d)?"  # how much, and the time left
+    r"[ ⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] "  # turns while work goes on
+    r"[a-z][\w ,.()-]*…? +[━╸╺]+ *"  # what is done, and the bar
+    r"(\d+/ *\d+|0/\?|\d+%)? *(-:--:--|\d+:\d\d:\d\d)?"  # how much is done, and the time left
     r"( (round \d+|validation [\w .,]+…?|PSNR of [\w .]+…?|\w+\.png|"
     r"[pfPF.-]+  loss [\w .,/+-]+…?))? *"
 )
 SILENCE_S = 2.0
-"""The most that may pass without a sign of what goes on, where nothing else keeps the machine
-busy: how much else does is told by the time in which the command starts at all."""
+"""The longest time without a sign of progress on a machine that is not busy. How busy it is shows
+in the time that the command takes to start."""
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def start_s(folder: Path) -> float:
-    """Seconds in which the command of this machine begins at all."""
+    """Seconds that the command takes to start on this machine."""
     return run_in_terminal(["--version"], folder).start_s
 
 
 @pytest.fixture(scope="module")
 def race(folder: Path) -> Shown:
-    """A search and training in a narrow terminal, with a budget that networks are timed for."""
+    """A search and training in a narrow terminal, with a budget for which networks are timed."""
     words = ["search", *RACE, "--budget-mb", "0.1", "--budget-ms", "50", "--data", "photos"]
     return run_in_terminal(words, folder)
 
 
 def assert_lines_are_whole(shown: Shown) -> None:
-    """No bar shares its line with anything, at the end and on the way to it."""
+    """Check that no bar ever shares its line with anything."""
     for screen in (*shown.screens, shown.text):
         for line in screen.splitlines():
             assert "━" not in line or BAR.fullmatch(line), f"{line!r} in:\n{screen}"
@@ -61,7 +61,7 @@ def assert_never_silent(shown: Shown, start_s: float) -> None:
 
 
 def flat(shown: Shown) -> str:
-    """All lines as one, as if the terminal were endless."""
+    """All lines joined, as if the terminal were endlessly wide."""
     return re.sub(r"\s+", " ", shown.text)
 
 
@@ -136,11 +136,11 @@ def test_other_commands_keep_their_lines_too(folder: Path, command: str, start_s
     assert_lines_are_whole(shown)
     assert_never_silent(shown, start_s)
     finished = [row for row in shown.lines if "━" in row]
-    assert all(row.startswith("  ") for row in finished), shown.text  # nothing turns any more
+    assert all(row.startswith("  ") for row in finished), shown.text  # no spinner is left
 
 
 def test_a_demo_says_that_it_prepares_a_network(folder: Path, start_s: float) -> None:
-    # The runtime of browsers is asked for after the network: it is not needed for this.
+    # The browser runtime is looked for after the network, and is not needed for this.
     shown = run_in_terminal(["demo", "gray-small", "--ort-web", "nowhere"], folder)
     assert shown.returncode == 2
     assert_never_silent(shown, start_s)

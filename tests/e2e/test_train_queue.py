@@ -1,4 +1,4 @@
-"""The queue of trainings, at tiny size: its list, its pictures, and work in pieces."""
+"""The training queue, at tiny size: its list, its pictures, and work in pieces."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_queue(folder: Path, iterations: int, *more: str) -> Path:
 
 
 def queue(folder: Path, *words: str) -> list[str]:
-    """Words of a command that works in a folder."""
+    """Arguments of a command that works in a folder."""
     where = ["--queue", str(folder / "queue.toml"), "--runs", str(folder / "zoo-runs")]
     return [sys.executable, str(SCRIPT), *where, *words]
 
@@ -57,7 +57,7 @@ def queue(folder: Path, *words: str) -> list[str]:
 def run(
     script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
-    """Call the queue in a folder: its exit code, and what it says."""
+    """Run the queue in a folder; return its exit code and output."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def call(*words: str) -> tuple[int, str]:
@@ -83,7 +83,7 @@ def test_recipes(script: Any, sets: Path, tmp_path: Path) -> None:
     assert photos["val"] == ["photo11.webp", *fair["val"]]
     assert len(photos["train"]) == 7 + 12
     assert len(names("photos-small")["train"]) == 4
-    # What was changed is made again; what does not come from links stays.
+    # What was changed is made again; files that are not links are kept.
     (tmp_path / "made" / "photos-fair" / "train" / "train0.jpg").unlink()
     assert names("photos-fair") == photos
     (tmp_path / "made" / "rain800" / "train").mkdir(parents=True)
@@ -169,7 +169,7 @@ def test_bad_lists_are_refused(script: Any, tmp_path: Path, text: str, message: 
 def test_pieces_until_all_is_done(tmp_path: Path, run: Run) -> None:
     write_queue(tmp_path, 30)
     assert "waiting" in run("status")[1]
-    # A piece of no time does one iteration.
+    # A piece without any time does one iteration.
     assert run("run", "--minutes", "0.0001", "--pieces", "1")[0] == 0
     runs = tmp_path / "zoo-runs"
     assert read_json(runs / "tiny" / "checkpoint" / "train.json")["state"]["iteration"] == 1
@@ -215,7 +215,7 @@ def test_it_stops_at_a_checkpoint(tmp_path: Path, run: Run) -> None:
     stopped = read_json(checkpoint)["state"]["iteration"]
     assert stopped >= read_jsonl(runs / "tiny" / "train.jsonl")[-1]["iteration"] > 0
     assert "begun" in run("status")[1]
-    with (runs / ".lock").open("w") as lock:  # no work is left that holds it
+    with (runs / ".lock").open("w") as lock:  # no work that holds it is left
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

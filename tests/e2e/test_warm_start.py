@@ -36,7 +36,7 @@ def small(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def large(small: Path) -> Path:
-    """A run without weights: all columns of the small one twice, on wider scales."""
+    """A run without weights, with each column of the small one twice, on wider scales."""
     source = Run(small).read_architecture()
     doubled = "-".join(cell * 2 for cell in source.text.split("-"))
     space = replace(source.space, width=8, columns=(2, 2))
@@ -67,7 +67,7 @@ def test_it_starts_where_the_small_network_is(
     log = read_jsonl(run / "train.jsonl")
     assert log[0]["iteration"] == 0
     assert log[0]["val_psnr_db"] == pytest.approx(quality.psnr_db, abs=1e-3)
-    # It learns as from scratch does: batch statistics, and the whole learning rate.
+    # It learns as if from scratch: with batch statistics and the full learning rate.
     assert settings.train.batch_statistics_share > 0
     assert settings.train.learning_rate == Run(small).settings().train.learning_rate
     trained, info = load_network(run / "weights.safetensors")

@@ -1,4 +1,4 @@
-"""Networks that come with the package, as a user types their names."""
+"""Networks that come with the package, used by name as a user types them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def tiny(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A gray and an RGB network in place of those of the package, and two pictures."""
+    """A gray and an RGB network instead of those of the package, and two pictures."""
     folder = tmp_path / "zoo"
     folder.mkdir()
     monkeypatch.setattr(catalogue, "FOLDER", folder)
@@ -53,7 +53,7 @@ def tiny(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_first_minute(empty: Path) -> None:
-    """Noise goes, in a folder that holds nothing but a picture."""
+    """Noise is removed in a folder that holds nothing but a picture."""
     with Image.open(PHOTOGRAPHS / "camera.png") as picture:
         clean = np.asarray(picture.convert("L"))[150:278, 150:278].astype(float)
     noisy = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
@@ -159,7 +159,7 @@ def test_photographs_are_for_the_network_for_them(photographs: Path, backend: st
     assert said.count("some-photo P-F, RGB, which comes with clearer") == 1
     assert "camera.png: 160x120, 8 bits, by some-photo (noise as of a camera), " in said
     assert "white.png: 160x120, 8 bits, by some-rgb (white noise), " in said
-    assert "gray.png: 60x50, 8 bits, by" not in said  # there was nothing to choose
+    assert "gray.png: 60x50, 8 bits, by" not in said  # there was no choice
     for name, model in (("camera.jpg", "some-photo"), ("white.png", "some-rgb")):
         words = [name, "--model", model, "--backend", backend, "--format", "png", "--out", "named"]
         result = clearer("restore", *words, "--json")

@@ -84,7 +84,7 @@ def read(path: Path) -> Pixels:
 
 @dataclass(frozen=True)
 class Denoiser:
-    """An ONNX file, and what it is expected to do."""
+    """An ONNX file, and what it should do."""
 
     path: Path
     channels: int
@@ -92,18 +92,18 @@ class Denoiser:
 
     @property
     def words(self) -> list[str]:
-        """What an example is told after the pictures."""
+        """Arguments of an example after the pictures."""
         return [f"{SIGMA_255}"] if self.has_level else []
 
     @property
     def of_pictures(self) -> Path:
-        """The same network for 8-bit pictures."""
+        """The same network, for 8-bit pictures."""
         path = self.path.with_suffix(".image.onnx")
         path.write_bytes(with_image_io(self.path.read_bytes()))
         return path
 
     def restore(self, noisy: Pixels, *, is_clipped: bool) -> Pixels:
-        """The whole picture in ONNX Runtime, without any example.
+        """Restore the whole picture in ONNX Runtime, without any example.
 
         The file for 8-bit pictures clips each of three equal channels, before their mean is taken.
         """
@@ -147,7 +147,7 @@ def denoiser(request: pytest.FixtureRequest, denoisers: Callable[..., Denoiser])
 
 @pytest.fixture
 def levelled(denoisers: Callable[..., Denoiser]) -> Denoiser:
-    """A colour network that is told the noise level."""
+    """A colour network that is given the noise level."""
     return denoisers("rgb", has_level=True)
 
 
@@ -160,10 +160,10 @@ class Pair:
     path: Path
 
     def check(self, restored: Pixels, denoiser: Denoiser, *, is_clipped: bool = False) -> None:
-        """Whether a restored picture is what the network gives, and much better than before."""
+        """Check that a restored picture is what the network gives, and much better than before."""
         assert restored.shape == self.clean.shape
         expected = denoiser.restore(self.noisy, is_clipped=is_clipped)
-        # Another runtime rounds a value that lies in the middle to the other side.
+        # Another runtime may round a value in the middle to the other side.
         assert np.abs(restored.astype(int) - expected).max() <= 1
         assert psnr(restored, self.clean) > psnr(self.noisy, self.clean) + 5
 
@@ -174,7 +174,7 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
 
 
 def make_pair(folder: Path, *, is_gray: bool, size: tuple[int, int]) -> Pair:
-    """A photograph of odd sides, and Gaussian noise, in 8 bits."""
+    """A photograph with odd sides, and the same with Gaussian noise, in 8 bits."""
     with Image.open(PHOTOGRAPHS / "coffee.png") as file:
         clean = np.asarray(file.convert("L" if is_gray else "RGB"))[: size[0], : size[1]]
     noise = np.random.default_rng(0).normal(scale=SIGMA_255, size=clean.shape)
@@ -186,7 +186,7 @@ def make_pair(folder: Path, *, is_gray: bool, size: tuple[int, int]) -> Pair:
 
 @pytest.fixture
 def serve(ort_web: dict[str, Path]) -> Iterator[Callable[..., str]]:
-    """Serve a page with networks; gives its address."""
+    """Serve a page with networks; yield its address."""
     with ExitStack() as servers:
 
         def serve(*networks: PageNetwork) -> str:
@@ -204,7 +204,7 @@ def open_page(
     denoisers: Callable[[Color], Denoiser],
     serve: Callable[..., str],
 ) -> Callable[..., Visitor]:
-    """Visit a page with networks for gray or colour pictures, the first chosen."""
+    """Visit a page with networks for gray or colour pictures; the first is chosen."""
 
     def open_page(*colors: Color) -> Visitor:
         networks = []

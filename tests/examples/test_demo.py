@@ -61,7 +61,7 @@ def model(
 
 @pytest.fixture
 def get() -> Iterator[Get]:
-    """Ask the server for a path, which is sent as it stands."""
+    """Ask the server for a path, which is sent verbatim."""
     with make_server(SITE, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = int(server.server_address[1])
@@ -188,7 +188,7 @@ def test_a_page_knows_how_pictures_go_into_a_network(tmp_path: Path) -> None:
 
 
 def test_tiles_overlap_by_what_the_network_sees_in_effect(tmp_path: Path) -> None:
-    """By 64 pixels at least, and where the file does not say its architecture."""
+    """By at least 64 pixels, and by 64 if the file does not say its architecture."""
     assert page_model(tmp_path, model()).about["margin"] == 64
     for name, margin in (("gray-small", 64), ("rgb-derain", 100)):
         network, info = zoo_network(name).load()
@@ -226,7 +226,7 @@ def test_saved_as_a_site_of_its_own(ort_web: dict[str, Path], tmp_path: Path) ->
 def test_a_page_with_several_networks(
     ort_web: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each once, under a name of its own."""
+    """Each once, under a unique name."""
     monkeypatch.chdir(tmp_path)
     for folder in ("one", "two"):
         Path(folder).mkdir()

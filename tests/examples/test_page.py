@@ -35,7 +35,7 @@ def test_a_noisy_picture_is_dropped_and_comes_back_restored(
     ort_web: dict[str, Path],
     tmp_path: Path,
 ) -> None:
-    """By the command itself, in a process of its own; the picture is larger than a tile."""
+    """With the command itself, in a separate process; the picture is larger than a tile."""
     denoiser = denoisers("gray")
     pair = make_pair(tmp_path, is_gray=True, size=(203, 512 + 61))
     words: list[str | Path] = [sys.executable, "-m", "clearer.cli", "demo", denoiser.path, "--json"]
@@ -69,7 +69,7 @@ def test_a_picture_of_a_camera_in_an_empty_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By what comes with the tool; with the mean of many shots of the scene to compare with."""
+    """With the shipped networks; compared with the mean of many shots of the scene."""
     noisy = min((real_data / "polyu" / "noisy").glob("*.jpg"), default=None)
     if noisy is None:
         pytest.skip(f"no polyu/ at {real_data}")
@@ -107,7 +107,7 @@ def test_a_network_is_told_the_noise_level(
     levelled: Denoiser,
     tmp_path: Path,
 ) -> None:
-    """That which the page finds in the picture."""
+    """The level that the page finds in the picture."""
     pair = make_pair(tmp_path, is_gray=False, size=(151, 203))
     network = read_page_model(levelled.path)
     visitor = visit(serve(PageNetwork("levelled", network.data, network.about)))
@@ -141,7 +141,7 @@ def test_a_network_that_does_not_start(
     denoisers: Callable[[Color], Denoiser],
     tmp_path: Path,
 ) -> None:
-    """The one before goes on."""
+    """The one before stays in use."""
     pair = make_pair(tmp_path, is_gray=True, size=(151, 203))
     network = read_page_model(denoisers("gray").path)
     good = PageNetwork("good", network.data, network.about)
@@ -178,7 +178,7 @@ def test_strength_blends_at_once(open_page: Open, tmp_path: Path) -> None:
 
 
 def test_what_can_be_seen_follows_the_slider(open_page: Open, tmp_path: Path) -> None:
-    """Right of the line, while the slider is held; the rest once it is released."""
+    """Right of the line while the slider is held; the rest once it is released."""
     pair = make_pair(tmp_path, is_gray=False, size=(151, 203))
     visitor = open_page("rgb")
     visitor.choose(pair.path)
@@ -234,7 +234,7 @@ def test_what_cannot_be_restored_is_named(open_page: Open, tmp_path: Path) -> No
 
 
 def make_cut_out(path: Path) -> Pixels:
-    """A picture of which the left half is transparent."""
+    """A picture whose left half is transparent."""
     pixels = np.random.default_rng(0).integers(256, size=(40, 60, 4), dtype=np.uint8)
     pixels[..., 3] = 255
     pixels[:, :30] = 0
@@ -278,4 +278,4 @@ def test_transparency_is_kept_where_a_format_knows_it(open_page: Open, tmp_path:
     assert (tiff[:, 30:] == png[:, 30:]).all()
     visitor.select("#format", "image/jpeg")
     jpeg = read(visitor.save(tmp_path))
-    assert jpeg[:, :24].min() > 245  # white lies behind
+    assert jpeg[:, :24].min() > 245  # white is behind it

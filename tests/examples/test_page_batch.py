@@ -21,7 +21,7 @@ NO_PICTURE = "not a picture that this browser can read"
 
 @pytest.fixture
 def three(tmp_path: Path) -> tuple[Pair, Path, Pair]:
-    """A gray picture, one that is none, and a picture in colour."""
+    """A gray picture, a file that is not a picture, and a colour picture."""
     pairs = []
     for name, is_gray in (("first", True), ("third", False)):
         (tmp_path / name).mkdir()
@@ -50,7 +50,7 @@ def test_one_that_is_broken_stops_no_other(
     third.check(read(visitor.save(tmp_path))[..., :3], denoisers("rgb"))
     visitor.click("#pictures button >> nth=0")
     first.check(read(visitor.save(tmp_path))[..., 0], denoisers("rgb"))
-    # All in one file, by one click; of two with one name the second has a number.
+    # All in one file, with one click; of two with the same name, the second gets a number.
     saved = visitor.save(tmp_path, "#save-all")
     assert (saved.name, visitor.status) == ("restored.zip", "Saved 2 of 2 in one file.")
     with zipfile.ZipFile(saved) as archive:
@@ -64,7 +64,7 @@ def test_one_that_is_broken_stops_no_other(
 def test_one_strength_for_all(
     open_page: Open, three: tuple[Pair, Path, Pair], tmp_path: Path
 ) -> None:
-    """And with it the pictures come back as they were, noise that was added included."""
+    """At strength 0, pictures come back as they were, including noise that was added."""
     first, _, third = three
     visitor = open_page("gray")
     visitor.choose(first.path)
@@ -100,7 +100,7 @@ def test_stop_and_go_on(open_page: Open, tmp_path: Path) -> None:
     assert visitor.text("#size") == "1200\u202f×\u202f1200"
     assert not visitor.page.is_enabled("#save")
     assert not visitor.page.is_visible("#after-name")
-    # What is asked of one picture is done; the others go on waiting.
+    # What is asked for one picture is done; the others keep waiting.
     visitor.click("#pictures button >> nth=0")
     visitor.click("text=Try it on a clean picture")
     visitor.set("#noise", 20)
@@ -136,7 +136,7 @@ def test_while_others_are_restored_one_can_be_looked_at(
     visitor.wait()
     assert visitor.rows == ["restored"] * 3
     assert visitor.text("#size") == "203\u202f×\u202f151"  # the view has stayed
-    # Two results are nowhere but here: the browser asks before it leaves.
+    # Two results are only here: the browser asks before it leaves.
     with visitor.page.expect_event("dialog") as dialog:
         visitor.page.close(run_before_unload=True)
     assert dialog.value.type == "beforeunload"

@@ -42,7 +42,7 @@ def test_a_network_is_told_the_noise_level(
 ) -> None:
     target = tmp_path / "restored.png"
     model = levelled.of_pictures if takes_bytes else levelled.path
-    for words in (levelled.words, []):  # the file knows what to take where nothing is said
+    for words in (levelled.words, []):  # the file has a default if no level is given
         command: list[str | Path] = [sys.executable, EXAMPLE, model, pair.path, target, *words]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The example of a server, asked over HTTP."""
+"""The server example, asked over HTTP."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def load(model: Path) -> ModuleType:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Path], Served]]:
-    """Run the example with a network, on a port of its own."""
+    """Run the example with a network, on a free port."""
     with ExitStack() as servers:
 
         def serve(model: Path) -> Served:
@@ -74,7 +74,7 @@ def serve() -> Iterator[Callable[[Path], Served]]:
 
 @pytest.fixture
 def served(serve: Callable[[Path], Served], tmp_path: Path) -> Served:
-    """With a network that blurs."""
+    """The server with a network that blurs."""
     path = tiny_onnx.blur(tmp_path / "blur.onnx", 1.0, 3)
     path.write_bytes(with_image_io(path.read_bytes()))
     return serve(path)
@@ -87,7 +87,7 @@ def png(mode: str = "RGB", size: tuple[int, int] = (8, 8)) -> bytes:
 
 
 def header_of_png(width: int, height: int) -> bytes:
-    """What claims to be a picture of that size."""
+    """The header of a PNG that claims that size."""
     head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [head, b"IDAT" + bytes(10)]
     made = [struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks]
@@ -121,12 +121,12 @@ def test_what_cannot_be_restored_is_named(
     answered, text = served.post(body)
     assert answered == status
     assert reason in text.decode()
-    assert served.post(png())[0] == 200  # it goes on
+    assert served.post(png())[0] == 200  # it keeps serving
 
 
 @pytest.mark.parametrize("is_counted", [True, False])
 def test_an_upload_is_cut_off(served: Served, is_counted: bool) -> None:
-    """Whether or not it says beforehand how long it is."""
+    """Whether or not its length is announced."""
     vars(served.module)["MAX_BYTES"] = 1000
     body = bytes(2000)
     status, text = served.post(body if is_counted else iter([body[:1000], body[1000:]]))

@@ -1,4 +1,4 @@
-"""What the page gives to networks of other programs is what the commands give them."""
+"""The page gives networks of other programs the same input as the commands do."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_page_finds_the_noise_level_as_restore_does(
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     clean = read_image(PHOTOGRAPHS / f"{name}.png", "rgb" if name == "astronaut" else "gray")
-    clean = clean[:256, -320:]  # more would be a long text for node
+    clean = clean[:256, -320:]  # more would be a long text for Node
     noise = np.random.default_rng(0).normal(scale=sigma, size=clean.shape)
     pixels = (clean + noise).round().clip(0, 255).astype(np.uint8)
     height, width, channels = pixels.shape

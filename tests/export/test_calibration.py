@@ -49,7 +49,7 @@ def test_a_dead_activation() -> None:
 def test_histograms_count_every_value_of_images_of_any_size() -> None:
     seen = observe(small_file(), CALIBRATION)
     first = next(iter(seen.values()))
-    assert first.low >= 0  # the image, behind space to depth
+    assert first.low >= 0  # the image, after space to depth
     assert first.high <= 1
     pixels = sum((h + h % 2) * (w + w % 2) for h, w in ((32, 32), (48, 24), (17, 40)))
     assert first.counts.sum() >= pixels

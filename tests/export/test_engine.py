@@ -1,4 +1,4 @@
-"""Engines: built by TensorRT-RTX, which needs no GPU for that, and run where there is one."""
+"""Engines: built by TensorRT-RTX, which needs no GPU for that, and run if there is one."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def rtx() -> Any:
 
 
 def network(unshuffle: int = 1) -> RestorationNet:
-    """All that any of our networks has, and no more, for building takes its time."""
+    """Every kind of layer that our networks have, but no more, since building takes time."""
     channels = 2 * unshuffle - 1
     space = SearchSpace(
         channels=channels, width=4, columns=(2,), unshuffle=unshuffle, residual=unshuffle == 1
     )
     net = RestorationNet(Architecture.from_text("PF", space)).eval()
     randomize(net)
-    # Random weights blow features up; this brings the output to the range of an image.
+    # Random weights inflate features; this brings the output to the range of an image.
     with torch.inference_mode():
         scale = net(torch.rand(1, channels, 32, 32)).abs().max()
     net.output.head.weight.data /= scale
@@ -60,7 +60,7 @@ def network(unshuffle: int = 1) -> RestorationNet:
 
 
 def quantized(model: bytes, folder: Path, channels: int, *, signed: bool) -> bytes:
-    """In int8: signed symmetric activations are for TensorRT, unsigned ones for CPUs."""
+    """The graph in int8: signed symmetric activations for TensorRT, unsigned ones for CPUs."""
     before, after = folder / "before.onnx", folder / "after.onnx"
     before.write_bytes(model)
     batches = iter(np.random.default_rng(0).random((2, 1, channels, 32, 32), dtype=np.float32))
@@ -123,7 +123,7 @@ def test_our_graphs_build_with_free_sizes(
 
 @pytest.mark.parametrize(("unshuffle", "half"), [(1, False), (2, True)])
 def test_a_noise_level_is_a_second_input_of_an_engine(rtx: Any, unshuffle: int, half: bool) -> None:
-    """With as many levels as pictures in a batch."""
+    """It has as many levels as pictures in a batch."""
     space = replace(network(unshuffle).architecture.space, level_map=True)
     levelled = RestorationNet(Architecture.from_text("PF", space)).eval()
     plan, _ = serialize_engine(rtx, to_onnx(levelled, {}, half=half), PROFILE)
@@ -269,7 +269,7 @@ def test_an_old_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_driver_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the library is there, and is asked for nothing yet."""
+    """The library is installed, but not used yet."""
     if engine_device.driver_version() is not None:
         pytest.skip("there is an NVIDIA driver")
     monkeypatch.setitem(sys.modules, "tensorrt", SimpleNamespace(__version__="11.0.0.1"))
@@ -280,7 +280,7 @@ def test_without_a_driver_one_line_says_so(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("code", "message"), [(100, "a GPU is missing"), (999, "error 999")])
 def test_a_driver_without_a_gpu(monkeypatch: pytest.MonkeyPatch, code: int, message: str) -> None:
-    """What the driver answers then; nothing else of it is asked."""
+    """The driver's answer is simulated; nothing else is asked of it."""
     driver = SimpleNamespace(cuInit=lambda flags: code)
     monkeypatch.setattr("ctypes.CDLL", lambda name: driver)
     with pytest.raises(NoGpuError, match=message):
@@ -289,7 +289,7 @@ def test_a_driver_without_a_gpu(monkeypatch: pytest.MonkeyPatch, code: int, mess
 
 @pytest.fixture
 def on_gpu() -> Any:
-    """TensorRT, where it can run."""
+    """TensorRT, if it can run."""
     if not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA device")
     pytest.importorskip("tensorrt", reason='needs pip install "clearer[trt]"')
@@ -321,7 +321,7 @@ def test_tensorrt_computes_what_torch_computes(
                 expected = net(torch.from_numpy(batch)).numpy()
             flipped = session(batch[:, :, ::-1])[:, :, ::-1]
             assert flipped.shape == expected.shape
-            if precision != "int8":  # how far that is from torch is a matter of its calibration
+            if precision != "int8":  # its difference from torch depends on calibration
                 assert np.abs(session(batch) - expected).max() <= ENGINE_LIMITS[precision]
 
     (again,) = build(tmp_path, "tensorrt")

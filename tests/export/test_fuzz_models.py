@@ -1,4 +1,4 @@
-"""Damaged model files: each is refused in one line, or is what it seems to be."""
+"""Damaged model files: each is refused in one line, or works as it should."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def small_network() -> RestorationNet:
 
 
 def onnx_files(folder: Path) -> list[bytes]:
-    """Of several origins."""
+    """ONNX files of several origins."""
     network = small_network()
     ours = to_onnx(network, model_metadata(network.architecture, INFO))
     told = {"range": "0..255", "color_order": "BGR"}
@@ -55,7 +55,7 @@ def onnx_files(folder: Path) -> list[bytes]:
 
 
 def with_other_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Bits turned, a part cut out or doubled, or the end lost."""
+    """Flip bits, cut out or double a part, or drop the end."""
     changed = bytearray(data)
     place, length = rng.randrange(len(data)), rng.randrange(1, 40)
     kind = rng.randrange(5)
@@ -221,7 +221,7 @@ def without_hash(path: Path) -> bytes:
 
 
 def safetensors_variants(data: bytes) -> Iterator[bytes]:
-    """Headers that can be read, with one thing in each changed, and other bytes."""
+    """Readable headers, each with one change, and other bytes."""
     (length,) = struct.unpack("<Q", data[:8])
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     name = next(n for n in header if n.endswith("weight"))
@@ -265,7 +265,7 @@ def safetensors_variants(data: bytes) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("has_hash", [True, False])
 def test_weights_are_refused_or_those_of_the_file(tmp_path: Path, has_hash: bool) -> None:
-    """With a hash, as they are written, every change is seen; there are older ones without."""
+    """With a hash, as files are written now, every change is detected; older files have none."""
     network, path = small_network(), tmp_path / "w.safetensors"
     save_network(path, network.architecture, network.state_dict(), INFO)
     whole = path.read_bytes() if has_hash else without_hash(path)
@@ -291,7 +291,7 @@ def test_weights_are_refused_or_those_of_the_file(tmp_path: Path, has_hash: bool
 def test_a_huge_network_is_refused_before_it_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would take 320 GB; so do layers that are wide, where the numbers of the file are few."""
+    """It would take 320 GB, as would wide layers in a file with few numbers."""
     network, path = small_network(), tmp_path / "w.safetensors"
     space = SearchSpace(width=512, columns=(16,) * 5)
     huge = Architecture.uniform(space, "fusion")

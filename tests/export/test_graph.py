@@ -1,4 +1,4 @@
-"""Graphs do what torch's own exporter would write, and share their weights."""
+"""Graphs compute what torch's own exporter would write, and share their weights."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _INTEGER_OPS = {"Shape", "Squeeze", "Div", "Mul", "Concat"}
 def canonical(model: onnx.ModelProto) -> str:
     """Hash of what a graph computes from its input: operators, attributes, shapes of weights.
 
-    Arithmetic on shapes and places is left out, and reshapes, which move no data.
+    Arithmetic on shapes and indices is left out, as are reshapes, which move no data.
     """
     shapes = {tensor.name: str(list(tensor.dims)) for tensor in model.graph.initializer}
     made_by = {node.output[0]: node for node in model.graph.node}
@@ -70,7 +70,7 @@ def canonical(model: onnx.ModelProto) -> str:
     ],
 )
 def test_equals_what_torch_exports(changes: dict[str, Any], text: str) -> None:
-    """Nothing is computed twice, and nothing is left out that a runtime knows by its form."""
+    """Nothing is computed twice, and patterns that runtimes recognise are kept."""
     space = replace(SearchSpace(width=4, columns=(2, 3), residual=True), **changes)
     architecture = Architecture.from_text(text, space)
     net = RestorationNet(architecture).eval()

@@ -42,9 +42,9 @@ def small_file() -> bytes:
 
 
 def with_outlier(model: bytes) -> bytes:
-    """One channel between two convolutions is thousandfold, and the second one undoes that.
+    """Scale one channel between two convolutions by a thousand; the second one undoes it.
 
-    The same in floating point; but a range of eight bits that holds it resolves no other channel.
+    In floating point nothing changes, but an 8-bit range that covers it resolves no other channel.
     """
     proto = onnx.load_from_string(model)
     tensors = {t.name: t for t in proto.graph.initializer}
@@ -75,7 +75,7 @@ CALIBRATION = images((1, 32, 32), (1, 48, 24), (1, 17, 40))
 
 
 class Validation:
-    """Pictures that the fp32 file restores with 50 dB."""
+    """Pictures that the fp32 file restores at 50 dB."""
 
     def __init__(self, model: bytes) -> None:
         (self.degraded,) = images((4, 40, 40))
@@ -134,7 +134,7 @@ def largest_weight(model: bytes) -> int:
 
 
 def test_a_runtime_that_saturates_gets_weights_of_7_bits(source: bytes) -> None:
-    """One runtime is as good as the other, but for weights above 64: as without VNNI."""
+    """One runtime loses only with weights above 64, as without VNNI."""
     validation = Validation(source)
 
     def saturating(model: bytes) -> float:

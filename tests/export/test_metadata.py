@@ -1,4 +1,4 @@
-"""What files say about themselves, and what is made of files that say anything."""
+"""What files say about themselves, and how arbitrary metadata is handled."""
 
 from __future__ import annotations
 

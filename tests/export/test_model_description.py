@@ -1,4 +1,4 @@
-"""What is found out of files of any origin, and which of them are refused."""
+"""What is found out about files of any origin, and which of them are refused."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_network_of_any_channels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", [1, 2, 3, 7, 8, 16, 64])
 def test_the_multiple_that_sides_need(tmp_path: Path, side: int) -> None:
-    """Mirrored as our networks do it inside, and cropped again."""
+    """Pictures are reflect-padded, as our networks do inside, and cropped again."""
     path = tiny_onnx.pooled(tmp_path / "p.onnx", side)
     assert read_description(path).io.multiple == side
     picture = np.random.default_rng(0).random((1, 1, 21, 30), dtype=np.float32)
@@ -287,7 +287,7 @@ def test_files_that_cannot_restore_are_refused_in_one_line(
     with pytest.raises(InputError, match=reason) as caught:
         read_description(path)
     assert len(str(caught.value).splitlines()) == 1
-    assert capfd.readouterr().err == ""  # the runtime says nothing by itself
+    assert capfd.readouterr().err == ""  # the runtime itself says nothing
 
 
 def test_weights_beside_a_file_count(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_errors_of_runtimes_are_one_line() -> None:
     assert len(first_line(RuntimeError("x" * 10_000))) < 600
 
 
-def test_a_picture_of_one_pixel_is_mirrored() -> None:
+def test_a_picture_of_one_pixel_is_padded() -> None:
     restore = picture_restorer(lambda given: given, PictureIo(multiple=8, is_bgr=True), "n")
     picture = np.array([0.1, 0.2, 0.3], np.float32).reshape(1, 3, 1, 1)
     np.testing.assert_array_equal(restore(picture), picture)

@@ -41,7 +41,7 @@ def test_written_and_read_it_agrees_with_onnx_runtime(files: OpenVinoFiles, tmp_
 
 
 def test_in_fp32_weights_it_is_exact() -> None:
-    """So the difference above is that of the weights."""
+    """So the difference above comes from the weights."""
     proto = onnx.load_from_string(small_file())
     for tensor in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
@@ -86,7 +86,7 @@ def test_bf16_computes_in_bf16_or_says_why_not(files: OpenVinoFiles) -> None:
 
 
 def sums_saturate() -> bool:
-    """Whether 8-bit products are added in 16 bits: x86 without VNNI, says OpenVINO's manual."""
+    """Whether 8-bit products are summed in 16 bits: on x86 without VNNI, per OpenVINO's manual."""
     about = Path("/proc/cpuinfo")
     return about.is_file() and "avx2" in (text := about.read_text()) and "vnni" not in text
 

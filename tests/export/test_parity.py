@@ -1,4 +1,4 @@
-"""The gate: what passes, what does not, and what it says."""
+"""The check of exported files: what passes, what does not, and what it says."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def artefact(
     io: Io = "tensor",
     shape: Shape | None = None,
 ) -> Artefact:
-    """A runtime that gives what torch gives, with a change."""
+    """An artefact whose runtime gives torch's result, with a change."""
 
     def load(files: object) -> Restore:
         return lambda given: change(reference.restore(given, io))
@@ -104,7 +104,7 @@ def test_a_single_value_may_not_be_far_off(reference: Reference, precision: Prec
 
 @pytest.mark.parametrize(("precision", "drop_db"), [("fp16", 0.02), ("int8", 0.1)])
 def test_psnr_may_not_fall(reference: Reference, precision: Precision, drop_db: float) -> None:
-    """White noise, too small for the limit on single values, costs what its variance says."""
+    """White noise below the limit on single values costs PSNR by its variance."""
     assert LIMITS[precision].psnr_drop_db == drop_db
     mse = 10 ** (-reference.psnr_db("tensor", None) / 10)
 

@@ -60,7 +60,7 @@ def network(channels: int = 1, unshuffle: int = 1, stem: Stem = "bottlenecks") -
     )
     net = RestorationNet(Architecture.from_text("P-FP-F", space)).eval()
     randomize(net)
-    # Random weights blow features up; this brings the output to the range of an image.
+    # Random weights inflate features; this brings the output to the range of an image.
     with torch.inference_mode():
         scale = net(torch.rand(1, channels, 32, 32)).abs().max()
     net.output.head.weight.data /= scale
@@ -90,7 +90,7 @@ def test_agrees_with_torch_at_any_size(exported: Exported, shape: tuple[int, int
 
 
 def noisy(net: RestorationNet, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-    """A ramp with noise, which leaves [0, 1]."""
+    """A ramp with noise that goes beyond [0, 1]."""
     batch, height, width = shape
     rng = np.random.default_rng(list(shape))
     size = (batch, net.architecture.space.channels, height, width)
@@ -121,7 +121,7 @@ def test_pictures_in_and_out(exported: Exported, shape: tuple[int, int, int]) ->
     assert result.dtype == np.uint8
     assert result.shape == expected.shape == (*shape, net.architecture.space.channels)
     difference = np.abs(result.astype(int) - expected)
-    assert difference.max() <= 1  # where both sides of a half are rounded apart
+    assert difference.max() <= 1  # where values on both sides of a half round apart
     assert (difference > 0).mean() < 1e-3
     assert len(np.unique(expected)) > 50
 
@@ -135,7 +135,7 @@ def test_the_file_for_pictures_says_so(exported: Exported) -> None:
     for value in (given, result):
         dims = [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         assert dims == ["n", "h", "w", net.architecture.space.channels]
-    # TensorRT takes 8-bit values next to a cast only.
+    # TensorRT takes 8-bit values only next to a cast.
     users = [node.op_type for node in proto.graph.node if given.name in node.input]
     makers = [node.op_type for node in proto.graph.node if result.name in node.output]
     assert users == makers == ["Cast"]
@@ -149,7 +149,7 @@ def test_fixed_sizes_leave_no_arithmetic_on_sizes(
     fixed = with_fixed_sizes(model, shape)
     operators = {node.op_type for node in onnx.load_from_string(fixed).graph.node}
     assert not operators & {"Shape", "Concat", "Squeeze", "Mul", "Range", "Min"}
-    # One operator pads, none where nothing is to be done; what is too small to mirror is gathered.
+    # One operator pads, none where nothing is to be done; what is too small to reflect is gathered.
     is_tiny, is_whole = shape[1] < 4, shape[1:] == (32, 48)
     assert ("Gather" in operators) == is_tiny
     assert ("Pad" in operators) == (not is_tiny and not is_whole)
@@ -191,7 +191,7 @@ def test_folding_changes_nothing_but_the_operators(channels: int) -> None:
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    """As many numbers, in other places: the graph takes none of them."""
+    """The same number of values in other shapes: the graph takes none of them."""
     net, path = network(1), tmp_path / "w.safetensors"
     state = net.state_dict()
     state["output.head.weight"] = state["output.head.weight"].flatten()

@@ -1,4 +1,4 @@
-"""A program that torch alone loads."""
+"""A program that loads with torch alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clearer.networks.network import RestorationNet
 from tests.export.test_to_onnx import INFO, network, noisy, restored
 
 SHAPES = [(1, 1, 1), (1, 8, 8), (2, 3, 5), (3, 17, 19), (1, 64, 64)]
-# Neither this package nor its command line can be imported, wherever they lie.
+# Neither this package nor its command line can be imported, wherever they are.
 ALONE = """
 import sys
 

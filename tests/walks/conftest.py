@@ -12,19 +12,19 @@ import pytest
 from tests.patience import PATIENCE_S
 
 Clearer = Callable[..., str]
-"""Runs a command and gives its output; fails where the exit code is another than that expected."""
+"""Runs a command and returns its output; fails if the exit code is not the expected one."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the walk begins: nothing is in it."""
+    """The empty folder where the walk begins."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def clearer_command(folder: Path) -> Clearer:
-    """In a process of its own."""
+    """Run the command in a separate process."""
 
     def run(*words: object, exit_code: int = 0) -> str:
         command = [sys.executable, "-m", "clearer", *(str(word) for word in words)]

@@ -1,4 +1,4 @@
-"""An engineer: so many milliseconds and megabytes in int8, and the network in a Node app."""
+"""An engineer: a limit on milliseconds and megabytes in int8, and the network in a Node app."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORT += ["--batch-size", "2", "--patch-size", "32", "--precision", "fp32", "--w
 
 
 def clearer(*words: object) -> Any:
-    """What a command says for machines."""
+    """The JSON output of a command."""
     done = CliRunner().invoke(app, [*(str(word) for word in words), "--json"])
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
@@ -30,7 +30,7 @@ def clearer(*words: object) -> Any:
 
 @pytest.fixture
 def photos(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Her pictures. Times are short: the limit is one that any machine meets."""
+    """Her pictures. Times are short, and any machine meets the limit."""
     monkeypatch.setattr(measured_costs, "_QUICK_SECONDS", 0.05)
     monkeypatch.setattr(measured_costs, "_CHECK_SECONDS", 0.2)
     (folder / "photos").mkdir()
@@ -47,7 +47,7 @@ def test_from_a_budget_to_a_picture_that_node_restored(
     found = clearer("show", "run")
     assert all(0 < budget["measured"] <= budget["limit"] for budget in found["budgets"])
     sizes = found["sizes_mb"]
-    assert sizes["int8"] <= 0.06 < sizes["fp32"]  # in fp32 it would not have fitted
+    assert sizes["int8"] <= 0.06 < sizes["fp32"]  # in fp32 it would not have fit
 
     exported = clearer("export", "run", "--int8", "--io", "image")
     kept = {budget["metric"]: budget for budget in exported["budgets"]}

@@ -1,4 +1,4 @@
-"""A photographer: a folder of a camera's JPEGs, restored by the command and on the page."""
+"""A photographer: a folder of JPEGs from a camera, restored by the command and on the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ORIENTATION, _CAMERA = 0x0112, 0x0110
 
 
 def upright(path: Path) -> Pixels:
-    """As a person sees it."""
+    """The picture as a person sees it."""
     with Image.open(path) as file:
         return np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
 
@@ -36,14 +36,14 @@ def psnr(pixels: Pixels, clean: Pixels) -> float:
 
 
 def photograph(name: str, left: int) -> Pixels:
-    """What was in front of the camera, at half its size: its own noise is averaged out."""
+    """The scene in front of the camera, at half size, so that its own noise averages out."""
     with Image.open(PHOTOGRAPHS / name) as file:
         return np.asarray(file.convert("RGB").reduce(2))[20:164, left : left + 192]
 
 
 @pytest.fixture
 def scenes(folder: Path) -> dict[str, Pixels]:
-    """Writes the card of a camera; gives what it photographed, by the paths of the files."""
+    """Write a camera's memory card; return the scenes by the paths of their files."""
     clean = {
         "DCIM/100/IMG_0001.JPG": photograph("coffee.png", 40),
         "DCIM/100/IMG_0002.JPG": photograph("astronaut.png", 30),
@@ -79,7 +79,7 @@ def test_a_card_is_restored_by_one_command(
         with Image.open(result) as file:
             assert (file.format, file.getexif()[_CAMERA]) == ("JPEG", "A camera")
     assert {path: path.read_bytes() for path in (folder / "DCIM").rglob("*.*")} == before
-    # The battery is charged, and the picture taken again: only that is left to do.
+    # The battery is charged, and the picture taken again: only that one is left to do.
     (folder / "DCIM/101/IMG_0004.JPG").write_bytes((folder / next(iter(scenes))).read_bytes())
     again = json.loads(clearer_command("restore", "DCIM", "--json"))
     assert [r["input"] for r in again if r["status"] == "restored"] == ["DCIM/101/IMG_0004.JPG"]

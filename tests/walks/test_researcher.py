@@ -1,4 +1,4 @@
-"""A researcher: the paper's search by the library, what it saw, and a plot of it."""
+"""A researcher: the paper's search in the library, what it saw, and a plot of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def photos(folder: Path) -> Path:
 
 @pytest.fixture
 def own_operation(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Hers, as a file and a line of the registry would have it."""
+    """Her operation, as a file and a line of the registry would add it."""
     monkeypatch.setitem(OPERATIONS, "below", Below())
     return "below"
 
@@ -101,8 +101,8 @@ def test_an_operation_of_her_own_takes_part(folder: Path, photos: Path, own_oper
     run = clearer.search(asked).run
     weights = course(run)
     assert weights.shape[2] == 3
-    assert (weights[-1] != weights[0]).all()  # each is trained, hers too
-    # The registry of this process knows it: the commands run here.
+    assert (weights[-1] != weights[0]).all()  # each is trained, including hers
+    # This process's registry knows it, so the commands run here.
     shown = CliRunner().invoke(app, ["show", str(run.path)])
     assert shown.exit_code == 0, shown.output
     exported = CliRunner().invoke(app, ["export", str(run.path), "--json"])

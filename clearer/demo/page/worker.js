@@ -122,7 +122,7 @@ async function run(planes, width, height) {
   return isGray ? [all[0].map((value, i) => (value + all[1][i] + all[2][i]) / 3)] : all;
 }
 
-// Planes in [0, 1] as the network takes them, mirrored to the sides that it needs, and the way back.
+// Planes in [0, 1] as the network takes them, reflect-padded to the sides that it needs, and back.
 async function infer(planes, width, height) {
   const [columns, rows] = [multipleOf(width, io.multiple), multipleOf(height, io.multiple)];
   const count = planes.length;
@@ -130,7 +130,7 @@ async function infer(planes, width, height) {
   const data = new (isBytes ? Uint8ClampedArray : Float32Array)(count * rows * columns);
   for (let y = 0, i = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++, i++) {
-      const from = mirrored(y, height) * width + mirrored(x, width);
+      const from = reflected(y, height) * width + reflected(x, width);
       for (let c = 0; c < count; c++) data[place(c, i, count, rows * columns)] = io.scale * planes[c][from];
     }
   }
@@ -160,7 +160,7 @@ function place(c, i, count, size) {
   return io.layout === "NHWC" ? i * count + channel : channel * size + i;
 }
 
-function mirrored(index, length) {
+function reflected(index, length) {
   return Math.max(0, Math.min(index, 2 * (length - 1) - index));
 }
 

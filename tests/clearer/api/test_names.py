@@ -18,7 +18,7 @@ NAMES = [name for name in clearer.__all__ if name != "__version__"]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_package_can_hide_a_name(name: str) -> None:
-    """Importing a package or a module of a name would put it in place of the function."""
+    """Importing a package or module of the same name would replace the function."""
     assert importlib.util.find_spec(f"clearer.{name}") is None
     found = getattr(clearer, name)
     assert inspect.isfunction(found) or inspect.isclass(found)

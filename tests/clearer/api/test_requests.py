@@ -1,4 +1,4 @@
-"""Searches, trainings and exports that cannot be, refused before anything is made."""
+"""Impossible searches, trainings and exports are refused before anything is made."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SIGMA = 25
 
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without runs."""
+    """Work in a folder without runs."""
     monkeypatch.chdir(tmp_path)
 
 

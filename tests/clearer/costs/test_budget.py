@@ -38,7 +38,7 @@ def estimated_mb(architecture: Architecture, precision: FilePrecision = "fp32") 
 
 
 class Files(CostSource):
-    """Costs whose files differ by a factor from the estimate, and whose times by another."""
+    """Costs whose files differ from the estimate by a factor, and whose times by another."""
 
     def __init__(self, mb: float = 1.0, ms: float | None = 1.0, margin: float = 0.0) -> None:
         super().__init__((64, 64), lambda a, precision: mb * estimated_mb(a, precision))
@@ -47,7 +47,7 @@ class Files(CostSource):
     def table(self, space: SearchSpace, metric: Metric) -> CostTable:
         if metric != "ms":
             return super().table(space, metric)
-        # As where fusing costs more time than it saves in the first cell.
+        # As if fusing cost more time than it saves in the first cell.
         columns = tuple((1.0, 2.0) if n == 2 else (2.0, 1.0) for n in space.column_scales())
         scale = space.width / 10 / space.unshuffle**2
         pairs = tuple((scale * a, scale * b) for a, b in columns)
@@ -191,12 +191,12 @@ def test_an_unshuffle_of_2_is_taken_where_1_would_be_too_narrow() -> None:
     assert fit_space(PAPER_SPACE, tight, EXACT).unshuffle == 2
     assert fit_space(PAPER_SPACE, [Budget(metric="ms", limit=30.0)], EXACT).unshuffle == 1
     assert fit_space(PAPER_SPACE, tight, EXACT, width=20).unshuffle == 2
-    # Parameters hardly depend on the factor: half the resolution would buy nothing.
+    # Parameters hardly depend on the factor: half the resolution would gain nothing.
     assert fit_space(PAPER_SPACE, [Budget(metric="params", limit=1e5)], EXACT).unshuffle == 1
 
 
 class Timed(Files):
-    """Remembers what was timed."""
+    """Records what was timed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,7 +248,7 @@ def test_a_given_width_and_unshuffle_stay() -> None:
 
 
 def test_gmacs_count_the_padded_image() -> None:
-    """METHOD's all-fusion network has 294k MACs per pixel; 60 x 60 is padded to 64 x 64."""
+    """The paper's all-fusion network has 294k MACs per pixel; 60 x 60 is padded to 64 x 64."""
     table = gmacs_table(PAPER_SPACE, 60, 60)
     per_pixel = cost_table(PAPER_SPACE, "macs").cheapest
     assert round(per_pixel / 1e3) == 294
@@ -279,7 +279,7 @@ def test_the_real_file_decides_and_not_the_estimate() -> None:
     measured = larger.measure(decision.architecture, "mb")
     assert measured is not None
     assert decision.budgets[0].measured == measured <= 5.0
-    # Nor is the correction so large that the budget goes to waste.
+    # Nor is the correction so large that the budget is wasted.
     fitting = [a for a in SPACE.architectures() if 1.2 * estimated_mb(a) <= 5.0]
     most = max(a.choices.count("parallel") for a in fitting)
     assert decision.architecture.choices.count("parallel") >= most - 2

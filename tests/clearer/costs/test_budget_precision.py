@@ -1,4 +1,4 @@
-"""Budgets for files in fp16 and int8: what fits, what is chosen, and what is said of it."""
+"""Budgets for files in fp16 and int8: what fits, what is chosen, and what is reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COSTS = {precision: CostSource((256, 256), file_mb, precision) for precision in 
 
 
 class Device(CostSource):
-    """Computes in int8 four times as fast as in floating point."""
+    """A device that computes in int8 four times as fast as in floating point."""
 
     def __init__(self, precision: FilePrecision) -> None:
         super().__init__((256, 256), file_mb, precision)
@@ -111,7 +111,7 @@ def test_a_refusal_names_the_precision_that_would_fit() -> None:
 
 
 def test_a_small_network_may_fit_in_halves_and_not_in_int8() -> None:
-    """Where scales, zero points and names outweigh the weights."""
+    """There, scales, zero points and names outweigh the weights."""
     space = SearchSpace(width=2, columns=(1,))
     limit = 1.1 * file_mb(Architecture.uniform(space, "fusion"), "fp16")
     budget = Budget(metric="mb", limit=limit)
@@ -128,7 +128,7 @@ def test_a_race_that_is_refused_names_the_precision_too() -> None:
 
 
 def test_milliseconds_that_another_precision_meets_are_named() -> None:
-    """The least network takes 0.28 ms in fp32."""
+    """The smallest network takes 0.28 ms in fp32."""
     budget = Budget(metric="ms", limit=0.15)
     with pytest.raises(InputError, match=r"; --budget-precision int8 would fit: about 0\.\d+ ms"):
         contenders(Device("fp32"), budget)

@@ -1,4 +1,4 @@
-"""Downloads against a real server on this machine that behaves badly."""
+"""Downloads from a real, misbehaving server on this machine."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CONTENT = {
 
 @dataclass
 class Server:
-    """What is asked for, and which paths misbehave."""
+    """The requests, and which paths misbehave."""
 
     url: str = ""
     requests: Counter[str] = field(default_factory=Counter)
@@ -51,7 +51,7 @@ class Server:
     silent: set[str] = field(default_factory=set)
     dripping: set[str] = field(default_factory=set)
     sent: int = 0
-    """Bytes of endless files."""
+    """Bytes sent of endless files."""
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def server() -> Iterator[Server]:
     thread.start()
     state.url = f"http://127.0.0.1:{http.server_address[1]}"
     yield state
-    gc.collect()  # a connection that was left open is found here, not in some later test
+    gc.collect()  # a connection left open is found here, not in some later test
     http.shutdown()
     http.server_close()
     thread.join()

@@ -84,7 +84,7 @@ def test_pairs_need_a_folder() -> None:
 
 
 def test_rain_is_on_the_right_in_rain800(real_data: Path) -> None:
-    """The clean half comes back more alike to itself, smoothed, than the rainy one."""
+    """Smoothing changes the clean half less than the rainy one."""
     task = make_task("derain", {})
     files = list_pictures(real_data / "rain800" / "test", task)[:5]
     images = read_pictures(files, "gray")

@@ -127,7 +127,7 @@ def test_the_shares_of_a_batch_make_the_batch(task: Task) -> None:
 
     def batch(share: slice | None) -> Batch:
         size: dict[str, Any] = {"patch_size": 16, "batch_size": 6, "seed": [1], "share": share}
-        ends: dict[str, Any] = {"multiple": 8, "mirrored_share": 0.5, "reduce": 2.0}
+        ends: dict[str, Any] = {"multiple": 8, "padded_share": 0.5, "reduce": 2.0}
         return PatchSampler(images, task, **size, **ends).batch(4)
 
     parts = zip(batch(None), batch(slice(0, 3)), batch(slice(3, 6)), strict=True)
@@ -143,7 +143,7 @@ def test_patches_end_as_pictures_do_which_the_network_pads() -> None:
     images = ImageSet(("a",), (pixels,))
     size: dict[str, Any] = {"patch_size": 16, "batch_size": 3, "seed": [0]}
     whole = PatchSampler(images, FAINT, **size)
-    ended = PatchSampler(images, FAINT, **size, multiple=8, mirrored_share=0.5)
+    ended = PatchSampler(images, FAINT, **size, multiple=8, padded_share=0.5)
     shapes = []
     for index in range(60):
         (degraded, clean, mask), expected = ended.batch(index), whole.batch(index)
@@ -158,7 +158,7 @@ def test_patches_end_as_pictures_do_which_the_network_pads() -> None:
             assert torch.equal(degraded[place : place + 1], pad_to_multiple(cut, 8))
             shapes.append((height, width))
     assert {side for shape in shapes for side in shape} == set(range(9, 17))
-    # Half of them end; of those, one in 64 ends with the patch.
+    # Half of them end early; of those, one in 64 ends with the patch.
     assert np.mean([shape == (16, 16) for shape in shapes]) == pytest.approx(0.5, abs=0.12)
 
 
@@ -173,7 +173,7 @@ def test_half_of_the_patches_are_reduced_and_areas_keep_their_mean() -> None:
     is_turned = across.abs().mean((1, 2)) > down.abs().mean((1, 2))
     steps = torch.where(is_turned[:, None], across.mean(1), down.mean(2)).abs()
     factors = steps.mean(1)
-    # A picture is a staircase, of which areas take a little more or less than a step.
+    # A picture is a staircase, and areas cover a little more or less than a step.
     torch.testing.assert_close(steps, factors[:, None].expand_as(steps), atol=0.25, rtol=0)
     is_reduced = (steps - 1).abs().amax(1) > 1e-3
     assert is_reduced.float().mean().item() == pytest.approx(0.5, abs=0.08)
@@ -203,7 +203,7 @@ def test_a_reduced_patch_is_the_mean_of_a_part_of_the_picture(
 
 
 @given(height=st.integers(1, 20), width=st.integers(1, 20), multiple=st.sampled_from([1, 2, 8]))
-def test_padding_mirrors_what_there_is(height: int, width: int, multiple: int) -> None:
+def test_padding_reflects_what_there_is(height: int, width: int, multiple: int) -> None:
     image = torch.arange(height * width, dtype=torch.float32).view(1, 1, height, width)
     padded = pad_to_multiple(image, multiple)
     rows, columns = padded.shape[2:]

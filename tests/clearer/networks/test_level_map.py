@@ -38,7 +38,7 @@ def images(count: int = 3, channels: int = 1) -> ImageSet:
 
 
 def network(space: SearchSpace = SPACE) -> RestorationNet:
-    """With a head that is not zero, as that of an untrained residual network is."""
+    """A network whose head is not zero, unlike that of an untrained residual one."""
     torch.manual_seed(0)
     made = RestorationNet(Architecture.uniform(space, "parallel")).eval()
     torch.nn.init.normal_(made.output.head.weight)
@@ -151,9 +151,9 @@ def test_patches_come_with_the_level_of_their_noise(sigma: str, channels: int) -
         assert torch.allclose(plane[:, 0, 0], noise, rtol=0.1)
 
 
-def test_mirrored_ends_keep_the_level() -> None:
+def test_padded_ends_keep_the_level() -> None:
     task = Denoise(sigma=Span(10, 60))
-    given = sampler(task, level_map=True, multiple=8, mirrored_share=1.0).batch(0)
+    given = sampler(task, level_map=True, multiple=8, padded_share=1.0).batch(0)
     plane = given.degraded[:, 1]
     assert torch.equal(plane, plane[:, :1, :1].expand_as(plane))
 

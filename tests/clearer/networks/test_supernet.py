@@ -32,14 +32,14 @@ def random_features(space: SearchSpace, num_scales: int) -> list[Tensor]:
 
 
 def only(column: MixedColumn, candidate: int, features: list[Tensor]) -> list[Tensor]:
-    """What one candidate makes of all scales."""
+    """What one candidate computes for all scales."""
     row = torch.zeros(1, len(column.operations))
     row[0, candidate] = 1
     return column(features, row)  # type: ignore[no-any-return]
 
 
 def test_both_candidates_read_the_same_input() -> None:
-    """The mixture holds fusion(x), not fusion(parallel(x)); and x is left as it was."""
+    """The mixture holds fusion(x), not fusion(parallel(x)), and leaves x unchanged."""
     column = MixedColumn(SPACE, 3).eval()
     randomize(column)
     features = random_features(SPACE, 3)
@@ -88,7 +88,7 @@ def test_a_candidate_without_weight_is_not_run(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_fusion_is_the_relu_of_the_sum_over_all_scales() -> None:
-    """Against the definition, written out: each source is brought to the target's resolution."""
+    """The definition, written out: each source is brought to the target's resolution."""
     module = FrozenColumn(SPACE, ("fusion",) * 4).eval()
     randomize(module)
     features = random_features(SPACE, 4)

@@ -24,7 +24,7 @@ SMALL = Architecture.from_text("P-[.P][F.]", SPACE)
 
 
 def trained(architecture: Architecture) -> RestorationNet:
-    """All weights and statistics are random, as after a training."""
+    """A network with random weights and statistics, as after training."""
     torch.manual_seed(0)
     network = RestorationNet(architecture).eval()
     randomize(network)
@@ -80,7 +80,7 @@ def pairs(draw: st.DrawFn) -> tuple[Architecture, Architecture]:
         large[1] += [column(2)] * draw(st.integers(0, 1)) + [
             draw(st.sampled_from((own, more(own))))
         ]
-    if draw(st.booleans()):  # all that comes after a transition may stand in a later cell
+    if draw(st.booleans()):  # everything after a transition may be in a later cell
         moved = draw(st.integers(0, len(large[1]) - 1))
         large = [
             large[0],
@@ -99,7 +99,7 @@ def pairs(draw: st.DrawFn) -> tuple[Architecture, Architecture]:
 
 
 def test_several_gpus_normalise_with_layers_of_their_own() -> None:
-    """Converted before weights are loaded, as :class:`Processes` does; they need no GPU here."""
+    """Layers are converted before weights are loaded, as in :class:`Processes`; no GPU needed."""
     large = RestorationNet(wider(SMALL, "PP-[.P]-[..P][.F.][F.P]", width=8))
     nn.SyncBatchNorm.convert_sync_batchnorm(large)
     small, image = trained(SMALL), torch.rand(1, 1, 16, 24)
@@ -122,7 +122,7 @@ def test_any_network_that_has_all_its_layers_in_order(
 
 
 def test_what_is_new_learns() -> None:
-    """In two steps, nothing of it still adds zero, or is out of reach of the gradient."""
+    """After two steps, no new part still adds zero or gets no gradient."""
     large = started(trained(SMALL), wider(SMALL, "PP-[.P]-[..P][.F.][F.P]", width=8)).train()
     before = {name: value.clone() for name, value in large.named_parameters()}
     optimizer = torch.optim.Adam(large.parameters(), lr=1e-2)
@@ -160,7 +160,7 @@ def test_what_does_not_fit(text: str, changes: dict[str, Any], message: str) -> 
 
 
 def test_the_stem_of_the_paper_has_one_width() -> None:
-    """Its bottlenecks have an identity as the shortcut where the channels allow it."""
+    """Its bottlenecks have an identity shortcut where the channels allow it."""
     space = replace(SPACE, first_scales=2, stem="bottlenecks")
     small = Architecture.from_text("[P.]-[.PF][F..]", space)
     large = wider(small, "[PP][P.]-[.PF][FP.]")
@@ -174,7 +174,7 @@ def test_the_stem_of_the_paper_has_one_width() -> None:
 
 
 def test_residual_operations_can_be_silent() -> None:
-    """Or one would change the features before it has learned anything."""
+    """Otherwise one would change the features before it has learned anything."""
     residual = [found for found in OPERATIONS.values() if found.is_residual]
     assert len(residual) >= 3
     for found in residual:
@@ -189,7 +189,7 @@ def test_residual_operations_can_be_silent() -> None:
 
 
 def test_a_candidate_that_is_not_residual(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It can go along with the small network; a new one would change the features."""
+    """The small network may bring it; a new one would change the features."""
 
     class Plain(Parallel):
         name = "plain"

@@ -1,4 +1,4 @@
-"""A third candidate, as a contributor writes it: it reads the scale below, too."""
+"""A third candidate, as a contributor would write it: it also reads the scale below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Below(Operation):
-    """The ReLU of a scale and of a 1x1 convolution of the next coarser one, where there is one."""
+    """The ReLU of a scale plus a 1x1 convolution of the next coarser one, if there is one."""
 
     name: ClassVar[str] = "below"
     letter: ClassVar[str] = "B"

@@ -1,4 +1,4 @@
-"""What all operations promise, and a third candidate that goes the whole way."""
+"""What all operations guarantee, and a third candidate from search to file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NAMES = [name for name, found in OPERATIONS.items() if found.parts]
 
 @pytest.fixture
 def with_below() -> Iterator[SearchSpace]:
-    """A space with three candidates; the third is not known before or after."""
+    """A space with three candidates; the third is only registered meanwhile."""
     OPERATIONS["below"] = Below()
     yield replace(SPACE, operations=("parallel", "fusion", "below"))
     del OPERATIONS["below"]
@@ -62,7 +62,7 @@ def test_no_two_share_a_name_a_letter_or_layers(with_below: SearchSpace) -> None
 
 @pytest.mark.parametrize("name", [*NAMES, "below"])
 def test_layers_are_those_that_are_counted(name: str, with_below: SearchSpace) -> None:
-    """Parameters are those of the convolutions listed; so are the names in the graph."""
+    """Parameters, and names in the graph, are those of the listed convolutions."""
     place = with_below.candidates.index(name)
     table = cost_table(with_below, "params")
     for columns, row in zip(with_below.column_scales(), table.choices, strict=True):

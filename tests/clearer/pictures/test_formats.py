@@ -1,9 +1,10 @@
-"""JPEG, WebP, BMP, PNM and AVIF: what a decoder complains of refuses a file; no bit goes unsaid."""
+"""JPEG, WebP, BMP, PNM and AVIF: a file is refused if its decoder complains; no bit is lost."""
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from clearer.errors import InputError
+from clearer.errors import InputError, how_to_install
 from clearer.pictures.encoding import kind_of, name_as
 from clearer.pictures.formats import IMAGE_SUFFIXES, has_decoder, is_picture_name
 from clearer.pictures.images import list_images, read_image
@@ -74,7 +75,7 @@ def test_files_cut_short(name: str, tmp_path: Path) -> None:
 
 
 def test_a_jpeg_with_a_hole_and_a_proper_end(tmp_path: Path) -> None:
-    """Pillow makes the rest of it gray, and says nothing."""
+    """Pillow paints the rest gray, and says nothing."""
     path = tmp_path / "a.jpg"
     for options in ({}, {"progressive": True}):
         for color in (pixels(40, 48, 3), pixels(40, 48)):
@@ -112,7 +113,7 @@ def test_what_follows_a_jpeg_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_what_does_no_harm_to_pixels_is_a_note(tmp_path: Path) -> None:
-    """A scan header that says something else of a file that is not progressive."""
+    """A scan header with other values, in a file that is not progressive."""
     data = bytearray(saved("JPEG", pixels(40, 48)))
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
@@ -132,7 +133,7 @@ def text(values: Any) -> bytes:
 @pytest.mark.parametrize("top", [1, 2, 100, 254, 255, 256, 1023, 4095, 65534, 65535])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_samples_of_every_range(top: int, channels: int, tmp_path: Path) -> None:
-    """Binary and as text; comments where the format lets them be."""
+    """Binary and text, with comments where the format allows them."""
     shape = (7, 9, 3) if channels == 3 else (7, 9)
     values = pixels(*shape, dtype=np.uint16, top=top)
     expected = values / top
@@ -223,7 +224,7 @@ def test_avif_is_turned_and_keeps_what_belongs_to_it(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_not_opened(tmp_path: Path) -> None:
-    """Whatever the name says: Pillow would start Ghostscript for the first."""
+    """Whatever their names say: for the first, Pillow would start Ghostscript."""
     gif = saved("GIF", pixels(6, 8))
     for data in (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", gif, b"8BPS" + bytes(30)):
         for name in ("a.png", "a.jpg", "a.tif"):
@@ -242,7 +243,7 @@ def test_endings() -> None:
 
 
 def test_hidden_files_of_a_data_folder_are_passed_over(tmp_path: Path) -> None:
-    """As macOS leaves them beside each file on disks of other systems."""
+    """macOS leaves one beside each file on disks of other systems."""
     for name in ("a.png", "b.jfif"):
         (tmp_path / name).write_bytes(saved("JPEG" if name == "b.jfif" else "PNG", pixels(6, 8)))
         (tmp_path / f"._{name}").write_bytes(b"\0\5\x16\7")
@@ -264,5 +265,5 @@ def test_a_broken_link_in_a_data_folder_is_said(tmp_path: Path) -> None:
 def test_heic_without_its_decoder_says_what_to_install(tmp_path: Path) -> None:
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    both_refuse(path, "it is HEIC: install pillow-heif")
+    both_refuse(path, re.escape(f"it is HEIC: {how_to_install('heic')}, or convert it"))
     assert not is_picture_name(path.name)

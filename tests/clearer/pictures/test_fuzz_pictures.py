@@ -21,13 +21,13 @@ from tests.bounded_memory import bounded_memory
 from tests.clearer.pictures.tiny_tiff import write_tiff
 
 Reference = Callable[[bytes], Any]
-"""Decodes bytes by another library to ``(H, W)`` or ``(H, W, S)``; raises where it refuses them."""
+"""Decodes bytes with another library to ``(H, W)`` or ``(H, W, S)``; raises if it refuses them."""
 MUTATIONS = 12
-"""For each kind of picture."""
+"""Number of mutations for each kind of picture."""
 
 
 def picture(*channels: int, dtype: Any = np.uint8) -> Any:
-    """Smooth, so that it compresses, with some noise, so that every byte counts."""
+    """A smooth picture, so that it compresses, with some noise, so that every byte counts."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:24, :33]
     smooth = (np.sin(x / 5) + np.cos(y / 7)) / 4 + 0.5
@@ -64,12 +64,12 @@ def pillow(data: bytes) -> Any:
 
 
 def libtiff(data: bytes) -> Any:
-    """Samples of their full scale, white above."""
+    """Samples scaled to all of 8 or 16 bits, with white above black."""
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         bits, photometric = tiff.pages.first.bitspersample, tiff.pages.first.photometric
     try:
         samples = imagecodecs.tiff_decode(data)
-    except (imagecodecs.TiffError, IndexError):  # it wants strips of exactly their size
+    except (imagecodecs.TiffError, IndexError):  # it expects strips of exactly their size
         return pillow(data)
     top = 255 if bits <= 8 else 65535
     if bits not in (8, 16):
@@ -119,7 +119,7 @@ if features.check("avif"):
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     """Flip a bit, cut the file, zero a range, or swap two ranges."""
     changed = bytearray(data)
-    # Half of it at the beginning, where the header is.
+    # Half of the changes are at the beginning, where the header is.
     end = len(data) if rng.random() < 0.5 else min(len(data), 300)
     at, size = int(rng.integers(2, end)), int(rng.integers(1, 40))
     match rng.integers(5):

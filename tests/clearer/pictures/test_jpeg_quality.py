@@ -26,8 +26,8 @@ def test_the_table_for_brightness_may_have_any_number(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (16, 16), np.uint8)
     Image.fromarray(pixels).save(path, quality=37)
     data = bytearray(path.read_bytes())
-    data[data.index(b"\xff\xdb") + 4] = 3  # of the table
-    data[data.index(b"\xff\xc0") + 12] = 3  # of the one that the component takes
+    data[data.index(b"\xff\xdb") + 4] = 3  # number of the table
+    data[data.index(b"\xff\xc0") + 12] = 3  # number of the one that the component uses
     path.write_bytes(data)
     assert read_picture(path).jpeg_quality == 37
 

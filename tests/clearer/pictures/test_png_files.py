@@ -1,4 +1,4 @@
-"""PNG files: whatever a checksum can tell refuses them; what belongs to a picture is kept."""
+"""PNG files: refused if any checksum is wrong; what belongs to a picture is kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pixels(*shape: int, dtype: Any = np.uint8) -> Any:
 
 
 def make(kind: str) -> bytes:
-    """A file of one of the kinds that PNG knows."""
+    """A file of one of PNG's kinds."""
     if kind == "16 bits":
         return bytes(imagecodecs.png_encode(pixels(19, 23, 3, dtype=np.uint16)))
     color = Image.fromarray(pixels(19, 23, 4 if kind == "alpha" else 3))
@@ -70,7 +70,7 @@ def test_a_file_that_is_cut_anywhere_is_seen(kind: str, tmp_path: Path) -> None:
 
 
 def rebuilt(data: bytes, change: str) -> bytes:
-    """A file with right checksums of its chunks, but a fault inside."""
+    """A file whose chunks have correct checksums, but a fault inside."""
     chunks = png_chunks.checked_chunks(data)
     stream = b"".join(body for kind, body in chunks if kind == b"IDAT")
     raw = zlib.decompress(stream)
@@ -130,7 +130,7 @@ def test_chunks_out_of_place_are_seen(tmp_path: Path) -> None:
 
 
 def test_interlaced_files_are_whole_too(tmp_path: Path) -> None:
-    """Made by hand: one pass is missing where it should be refused."""
+    """Made by hand; the one to refuse lacks a pass."""
     gray = pixels(5, 6)
     passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
     passes.append((1, 0, 2, 1))
@@ -172,7 +172,7 @@ def test_long_texts_are_no_fault(tmp_path: Path) -> None:
 
 
 def test_exif_as_text_turns_the_picture(tmp_path: Path) -> None:
-    """As ImageMagick wrote it before PNG had a chunk for it."""
+    """ImageMagick wrote EXIF as text before PNG had a chunk for it."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Maker"
     coded = exif.tobytes().hex()

@@ -78,7 +78,7 @@ def test_a_written_picture_is_read_back_whole(
     assert again.notes == ()
     if kind == "jpeg":
         assert again.pixels.shape == expected.shape
-    elif kind == "webp" and channels == 1:  # WebP knows RGB only
+    elif kind == "webp" and channels == 1:  # WebP supports only RGB
         assert (again.pixels == expected).all()
     else:
         assert again.bits == (16 if expected.dtype == np.uint16 else 8)

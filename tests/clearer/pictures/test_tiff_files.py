@@ -1,4 +1,4 @@
-"""TIFF files of all the kinds that scanners and microscopes write: right, or refused by name."""
+"""TIFF files of every kind that scanners and microscopes write: read right, or refused by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ORIENTATION = 0x0112
 
 
 def check(path: Path, expected: Any, bits: int) -> None:
-    """Both readers give these fractions of full scale."""
+    """Check that both readers give these fractions of full scale."""
     picture = read_picture(path)
     assert picture.bits == (8 if bits <= 8 else 16)
     found = picture.pixels / (2.0**picture.bits - 1)
@@ -110,7 +110,7 @@ def test_as_another_library_reads_it(compression: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("photometric", ["rgb", "ycbcr", "minisblack"])
 @pytest.mark.parametrize("layout", [{"tile": (16, 16)}, {}])
 def test_damaged_jpeg_inside(photometric: str, layout: dict[str, Any], tmp_path: Path) -> None:
-    """With a hole at its end, over which decoders paint gray."""
+    """It has a hole at its end, which decoders fill with gray."""
     path = tmp_path / "a.tif"
     values = samples(8, 40, 48) if photometric == "minisblack" else samples(8, 40, 48, 3)
     tifffile.imwrite(path, values, photometric=photometric, compression="jpeg", **layout)
@@ -127,7 +127,7 @@ def test_damaged_jpeg_inside(photometric: str, layout: dict[str, Any], tmp_path:
 
 @pytest.mark.parametrize("compression", ["group3", "group4"])
 def test_damaged_fax_codes(compression: str, tmp_path: Path) -> None:
-    """Decoders make something of them, each its own."""
+    """Every decoder makes something else of them."""
     path = tmp_path / "a.tif"
     Image.fromarray(samples(8, 40, 64)).convert("1").save(path, compression=compression)
     data = path.read_bytes()
@@ -201,7 +201,7 @@ def both_refuse(path: Path, message: str) -> None:
 def test_missing_strips_and_tiles(
     tag: str, compression: str | None, layout: dict[str, Any], bits: int, tmp_path: Path
 ) -> None:
-    """As writers leave them that were stopped: they would come out black."""
+    """A writer that was stopped leaves such files; the gaps would come out black."""
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, samples(bits), compression=compression, metadata=None, **layout)
     with tifffile.TiffFile(path, mode="r+") as tiff:
@@ -234,7 +234,7 @@ def test_strips_that_unpack_to_too_little(tmp_path: Path) -> None:
 
 
 def raw_files() -> dict[str, bytes]:
-    """What cameras write: TIFF, but another program's job."""
+    """Raw files of cameras: TIFF, but for other programs."""
     thumbnail, sensor = samples(8, 12, 15, 3), samples(12)
     pattern = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, b"\0\1\1\2", True)]
     files = {}
@@ -315,13 +315,13 @@ def test_pixels_of_unknown_meaning_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(path, samples(8), metadata=None)
     data = bytearray(path.read_bytes())
     entry = data.index(b"\6\1\3\0\1\0\0\0")
-    data[entry] = 7  # nothing says any more whether zero is black
+    data[entry] = 7  # nothing says whether zero is black any more
     path.write_bytes(data)
     both_refuse(path, "what it says of its pixels")
 
 
 def test_words_that_say_12_bits_are_refused(tmp_path: Path) -> None:
-    """As some cameras write them: neither reading is known to be right."""
+    """Some cameras write them, and neither reading is known to be right."""
     path = tmp_path / "a.tif"
     for compression in (None, "lzw", "zlib", "packbits"):
         tifffile.imwrite(path, samples(12), metadata=None, compression=compression)

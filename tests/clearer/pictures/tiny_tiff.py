@@ -1,4 +1,4 @@
-"""TIFF files of a few rows, of depths and compressions that libraries read but do not write."""
+"""TIFF files of a few rows, with depths and compressions that libraries read but do not write."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def samples(bits: int, *shape: int) -> Any:
 
 
 def packed(values: Any, bits: int) -> bytes:
-    """Rows of samples without gaps, each row begun at a whole byte, the first bit above."""
-    if bits == 16:  # whole words, in the order of bytes of the file
+    """Rows of samples without gaps, most significant bit first; each row begins at a whole byte."""
+    if bits == 16:  # whole words, in the byte order of the file
         return bytes(values.astype("<u2").tobytes())
     rows = values.reshape(len(values), -1)
     places = np.arange(bits - 1, -1, -1)
@@ -39,7 +39,7 @@ def write_tiff(
     bigtiff: bool = False,
     orientation: int = 1,
 ) -> None:
-    """Gray, in strips of 7 rows, with any bits and compression, which libraries do not write."""
+    """Write a gray file in strips of 7 rows, with bit depths that libraries do not write."""
     pack: Any = tifffile.TIFF.COMPRESSORS[tifffile.COMPRESSION[compression or "NONE"]]
     strips = [packed(values[top : top + 7], bits) for top in range(0, len(values), 7)]
     strips = [strip if compression is None else bytes(pack(strip)) for strip in strips]

@@ -1,4 +1,4 @@
-"""What more training would give: the estimate against trainings that were made."""
+"""What more training would gain: the estimate, compared with real trainings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from clearer.planning.more_training import MoreTraining, estimate_more_training
 
-# Validation PSNR in dB of one architecture (a U of width 24 x1.5 on four scales, sigma 25, the
-# built-in images), trained for so many iterations, the learning rate falling over each of them.
+# (iteration, validation PSNR in dB) of one architecture (a U of width 24 x1.5 on four scales,
+# sigma 25, the built-in images), by the length of its training, over which the learning rate falls.
 CURVES = {
     1200: [(300, 29.574), (600, 30.320), (900, 30.415), (1200, 30.475)],
     1400: [(300, 29.868), (600, 30.317), (900, 30.451), (1200, 30.493), (1400, 30.558)],
@@ -42,7 +42,7 @@ def test_longer_trainings_gain_what_the_range_says(short: int, long: int) -> Non
     assert found.iterations == 2 * short
     real = CURVES[long][-1][1] - CURVES[short][-1][1]
     ratio = long / short
-    # Of the whole doubling, these longer trainings are a part: by either end of the range.
+    # These longer trainings are only part of a doubling: compare with both ends of the range.
     lowest = found.low_db * (1 - 1 / ratio) / (1 - 1 / 2)
     highest = found.high_db * math.log2(ratio)
     assert lowest <= real <= highest

@@ -40,7 +40,9 @@ def test_psnr_b_by_hand() -> None:
     error, excess = 0.005, 0.01 * math.log2(8) / math.log2(16)
     assert psnr_b_db(image, clean) == pytest.approx(-10 * math.log10(error + excess), abs=1e-4)
     assert psnr_b_db(clean, clean) == math.inf
-    assert psnr_b_db(clean, image) == pytest.approx(psnr_db(clean, image))  # its blocks do not show
+    assert psnr_b_db(clean, image) == pytest.approx(
+        psnr_db(clean, image)
+    )  # its blocks are not visible
 
 
 def test_psnr_b_is_below_psnr_for_jpeg_alone() -> None:

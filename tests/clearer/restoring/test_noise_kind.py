@@ -1,4 +1,4 @@
-"""White noise and that of cameras are told apart by the picture."""
+"""White noise and camera noise are told apart from the picture alone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_what_cameras_make_is_told(photographs: list[Pixels]) -> None:
 
 def test_pictures_of_which_little_is_known() -> None:
     flat = np.full((40, 40, 3), 90, np.uint8)
-    assert is_noise_of_camera(flat)  # nothing is there for a network for white noise
+    assert is_noise_of_camera(flat)  # there is nothing for a network for white noise to remove
     gray = np.repeat(with_white_noise(flat, 20)[..., :1], 3, axis=2)
     assert fine_color_share(gray) == 0
     assert not is_noise_of_camera(flat[:7])
@@ -77,7 +77,7 @@ def test_real_photographs_against_white_noise(real_data: Path) -> None:
 
 
 def test_what_rounding_leaves_of_colours_is_no_white_noise() -> None:
-    """As in a smooth place after JPEG: single steps of a channel here and there."""
+    """As in smooth areas after JPEG: single steps of a channel here and there."""
     smooth = np.full((128, 128, 3), (90, 100, 110), np.uint8)
     rng = np.random.default_rng(0)
     speckled = smooth + (rng.random(smooth.shape) < 0.03).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What is known of the noise of a picture from the picture alone."""
+"""The noise level of a picture, estimated from the picture alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Picture = NDArray[np.float32]
 
 
 def photograph(name: str, color: Color) -> Picture:
-    """The middle of at most 256x256."""
+    """A centre crop of at most 256x256."""
     pixels = read_image(PHOTOGRAPHS / name, color)
     top, left = (max(0, (side - 256) // 2) for side in pixels.shape[:2])
     return pixels[top : top + 256, left : left + 256].astype(np.float32) / np.float32(255)
@@ -36,7 +36,7 @@ def as_saved(noisy: Picture) -> NDArray[np.uint8]:
 
 
 def stripes(period: float, height: int = 200, width: int = 240) -> Picture:
-    """Slanted stripes and a slow shade, everywhere."""
+    """Slanted stripes on a slow gradient, everywhere."""
     y, x = np.mgrid[:height, :width]
     wave = 0.15 * np.sin(2 * np.pi * (x + 0.6 * y) / period) + 0.2 * np.sin(y / 50)
     picture: Picture = (0.5 + wave).astype(np.float32)[..., None]
@@ -44,7 +44,7 @@ def stripes(period: float, height: int = 200, width: int = 240) -> Picture:
 
 
 def drawing() -> Picture:
-    """Black text on white, nothing between."""
+    """Black text on white, with nothing between."""
     image = Image.new("1", (240, 200), 1)
     draw = ImageDraw.Draw(image)
     for row in range(0, 200, 30):
@@ -66,7 +66,7 @@ def drawing() -> Picture:
 def test_noise_of_photographs(name: str, color: Color, sigma_255: float) -> None:
     clean = photograph(name, color)
     found = estimate_level(with_noise(clean, sigma_255)) * 255
-    own = estimate_level(clean) * 255  # photographs hold some themselves
+    own = estimate_level(clean) * 255  # photographs have some noise of their own
     assert found == pytest.approx(np.hypot(sigma_255, own), rel=0.06)
 
 
@@ -92,7 +92,7 @@ def test_noise_that_was_clipped_and_rounded(sigma_255: float) -> None:
 @pytest.mark.parametrize("bound", [0, 1])
 def test_saturated_areas_are_left_out(bound: int, sigma_255: float) -> None:
     clean = stripes(40.0)
-    clean[:, :150] = bound + (0.6 if bound else -0.6)  # so far beyond that no noise shows
+    clean[:, :150] = bound + (0.6 if bound else -0.6)  # so far outside that no noise is visible
     saved = as_saved(with_noise(clean, sigma_255))
     assert (saved[:, :140] == 255 * bound).all()
     assert estimate_level(saved) * 255 == pytest.approx(sigma_255, rel=0.06)
@@ -120,7 +120,7 @@ def test_clean_synthetic_pictures_have_next_to_none() -> None:
     assert estimate_level(disc) < 1e-6
     assert estimate_level(0.2 + 0.5 * disc) < 1e-6
     assert estimate_level(drawing()) < 1e-6
-    assert estimate_level(as_saved(ramp)) * 255 < 0.5  # rounding makes 0.29
+    assert estimate_level(as_saved(ramp)) * 255 < 0.5  # rounding alone gives 0.29
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 300, 3), (300, 7, 1)])
@@ -145,7 +145,9 @@ def test_small_pictures_give_about_their_level(
 @settings(max_examples=10)
 @given(st.floats(0.05, 4))
 def test_the_level_scales_with_contrast(factor: float) -> None:
-    noisy = with_noise(stripes(9.0, 64, 64), 25) - 2  # out of [0, 1]: as noise that is not clipped
+    noisy = (
+        with_noise(stripes(9.0, 64, 64), 25) - 2
+    )  # outside [0, 1], as with noise that is not clipped
     level = estimate_level(noisy)
     assert estimate_level(noisy * np.float32(factor) - 9) == pytest.approx(factor * level, rel=1e-2)
 

@@ -45,7 +45,7 @@ def test_spans_cover_an_axis_once(
 
 
 def tiny_network(text: str, space: SearchSpace) -> RestorationNet:
-    """Random, but with activations of its size: a wrong seam shows."""
+    """A random network with activations of ordinary size, so that a wrong seam shows."""
     torch.manual_seed(1)
     network = RestorationNet(Architecture.from_text(text, space)).eval()
     for parameter in network.parameters():
@@ -76,12 +76,12 @@ def test_tiles_of_the_receptive_field_give_the_whole_picture(
     whole = restore_tiles(restore, pixels, TilePlan(side=1000, overlap=field))
     tiled = restore_tiles(restore, pixels, plan)
     assert plan.count(height, width) > 1 or width <= plan.side
-    # Convolutions of other sizes add up in another order: one of 65535 levels may differ.
+    # Convolutions of other sizes sum in another order: one of 65535 levels may differ.
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
 def test_too_small_an_overlap_or_a_shifted_grid_shows() -> None:
-    """What the test above would find."""
+    """The test above would find it."""
     space = SearchSpace(width=2, columns=(1, 1), unshuffle=2, residual=True)
     network = tiny_network("P-P", space)
     restore = torch_restorer(network)

@@ -1,4 +1,4 @@
-"""Settings of runs that were begun earlier."""
+"""Settings of runs from earlier versions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def saved() -> dict[str, Any]:
         strategy="race",
         num_seeds=1,
         search=preset.search,
-        train=replace(preset.train, frozen_norm_rate=0.5),
+        train=replace(preset.train, frozen_norm_rate=0.5, padded_share=0.25),
         seed=0,
         device="cpu",
         precision="fp32",
@@ -35,9 +35,10 @@ def saved() -> dict[str, Any]:
 
 def test_a_field_that_had_another_name_is_read() -> None:
     data, today = saved(), RunSettings.from_dict(saved())
-    data["train"]["settled_rate"] = data["train"].pop("frozen_norm_rate")
+    for old, new in (("settled_rate", "frozen_norm_rate"), ("mirrored_share", "padded_share")):
+        data["train"][old] = data["train"].pop(new)
     assert RunSettings.from_dict(data) == today
-    assert today.train.frozen_norm_rate == 0.5
+    assert (today.train.frozen_norm_rate, today.train.padded_share) == (0.5, 0.25)
 
 
 def test_a_space_in_old_words_is_read() -> None:

@@ -1,4 +1,4 @@
-"""Networks for a race: all meet the budgets, and use the one that binds."""
+"""Networks for a race: all meet the budgets, and use up the tightest one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COSTS = CostSource((256, 256), file_mb)
 
 
 class Device(CostSource):
-    """A device on which kinds of networks are slower than they are estimated to be."""
+    """A device on which kinds of networks are slower than estimated."""
 
     def __init__(self, errors: Sequence[float] = (1.0, 1.0)) -> None:
         super().__init__((256, 256), file_mb)
@@ -37,7 +37,7 @@ class Device(CostSource):
         return network_cost(architecture, "macs") / 1e3
 
     def true_ms(self, architecture: Architecture) -> float:
-        """By unshuffle, and a little by the number of scales."""
+        """The real time, by unshuffle and a little by the number of scales."""
         space = architecture.space
         error = self._errors[space.unshuffle - 1] * (1 + 0.1 * (space.num_scales - 2))
         return error * self.estimate(architecture, "ms")
@@ -83,7 +83,7 @@ def test_a_budget_in_mb_is_used_and_kept(mb: float) -> None:
     assert len(set(found)) == len(found)
     for architecture in found:
         assert 0.94 * mb < network_cost(architecture, "mb") <= mb
-    if mb <= 1:  # where what a file says of its network counts
+    if mb <= 1:  # where the description of the network in the file counts too
         assert all(file_mb(architecture) <= mb for architecture in found)
 
 
@@ -189,7 +189,7 @@ class Now(Device):
 
 
 def test_the_smallest_network_of_the_message_is_not_over_what_it_says() -> None:
-    with pytest.raises(InputError, match="unshuffle 1"):  # whose file is the smaller
+    with pytest.raises(InputError, match="unshuffle 1"):  # which has the smaller file
         contenders(mb=0.001)
     with pytest.raises(InputError, match="unshuffle 2"):
         contenders(gmacs=1e-9)

@@ -1,4 +1,4 @@
-"""A race: the same work for all, halves drop out, and it goes on from wherever it was stopped."""
+"""A race: the same work for all, the worse half drops out, and it resumes wherever it stopped."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def same_end(run: Run, winner: Architecture, unbroken: tuple[Run, Architecture])
 def test_killed_at_any_turn_it_ends_like_one_that_was_not(
     tmp_path: Path, unbroken: tuple[Run, Architecture], seconds: float
 ) -> None:
-    """Each process tells of one turn more than the one before, and dies in the middle of it."""
+    """Each process gets one turn further than the one before, and is killed in the middle of it."""
     run = begin(tmp_path / "run", FIVE)
     kills = 0
     for turn in range(sum(race_rounds(5))):
@@ -218,14 +218,14 @@ def test_ctrl_c_in_the_last_score_lets_nothing_else_begin(
 
 def test_piece_by_piece(tmp_path: Path, unbroken: tuple[Run, Architecture]) -> None:
     run = begin(tmp_path / "run", FIVE)
-    for _ in range(3):  # the time of each is over after one iteration
+    for _ in range(3):  # the time of each is up after one iteration
         with pytest.raises(PieceDone, match="race iteration 1 of|race iteration [23] of"):
             go(run, deadline=time.monotonic())
     same_end(run, go(run), unbroken)
 
 
 def _spoil(monkeypatch: pytest.MonkeyPatch, spoilt: list[Architecture]) -> None:
-    """Some networks begin with weights that are not finite."""
+    """Let some networks begin with weights that are not finite."""
 
     def make(
         settings: RunSettings, architecture: Architecture, processes: Processes

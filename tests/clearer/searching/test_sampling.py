@@ -47,7 +47,7 @@ def test_turned_choices_share_what_comes_before_and_change_no_loss(
     for choice, candidate in allowed.nonzero().tolist():
         expected = loss_of(supernet(image, _with(drawn, choice, candidate)))
         assert losses[choice, candidate].item() == pytest.approx(expected.item(), rel=1e-6)
-    # Some choices, all sets of them being equally likely, stand for all: the mean is the same.
+    # A few choices represent all, since every set of them is equally likely: the mean is the same.
     parts = [
         losses_of_choices(supernet, image, loss_of, drawn, turned)
         for turned in combinations(range(number), 2)
@@ -58,7 +58,7 @@ def test_turned_choices_share_what_comes_before_and_change_no_loss(
 
 
 def test_the_gradient_of_single_architectures_is_that_of_their_expected_loss() -> None:
-    """Over all draws of three columns, with losses where columns act on each other."""
+    """Over all draws of three columns, with losses in which columns interact."""
     table = torch.tensor([[[1.0, 3.0], [0.5, 2.0]], [[4.0, -1.0], [2.5, 7.0]]], dtype=torch.float64)
     op_weights = torch.tensor([[0.3, 0.7], [0.5, 0.5], [0.9, 0.1]], dtype=torch.float64)
     op_weights.requires_grad_()

@@ -1,4 +1,4 @@
-"""The order of a race, and what none beats at a lower cost."""
+"""The order of a race, and the front of networks that no cheaper one beats."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_costs_are_those_of_the_network() -> None:
 
 
 def test_the_front_has_what_no_cheaper_network_equals() -> None:
-    """All have the same text; the winner is told by its space, too."""
+    """All have the same text; the winner is recognised by its space too."""
     rows = race_front(STANDING, [2.0, 3.0, 4.0, 1.0])
     assert len({row["architecture"] for row in rows}) == 1
     assert [row["cost"] for row in rows] == [1.0, 2.0, 3.0, 4.0]

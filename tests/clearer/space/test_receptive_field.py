@@ -12,7 +12,7 @@ from tests.spaces import architectures
 
 
 def wide_open_network(architecture: Architecture) -> RestorationNet:
-    """Positive weights everywhere: no path is cut off by a ReLU, and none cancels another."""
+    """A network with positive weights: no ReLU cuts off a path, and none cancels another."""
     torch.manual_seed(0)
     network = RestorationNet(architecture).double().eval()
     for parameter in network.parameters():
@@ -22,7 +22,7 @@ def wide_open_network(architecture: Architecture) -> RestorationNet:
 
 
 def measured(architecture: Architecture) -> Reach:
-    """By the gradient of each output pixel of one period, along a row."""
+    """The reach by the gradient of each output pixel of one period, along a row."""
     space, bound = architecture.space, receptive_field(architecture)
     network = wide_open_network(architecture)
     start = (-(-bound.before // space.multiple) + 1) * space.multiple
@@ -90,7 +90,7 @@ def test_the_effective_field_of_a_stack_of_convolutions() -> None:
 @settings(max_examples=15)
 @given(architectures(max_width=2))
 def test_nearly_all_that_matters_lies_in_the_effective_field(architecture: Architecture) -> None:
-    """By the gradient, where all weights are alike: at most as spread as the widest path."""
+    """By the gradient, with equal weights: the spread is at most that of the widest path."""
     space, field = architecture.space, effective_field(architecture)
     bound = receptive_field(architecture)
     assert field.before <= bound.before

@@ -56,7 +56,7 @@ def test_a_cell_where_all_scales_agree_is_written_like_the_papers() -> None:
 
 
 def test_the_papers_description_has_no_later_fields() -> None:
-    """So a network that is saved keeps its hash where further fields come."""
+    """So a saved network keeps its hash when fields are added."""
     described = Architecture.uniform(PAPER_SPACE, "parallel")
     assert set(described.to_dict()["space"]) == {
         *("channels", "width", "columns", "unshuffle", "stem", "residual")

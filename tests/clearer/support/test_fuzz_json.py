@@ -1,4 +1,4 @@
-"""Every kind of JSON that is read, changed in a hundred ways: refused in a line, or taken."""
+"""Every kind of JSON that is read, changed in a hundred ways: refused in a line, or accepted."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def settings() -> RunSettings:
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Of every value in plain data."""
+    """The place of every value in plain data."""
     found = [path] if path else []
     if isinstance(data, (dict, list)):
         for key, value in data.items() if isinstance(data, dict) else enumerate(data):
@@ -112,7 +112,7 @@ def changed(data: Any, rng: random.Random) -> bytes:
 
 @dataclass
 class Kind:
-    """A file, and what reads it, down to what uses the result."""
+    """A file, and what reads it and uses the result."""
 
     path: Path
     use: Callable[[], object]
@@ -247,7 +247,7 @@ def test_no_change_of_a_file_is_more_than_a_line(
     for name, kind in kinds.items():
         original = kind.path.read_bytes()
         data = json.loads(original)
-        if name != "engine":  # whose plan is another one
+        if name != "engine":  # its plan is another one
             kind.use()
         for number in range(PER_KIND):
             text = changed(data, rng)

@@ -20,7 +20,7 @@ def each(n: int, value: float) -> Tensor:
 
 
 def half_textured(n: int, side: int) -> Tensor:
-    """Flat on the left; on the right stripes that are ten times as strong as the noise."""
+    """Flat on the left; on the right, stripes ten times as strong as the noise."""
     picture = torch.full((n, 1, side, side), 0.4)
     picture[..., side // 2 :: 2] += 0.2
     return picture

@@ -134,7 +134,7 @@ def test_neither_precision_nor_memory_format_of_training_changes_a_pixel() -> No
 
 
 def test_no_value_decides_what_is_computed() -> None:
-    """Tensors without values would fail where one is read on the host."""
+    """Tensors without values would fail if one were read on the host."""
     clean, quality, full_chroma = (t.to("meta") for t in mixed_batch())
     assert compress(clean, quality, full_chroma=full_chroma).shape == clean.shape
 
@@ -154,7 +154,7 @@ def test_a_cuda_graph_computes_what_the_cpu_computes() -> None:
         held.copy_(values)
     graph.replay()
     expected = compress(batch[0], batch[1], full_chroma=batch[2])
-    # CUDA divides by 255 by another rounding; the 8 bits are the same.
+    # CUDA rounds the division by 255 differently; the 8 bits are the same.
     assert torch.equal((255 * decoded.cpu()).round(), (255 * expected).round())
 
 

@@ -28,7 +28,7 @@ from clearer.tasks.photo import Photo
 from clearer.tasks.registry import make_task
 from clearer.tasks.sensor_noise import read_variance
 
-WHOLE = 1e-4  # of 255 levels: the error of a float that stands for 8 bits
+WHOLE = 1e-4  # in levels of 255: the error of a float that represents 8 bits
 
 
 def photograph(name: str = "chelsea.png", side: int = 96) -> NDArray[np.float32]:
@@ -60,7 +60,7 @@ def gray_noise(
     most_reduced: float = 1.0,
     **ranges: Any,
 ) -> Tensor:
-    """Noise in linear light on a middle gray; ranges that are drawn may be fixed by their names."""
+    """Noise in linear light on middle gray; ranges may be fixed, by their names."""
     for name, value in ranges.items():
         monkeypatch.setattr(sensor_noise, name, value)
     gray = torch.full((n, 3, side, side), 0.2)
@@ -68,7 +68,7 @@ def gray_noise(
 
 
 def correlation(planes: Tensor, distance: int) -> float:
-    """Of pixels that lie this far apart in a row, over all planes."""
+    """Correlation of pixels that are this far apart in a row, over all planes."""
     return float((planes[..., distance:] * planes[..., :-distance]).mean() / planes.square().mean())
 
 
@@ -164,7 +164,7 @@ def test_the_noise_of_reading_follows_that_of_photons() -> None:
 @pytest.mark.parametrize("factor", [1.0, 1.3, 2.0])
 @pytest.mark.parametrize("blur", [0.3, 0.9, 4.5])
 def test_smoothing_and_reducing_keep_flat_planes_and_places(factor: float, blur: float) -> None:
-    """Every pixel is a mean (weights of sum 1) around the place where it lies on the sensor."""
+    """Every pixel is a mean (weights of sum 1) around its place on the sensor."""
     size, margin = 20, sensor_noise._MARGIN
     like = torch.empty(1, 3, size, size)
     sampling = sensor_noise._draw_sampling(like, 2, draws(3, 1))
@@ -181,7 +181,7 @@ def test_smoothing_and_reducing_keep_flat_planes_and_places(factor: float, blur:
 
 
 def test_noise_has_the_variance_of_the_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is interpolated: green pixels of a camera whose colours are those of sRGB."""
+    """Checked where nothing is interpolated: green pixels of a camera with sRGB colours."""
     n, side, shot = 32, 64, 0.004
     ranges = {"_LUMA_BLUR": (0.05, 0.05), "_CHROMA_BLUR": (0.05, 0.05)}
     for name, value in ranges.items():
@@ -194,7 +194,7 @@ def test_noise_has_the_variance_of_the_sensor(monkeypatch: pytest.MonkeyPatch) -
     noise = sensor_noise.sensor_noise(
         linear, camera, level(n, shot), level(n, 0.0005), draws(0, n), 1
     )
-    # Two of the four phases of each picture see green; bilinear or not, the others do not.
+    # Two of the four phases of each picture see green, bilinear or not; the others do not.
     green = noise[:, 1].reshape(n, side // 2, 2, side // 2, 2).var((1, 3)).flatten(1).sort(1)[0]
     assert green[:, 2:].mean() == pytest.approx(shot * 0.3 + 0.0005, rel=0.03)
     red = noise[:, 0].reshape(n, side // 2, 2, side // 2, 2).var((1, 3)).flatten(1).max(1)[0]
@@ -226,7 +226,7 @@ def test_figures_rise_with_the_sensitivity() -> None:
 def test_noise_of_colours_reaches_further_than_noise_of_brightness(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Even where nothing is smoothed on purpose, demosaicing correlates; white noise would not."""
+    """Even without deliberate smoothing, demosaicing correlates it, unlike white noise."""
     still: dict[str, Any] = {"_LUMA_BLUR": (0.1, 0.1), "_CHROMA_BLUR": (0.1, 0.1)}
     for ranges, least, most in ((still, 0.3, 0.7), ({}, 0.75, 1.0)):
         noise = gray_noise(monkeypatch, 32, 64, 0.002, **ranges)
@@ -352,7 +352,7 @@ def test_batches_depend_on_their_seed_and_number_alone() -> None:
 
 
 class NoNumbers:
-    """Draws without values: reading one on the host fails, as it would wait for a device."""
+    """Draws without values: reading one on the host fails, as it would make a device wait."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -380,7 +380,7 @@ def test_a_cuda_device_is_not_waited_for() -> None:
     clean = to_batch(photograph(side=48), 256).cuda()
     generator = torch.Generator("cuda").manual_seed(0)
     task = Photo(shot=Span(0.001, 0.001))
-    task.degrade(clean, BatchDraws(generator, 256))  # copies what is constant
+    task.degrade(clean, BatchDraws(generator, 256))  # copies constants
     torch.cuda.set_sync_debug_mode("error")
     try:
         degraded = task.degrade(clean, BatchDraws(generator, 256))

@@ -74,7 +74,7 @@ def test_jpeg_of_low_quality_is_worse_and_any_shape_is_kept() -> None:
 
 
 def test_the_noise_of_figures_is_made_by_numpy_row_by_row() -> None:
-    """So that a figure of today can be compared with those of years ago."""
+    """So that today's figures can be compared with those of years ago."""
     blind = make_task("denoise", {"sigma": "5:50"}).degrade_picture(RGB, rng(3))
     source = rng(3)
     sigma = np.float32(source.uniform(5, 50) / 255)
@@ -96,7 +96,7 @@ def test_the_noise_of_figures_is_made_by_numpy_row_by_row() -> None:
     ],
 )
 def test_a_batch_has_the_noise_of_pictures(options: dict[str, str]) -> None:
-    """Mean and deviation over many pictures, and a level of its own for each."""
+    """Mean and deviation over many pictures, each with its own level."""
     task = make_task("denoise", options)
     clean = torch.full((1000, 3, 16, 16), 0.6)
     generator = torch.Generator().manual_seed(0)
@@ -161,7 +161,7 @@ def test_tasks_of_pairs_make_none() -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Darken(Task):
-    """A task as somebody would add it: one class, one registration."""
+    """A task as a contributor would add it: one class, one registration."""
 
     name: ClassVar[str] = "lighten"
     summary: ClassVar[str] = "too little light"

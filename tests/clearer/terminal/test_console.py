@@ -12,7 +12,7 @@ from clearer.terminal.console import stderr
 
 
 class Line:
-    """While it is drawn, a thread wants to draw the bars."""
+    """A line; while it is drawn, a thread tries to draw the bars."""
 
     def __init__(self, progress: Progress) -> None:
         self.thread = threading.Thread(target=progress.refresh)

@@ -36,7 +36,7 @@ def test_it_is_measured_once_and_never_for_short_work(monkeypatch: pytest.Monkey
 
     assert not compiling_pays("some network", "cpu", 10, make_step)
     assert made == [False]
-    assert len(steps) == 1  # which says enough
+    assert len(steps) == 1  # one step shows that it cannot pay
     monkeypatch.setattr(compilation, "_LEAST_SECONDS", 0.0)
     assert not compiling_pays("some network", "cpu", 10, make_step)
     assert not compiling_pays("some network", "cpu", 10**9, make_step)
@@ -61,7 +61,7 @@ def network() -> RestorationNet:
 def compile_by(
     monkeypatch: pytest.MonkeyPatch, backend: Callable[[torch.fx.GraphModule, Any], Any]
 ) -> None:
-    """The default backend takes half a minute."""
+    """Compile with a quick backend: the default one takes half a minute."""
     original: Any = torch.nn.Module.compile
     monkeypatch.setattr(
         torch.nn.Module, "compile", lambda self, **words: original(self, backend=backend, **words)

@@ -101,7 +101,7 @@ def test_same_seed_same_log_and_op_weights(tmp_path: Path) -> None:
 def test_interrupt_and_resume_end_like_an_unbroken_search(
     tmp_path: Path, sampling: bool, stopped: int
 ) -> None:
-    """Also when it is stopped in the last iteration: what comes after it does not begin."""
+    """Also if it is stopped in the last iteration: the next stage does not begin."""
     settings = tiny_settings(search={**_search(), "iterations": 8, "sampling": sampling})
     unbroken, run_unbroken = run_search(tmp_path / "unbroken", settings)
 
@@ -120,13 +120,13 @@ def test_interrupt_and_resume_end_like_an_unbroken_search(
 def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampling: bool
 ) -> None:
-    """In the warm-up alpha stays at its start; and no weight ever has a gradient from its step."""
+    """In the warm-up, alpha keeps its start; its step never gives a weight a gradient."""
     settings = tiny_settings(search={**_search(), "iterations": 4, "sampling": sampling})
     seen: list[bool] = []
     original: Any = torch.autograd.grad
 
     def spy(outputs: torch.Tensor, inputs: torch.Tensor, **options: Any) -> Any:
-        # The graph of the architecture step holds one leaf that wants a gradient: alpha.
+        # The graph of the architecture step has one leaf that requires a gradient: alpha.
         leaves, stack, known = set(), [outputs.grad_fn], set()
         while stack:
             node = stack.pop()
@@ -146,10 +146,10 @@ def test_weights_rest_in_the_architecture_step_and_alpha_in_the_warm_up(
     assert seen == [True] * (4 - warmup)
 
 
-def test_statistics_settle_also_after_an_interrupt(
+def test_statistics_are_frozen_also_after_an_interrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From then on the network in training is the one that is deployed; before, it is not."""
+    """From then on, the network in training is the deployed one; before, it is not."""
     settings, images = tiny_settings(), pictures()
     changed = replace(settings.train, ema_share=1.0, batch_statistics_share=0.5)
     settings = replace(settings, train=changed)
@@ -205,7 +205,7 @@ def test_a_loss_that_is_not_finite_stops_the_search(tmp_path: Path) -> None:
 
 
 def test_the_budget_pulls_the_expected_cost_below_its_limit(tmp_path: Path) -> None:
-    """Dual ascent: with a limit under the start, the multiplier rises and the cost falls."""
+    """Dual ascent: with a limit below the start, the multiplier rises and the cost falls."""
     from clearer.costs.budget import Budget
     from clearer.costs.cost import cost_table
 

@@ -39,7 +39,7 @@ def test_root_error_loss_stays_finite_where_there_is_no_error() -> None:
 
 
 def test_architecture_loss_by_hand() -> None:
-    # Four values of alpha: 0.75, 0.25, 0.5, 0.5. Each brings the entropy of its own coin.
+    # Four values of alpha: 0.75, 0.25, 0.5, 0.5. Each adds the entropy of its own coin.
     first = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
     expected = (2 * first + 2 * math.log(2)) / 4
     assert architecture_loss(ALPHA).item() == pytest.approx(expected)

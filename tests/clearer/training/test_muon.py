@@ -40,7 +40,7 @@ def test_orthogonalize_leaves_zero_and_keeps_the_type() -> None:
 
 
 def step(weights: list[Tensor], gradients: list[Tensor], *, lr: float = 1.0) -> list[Tensor]:
-    """By how much one step of Muon changes weights."""
+    """How much one step of Muon changes weights."""
     parameters = [nn.Parameter(weight.clone()) for weight in weights]
     optimizer = Muon(parameters, lr)
     for parameter, gradient in zip(parameters, gradients, strict=True):

@@ -23,7 +23,7 @@ def test_statistics_are_the_means_over_all_batches() -> None:
 
 
 def test_a_network_then_restores_as_it_did_in_training() -> None:
-    """Statistics that lag behind the weights make another network of it."""
+    """Statistics that lag behind the weights would change the network."""
     torch.manual_seed(0)
     space = SearchSpace(width=4, columns=(2, 2), stem="conv", first_scales=1, gates=True)
     network = RestorationNet(Architecture.from_text("PP-[.P]F", space)).train()

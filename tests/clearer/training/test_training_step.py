@@ -42,10 +42,10 @@ def changed(state: TrainingState) -> list[Tensor]:
 
 @pytest.mark.parametrize("loss", ["mse", "rmse"])
 def test_a_batch_in_pieces_gives_what_it_gives_at_once(loss: str) -> None:
-    """With the averaged statistics of batch normalisation, that is: they see no batch."""
+    """With the averaged statistics of batch normalisation, which do not depend on the batch."""
     results = []
     for num_pieces in (1, 2, 3, 4):
-        settings, state = make(loss=loss, mirrored_share=0.5)
+        settings, state = make(loss=loss, padded_share=0.5)
         state.network.eval()
         step = TrainingStep(settings, state, Processes(), print, num_pieces=num_pieces)
         value = step(first_batch(settings), 1e-3, 0).item()
@@ -57,7 +57,7 @@ def test_a_batch_in_pieces_gives_what_it_gives_at_once(loss: str) -> None:
 
 
 def limit_memory(state: TrainingState, most: int) -> list[int]:
-    """A device that has memory for so many patches at once."""
+    """Simulate a device with memory for so many patches at once."""
     seen: list[int] = []
 
     def refuse(module: Any, arguments: tuple[Tensor]) -> None:
@@ -96,14 +96,14 @@ def test_a_single_patch_that_does_not_fit_is_an_error_and_changes_nothing() -> N
 
 
 def test_the_loss_does_not_count_where_the_network_pads() -> None:
-    settings, state = make(mirrored_share=1.0)
+    settings, state = make(padded_share=1.0)
     batch = first_batch(settings)
     assert batch.mask is not None
     other = batch._replace(clean=torch.where(batch.mask > 0, batch.clean, 1 - batch.clean))
     assert not torch.equal(batch.clean, other.clean)
     losses = []
     for each in (batch, other):
-        settings, state = make(mirrored_share=1.0)
+        settings, state = make(padded_share=1.0)
         losses.append(TrainingStep(settings, state, Processes(), print)(each, 1e-3, 0).item())
     assert losses[0] == losses[1]
 

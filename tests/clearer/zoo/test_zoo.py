@@ -1,4 +1,4 @@
-"""Networks that come with the package: what their cards say is so."""
+"""Networks that come with the package: what their cards say is true."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_card_and_its_run_are_those_of_the_weights_in_any_words(name: str) -> 
 
 @shipped
 def test_as_onnx_it_has_at_most_5_mb(name: str) -> None:
-    """The file is made and measured with the card; it holds the folded weights and a graph."""
+    """The file was made and measured with the card; it holds the folded weights and a graph."""
     network, _ = zoo_network(name).load()
     weights = 4 * sum(p.numel() for p in fold_batch_norm(network).parameters())
     assert weights < zoo_network(name).card["onnx_bytes"] <= min(5_000_000, weights + 100_000)
@@ -95,7 +95,7 @@ def test_it_restores_photographs_as_well_as_the_card_says(name: str) -> None:
         names.append(row["image"])
         crops.append(picture[top : top + height, left : left + width])
     images, task = ImageSet(tuple(names), tuple(crops), tuple(crops)), found.task
-    # A clean picture changes less than rain changes one; noise nearly goes.
+    # A clean picture changes less than rain changes one; noise nearly vanishes.
     least_db = max(row["input_psnr_db"] for row in found.card["figures"]["rows"])
     if isinstance(task, Denoise):
         sigma = probes["sigma_255"]
@@ -123,7 +123,7 @@ def test_its_figures_are_far_above_those_of_the_input(name: str) -> None:
     if isinstance(found.task, Photo):  # their noise is weak
         gain_db = 1
         assert found.card["figures"]["clean"]["psnr_db"] > 40
-    if isinstance(found.task, DeJpeg):  # and what a good quality leaves to gain is little
+    if isinstance(found.task, DeJpeg):  # and good quality leaves little to gain
         num_sets, gain_db = 2, 0.3
     assert len({row["data"] for row in rows}) == num_sets
     for row in rows:
@@ -192,7 +192,7 @@ def test_cards_and_tables_tell_noise_from_rain(tiny: Path) -> None:
 
     table = comparison_table(cards("one-level"))
     assert "| network | MB | set | sigma 50 | ms |" in table
-    assert "–" not in table  # no column for levels of none
+    assert "–" not in table  # no column for levels that no network has
     add_network(tiny, "blind", 3)
     rows = comparison_table(cards("blind", "one-level", "rain")).splitlines()
     assert "| network | MB | set | sigma 15 | sigma 25 | sigma 50 | ms |" in rows
@@ -296,7 +296,7 @@ def test_what_a_word_means(tiny: Path, tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(InputError, match=r"no network 'grey' comes with clearer.*gray, other$"):
         zoo_network("grey")
     found.unpack(Path("gray"))
-    assert find_in_zoo(Path("gray")) is None  # the folder goes first
+    assert find_in_zoo(Path("gray")) is None  # the folder takes precedence
 
 
 def test_a_retired_name_says_what_replaces_it() -> None:
