@@ -293,7 +293,7 @@ def unused_backends(
 
 
 def _reading(files: Files, backends: Sequence[str]) -> list[str]:
-    """Those of some backends that read such files."""
+    """Choose the backends that read such files."""
     return [name for name in backends if BACKENDS[name].files == files]
 
 

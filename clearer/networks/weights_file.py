@@ -59,7 +59,7 @@ class SavedWeights:
     info: dict[str, Any]
     """What training saved with them: task, protocol, data, figures."""
     tensors: Tensors
-    """By the names of torch modules."""
+    """Weights by the name of their torch module."""
 
 
 def write_weights(

@@ -68,7 +68,7 @@ class Fusion(Operation):
         return list(layer.children())
 
     def convs(self, place: Place) -> list[Conv]:
-        """Those that bring all scales to one."""
+        """The convolutions that bring all scales to one."""
         convs = []
         for source, width in enumerate(place.widths):
             if source > place.scale:

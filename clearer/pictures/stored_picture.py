@@ -70,7 +70,7 @@ class StoredPicture:
     color_chunks: bytes = b""
     """PNG chunks that define the colours, other than a profile."""
     jpeg_quality: int | None = None
-    """Of a JPEG file: see :func:`clearer.pictures.jpeg_quality.jpeg_quality`."""
+    """Quality of a JPEG file: see :func:`clearer.pictures.jpeg_quality.jpeg_quality`."""
     notes: tuple[str, ...] = ()
     """What could not be kept unchanged."""
 

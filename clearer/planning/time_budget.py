@@ -28,7 +28,7 @@ _TIMED_STEPS: Final = 12
 _VALIDATIONS: Final = 6
 _STREAM: Final = 5
 _PROBE_WIDTH: Final = 16
-"""Of the network that is timed before there are others; the race's are about as large."""
+"""Width of the network that is timed first. Those of a race compute about as much."""
 
 
 def fit_training_to_time(

@@ -15,7 +15,7 @@ class ConfigRecord(TypedDict):
 
     schema_version: Literal[1, 2]
     settings: dict[str, Any]
-    """Those of :class:`clearer.runs.settings.RunSettings`, which checks them."""
+    """The fields of :class:`clearer.runs.settings.RunSettings`, which checks them."""
     environment: NotRequired[dict[str, Any]]
     """Versions and device, for people."""
 

@@ -166,7 +166,7 @@ def _error(errors: _Errors, architecture: Architecture) -> float:
 
 
 def _nearest_to_usual(found: list[Architecture], number: int) -> list[Architecture]:
-    """Those whose work is nearest to the usual, or to the most that the limits allow.
+    """Choose networks whose work is nearest to the usual, or to the most that the limits allow.
 
     Of those with about the same work, wide networks of few layers learn faster than narrow ones of
     many.

@@ -51,7 +51,7 @@ class _Sizes:
         return float(channels * 4.0**-octave)
 
     def node(self, op: str, *inputs: str) -> str:
-        """Of the shape of its first input."""
+        """Append a node whose output has the shape of its first input."""
         output = self._append(*self._values[int(inputs[0])], *inputs)
         self.in_place.add(output)
         return output

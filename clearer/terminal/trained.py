@@ -25,7 +25,7 @@ Rows = dict[str, dict[str, float]]
 
 _LEAST_GAIN_DB: Final = 0.01
 _LEAST_LEAD_DB: Final = 0.05
-"""By how much a network that comes with clearer has to lead to be recommended."""
+"""The lead of a network that comes with clearer from which on it is recommended."""
 
 
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
