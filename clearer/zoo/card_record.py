@@ -31,7 +31,7 @@ class FiguresRecord(TypedDict):
     input_psnr_b_db: NotRequired[float]
     psnr_b_db: NotRequired[float]
     y_input_psnr_db: NotRequired[float]
-    """PSNR of the degraded luma, as tables of deraining have it: :func:`clearer.restoring.metrics.luma_y`."""
+    """PSNR of the degraded luma: see :func:`clearer.restoring.metrics.luma_y`."""
     y_input_ssim: NotRequired[float]
     y_psnr_db: NotRequired[float]
     y_ssim: NotRequired[float]
