@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer import __version__
-from clearer.bench.level_runner import at_level
 from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
-from clearer.bench.restorers import find_restorer
+from clearer.bench.restorers import LoadedModel, find_restorer
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, Runner
 from clearer.data.pairs import holds_pictures, list_pictures, read_pictures
 from clearer.errors import InputError
@@ -35,12 +34,13 @@ from clearer.tasks.registry import task_to_dict
 __all__ = [
     "CLASSICAL",
     "PATCH",
+    "Classical",
+    "Evaluated",
     "EvaluationSettings",
-    "Model",
     "bootstrap_interval",
     "evaluate_model",
     "evaluation_images",
-    "find_model",
+    "find_evaluated",
     "luma_figures",
 ]
 
@@ -69,20 +69,35 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A restorer, with the task that it was made for."""
+class Classical:
+    """A method without a network, one of :data:`CLASSICAL`."""
 
-    name: str
-    runner: Callable[[Task], Runner]
-    """Makes the runner once the task is known."""
+    label: str
     color: Color
-    task: Task | None
-    notes: tuple[str, ...] = ()
-    """Notes for the user, such as assumptions about what a file does not say."""
+    """The pictures that it is to restore: it takes both kinds."""
+    task: ClassVar[Task | None] = None
+    notes: ClassVar[tuple[str, ...]] = ()
+
+    def runner_for(self, task: Task) -> Runner:
+        """A runner for the noise of a task.
+
+        Raises:
+            InputError: If the task is not noise.
+            ClearerError: If a package is missing.
+        """
+        if not task.is_noise:
+            raise InputError(
+                f"classical methods here remove noise: they are not for task {task.name}"
+            )
+        return (NonLocalMeansRunner if self.label == "nlm" else Bm3dRunner)(task.sigma_255)
 
 
-def find_model(text: str | None, color: Color) -> Model:
-    """A run, an ONNX file, a network that comes with the package, or a classical method.
+Evaluated = LoadedModel | Classical
+"""What can be evaluated."""
+
+
+def find_evaluated(text: str | None, color: Color) -> Evaluated:
+    """Load a model, or choose a classical method.
 
     Args:
         text: As for :func:`clearer.bench.restorers.find_restorer`, ``nlm`` or ``bm3d``.
@@ -91,24 +106,7 @@ def find_model(text: str | None, color: Color) -> Model:
     Raises:
         InputError: If there is no such model, or it cannot be loaded.
     """
-    if text == "nlm":
-        return Model(text, lambda task: NonLocalMeansRunner(_noise_level(task)), color, None)
-    if text == "bm3d":
-        return Model(text, lambda task: Bm3dRunner(_noise_level(task)), color, None)
-    found = find_restorer(as_path(text), None)
-    return Model(
-        found.runner.info.name,
-        lambda task: at_level(found.runner, task.sigma_255, has_level=found.has_level),
-        "rgb" if found.channels == 3 else "gray",
-        found.task,
-        found.notes,
-    )
-
-
-def _noise_level(task: Task) -> float | None:
-    if not task.is_noise:
-        raise InputError(f"classical methods here remove noise: they are not for task {task.name}")
-    return task.sigma_255
+    return Classical(text, color) if text in CLASSICAL else find_restorer(as_path(text), None)
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:
@@ -138,7 +136,7 @@ def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def evaluate_model(
-    model: Model,
+    model: Evaluated,
     task: Task,
     images: ImageSet,
     data_name: str,
@@ -149,7 +147,7 @@ def evaluate_model(
     """Restore every picture, and write the report and, if asked for, pictures.
 
     Args:
-        model: The model.
+        model: The model or method.
         task: What degrades; the noise of a picture is the same for every model.
         images: Pictures, or pairs.
         data_name: Name of the data, for the report.
@@ -171,7 +169,7 @@ def evaluate_model(
     if settings.save_images:
         require_matplotlib()
     check_writable(out)
-    runner = model.runner(task)
+    runner = model.runner_for(task)
     restore = self_ensemble(runner, upright=task.is_upright) if settings.self_ensemble else runner
     stem = out / _file_stem(model, task, data_name, settings)
     with_luma = settings.with_luma or (isinstance(task, Derain) and model.color == "rgb")
@@ -185,7 +183,7 @@ def evaluate_model(
             raise InputError(f"{name} is smaller than a patch of {PATCH}x{PATCH}: remove it")
         restored = [restore(piece).clip(0, 1) for piece, _ in pieces]
         if not all(np.isfinite(array).all() for array in restored):
-            raise InputError(f"{model.name} gives NaN or infinite values for {name}")
+            raise InputError(f"{model.label} gives NaN or infinite values for {name}")
         rows.append({"image": name, **_figures(pieces, restored, with_luma=with_luma)})
         if settings.save_images and not settings.patches:
             kept.append(restored[0][0].astype(np.float16))
@@ -202,7 +200,7 @@ def evaluate_model(
     file = stem.parent / f"{stem.name}.json"
     write_json(file, report)  # before the pictures, for which the disk may be too small
     if kept:
-        _write_pictures(stem, images, task, kept, f"{model.name}; {task.text}; {data_name}")
+        _write_pictures(stem, images, task, kept, f"{model.label}; {task.text}; {data_name}")
     return {**report, "file": str(file)}
 
 
@@ -222,9 +220,9 @@ def _write_pictures(
     plot_crops(folder / "crops.png", examples, title)
 
 
-def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSettings) -> str:
+def _file_stem(model: Evaluated, task: Task, data_name: str, settings: EvaluationSettings) -> str:
     mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
-    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
+    words = [model.label.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
     # Results at one level are kept when another is measured.
     options = task_to_dict(task)
     if options.get("noise") == "gaussian":
@@ -234,7 +232,7 @@ def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSet
 
 
 def _about(
-    model: Model, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
+    model: Evaluated, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
 ) -> dict[str, Any]:
     """The conditions under which the figures of a report were measured."""
     return {
@@ -242,7 +240,7 @@ def _about(
         "clearer": __version__,
         "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "device": device_name("cpu"),
-        "model": {**asdict(runner.info), "name": model.name},
+        "model": {**asdict(runner.info), "name": model.label},
         "task": task_to_dict(task),
         "protocol": task.protocol,
         "data": data_name,

@@ -242,7 +242,7 @@ def print_model_info(row: dict[str, Any]) -> None:
     cells = {
         "file": row["file"],
         "MB": f"{row['bytes'] / 1e6:.3f}",
-        "written by": f"clearer {row['version']}" if row["version"] else "another program",
+        "written by": _writer(row["version"], is_ours=architecture is not None),
         "task": task and task.removeprefix("name "),
         "takes and gives": _takes(row["pictures"]),
         "batch x height x width": " x ".join(str(s or "any") for s in (batch, height, width)),
@@ -262,6 +262,12 @@ def print_model_info(row: dict[str, Any]) -> None:
     for name, cell in cells.items():
         shown.add_row(name, escape(printable(cell)) if cell else "not said")
     _print(shown)
+
+
+def _writer(version: str | None, *, is_ours: bool) -> str:
+    if version:
+        return f"clearer {version}"
+    return "clearer" if is_ours else "another program"
 
 
 def _takes(pictures: dict[str, Any] | None) -> str:

@@ -14,12 +14,12 @@ from PIL import Image
 
 from clearer.bench.evaluation import (
     EvaluationSettings,
-    Model,
     bootstrap_interval,
     evaluate_model,
     evaluation_images,
-    find_model,
+    find_evaluated,
 )
+from clearer.bench.restorers import LoadedModel
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
@@ -40,7 +40,7 @@ class Blur:
         return np.float32(0.5) * (degraded + np.roll(degraded, 1, axis=3))
 
 
-BLUR = Model("blur", lambda task: Blur(), "gray", None)
+BLUR = LoadedModel("blur", Blur(), channels=1, architecture=None)
 
 
 def run(folder: Path, out: Path, **changes: bool) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_a_picture_too_small_for_the_protocol_is_named(
 
 def test_classical_methods_are_not_for_rain() -> None:
     with pytest.raises(InputError, match="not for task derain"):
-        find_model("nlm", "rgb").runner(make_task("derain", {}))
+        find_evaluated("nlm", "rgb").runner_for(make_task("derain", {}))
 
 
 def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
     Image.fromarray(np.tile(ramp, (64, 1))).save(folder / "ramp.png")
     images, name = evaluation_images(folder, Denoise(), "gray")
     report = evaluate_model(
-        find_model("bm3d", "gray"),
+        find_evaluated("bm3d", "gray"),
         Denoise(),
         images,
         name,
@@ -141,7 +141,7 @@ def evaluate_rgb(
     folder = make_images(task, 1, size=(32, 64), mode="RGB")
     images, name = evaluation_images(folder, what, "rgb")
     settings = EvaluationSettings(**changes)
-    model = Model("nothing", lambda task: Nothing(), "rgb", None)
+    model = LoadedModel("nothing", Nothing(), channels=3, architecture=None)
     report = evaluate_model(model, what, images, name, settings, out, lambda *_: None)
     return report, images.images[0], images.degraded[0] if images.degraded else images.images[0]
 
