@@ -258,9 +258,7 @@ def make_rows(
             name += f" ({target.run.name})"
         rows += _run_rows(target, name, backends, base, skipped)
     for file in sorted(targets.files, key=lambda file: not file.model.is_ours):
-        if isinstance(file.found, WeightsFile):
-            rows += _weights_rows(file, backends, base)
-        rows += _onnx_rows(file.model, None, backends, base)
+        rows += _file_rows(file, backends, base)
     for path in targets.engines:
         for backend in _reading("engine", backends):
             rows.append(_row(path.stem, "other", backend, path, base))
@@ -312,7 +310,6 @@ def _run_rows(
 ) -> list[RowSpec]:
     run = target.run
     takes_level = target.architecture.space.level_map
-    num_params = round(cost_table(target.architecture.space, "params").cost(target.architecture))
     rows = [
         _row(name, "ours", backend, run.weights, base, takes_level=takes_level)
         for backend in _reading("weights", backends)
@@ -333,6 +330,12 @@ def _run_rows(
         for path in sorted(run.path.glob("*.engine"))
         if "image" not in path.name.split(".")
     ]
+    return _with_params(rows, target.architecture)
+
+
+def _with_params(rows: list[RowSpec], architecture: Architecture) -> list[RowSpec]:
+    """Rows with the parameters that were trained: files hold fewer, with normalisation folded."""
+    num_params = round(cost_table(architecture.space, "params").cost(architecture))
     return [replace(row, num_params=num_params) for row in rows]
 
 
@@ -342,13 +345,16 @@ def _exports(run: Run) -> list[Path]:
     return sorted(found, key=lambda path: (path != run.onnx, path))
 
 
-def _weights_rows(file: FileTarget, backends: Sequence[str], base: dict[str, Any]) -> list[RowSpec]:
-    model, path = file.model, file.found.path
-    rows = [
-        _row(model.name, "ours", backend, path, base, takes_level=model.io.has_level)
-        for backend in _reading("weights", backends)
+def _file_rows(file: FileTarget, backends: Sequence[str], base: dict[str, Any]) -> list[RowSpec]:
+    model = file.model
+    rows = _onnx_rows(model, None, backends, base)
+    if not isinstance(file.found, WeightsFile) or model.info.architecture is None:
+        return rows
+    of_weights = [
+        _row(model.name, "ours", one, file.found.path, base, takes_level=model.io.has_level)
+        for one in _reading("weights", backends)
     ]
-    return [replace(row, num_params=model.num_params) for row in rows]
+    return _with_params([*of_weights, *rows], model.info.architecture)
 
 
 def _onnx_rows(
