@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer import __version__
+from clearer.bench.evaluation_record import (
+    EvaluationAbout,
+    EvaluationReport,
+    FiguresRecord,
+    PictureRecord,
+)
 from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
 from clearer.bench.restorers import LoadedModel, find_restorer
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, Runner
@@ -143,7 +149,7 @@ def evaluate_model(
     settings: EvaluationSettings,
     out: Path,
     listener: Listener,
-) -> dict[str, Any]:
+) -> EvaluationReport:
     """Restore every picture, and write the report and, if asked for, pictures.
 
     Args:
@@ -173,7 +179,7 @@ def evaluate_model(
     restore = self_ensemble(runner, upright=task.is_upright) if settings.self_ensemble else runner
     stem = out / _file_stem(model, task, data_name, settings)
     with_luma = settings.with_luma or (isinstance(task, Derain) and model.color == "rgb")
-    rows: list[dict[str, Any]] = []
+    rows: list[PictureRecord] = []
     kept: list[NDArray[np.float16]] = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
         listener(index, len(images))
@@ -188,12 +194,11 @@ def evaluate_model(
         if settings.save_images and not settings.patches:
             kept.append(restored[0][0].astype(np.float16))
     listener(len(images), len(images))
-    keys = [key for key in rows[0] if key != "image"]
-    report = {
+    report: EvaluationReport = {
         **_about(model, runner, task, data_name, settings),
         "channels": ["rgb" if model.color == "rgb" else "gray", *(["y"] if with_luma else [])],
         "num_images": len(images),
-        "mean": {key: float(np.mean([row[key] for row in rows])) for key in keys},
+        "mean": _mean(rows),
         "psnr_db_interval_95": bootstrap_interval(np.array([row["psnr_db"] for row in rows])),
         "rows": rows,
     }
@@ -201,7 +206,8 @@ def evaluate_model(
     write_json(file, report)  # before the pictures, for which the disk may be too small
     if kept:
         _write_pictures(stem, images, task, kept, f"{model.label}; {task.text}; {data_name}")
-    return {**report, "file": str(file)}
+    report["file"] = str(file)
+    return report
 
 
 def _write_pictures(
@@ -233,21 +239,24 @@ def _file_stem(model: Evaluated, task: Task, data_name: str, settings: Evaluatio
 
 def _about(
     model: Evaluated, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
-) -> dict[str, Any]:
+) -> EvaluationAbout:
     """The conditions under which the figures of a report were measured."""
     return {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,
         "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "device": device_name("cpu"),
-        "model": {**asdict(runner.info), "name": model.label},
+        "model": {**runner.info.to_dict(), "name": model.label},
         "task": task_to_dict(task),
         "protocol": task.protocol,
         "data": data_name,
         "color": model.color,
         "notes": list(model.notes),
         "noise_seed": VALIDATION_SEED,
-        **asdict(settings),
+        "self_ensemble": settings.self_ensemble,
+        "patches": settings.patches,
+        "save_images": settings.save_images,
+        "with_luma": settings.with_luma,
     }
 
 
@@ -266,16 +275,22 @@ def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
 
 def _figures(
     pieces: list[tuple[Array, Array]], restored: list[Array], *, with_luma: bool
-) -> dict[str, float]:
+) -> FiguresRecord:
     """Means over the patches of one picture, for all channels and, if wanted, the luma."""
-    figures = [
+    figures: list[dict[str, float]] = [
         {
             **_pair_figures(r[0], d[0], c[0]),
             **(luma_figures(r[0], d[0], c[0]) if with_luma else {}),
         }
         for (d, c), r in zip(pieces, restored, strict=True)
     ]
-    return {key: float(np.mean([piece[key] for piece in figures])) for key in figures[0]}
+    return _mean(figures)
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> FiguresRecord:
+    """Means of the figures of pictures, or of pieces of one."""
+    names = [name for name in rows[0] if name != "image"]
+    return cast(FiguresRecord, {n: float(np.mean([row[n] for row in rows])) for n in names})
 
 
 def _pair_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, float]:

@@ -161,14 +161,14 @@ def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:
     from clearer.terminal import tables
 
     result = compare(read_bench(old), read_bench(new))
-    rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]
     if as_json:
+        rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]
         data = {**asdict(result), "rows": rows, "is_regression": result.is_regression}
         print(to_json(data))
     elif markdown:
         print(comparison_markdown(result))
     else:
-        tables.print_comparison(rows, asdict(result))
+        tables.print_comparison(result)
     if result.is_regression:
         raise typer.Exit(1)
 

@@ -88,7 +88,7 @@ def show(
 
     with live.status("loading"):
         from clearer.bench.plots import plot_front, require_matplotlib
-        from clearer.searching.front import architecture_front, supernet_psnr_db
+        from clearer.searching.front import architecture_front, front_rows, supernet_psnr_db
 
     require_matplotlib()
     table = _table(run, metric, cost)
@@ -98,15 +98,7 @@ def show(
     if quality:
         with live.status("restoring patches with the supernet"):
             psnrs = supernet_psnr_db(run, [point.architecture for point in points])
-    rows = [
-        {
-            "architecture": point.architecture.text,
-            "cost": point.cost,
-            "log_probability": point.log_probability,
-            "supernet_psnr_db": psnrs and psnrs[index],
-        }
-        for index, point in enumerate(points)
-    ]
+    rows = front_rows(points, psnrs)
     picture = run.path / f"front-{metric}.png"
     with live.status("drawing"):
         plot_front(picture, rows, table.unit, architecture.text)

@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from clearer.bench.evaluation import (
     evaluation_images,
     find_evaluated,
 )
+from clearer.bench.evaluation_record import EvaluationReport
 from clearer.bench.restorers import LoadedModel
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
@@ -43,7 +43,7 @@ class Blur:
 BLUR = LoadedModel("blur", Blur(), channels=1, architecture=None)
 
 
-def run(folder: Path, out: Path, **changes: bool) -> dict[str, Any]:
+def run(folder: Path, out: Path, **changes: bool) -> EvaluationReport:
     task = Denoise()
     images, name = evaluation_images(folder, task, "gray")
     settings = EvaluationSettings(**changes)
@@ -135,7 +135,7 @@ def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
 
 def evaluate_rgb(
     make_images: MakeImages, out: Path, task: str, **changes: bool
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+) -> tuple[EvaluationReport, np.ndarray, np.ndarray]:
     """A report on one RGB pair or picture, and the pair itself, 8 bits."""
     what = make_task(task, {})
     folder = make_images(task, 1, size=(32, 64), mode="RGB")

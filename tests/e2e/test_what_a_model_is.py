@@ -14,6 +14,7 @@ from PIL import Image
 
 from clearer.export.onnx_file import onnx_file
 from clearer.networks.weights_file import write_weights
+from clearer.terminal.completion import complete_networks
 from clearer.zoo import catalogue
 from clearer.zoo.catalogue import RETIRED, zoo_network
 from clearer.zoo.found import WeightsFile, find_model
@@ -194,3 +195,10 @@ def test_a_run_is_called_by_its_folder(here: Path, monkeypatch: pytest.MonkeyPat
     assert find_model(Path()).name == "run"
     result = clearer("restore", here / "gray.png", "--model", ".", "--out", here / "out")
     assert "run P-F, gray" in result.stderr
+
+
+def test_a_shell_offers_files_in_capitals_too(here: Path) -> None:
+    (here / "gray-mine.ONNX").touch()
+    offered = [word for word, _ in complete_networks("gray")]
+    assert {"gray-mine.ONNX", "gray"} <= {*offered}
+    assert "gray.png" not in offered
