@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from clearer import __version__
 from clearer.bench.evaluation_record import (
     EvaluationAbout,
+    EvaluationRecord,
     EvaluationReport,
     FiguresRecord,
     PictureRecord,
@@ -162,7 +163,7 @@ def evaluate_model(
         listener: Called with (done, total).
 
     Returns:
-        The content of the report.
+        The content of the report, and where it was written.
 
     Raises:
         InputError: If a picture is too small, the model gives wrong sizes or values that are not
@@ -194,7 +195,7 @@ def evaluate_model(
         if settings.save_images and not settings.patches:
             kept.append(restored[0][0].astype(np.float16))
     listener(len(images), len(images))
-    report: EvaluationReport = {
+    report: EvaluationRecord = {
         **_about(model, runner, task, data_name, settings),
         "channels": ["rgb" if model.color == "rgb" else "gray", *(["y"] if with_luma else [])],
         "num_images": len(images),
@@ -206,8 +207,7 @@ def evaluate_model(
     write_json(file, report)  # before the pictures, for which the disk may be too small
     if kept:
         _write_pictures(stem, images, task, kept, f"{model.label}; {task.text}; {data_name}")
-    report["file"] = str(file)
-    return report
+    return {**report, "file": str(file)}
 
 
 def _write_pictures(

@@ -6,7 +6,14 @@ from typing import Literal, NotRequired, TypedDict
 
 from clearer.bench.report_record import RunnerRecord
 
-__all__ = ["EvaluationAbout", "EvaluationReport", "Figure", "FiguresRecord", "PictureRecord"]
+__all__ = [
+    "EvaluationAbout",
+    "EvaluationRecord",
+    "EvaluationReport",
+    "Figure",
+    "FiguresRecord",
+    "PictureRecord",
+]
 
 Figure = Literal[
     "psnr_db",
@@ -60,8 +67,8 @@ class EvaluationAbout(TypedDict):
     with_luma: bool
 
 
-class EvaluationReport(EvaluationAbout):
-    """What ``clearer eval`` writes and prints."""
+class EvaluationRecord(EvaluationAbout):
+    """The file that ``clearer eval`` writes."""
 
     channels: list[str]
     """``gray`` or ``rgb``, and ``y`` if figures of the luma are there."""
@@ -70,5 +77,10 @@ class EvaluationReport(EvaluationAbout):
     psnr_db_interval_95: tuple[float, float]
     """95 % interval of the mean PSNR, by bootstrap over pictures."""
     rows: list[PictureRecord]
-    file: NotRequired[str]
-    """Where it was written; not in the file itself."""
+
+
+class EvaluationReport(EvaluationRecord):
+    """What ``clearer eval`` prints."""
+
+    file: str
+    """Where it was written."""

@@ -60,15 +60,16 @@ def show(
         from clearer.zoo.catalogue import ZooNetwork
         from clearer.zoo.found import find_model
 
-    run = find_model(path)
-    if not isinstance(run, Run):
+    found = find_model(path)
+    if not isinstance(found, Run):
         if front or quality or cost is not None:
             raise InputError("--front, --quality and --cost are for runs: leave them out")
-        if isinstance(run, ZooNetwork):
-            _show_network(run, as_json)
+        if isinstance(found, ZooNetwork):
+            _show_network(found, as_json)
         else:
-            _show_file(run, as_json)
+            _show_file(found, as_json)
         return
+    run = found
     architecture = run.read_architecture()
     if not front:
         if quality or cost is not None:
