@@ -179,14 +179,14 @@ def _load(found: Found, backend: str | None) -> LoadedModel:
         return _onnx(found.path, backend, found.name)
     if backend in _OF_WEIGHTS:
         loaded = _of_weights(found.read_weights(), backend, found.name)
-        return replace(loaded, is_shipped=isinstance(found, ZooNetwork))
-    if isinstance(found, WeightsFile):
+    elif isinstance(found, WeightsFile):
         raise InputError(
             f"{found.path} holds weights: give {backend} an ONNX file (clearer export)"
         )
-    from clearer.export.onnx_file import onnx_file
+    else:
+        from clearer.export.onnx_file import onnx_file
 
-    loaded = _onnx(onnx_file(found), backend, found.name)
+        loaded = _onnx(onnx_file(found), backend, found.name)
     return replace(loaded, is_shipped=isinstance(found, ZooNetwork))
 
 
