@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer import __version__
-from clearer.bench.level_runner import at_level
+from clearer.bench.evaluation_record import (
+    EvaluationAbout,
+    EvaluationRecord,
+    EvaluationReport,
+    FiguresRecord,
+    PictureRecord,
+)
 from clearer.bench.plots import Example, plot_crops, plot_example, require_matplotlib
-from clearer.bench.restorers import find_restorer
+from clearer.bench.restorers import LoadedModel, find_restorer
 from clearer.bench.runners import Bm3dRunner, NonLocalMeansRunner, Runner
 from clearer.data.pairs import holds_pictures, list_pictures, read_pictures
 from clearer.errors import InputError
@@ -35,12 +41,13 @@ from clearer.tasks.registry import task_to_dict
 __all__ = [
     "CLASSICAL",
     "PATCH",
+    "Classical",
+    "Evaluated",
     "EvaluationSettings",
-    "Model",
     "bootstrap_interval",
     "evaluate_model",
     "evaluation_images",
-    "find_model",
+    "find_evaluated",
     "luma_figures",
 ]
 
@@ -69,20 +76,35 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A restorer, with the task that it was made for."""
+class Classical:
+    """A method without a network, one of :data:`CLASSICAL`."""
 
-    name: str
-    runner: Callable[[Task], Runner]
-    """Makes the runner once the task is known."""
+    label: str
     color: Color
-    task: Task | None
-    notes: tuple[str, ...] = ()
-    """Notes for the user, such as assumptions about what a file does not say."""
+    """The pictures that it is to restore: it takes both kinds."""
+    task: ClassVar[Task | None] = None
+    notes: ClassVar[tuple[str, ...]] = ()
+
+    def runner_for(self, task: Task) -> Runner:
+        """A runner for the noise of a task.
+
+        Raises:
+            InputError: If the task is not noise.
+            ClearerError: If a package is missing.
+        """
+        if not task.is_noise:
+            raise InputError(
+                f"classical methods here remove noise: they are not for task {task.name}"
+            )
+        return (NonLocalMeansRunner if self.label == "nlm" else Bm3dRunner)(task.sigma_255)
 
 
-def find_model(text: str | None, color: Color) -> Model:
-    """A run, an ONNX file, a network that comes with the package, or a classical method.
+Evaluated = LoadedModel | Classical
+"""What can be evaluated."""
+
+
+def find_evaluated(text: str | None, color: Color) -> Evaluated:
+    """Load a model, or choose a classical method.
 
     Args:
         text: As for :func:`clearer.bench.restorers.find_restorer`, ``nlm`` or ``bm3d``.
@@ -91,24 +113,7 @@ def find_model(text: str | None, color: Color) -> Model:
     Raises:
         InputError: If there is no such model, or it cannot be loaded.
     """
-    if text == "nlm":
-        return Model(text, lambda task: NonLocalMeansRunner(_noise_level(task)), color, None)
-    if text == "bm3d":
-        return Model(text, lambda task: Bm3dRunner(_noise_level(task)), color, None)
-    found = find_restorer(as_path(text), None)
-    return Model(
-        found.runner.info.name,
-        lambda task: at_level(found.runner, task.sigma_255, has_level=found.has_level),
-        "rgb" if found.channels == 3 else "gray",
-        found.task,
-        found.notes,
-    )
-
-
-def _noise_level(task: Task) -> float | None:
-    if not task.is_noise:
-        raise InputError(f"classical methods here remove noise: they are not for task {task.name}")
-    return task.sigma_255
+    return Classical(text, color) if text in CLASSICAL else find_restorer(as_path(text), None)
 
 
 def evaluation_images(folder: Path, task: Task, color: Color) -> tuple[ImageSet, str]:
@@ -138,18 +143,18 @@ def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def evaluate_model(
-    model: Model,
+    model: Evaluated,
     task: Task,
     images: ImageSet,
     data_name: str,
     settings: EvaluationSettings,
     out: Path,
     listener: Listener,
-) -> dict[str, Any]:
+) -> EvaluationReport:
     """Restore every picture, and write the report and, if asked for, pictures.
 
     Args:
-        model: The model.
+        model: The model or method.
         task: What degrades; the noise of a picture is the same for every model.
         images: Pictures, or pairs.
         data_name: Name of the data, for the report.
@@ -158,7 +163,7 @@ def evaluate_model(
         listener: Called with (done, total).
 
     Returns:
-        The content of the report.
+        The content of the report, and where it was written.
 
     Raises:
         InputError: If a picture is too small, the model gives wrong sizes or values that are not
@@ -171,11 +176,11 @@ def evaluate_model(
     if settings.save_images:
         require_matplotlib()
     check_writable(out)
-    runner = model.runner(task)
+    runner = model.runner_for(task)
     restore = self_ensemble(runner, upright=task.is_upright) if settings.self_ensemble else runner
     stem = out / _file_stem(model, task, data_name, settings)
     with_luma = settings.with_luma or (isinstance(task, Derain) and model.color == "rgb")
-    rows: list[dict[str, Any]] = []
+    rows: list[PictureRecord] = []
     kept: list[NDArray[np.float16]] = []
     for index, (degraded, clean) in enumerate(evaluation_pairs(images, task, VALIDATION_SEED)):
         listener(index, len(images))
@@ -185,24 +190,23 @@ def evaluate_model(
             raise InputError(f"{name} is smaller than a patch of {PATCH}x{PATCH}: remove it")
         restored = [restore(piece).clip(0, 1) for piece, _ in pieces]
         if not all(np.isfinite(array).all() for array in restored):
-            raise InputError(f"{model.name} gives NaN or infinite values for {name}")
+            raise InputError(f"{model.label} gives NaN or infinite values for {name}")
         rows.append({"image": name, **_figures(pieces, restored, with_luma=with_luma)})
         if settings.save_images and not settings.patches:
             kept.append(restored[0][0].astype(np.float16))
     listener(len(images), len(images))
-    keys = [key for key in rows[0] if key != "image"]
-    report = {
+    report: EvaluationRecord = {
         **_about(model, runner, task, data_name, settings),
         "channels": ["rgb" if model.color == "rgb" else "gray", *(["y"] if with_luma else [])],
         "num_images": len(images),
-        "mean": {key: float(np.mean([row[key] for row in rows])) for key in keys},
+        "mean": _mean(rows),
         "psnr_db_interval_95": bootstrap_interval(np.array([row["psnr_db"] for row in rows])),
         "rows": rows,
     }
     file = stem.parent / f"{stem.name}.json"
     write_json(file, report)  # before the pictures, for which the disk may be too small
     if kept:
-        _write_pictures(stem, images, task, kept, f"{model.name}; {task.text}; {data_name}")
+        _write_pictures(stem, images, task, kept, f"{model.label}; {task.text}; {data_name}")
     return {**report, "file": str(file)}
 
 
@@ -222,9 +226,9 @@ def _write_pictures(
     plot_crops(folder / "crops.png", examples, title)
 
 
-def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSettings) -> str:
+def _file_stem(model: Evaluated, task: Task, data_name: str, settings: EvaluationSettings) -> str:
     mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
-    words = [model.name.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
+    words = [model.label.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
     # Results at one level are kept when another is measured.
     options = task_to_dict(task)
     if options.get("noise") == "gaussian":
@@ -234,22 +238,25 @@ def _file_stem(model: Model, task: Task, data_name: str, settings: EvaluationSet
 
 
 def _about(
-    model: Model, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
-) -> dict[str, Any]:
+    model: Evaluated, runner: Runner, task: Task, data_name: str, settings: EvaluationSettings
+) -> EvaluationAbout:
     """The conditions under which the figures of a report were measured."""
     return {
         "schema_version": _SCHEMA_VERSION,
         "clearer": __version__,
         "measured": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "device": device_name("cpu"),
-        "model": {**asdict(runner.info), "name": model.name},
+        "model": {**runner.info.to_dict(), "name": model.label},
         "task": task_to_dict(task),
         "protocol": task.protocol,
         "data": data_name,
         "color": model.color,
         "notes": list(model.notes),
         "noise_seed": VALIDATION_SEED,
-        **asdict(settings),
+        "self_ensemble": settings.self_ensemble,
+        "patches": settings.patches,
+        "save_images": settings.save_images,
+        "with_luma": settings.with_luma,
     }
 
 
@@ -268,16 +275,22 @@ def _patches(degraded: Array, clean: Array) -> Iterator[tuple[Array, Array]]:
 
 def _figures(
     pieces: list[tuple[Array, Array]], restored: list[Array], *, with_luma: bool
-) -> dict[str, float]:
+) -> FiguresRecord:
     """Means over the patches of one picture, for all channels and, if wanted, the luma."""
-    figures = [
+    figures: list[dict[str, float]] = [
         {
             **_pair_figures(r[0], d[0], c[0]),
             **(luma_figures(r[0], d[0], c[0]) if with_luma else {}),
         }
         for (d, c), r in zip(pieces, restored, strict=True)
     ]
-    return {key: float(np.mean([piece[key] for piece in figures])) for key in figures[0]}
+    return _mean(figures)
+
+
+def _mean(rows: Sequence[Mapping[str, Any]]) -> FiguresRecord:
+    """Means of the figures of pictures, or of pieces of one."""
+    names = [name for name in rows[0] if name != "image"]
+    return cast(FiguresRecord, {n: float(np.mean([row[n] for row in rows])) for n in names})
 
 
 def _pair_figures(restored: Array, degraded: Array, clean: Array) -> dict[str, float]:

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from clearer.support.files import write_atomic
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from clearer.searching.front import FrontRow
+    from clearer.searching.standing import RaceRow
 
 __all__ = [
     "Example",
@@ -275,15 +278,15 @@ def plot_check(path: Path, table: CostTable, check: Check) -> None:
     save_figure(figure, path)
 
 
-def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
+def plot_race(path: Path, rows: list[RaceRow], unit: str) -> None:
     """Plot the networks of a race: PSNR of the first round against cost."""
     figure = new_figure(9, 4.5)
     axes = figure.add_subplot()
-    scored = [row for row in rows if row["psnr_db"] is not None]
-    for index, row in enumerate(scored):
+    scored = [(row, row["psnr_db"]) for row in rows if row["psnr_db"] is not None]
+    for index, (row, psnr) in enumerate(scored):
         axes.plot(
             row["cost"],
-            row["psnr_db"],
+            psnr,
             _MARKERS[index % len(_MARKERS)],
             color=_OURS if row["is_winner"] else _OTHERS,
             fillstyle="full" if row["on_front"] else "none",
@@ -302,20 +305,22 @@ def plot_race(path: Path, rows: list[dict[str, Any]], unit: str) -> None:
     save_figure(figure, path)
 
 
-def plot_front(path: Path, rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+def plot_front(path: Path, rows: list[FrontRow], unit: str, chosen: str) -> None:
     """Plot what a search offers: log-probability and, if known, PSNR against cost."""
-    with_quality = rows[0]["supernet_psnr_db"] is not None
-    figure = new_figure(9 if with_quality else 5.5, 4)
-    fields = {"log_probability": "log-probability", "supernet_psnr_db": "supernet, PSNR in dB"}
-    names = list(fields)[: 1 + with_quality]
-    for index, name in enumerate(names):
-        axes = figure.add_subplot(1, len(names), index + 1)
-        axes.plot([r["cost"] for r in rows], [r[name] for r in rows], "o-", color=_OTHERS)
-        for row in rows:
+    costs = [row["cost"] for row in rows]
+    series = {"log-probability": [row["log_probability"] for row in rows]}
+    psnrs = [row["supernet_psnr_db"] for row in rows if row["supernet_psnr_db"] is not None]
+    if psnrs:
+        series["supernet, PSNR in dB"] = psnrs
+    figure = new_figure(9 if psnrs else 5.5, 4)
+    for index, (label, values) in enumerate(series.items()):
+        axes = figure.add_subplot(1, len(series), index + 1)
+        axes.plot(costs, values, "o-", color=_OTHERS)
+        for row, value in zip(rows, values, strict=True):
             if row["architecture"] == chosen:
-                axes.plot(row["cost"], row[name], "o", color=_OURS, markersize=9, label=chosen)
+                axes.plot(row["cost"], value, "o", color=_OURS, markersize=9, label=chosen)
                 axes.legend(loc="lower right", fontsize=8)
         axes.grid(True, alpha=0.25)
         axes.set_xlabel(unit)
-        axes.set_ylabel(fields[name])
+        axes.set_ylabel(label)
     save_figure(figure, path)

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.backends import BACKENDS, find_backend, restoring
+from clearer.bench.level_runner import at_level
 from clearer.bench.runners import OnnxRunner, Runner, RunnerInfo, TorchRunner
 from clearer.errors import InputError
-from clearer.networks.weights_file import SavedWeights, read_weights
+from clearer.networks.weights_file import SavedWeights
+from clearer.pictures.images import Color
 from clearer.restoring.restore import ColorMode, default_plan
 from clearer.restoring.restore_method import Method, PictureKind
 from clearer.restoring.self_ensemble import Views
@@ -28,7 +30,8 @@ from clearer.tasks.base import Task
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_from_dict
-from clearer.zoo.catalogue import ZooNetwork, default_network, find_in_zoo, network_for
+from clearer.zoo.catalogue import ZooNetwork, default_network, network_for
+from clearer.zoo.found import Found, OnnxFile, WeightsFile, find_model
 
 __all__ = [
     "LateRunner",
@@ -65,6 +68,20 @@ class LoadedModel:
     """Sides of tiles are reflect-padded to a multiple of this outside the network."""
     notes: tuple[str, ...] = ()
     """Notes for the user, such as assumptions about what a file does not say."""
+
+    @property
+    def color(self) -> Color:
+        """``gray`` or ``rgb``: the pictures that it takes."""
+        return "rgb" if self.channels == 3 else "gray"
+
+    @property
+    def label(self) -> str:
+        """Its name for reports, with its architecture where that is known."""
+        return self.runner.info.name
+
+    def runner_for(self, task: Task) -> Runner:
+        """A runner that takes only pictures: a level map gets the level of the task."""
+        return at_level(self.runner, task.sigma_255, has_level=self.has_level)
 
     def method(
         self,
@@ -144,8 +161,7 @@ def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
     """Load a run, its weights, an ONNX file, or a network that comes with the package.
 
     Args:
-        model: A run folder, a ``.safetensors`` or an ``.onnx`` file, or the name of a network of
-            :mod:`clearer.zoo.catalogue`; None: the newest run.
+        model: As for :func:`clearer.zoo.found.find_model`.
         backend: One of :func:`clearer.bench.backends.restoring`; by default ONNX Runtime, or torch
             for weights if ONNX Runtime is not installed.
 
@@ -155,37 +171,23 @@ def find_restorer(model: Path | None, backend: str | None) -> LoadedModel:
     """
     if backend is not None:
         find_backend(backend, restoring())
-    shipped = find_in_zoo(model)
-    if shipped is not None:
-        return _from_zoo(shipped, backend)
-    if model is None or model.is_dir():
-        run = Run.open(model)
-        if backend in _OF_WEIGHTS:
-            return _of_weights(run.read_weights(), backend, run.path.name)
-        if not run.onnx.is_file():
-            raise InputError(f"{backend} needs {run.onnx}: make it with clearer export {run.path}")
-        return _onnx(run.onnx, backend)
-    if not model.exists():
-        raise InputError(
-            f"{model} does not exist: give a run folder, a .safetensors or an .onnx file"
-        )
-    if model.suffix.lower() == ".onnx":
-        return _onnx(model, backend)
-    if model.suffix.lower() != ".safetensors":
-        raise InputError(f"{model} is not a run folder, a .safetensors nor an .onnx file")
-    if backend not in _OF_WEIGHTS:
-        raise InputError(f"{model} holds weights: give {backend} an ONNX file (clearer export)")
-    return _of_weights(read_weights(model), backend, model.stem)
+    return _load(find_model(model), backend)
 
 
-def _from_zoo(network: ZooNetwork, backend: str | None) -> LoadedModel:
+def _load(found: Found, backend: str | None) -> LoadedModel:
+    if isinstance(found, OnnxFile):
+        return _onnx(found.path, backend, found.name)
     if backend in _OF_WEIGHTS:
-        loaded = _of_weights(network.read_weights(), backend, network.name)
+        loaded = _of_weights(found.read_weights(), backend, found.name)
+    elif isinstance(found, WeightsFile):
+        raise InputError(
+            f"{found.path} holds weights: give {backend} an ONNX file (clearer export)"
+        )
     else:
-        from clearer.export.zoo import exported_network
+        from clearer.export.onnx_file import onnx_file
 
-        loaded = _onnx(exported_network(network).onnx, backend, network.name)
-    return replace(loaded, is_shipped=True)
+        loaded = _onnx(onnx_file(found), backend, found.name)
+    return replace(loaded, is_shipped=isinstance(found, ZooNetwork))
 
 
 def _later(network: ZooNetwork, backend: str | None) -> LoadedModel:
@@ -219,7 +221,7 @@ class LateRunner:
 
     @cached_property
     def _runner(self) -> Runner:
-        return _from_zoo(self._network, self._backend).runner
+        return _load(self._network, self._backend).runner
 
     @property
     def info(self) -> RunnerInfo:
@@ -262,7 +264,7 @@ def _task_of(info: Mapping[str, Any]) -> Task | None:
     return task_from_dict(options) if isinstance(options, dict) else None
 
 
-def _onnx(path: Path, backend: str | None, name: str | None = None) -> LoadedModel:
+def _onnx(path: Path, backend: str | None, name: str) -> LoadedModel:
     from clearer.export.model_description import read_description
 
     chosen = BACKENDS[backend or "onnxruntime"]
@@ -270,7 +272,7 @@ def _onnx(path: Path, backend: str | None, name: str | None = None) -> LoadedMod
         raise InputError(f"{path} is an ONNX file: torch runs run folders and .safetensors files")
     file = read_description(path)
     file.require_any_size()
-    name, io = name or path.stem, file.io
+    io = file.io
     runner = chosen.restorer(name, path, io)
     architecture, task = file.info.architecture, file.info.task
     return LoadedModel(

@@ -19,15 +19,18 @@ from clearer.costs.cost_file import read_cost_table
 from clearer.data.splits import load_splits
 from clearer.errors import ClearerError, InputError
 from clearer.export.model_description import ModelDescription, read_description
+from clearer.export.onnx_file import onnx_file
 from clearer.export.zoo import exported_network
 from clearer.pictures.images import Color, ImageSet
 from clearer.runs.run import Run
 from clearer.space.space import Architecture
 from clearer.tasks.base import Task
 from clearer.tasks.registry import change_task
-from clearer.zoo.catalogue import find_in_zoo
+from clearer.zoo.catalogue import ZooNetwork
+from clearer.zoo.found import OnnxFile, WeightsFile, find_model
 
 __all__ = [
+    "FileTarget",
     "RunTarget",
     "Targets",
     "agreed_task",
@@ -38,7 +41,6 @@ __all__ = [
     "unused_backends",
 ]
 
-_MODELS: Final = (".onnx", ".engine")
 _NOT_MEASURED: Final = frozenset({"image", "trt", "failed"})
 """Words in the names of exports: networks for 8-bit pictures, on which every row is timed anyway;
 int8 for TensorRT; files that failed their check."""
@@ -46,7 +48,7 @@ int8 for TensorRT; files that failed their check."""
 
 @dataclass(frozen=True, slots=True)
 class RunTarget:
-    """A trained run."""
+    """A trained run, or a network that comes with the package."""
 
     run: Run
     is_shipped: bool
@@ -59,11 +61,20 @@ class RunTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class FileTarget:
+    """A network in a file."""
+
+    found: OnnxFile | WeightsFile
+    model: ModelDescription
+    """Its ONNX file; that of weights is made in a cache."""
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
     """What a benchmark compares."""
 
     runs: list[RunTarget]
-    models: list[ModelDescription]
+    files: list[FileTarget]
     engines: list[Path]
     color: Color
     task: Task | None
@@ -73,60 +84,53 @@ class Targets:
     @property
     def notes(self) -> list[str]:
         """Notes on the files, for the user."""
-        return [note for model in self.models for note in model.notes]
+        return [note for file in self.files for note in file.model.notes]
 
 
 def open_targets(paths: Sequence[Path], against: Sequence[Path]) -> Targets:
     """Read what is to be compared.
 
     Args:
-        paths: Run folders, names of :mod:`clearer.zoo.catalogue` and model files; none: the
-            newest run.
-        against: Further model files.
+        paths: As for :func:`clearer.zoo.found.find_model`, and engines; none: the newest run.
+        against: Further files of models.
 
     Raises:
         InputError: If something is missing, not a network, or for pictures of another colour.
     """
-    folders = [path for path in paths if path.suffix.lower() not in _MODELS]
-    files = [path for path in paths if path.suffix.lower() in _MODELS] + list(against)
-    for path in files:
+    given = [*paths, *against]
+    engines = [path for path in given if path.suffix.lower() == ".engine"]
+    for path in (*against, *engines):
         if not path.is_file():
-            raise InputError(f"{path} is not a file: give an ONNX model")
-    runs = [_open_run(path) for path in (folders if paths else [None])]
+            raise InputError(f"{path} is not a file: give the file of a model")
+    named = [None, *given] if not paths else given
+    runs: list[RunTarget] = []
+    files: list[FileTarget] = []
     skipped: list[Skipped] = []
-    models = []
-    for path in (p for p in files if p.suffix.lower() != ".engine"):
+    for found in [find_model(path) for path in named if path not in engines]:
+        if isinstance(found, Run | ZooNetwork):
+            runs.append(_open_run(found))
+            continue
         try:
-            models.append(read_description(path))
+            files.append(FileTarget(found, read_description(onnx_file(found))))
         except ClearerError as error:
-            skipped.append({"name": path.stem, "backend": "", "reason": str(error)})
-    engines = [path for path in files if path.suffix.lower() == ".engine"]
-    if skipped and not (runs or models or engines):
+            skipped.append({"name": found.name, "backend": "", "reason": str(error)})
+    if skipped and not (runs or files or engines):
         raise InputError("; ".join(entry["reason"] for entry in skipped))
-    color = _color(runs, models)
-    return Targets(
-        runs,
-        models,
-        engines,
-        color,
-        _task(runs, models),
-        skipped,
-    )
+    return Targets(runs, files, engines, _color(runs, files), _task(runs, files), skipped)
 
 
-def _open_run(path: Path | None) -> RunTarget:
-    shipped = find_in_zoo(path)
-    run = Run.open(path) if shipped is None else exported_network(shipped)
+def _open_run(found: Run | ZooNetwork) -> RunTarget:
+    is_shipped = isinstance(found, ZooNetwork)
+    run = exported_network(found) if isinstance(found, ZooNetwork) else found
     settings = run.settings()
     network, _ = run.load_network()
     table = read_cost_table(run.cost) if run.cost.exists() else None
-    is_shipped = shipped is not None
     return RunTarget(run, is_shipped, network.architecture, settings.color, settings.task, table)
 
 
-def _color(runs: list[RunTarget], models: list[ModelDescription]) -> Color:
+def _color(runs: list[RunTarget], files: list[FileTarget]) -> Color:
     known = [(str(r.run.path), r.color) for r in runs]
-    known += [(str(m.path), m.color) for m in models if m.io.channels is not None]
+    known += [(str(f.found.path), f.model.color) for f in files if f.model.io.channels is not None]
     for name, color in known:
         if color != known[0][1]:
             raise InputError(
@@ -152,16 +156,16 @@ def agreed_task(targets: Targets, name: str | None, options: Mapping[str, str]) 
         first = targets.runs[0]
         if change_task(target.task, name, options) != task:
             raise InputError(
-                f"{target.run.path.name} is for {target.task.text}, {first.run.path.name} for "
+                f"{target.run.name} is for {target.task.text}, {first.run.name} for "
                 f"{first.task.text}: say which by options like --sigma 25, or measure them apart"
             )
     return task
 
 
-def _task(runs: list[RunTarget], models: list[ModelDescription]) -> Task | None:
+def _task(runs: list[RunTarget], files: list[FileTarget]) -> Task | None:
     """Task of the first run; without runs, of the first file that says it."""
     told = [target.task for target in runs]
-    told += [model.info.task for model in models if model.info.task is not None]
+    told += [file.model.info.task for file in files if file.model.info.task is not None]
     return told[0] if told else None
 
 
@@ -249,12 +253,12 @@ def make_rows(
     for target in targets.runs:
         name = f"clearer {target.architecture.label}"
         if target.is_shipped:
-            name = target.run.path.name
+            name = target.run.name
         elif len(targets.runs) > 1:
-            name += f" ({target.run.path.name})"
+            name += f" ({target.run.name})"
         rows += _run_rows(target, name, backends, base, skipped)
-    for model in sorted(targets.models, key=lambda model: not model.is_ours):
-        rows += _onnx_rows(model, None, backends, base)
+    for file in sorted(targets.files, key=lambda file: not file.model.is_ours):
+        rows += _file_rows(file, backends, base)
     for path in targets.engines:
         for backend in _reading("engine", backends):
             rows.append(_row(path.stem, "other", backend, path, base))
@@ -270,7 +274,7 @@ def make_rows(
 
 
 _READS: Final[dict[Files, str]] = {
-    "weights": "the weights of a run",
+    "weights": "the weights of a run, and .safetensors files",
     "onnx": "ONNX files, which clearer export makes from a run",
     "engine": "*.engine files, which clearer export makes from a run",
 }
@@ -306,7 +310,6 @@ def _run_rows(
 ) -> list[RowSpec]:
     run = target.run
     takes_level = target.architecture.space.level_map
-    num_params = round(cost_table(target.architecture.space, "params").cost(target.architecture))
     rows = [
         _row(name, "ours", backend, run.weights, base, takes_level=takes_level)
         for backend in _reading("weights", backends)
@@ -327,6 +330,12 @@ def _run_rows(
         for path in sorted(run.path.glob("*.engine"))
         if "image" not in path.name.split(".")
     ]
+    return _with_params(rows, target.architecture)
+
+
+def _with_params(rows: list[RowSpec], architecture: Architecture) -> list[RowSpec]:
+    """Rows with the parameters that were trained: files hold fewer, with normalisation folded."""
+    num_params = round(cost_table(architecture.space, "params").cost(architecture))
     return [replace(row, num_params=num_params) for row in rows]
 
 
@@ -334,6 +343,18 @@ def _exports(run: Run) -> list[Path]:
     """Exported files of a run that take float arrays on a CPU, fp32 first."""
     found = [p for p in run.path.glob("model*.onnx") if not _NOT_MEASURED & set(p.name.split("."))]
     return sorted(found, key=lambda path: (path != run.onnx, path))
+
+
+def _file_rows(file: FileTarget, backends: Sequence[str], base: dict[str, Any]) -> list[RowSpec]:
+    model = file.model
+    rows = _onnx_rows(model, None, backends, base)
+    if not isinstance(file.found, WeightsFile) or model.info.architecture is None:
+        return rows
+    of_weights = [
+        _row(model.name, "ours", one, file.found.path, base, takes_level=model.io.has_level)
+        for one in _reading("weights", backends)
+    ]
+    return _with_params([*of_weights, *rows], model.info.architecture)
 
 
 def _onnx_rows(

@@ -11,16 +11,26 @@ from typing import Any, Final
 import onnx
 from onnx import TensorProto
 
+from clearer.costs.cost import cost_table
 from clearer.errors import InputError
 from clearer.export.external_data import model_bytes
-from clearer.export.metadata import ModelInfo, graph_inputs, info_of, metadata_of, read_onnx
+from clearer.export.metadata import (
+    ModelInfo,
+    graph_inputs,
+    info_of,
+    metadata_of,
+    model_info,
+    model_metadata,
+    read_onnx,
+)
 from clearer.export.network_io import LEVEL_NAME
 from clearer.export.picture_io import Element, Layout, PictureIo
 from clearer.export.statements import said_layout, said_order, said_scale
 from clearer.export.trial import find_io, find_scale, open_trial
+from clearer.networks.weights_file import SavedWeights
 from clearer.pictures.images import Color
 
-__all__ = ["ModelDescription", "read_description"]
+__all__ = ["ModelDescription", "describe_weights", "read_description"]
 
 _MAX_NAME: Final = 40
 _MAX_FIXED: Final = 2**26
@@ -151,6 +161,30 @@ def read_description(path: Path) -> ModelDescription:
         num_params=sum(math.prod(value.dims) for value in model.graph.initializer if value.dims),
         num_bytes=model_bytes(path),
         assumed=() if info.version is not None else tuple(assumed),
+    )
+
+
+def describe_weights(saved: SavedWeights) -> ModelDescription:
+    """Describe weights of clearer as the ONNX file that they would become.
+
+    Raises:
+        InputError: If what was saved with them cannot be read.
+    """
+    architecture, path = saved.architecture, saved.path
+    try:
+        info = model_info(model_metadata(architecture, saved.info))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    space = architecture.space
+    return ModelDescription(
+        path=path,
+        name=f"clearer {architecture.label}",
+        io=PictureIo(channels=space.channels, has_level=space.level_map),
+        # They do not say which version wrote them.
+        info=replace(info, version=None),
+        num_params=round(cost_table(space, "params").cost(architecture)),
+        num_bytes=path.stat().st_size,
+        assumed=(),
     )
 
 

@@ -66,12 +66,12 @@ def benchmark(
     """Measure PSNR and milliseconds per image: ``clearer bench``.
 
     Args:
-        models: Run folders, model files (``.onnx``, ``.engine``) and names of networks that come
-            with clearer; none: the newest run.
+        models: Run folders, model files (``.safetensors``, ``.onnx``, ``.engine``) and names of
+            networks that come with clearer; none: the newest run.
         data: Folder of pictures (its ``test`` or ``val``, or itself), or data set; None: the run's.
         task: The degradation, by name; None: the task of the run.
         task_options: Options of the task by name, such as ``{"sigma": 25}``.
-        against: Further ONNX files.
+        against: Further model files.
         backends: Names as for ``--backend``; none: those installed that are quick to start.
         classical: Whether to measure non-local means and BM3D if the task is noise.
         size: (height, width) of the timed images, in pixels.

@@ -22,7 +22,8 @@ from clearer.export.graph_nodes import OPSET
 from clearer.runs.run import Run
 from clearer.runs.run_lock import lock_run
 from clearer.support.files import as_path
-from clearer.zoo.catalogue import find_in_zoo
+from clearer.zoo.catalogue import ZooNetwork
+from clearer.zoo.found import OnnxFile, WeightsFile, find_model
 
 __all__ = ["ExportIncomplete", "Exported", "export_network"]
 
@@ -102,7 +103,7 @@ def export_network(
         watch: Receives messages and progress.
 
     Raises:
-        InputError: If there is no such network, or a value is out of range.
+        InputError: If there is no such network, it is a file, or a value is out of range.
         ExportIncomplete: If a file differs from torch, or an engine could not be built.
         ClearerError: If the network is over a budget of its run, or another process writes there.
         Interrupted: On Ctrl-C; files already written are complete.
@@ -121,11 +122,7 @@ def export_network(
         is_untrained=untrained,
         keeps_failed=force,
     )
-    network = find_in_zoo(as_path(model))
-    if network is None and out is not None:
-        raise InputError("--out is for a network of clearer zoo: a run keeps its files with it")
-    made = None if network is None else network.unpack(Path(out or network.name))
-    run = made or Run.open(as_path(model))
+    run = _run_of(as_path(model), as_path(out))
     with ExitStack() as stack:
         stack.enter_context(lock_run(run.path))
         if untrained:
@@ -147,6 +144,23 @@ def export_network(
     if problems:
         raise ExportIncomplete(problems[0], exported)
     return exported
+
+
+def _run_of(model: Path | None, out: Path | None) -> Run:
+    """The run to export, made of a network that comes with clearer if one is named."""
+    found = None if model is None else find_model(model)
+    if isinstance(found, ZooNetwork):
+        return found.unpack(out or Path(found.name))
+    if isinstance(found, OnnxFile):
+        raise InputError(f"{model} is an ONNX file: export takes a run, or a name of clearer zoo")
+    if isinstance(found, WeightsFile):
+        raise InputError(
+            f"{model} holds weights alone, and export checks files on the pictures of their run, "
+            "within its budgets: give the folder of the run"
+        )
+    if out is not None:
+        raise InputError("--out is for a network of clearer zoo: a run keeps its files with it")
+    return found or Run.open(None)
 
 
 def _engine_settings(engines: Sequence[Flavour], profile: str | None) -> list[EngineSettings]:

@@ -26,8 +26,8 @@ def bench(
         typer.Argument(
             metavar="RUN|MODEL|NAME",
             autocompletion=complete_networks,
-            help="Run folders, model files (.onnx, .engine) and names from clearer zoo; default:"
-            " the newest in runs/.",
+            help="Run folders, model files (.safetensors, .onnx, .engine) and names from clearer "
+            "zoo; default: the newest in runs/.",
         ),
     ] = None,
     data: Annotated[
@@ -44,7 +44,7 @@ def bench(
     ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Another image-to-image ONNX file to measure; may be repeated."),
+        typer.Option(help="Another file of an image-to-image network to measure; may be repeated."),
     ] = None,
     backend: Annotated[
         list[str] | None,
@@ -145,9 +145,9 @@ def _next(targets: "Targets") -> str:
     """The next command for the first network; nothing if there are only engines."""
     if targets.runs:
         first = targets.runs[0]
-        model = first.run.path.name if first.is_shipped else str(first.run.path)
-    elif targets.models:
-        model = str(targets.models[0].path)
+        model = first.run.name if first.is_shipped else str(first.run.path)
+    elif targets.files:
+        model = str(targets.files[0].found.path)
     else:
         return ""
     return f"; next: clearer restore photo.jpg --model {model}"
@@ -161,14 +161,14 @@ def _compare(old: Path, new: Path, *, markdown: bool, as_json: bool) -> None:
     from clearer.terminal import tables
 
     result = compare(read_bench(old), read_bench(new))
-    rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]
     if as_json:
+        rows = [{**asdict(row), "verdict": verdict(row)} for row in result.rows]
         data = {**asdict(result), "rows": rows, "is_regression": result.is_regression}
         print(to_json(data))
     elif markdown:
         print(comparison_markdown(result))
     else:
-        tables.print_comparison(rows, asdict(result))
+        tables.print_comparison(result)
     if result.is_regression:
         raise typer.Exit(1)
 

@@ -23,9 +23,9 @@ def demo(
         typer.Argument(
             metavar="RUN|MODEL|NAME",
             autocompletion=complete_networks,
-            help="Run folders, ONNX files and names from clearer zoo, to choose from on the "
-            "page; default: the newest in runs/, else the networks that clearer restore "
-            "uses for colour.",
+            help="Run folders, .safetensors and .onnx files and names from clearer zoo, to choose "
+            "from on the page; default: the newest in runs/, else the networks that clearer "
+            "restore uses for colour.",
         ),
     ] = None,
     port: Annotated[
@@ -94,20 +94,24 @@ def _networks(given: "Sequence[Path] | None") -> "list[PageNetwork]":
         InputError: If one cannot be used on the page or has not been exported, or there is none.
     """
     from clearer.demo.site import PageNetwork
+    from clearer.export.onnx_file import onnx_file
     from clearer.export.page_model import read_page_model
+    from clearer.zoo.found import OnnxFile, WeightsFile, find_model
 
     networks = []
     with live.status("looking for networks") as tell:
         found = []
         for path in dict.fromkeys(given or _defaults()):
             tell(f"preparing {path or 'the newest run'} for the browser")
-            found.append(_model(path))
-        for path, name in found:
+            model = find_model(path)
+            name = model.path.name if isinstance(model, OnnxFile | WeightsFile) else model.name
+            found.append((onnx_file(model), name, path))
+        for file, name, path in found:
             tell(f"reading {name}")
-            network = read_page_model(path)
+            network = read_page_model(file)
             for note in network.notes:
                 console.say(note)
-            is_only = [other for _, other in found].count(name) == 1
+            is_only = [other for _, other, _ in found].count(name) == 1
             name = name if is_only else str(path)
             networks.append(PageNetwork(name, network.data, network.about))
     return networks
@@ -122,26 +126,3 @@ def _defaults() -> list[Path | None]:
         return [None]
     networks = shipped_networks()
     return [Path(networks[kind].name) for kind in ("photo", "rgb", "jpeg") if kind in networks]
-
-
-def _model(given: Path | None) -> tuple[Path, str]:
-    """The ONNX file of a network, and its name.
-
-    Raises:
-        InputError: If a run has not been exported, or there is none.
-    """
-    from clearer.errors import InputError
-    from clearer.runs.run import Run
-    from clearer.zoo.catalogue import find_in_zoo
-
-    shipped = find_in_zoo(given)
-    if shipped is not None:
-        from clearer.export.zoo import exported_network
-
-        return exported_network(shipped).onnx, shipped.name
-    if given is not None and not given.is_dir():
-        return given, given.name
-    run = Run.open(given)
-    if not run.onnx.is_file():
-        raise InputError(f"{run.path} has no model.onnx yet: clearer export {run.path}")
-    return run.onnx, run.path.resolve().name

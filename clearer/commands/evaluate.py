@@ -75,7 +75,7 @@ def evaluate(
             EvaluationSettings,
             evaluate_model,
             evaluation_images,
-            find_model,
+            find_evaluated,
         )
         from clearer.data.datasets import resolve_data
         from clearer.terminal import tables
@@ -83,7 +83,7 @@ def evaluate(
     if data is None:
         raise InputError("give a folder of clean images, or of pairs, with --data")
     with live.status("loading the network"):
-        found = find_model(model, color)
+        found = find_evaluated(model, color)
     for note in found.notes:
         console.say(note)
     what = change_task(found.task, task, task_options)

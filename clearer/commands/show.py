@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clearer.costs.cost import CostTable
     from clearer.runs.run import Run
     from clearer.zoo.catalogue import ZooNetwork
+    from clearer.zoo.found import OnnxFile, WeightsFile
 
 
 def show(
@@ -23,8 +24,8 @@ def show(
         typer.Argument(
             metavar="[RUN|NAME|FILE]",
             autocompletion=complete_networks,
-            help="Run folder, name from clearer zoo, or ONNX file of any origin; default: the "
-            "newest run in runs/.",
+            help="Run folder, .safetensors file, .onnx file of any origin, or name from clearer "
+            "zoo; default: the newest run in runs/.",
         ),
     ] = None,
     front: Annotated[
@@ -50,25 +51,25 @@ def show(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Show a run's architecture and alternatives, or an ONNX file."""
+    """Show a run's architecture and alternatives, or what a file says."""
     with live.status("loading"):
         from clearer.runs.run import Run
         from clearer.searching.race import read_race
         from clearer.searching.standing import ranked
         from clearer.terminal import search_tables, tables
-        from clearer.zoo.catalogue import find_in_zoo
+        from clearer.zoo.catalogue import ZooNetwork
+        from clearer.zoo.found import find_model
 
-    network = find_in_zoo(path)
-    is_file = path is not None and (path.is_file() or path.suffix == ".onnx")
-    if (is_file or network is not None) and (front or quality or cost is not None):
-        raise InputError("--front, --quality and --cost are for runs: leave them out")
-    if network is not None:
-        _show_network(network, as_json)
+    found = find_model(path)
+    if not isinstance(found, Run):
+        if front or quality or cost is not None:
+            raise InputError("--front, --quality and --cost are for runs: leave them out")
+        if isinstance(found, ZooNetwork):
+            _show_network(found, as_json)
+        else:
+            _show_file(found, as_json)
         return
-    if path is not None and is_file:
-        _show_file(path, as_json)
-        return
-    run = Run.open(path)
+    run = found
     architecture = run.read_architecture()
     if not front:
         if quality or cost is not None:
@@ -88,7 +89,7 @@ def show(
 
     with live.status("loading"):
         from clearer.bench.plots import plot_front, require_matplotlib
-        from clearer.searching.front import architecture_front, supernet_psnr_db
+        from clearer.searching.front import architecture_front, front_rows, supernet_psnr_db
 
     require_matplotlib()
     table = _table(run, metric, cost)
@@ -98,15 +99,7 @@ def show(
     if quality:
         with live.status("restoring patches with the supernet"):
             psnrs = supernet_psnr_db(run, [point.architecture for point in points])
-    rows = [
-        {
-            "architecture": point.architecture.text,
-            "cost": point.cost,
-            "log_probability": point.log_probability,
-            "supernet_psnr_db": psnrs and psnrs[index],
-        }
-        for index, point in enumerate(points)
-    ]
+    rows = front_rows(points, psnrs)
     picture = run.path / f"front-{metric}.png"
     with live.status("drawing"):
         plot_front(picture, rows, table.unit, architecture.text)
@@ -159,17 +152,22 @@ def _show_race(
     print(f"written: {picture}")
 
 
-def _show_file(path: Path, as_json: bool) -> None:
+def _show_file(found: "OnnxFile | WeightsFile", as_json: bool) -> None:
     with live.status("loading"):
         from clearer.export.external_data import model_bytes
         from clearer.export.metadata import read_model_info
-        from clearer.export.model_description import read_description
+        from clearer.export.model_description import describe_weights, read_description
         from clearer.terminal.tables import print_model_info
+        from clearer.zoo.found import OnnxFile
 
-    info = read_model_info(path)
-    row = {"file": str(path), "bytes": model_bytes(path), **info.to_dict()}
+    path = found.path
+    # Weights of clearer are usable or damaged; a network of another program may be neither.
+    weights = None if isinstance(found, OnnxFile) else describe_weights(found.read_weights())
+    info = read_model_info(path) if weights is None else weights.info
+    num_bytes = model_bytes(path) if weights is None else weights.num_bytes
+    row = {"file": str(path), "bytes": num_bytes, **info.to_dict()}
     try:
-        file = read_description(path)
+        file = weights or read_description(path)
         shape = [info.shape[0], file.io.height, file.io.width]
         row |= {"channels": file.io.channels, "color": file.color, "shape": shape}
         row |= {"pictures": file.to_dict(), "not_usable": None}

@@ -21,7 +21,8 @@ from clearer.support.device import resolve_device
 from clearer.support.files import write_atomic, write_json
 from clearer.tasks.registry import change_task
 from clearer.training.precision import fastest_precision
-from clearer.zoo.catalogue import find_in_zoo
+from clearer.zoo.catalogue import ZooNetwork
+from clearer.zoo.found import OnnxFile, WeightsFile, find_model
 
 __all__ = ["Origin", "find_origin", "make_training_run", "plan_training"]
 
@@ -61,7 +62,7 @@ class Origin:
 def find_origin(
     path: Path | None, *, fine_tune: bool, level_map: bool, warm_start: Path | None = None
 ) -> Origin:
-    """Resolve RUN: a folder first, then a network of the zoo.
+    """Resolve RUN: a run folder, or a network of the zoo.
 
     Args:
         path: The path or name as given; None for the newest run.
@@ -70,9 +71,9 @@ def find_origin(
         warm_start: Run or network of the zoo, smaller, whose weights the training starts from.
 
     Raises:
-        InputError: If there is none, it lacks an architecture or fitting weights, a network of the
-            zoo is not fine-tuned, a level map is asked for without fine-tuning, or the smaller
-            network does not fit into it.
+        InputError: If there is none, it is a file, it lacks an architecture or fitting weights, a
+            network of the zoo is not fine-tuned, a level map is asked for without fine-tuning, or
+            the smaller network does not fit into it.
     """
     if warm_start is not None:
         if level_map:
@@ -118,31 +119,33 @@ def _told(origin: Origin) -> Origin:
 
 
 def _find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
-    network = find_in_zoo(path)
-    if network is not None:
+    found = find_model(path)
+    if isinstance(found, OnnxFile | WeightsFile):
+        raise InputError(
+            f"{path} is a file, which lacks the settings of a training: give the folder of its run"
+        )
+    if isinstance(found, ZooNetwork):
         if not fine_tune:
             raise InputError(f"{path} comes with clearer, trained: fine-tune it with --fine-tune")
         return Origin(
-            name=network.name,
+            name=found.name,
             # It was trained on another machine: use the device of this one.
-            settings=replace(network.settings, device=resolve_device("auto")),
-            decision=network.card["run"]["architecture"],
+            settings=replace(found.settings, device=resolve_device("auto")),
+            decision=found.card["run"]["architecture"],
             run=None,
-            weights=network.read(),
-            weights_name=network.name,
+            weights=found.read(),
+            weights_name=found.name,
         )
-    run = Run.open(path)
-    architecture = run.read_architecture()
+    architecture = found.read_architecture()
     if fine_tune:
-        run.load_network()
-    name = run.path.resolve().name
+        found.load_network()
     return Origin(
-        name=name,
-        settings=replace(run.settings(), space=architecture.space),
-        decision=run.read_decision(),
-        run=run,
-        weights=run.weights.read_bytes() if fine_tune else None,
-        weights_name=name,
+        name=found.name,
+        settings=replace(found.settings(), space=architecture.space),
+        decision=found.read_decision(),
+        run=found,
+        weights=found.weights.read_bytes() if fine_tune else None,
+        weights_name=found.name,
     )
 
 

@@ -60,6 +60,11 @@ class Run:
         self.bench_report = path / "bench.json"
         self.tensorboard = path / "tensorboard"
 
+    @property
+    def name(self) -> str:
+        """Name of the folder, also where the path is ``.``."""
+        return self.path.resolve().name
+
     @classmethod
     def create(
         cls,

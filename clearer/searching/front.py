@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint
 from clearer.runs.run import Run
 from clearer.space.space import Architecture, SearchSpace
 
-__all__ = ["FrontPoint", "architecture_front", "supernet_psnr_db"]
+__all__ = ["FrontPoint", "FrontRow", "architecture_front", "front_rows", "supernet_psnr_db"]
 
 _BATCHES: Final = 4
 _BATCH_SIZE: Final = 16
@@ -35,6 +35,34 @@ class FrontPoint:
     architecture: Architecture
     cost: float
     log_probability: float
+
+
+class FrontRow(TypedDict):
+    """A point of the front, as it is shown."""
+
+    architecture: str
+    cost: float
+    log_probability: float
+    supernet_psnr_db: float | None
+    """PSNR with the weights of the supernet; None if it was not measured."""
+
+
+def front_rows(points: Sequence[FrontPoint], psnrs_db: Sequence[float] | None) -> list[FrontRow]:
+    """Rows for a table, a picture or JSON.
+
+    Args:
+        points: The front.
+        psnrs_db: PSNR of each point, by :func:`supernet_psnr_db`; None if it was not measured.
+    """
+    return [
+        {
+            "architecture": point.architecture.text,
+            "cost": point.cost,
+            "log_probability": point.log_probability,
+            "supernet_psnr_db": None if psnrs_db is None else psnrs_db[index],
+        }
+        for index, point in enumerate(points)
+    ]
 
 
 def architecture_front(

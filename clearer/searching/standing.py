@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from clearer.costs.cost import network_cost
 from clearer.space.space import Architecture
 from clearer.support.schema import Count
 
-__all__ = ["Score", "Standing", "expected_db", "race_front", "ranked"]
+__all__ = ["RaceRow", "Score", "Standing", "expected_db", "race_front", "ranked"]
 
 
 class Score(TypedDict):
@@ -41,6 +41,22 @@ class Standing:
         return network_cost(self.architecture, "macs")
 
 
+class RaceRow(TypedDict):
+    """A network of a race beside the others: what it costs, and how good it was."""
+
+    architecture: str
+    shape: str
+    """The architecture, for people."""
+    cost: float
+    psnr_db: float | None
+    """PSNR at the end of the first round; None if there is none."""
+    rounds: int
+    """Rounds that it took part in."""
+    is_winner: bool
+    on_front: bool
+    """Whether no cheaper network is as good."""
+
+
 def expected_db(scores: Sequence[Score]) -> float:
     """PSNR that a network is heading for, by its scores; minus infinity if the last is missing.
 
@@ -62,7 +78,7 @@ def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
 
 def race_front(
     standing: list[tuple[Architecture, list[Score]]], costs: Sequence[float | None]
-) -> list[dict[str, Any]]:
+) -> list[RaceRow]:
     """Figures of the first round, in which all did the same work, with a cost.
 
     Args:
@@ -70,10 +86,10 @@ def race_front(
         costs: Cost of each; None leaves a network out.
 
     Returns:
-        Plain data, from cheap to expensive; ``on_front`` if no cheaper network is as good.
+        Rows from cheap to expensive.
     """
     winner = ranked(standing)[0].architecture if standing else None
-    rows: list[dict[str, Any]] = [
+    rows: list[RaceRow] = [
         {
             "architecture": architecture.text,
             "shape": architecture.label,

@@ -51,4 +51,4 @@ def _offer(incomplete: str, known: Iterable[tuple[str, str]], endings: tuple[str
     if not found or "/" in incomplete:
         return found
     here = sorted(path for path in Path().iterdir() if path.name.startswith(incomplete))
-    return found + [(p.name, "") for p in here if p.is_dir() or p.suffix in endings]
+    return found + [(p.name, "") for p in here if p.is_dir() or p.suffix.lower() in endings]

@@ -15,6 +15,7 @@ from clearer.terminal.console import describe_decision, say, warn_of_noise
 if TYPE_CHECKING:
     from clearer.costs.cost import CostTable
     from clearer.runs.run_records import DecisionRecord
+    from clearer.searching.front import FrontRow
     from clearer.space.space import Architecture
 
 __all__ = ["print_architecture", "print_cost_table", "print_front", "print_quality"]
@@ -72,7 +73,7 @@ def print_architecture(architecture: Architecture, decision: DecisionRecord) -> 
         print("the noise level is an input plane beside the image")
 
 
-def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
+def print_front(rows: list[FrontRow], unit: str, chosen: str) -> None:
     """Print the alternatives that a search offers."""
     table = Table(box=SIMPLE)
     table.add_column("architecture", no_wrap=True)
@@ -83,7 +84,7 @@ def print_front(rows: list[dict[str, Any]], unit: str, chosen: str) -> None:
         table.add_column("supernet, dB", justify="right")
     for row in rows:
         cells = [f"{row['cost']:,.4g}", f"{row['log_probability']:.3f}"]
-        if with_quality:
+        if row["supernet_psnr_db"] is not None:
             cells.append(f"{row['supernet_psnr_db']:.2f}")
         mark = " <- this run" if row["architecture"] == chosen else ""
         table.add_row(row["architecture"] + mark, *cells)

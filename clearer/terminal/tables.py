@@ -13,10 +13,12 @@ from rich.table import Table
 from clearer.terminal.console import printable, say
 
 if TYPE_CHECKING:
+    from clearer.bench.compare import Comparison
+    from clearer.bench.evaluation_record import EvaluationReport, Figure
     from clearer.bench.report_record import BenchReport, MeanRecord
     from clearer.export.engine_record import BuiltEngine
     from clearer.export.export_record import ExportRecord, FileRecord
-    from clearer.searching.standing import Standing
+    from clearer.searching.standing import RaceRow, Standing
     from clearer.zoo.card_record import CardRecord
 
 __all__ = [
@@ -112,7 +114,7 @@ def print_engines(rows: list[BuiltEngine]) -> None:
         )
 
 
-def print_evaluation(report: dict[str, Any], stays: str) -> None:
+def print_evaluation(report: EvaluationReport, stays: str) -> None:
     """Print a line per picture, and the mean with its confidence interval."""
     mean, (low, high) = report["mean"], report["psnr_db_interval_95"]
     words = ["self-ensemble" if report["self_ensemble"] else ""]
@@ -127,7 +129,7 @@ def print_evaluation(report: dict[str, Any], stays: str) -> None:
         show_footer=True,
     )
     shown.add_column("image", f"mean of {report['num_images']}", overflow="fold")
-    keys = {"input_psnr_db": "degraded, dB", "input_ssim": "SSIM"}
+    keys: dict[Figure, str] = {"input_psnr_db": "degraded, dB", "input_ssim": "SSIM"}
     keys |= {"psnr_db": "restored, dB", "ssim": "SSIM"}
     if "y" in report["channels"]:
         keys |= {"y_input_psnr_db": "degraded Y, dB", "y_input_ssim": "SSIM"}
@@ -214,7 +216,7 @@ def print_standing(rows: list[Standing]) -> None:
     _print(table)
 
 
-def print_race_front(rows: list[dict[str, Any]], unit: str) -> None:
+def print_race_front(rows: list[RaceRow], unit: str) -> None:
     """Print the networks of a race, from cheap to expensive."""
     table = Table(
         box=SIMPLE, caption="dB of the first round, in which all did the same work; *: won"
@@ -242,7 +244,7 @@ def print_model_info(row: dict[str, Any]) -> None:
     cells = {
         "file": row["file"],
         "MB": f"{row['bytes'] / 1e6:.3f}",
-        "written by": f"clearer {row['version']}" if row["version"] else "another program",
+        "written by": _writer(row["version"], is_ours=architecture is not None),
         "task": task and task.removeprefix("name "),
         "takes and gives": _takes(row["pictures"]),
         "batch x height x width": " x ".join(str(s or "any") for s in (batch, height, width)),
@@ -262,6 +264,12 @@ def print_model_info(row: dict[str, Any]) -> None:
     for name, cell in cells.items():
         shown.add_row(name, escape(printable(cell)) if cell else "not said")
     _print(shown)
+
+
+def _writer(version: str | None, *, is_ours: bool) -> str:
+    if version:
+        return f"clearer {version}"
+    return "clearer" if is_ours else "another program"
 
 
 def _takes(pictures: dict[str, Any] | None) -> str:
@@ -347,28 +355,30 @@ def _or_blank(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def print_comparison(rows: list[dict[str, Any]], comparison: dict[str, Any]) -> None:
+def print_comparison(comparison: Comparison) -> None:
     """Print a line per row that two reports share, then what they do not share."""
+    from clearer.bench.markdown import verdict
+
     shown = Table(box=SIMPLE)
     shown.add_column("network\nbackend", overflow="fold", min_width=24)
     for header in ("old ms\nnew", "ratio\n95 %", "PSNR, dB", "verdict"):
         shown.add_column(header, justify="right", no_wrap=True)
-    for row in rows:
-        low, high = row["ratio_interval_95"]
-        backend = f"{row['backend']} {row['precision']}"
+    for row in comparison.rows:
+        low, high = row.ratio_interval_95
+        backend = f"{row.backend} {row.precision}"
         shown.add_row(
-            f"{escape(printable(row['name']))}\n  {escape(printable(backend))}",
-            f"{row['old_ms']:.1f}\n{row['new_ms']:.1f}",
-            f"{row['ratio']:.3f}\n{low:.3f}-{high:.3f}",
-            f"{row['change_db']:+.3f}",
-            row["verdict"],
+            f"{escape(printable(row.name))}\n  {escape(printable(backend))}",
+            f"{row.old_ms:.1f}\n{row.new_ms:.1f}",
+            f"{row.ratio:.3f}\n{low:.3f}-{high:.3f}",
+            f"{row.change_db:+.3f}",
+            verdict(row),
         )
     _print(shown)
-    say(comparison["note"])
-    for key, words in {
-        "lost": "fails now",
-        "only_old": "only in the old one",
-        "only_new": "only in the new one",
+    say(comparison.note)
+    for words, texts in {
+        "fails now": comparison.lost,
+        "only in the old one": comparison.only_old,
+        "only in the new one": comparison.only_new,
     }.items():
-        for text in comparison[key]:
+        for text in texts:
             say(f"{words}: {text}")

@@ -155,8 +155,7 @@ def zoo_network(name: str) -> ZooNetwork:
     """
     if name not in zoo_names():
         _refuse_retired(name)
-        known = ", ".join(zoo_names()) or "none"
-        raise InputError(f"no network {name!r} comes with clearer: there is {known}")
+        raise InputError(f"no network {name!r} comes with clearer{_known_names(name)}")
     path = FOLDER / f"{name}.json"
     card: CardRecord = _in_words_of_today(read_json(path))
     checked(card, CardRecord, path, advice="install clearer again")
@@ -195,19 +194,28 @@ def find_in_zoo(path: Path | None) -> ZooNetwork | None:
     """
     if path is None or path.exists() or len(path.parts) != 1 or path.suffix:
         return None
-    if str(path) not in zoo_names():
-        _refuse_retired(str(path))
-        known = ", ".join(zoo_names()) or "none"
+    name = str(path)
+    if name not in zoo_names():
+        _refuse_retired(name)
         raise InputError(
-            f"{path} does not exist here, and is none of the networks that come with clearer: "
-            f"{known}"
+            f"{name} does not exist here, and is none of the networks that come with clearer"
+            f"{_known_names(name)}"
         )
-    return zoo_network(str(path))
+    return zoo_network(name)
 
 
 def _refuse_retired(name: str) -> None:
     if name in RETIRED:
         raise InputError(f"{name} no longer comes with clearer: {RETIRED[name]} replaces it")
+
+
+def _known_names(name: str) -> str:
+    """The end of a message about an unknown name: the one that is like it, and all."""
+    from difflib import get_close_matches
+
+    known = zoo_names()
+    near = get_close_matches(name, known, 1)
+    return (f" (did you mean {near[0]}?): " if near else ": ") + (", ".join(known) or "none")
 
 
 def default_network(channels: int) -> ZooNetwork:

@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +13,13 @@ from PIL import Image
 
 from clearer.bench.evaluation import (
     EvaluationSettings,
-    Model,
     bootstrap_interval,
     evaluate_model,
     evaluation_images,
-    find_model,
+    find_evaluated,
 )
+from clearer.bench.evaluation_record import EvaluationReport
+from clearer.bench.restorers import LoadedModel
 from clearer.bench.runners import RunnerInfo
 from clearer.errors import InputError
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
@@ -40,10 +40,10 @@ class Blur:
         return np.float32(0.5) * (degraded + np.roll(degraded, 1, axis=3))
 
 
-BLUR = Model("blur", lambda task: Blur(), "gray", None)
+BLUR = LoadedModel("blur", Blur(), channels=1, architecture=None)
 
 
-def run(folder: Path, out: Path, **changes: bool) -> dict[str, Any]:
+def run(folder: Path, out: Path, **changes: bool) -> EvaluationReport:
     task = Denoise()
     images, name = evaluation_images(folder, task, "gray")
     settings = EvaluationSettings(**changes)
@@ -111,7 +111,7 @@ def test_a_picture_too_small_for_the_protocol_is_named(
 
 def test_classical_methods_are_not_for_rain() -> None:
     with pytest.raises(InputError, match="not for task derain"):
-        find_model("nlm", "rgb").runner(make_task("derain", {}))
+        find_evaluated("nlm", "rgb").runner_for(make_task("derain", {}))
 
 
 def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
     Image.fromarray(np.tile(ramp, (64, 1))).save(folder / "ramp.png")
     images, name = evaluation_images(folder, Denoise(), "gray")
     report = evaluate_model(
-        find_model("bm3d", "gray"),
+        find_evaluated("bm3d", "gray"),
         Denoise(),
         images,
         name,
@@ -135,13 +135,13 @@ def test_bm3d_beats_its_input(make_images: MakeImages, tmp_path: Path) -> None:
 
 def evaluate_rgb(
     make_images: MakeImages, out: Path, task: str, **changes: bool
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+) -> tuple[EvaluationReport, np.ndarray, np.ndarray]:
     """A report on one RGB pair or picture, and the pair itself, in 8 bits."""
     what = make_task(task, {})
     folder = make_images(task, 1, size=(32, 64), mode="RGB")
     images, name = evaluation_images(folder, what, "rgb")
     settings = EvaluationSettings(**changes)
-    model = Model("nothing", lambda task: Nothing(), "rgb", None)
+    model = LoadedModel("nothing", Nothing(), channels=3, architecture=None)
     report = evaluate_model(model, what, images, name, settings, out, lambda *_: None)
     return report, images.images[0], images.degraded[0] if images.degraded else images.images[0]
 
