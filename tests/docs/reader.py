@@ -15,7 +15,8 @@ from clearer.data.splits import PHOTOGRAPHS
 
 __all__ = ["make_pictures", "make_sets"]
 
-SIZE: Final = (64, 48)
+SIZE: Final = (72, 64)
+"""The least that protocol ``paper`` measures."""
 _SETS: Final = ("bsds500", "bsd68", "set12", "rain800")
 
 

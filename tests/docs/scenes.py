@@ -169,10 +169,13 @@ SCENES: Final = (
                 "clearer search --budget-mb 1.5 --budget-ms 10 --budget-precision int8",
                 f"{_PHOTOS} {_RACE} --size 32x32 --budget-ms 5000 --budget-mb 0.1 --no-train",
             ),
-            Line("clearer search --budget-mb 5 --contenders 16", f"{_PHOTOS} {_RACE} --no-train"),
+            Line(
+                "clearer search --budget-mb 5 --contenders 16",
+                f"{_PHOTOS} {_RACE} --budget-mb 0.1 --no-train",
+            ),
             Line(
                 "clearer search --budget-mb 5 --strategy gradient --seeds 3",
-                f"{_PHOTOS} {_GRADIENT} --seeds 2",
+                f"{_PHOTOS} {_GRADIENT}",
             ),
             Line("clearer show --front --quality"),
             Line("clearer search --budget-mb 5 --strategy random", f"{_PHOTOS} {_RANDOM}"),

@@ -109,9 +109,8 @@ def test_a_scene_runs(
         add_network(zoo, "gray-blind", 1)
     for step in scene.steps:
         if isinstance(step, Copy):
-            shutil.copytree(step.source, step.target) if Path(
-                step.source
-            ).is_dir() else shutil.copy(step.source, step.target)
+            copy = shutil.copytree if Path(step.source).is_dir() else shutil.copy
+            copy(step.source, step.target)
             continue
         if not isinstance(step, Line):
             type_in(folder, step.text)
