@@ -1,4 +1,4 @@
-"""What is not run of the pages' commands, and why; all of it is parsed, and refused as it should."""
+"""What is not run of the pages' commands, and why; it is parsed all the same."""
 
 from __future__ import annotations
 

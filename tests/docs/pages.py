@@ -28,7 +28,7 @@ def fences(page: Path, *languages: str) -> list[str]:
 
 
 def commands(page: Path) -> list[str]:
-    """Commands of its lines of shell: without comments, those that go on in the next line joined."""
+    """Commands of its shell, without comments; one that goes on in the next line is joined."""
     text = "".join(fences(page, "sh")).replace("\\\n", " ")
     lines = [" ".join(_COMMENT.sub("", line).split()) for line in text.splitlines()]
     return [command for line in lines if line for command in line.split(" && ")]

@@ -67,9 +67,7 @@ SCENES: Final = (
     Scene(
         "start",
         (
-            Line(
-                "clearer search --budget-mb 5", f"{_PHOTOS} {_RACE}", (_RUN + _WEIGHTS,)
-            ),
+            Line("clearer search --budget-mb 5", f"{_PHOTOS} {_RACE}", (_RUN + _WEIGHTS,)),
             Line("clearer export", makes=(f"{_RUN}/model.onnx",)),
             Line("clearer bench", _TIMED, (f"{_RUN}/bench.json", f"{_RUN}/*.png")),
             Line("clearer restore photo.jpg", makes=("restored/photo.jpg",)),
@@ -141,16 +139,16 @@ SCENES: Final = (
             Line("clearer bench --compare old.json new.json"),
             Line(f"clearer eval {_RUN} --data bsd68"),
             Line("clearer eval model.onnx --data bsd68 --self-ensemble"),
-            Line("clearer eval nlm --data photos --sigma 25 --save-images", makes=("eval/**/*.png",)),
+            Line(
+                "clearer eval nlm --data photos --sigma 25 --save-images", makes=("eval/**/*.png",)
+            ),
             Line("clearer restore scan16.tif --model model.onnx --backend openvino"),
         ),
     ),
     Scene(
         "small networks of the zoo",
         (
-            Line(
-                "clearer bench gray-blind --data set12 --sigma 25", _QUICK, ("bench/bench.json",)
-            ),
+            Line("clearer bench gray-blind --data set12 --sigma 25", _QUICK, ("bench/bench.json",)),
             Line("clearer eval gray-blind --data bsd68 --sigma 50"),
             Line("clearer export gray-blind --out shipped", makes=("shipped/model.onnx",)),
             Line(
