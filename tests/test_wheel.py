@@ -10,6 +10,7 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -41,13 +42,35 @@ def run(*words: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def has_git() -> bool:
+    return (ROOT / ".git").exists() and shutil.which("git") is not None
+
+
+def names_of_git() -> list[str]:
+    words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return run("git", "-c", "safe.directory=*", *words, cwd=ROOT).strip("\0").split("\0")
+
+
+def names_of_tree(root: Path) -> list[str]:
+    """The same without git, as in an archive: all that ``.gitignore`` does not name."""
+    patterns = [".git", *(line.rstrip("/") for line in (root / ".gitignore").read_text().split())]
+    names: list[str] = []
+    for place, folders, files in os.walk(root):
+        within = Path(place).relative_to(root)
+        for found in (folders, files):
+            found[:] = [
+                name
+                for name in found
+                if not any(fnmatch(name, p) or f"/{within / name}" == p for p in patterns)
+            ]
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        names += [str(within / name) for name in (*files, *links)]
+    return names
+
+
 def copy_checkout(folder: Path, *, with_links: bool) -> Path:
     """Copy what git tracks; without links, they are text files, as on Windows or from a zip."""
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("this is no git checkout, or git is not installed")
-    words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    names = run("git", "-c", "safe.directory=*", *words, cwd=ROOT)
-    for name in names.strip("\0").split("\0"):
+    for name in names_of_git() if has_git() else names_of_tree(ROOT):
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink() and not with_links:
@@ -103,6 +126,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(plain: Path) -> tuple[Path, Path]:
     """The sdist and wheel of that checkout."""
     return build(plain)
+
+
+@pytest.mark.skipif(not has_git(), reason="this is no git checkout, or git is not installed")
+def test_an_archive_holds_what_git_holds() -> None:
+    there = {name for name in names_of_git() if os.path.lexists(ROOT / name)}
+    assert set(names_of_tree(ROOT)) == there - {".venv"}  # to git, a link of that name is a file
 
 
 def test_the_links_are_text_in_the_copy(plain: Path) -> None:

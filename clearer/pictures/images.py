@@ -17,6 +17,7 @@ from clearer.pictures.reading import read_picture
 __all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "read_image"]
 
 Color = Literal["gray", "rgb"]
+"""Channels of the pictures: one, or three."""
 
 # ITU-R BT.601 luma with all digits of MATLAB's rgb2gray, which made the usual gray test sets: fewer
 # digits change a few pixels.

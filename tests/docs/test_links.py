@@ -14,8 +14,6 @@ READ = [
     *PAGES,
     ROOT / "CHANGELOG.md",
     ROOT / "SECURITY.md",
-    *sorted(path for path in ROOT.glob("examples/**/*.md") if "node_modules" not in path.parts),
-    *sorted(ROOT.glob("benchmarks/*/README.md")),
 ]
 SLUG = slugify(case="lower")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +65,32 @@ def test_every_network_has_its_card(site: Path) -> None:
     page = (site / "cards" / "index.html").read_text()
     for name in zoo_names():
         assert f'<h2 id="{name}">' in page
+
+
+def named_types(function: Any) -> Iterator[str]:
+    """Full names of clearer's own types in its annotations, those in quotes too."""
+    module = sys.modules[function.__module__]
+    source = ast.parse(inspect.getsource(module))
+    places = {
+        alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clearer")
+        for alias in node.names
+    }
+    places |= {name: f"{module.__name__}.{name}" for name in vars(module).get("__all__", ())}
+    for annotation in inspect.get_annotations(function).values():
+        for node in ast.walk(ast.parse(str(annotation))):
+            if isinstance(node, ast.Name) and node.id in places:
+                yield places[node.id]
+
+
+def test_the_reference_has_what_functions_take_and_give(site: Path) -> None:
+    functions: list[Any] = [clearer.Restorer.__call__, clearer.SearchRequest]
+    exported = (getattr(clearer, name) for name in clearer.__all__)
+    functions += [found for found in exported if inspect.isfunction(found)]
+    wanted = {name for function in functions for name in named_types(function)}
+    assert {"clearer.api.session.RunResult", "clearer.api.watch.Watch"} <= wanted
+    pages = "".join(page.read_text() for page in site.glob("reference/**/*.html"))
+    shown = {name: f"clearer.{name.rpartition('.')[2]}" for name in wanted}  # what is imported
+    ids = set(re.findall(r'id="(clearer\.[\w.]+)"', pages))
+    assert not {name for name in wanted if not {name, shown[name]} & ids}

@@ -1,0 +1,105 @@
+"""What is not run of the pages' commands, and why; it is parsed all the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+__all__ = ["NOT_RUN", "NotRun", "Why"]
+
+
+class Why(Enum):
+    """What a machine of the tests does not have."""
+
+    GPU = "needs a GPU"
+    MACHINES = "needs several machines, or their scheduler"
+    NETWORK = "downloads"
+    INSTALLS = "changes what is installed, or the shell"
+    WHOLE = "is a whole round of the tests, of the site or of the networks"
+    ELSEWHERE = "runs in another test, which gives it a folder and tiny networks of its own"
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A command of a page."""
+
+    why: Why
+    says: str = ""
+    """What it answers where the reason holds, if it can be asked quickly."""
+    more: str = ""
+    """Options for asking."""
+    where: str = ""
+    """The test that runs it, or what the command is made of."""
+
+
+_NO_GPU: Final = NotRun(Why.GPU, says="torch finds no CUDA device here")
+_NO_ENGINE: Final = NotRun(Why.GPU, says="no tensorrt engine")
+_GPU_SCRIPTS: Final = NotRun(Why.ELSEWHERE, where="tests/e2e/test_gpu_scripts.py")
+_CPP: Final = NotRun(Why.ELSEWHERE, where="tests/examples/test_cpp.py")
+_INSTALLS: Final = NotRun(Why.INSTALLS)
+_WHEEL: Final = NotRun(Why.INSTALLS, where="tests/test_wheel.py")
+_WHOLE: Final = NotRun(Why.WHOLE)
+_SITE: Final = NotRun(Why.WHOLE, where="tests/docs/test_site.py")
+_MACHINES: Final = NotRun(Why.MACHINES, where="tests/e2e/test_processes.py")
+
+NOT_RUN: Final[dict[str, NotRun]] = {
+    "clearer search --budget-mb 5 --device cuda --devices 4": _NO_GPU,
+    "clearer search --preset paper --data bsds500 --protocol paper --sigma 50 --device cuda": (
+        _NO_GPU
+    ),
+    "clearer export --trt": _NO_ENGINE,
+    "clearer export --trt --trt-profile 1x64x64,1x512x512,4x1088x1920": _NO_ENGINE,
+    "clearer export --trt-rtx": NotRun(Why.ELSEWHERE, where="tests/e2e/test_engines.py"),
+    "clearer data get bsds500 bsd68": NotRun(
+        Why.NETWORK, says="cannot be reached", more="--source http://127.0.0.1:9 --to sets-got"
+    ),
+    "clearer data get bsds500 set12 --to sets": NotRun(
+        Why.NETWORK, says="cannot be reached", more="--source http://127.0.0.1:9 --to sets-got"
+    ),
+    "clearer data verify": NotRun(Why.NETWORK, says="no data set is here"),
+    "torchrun --nproc-per-node 4 --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 "
+    "--no-python clearer search --budget-mb 5 --out shared/run": _MACHINES,
+    "srun --nodes 2 --ntasks-per-node 4 --gres gpu:4 clearer search --budget-mb 5 "
+    "--out shared/run": NotRun(Why.MACHINES, where="tests/docs/test_slurm.py"),
+    "sbatch examples/slurm/search.sbatch shared/run --budget-mb 5 --sigma 25": NotRun(
+        Why.MACHINES, where="tests/docs/test_slurm.py"
+    ),
+    "make demo": NotRun(Why.WHOLE, where="tests/docs/scenes.py"),
+    "make test": _WHOLE,
+    "make lint": _WHOLE,
+    "make docs": _SITE,
+    "make zoo": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
+    "make zoo-status": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
+    ".ci/run": _WHOLE,
+    'pip install ".[cpu,bench]"': _INSTALLS,
+    'pip install ".[gpu,trt]"': _INSTALLS,
+    'pip install ".[gpu,distributed]"': _INSTALLS,
+    'pip install --constraint constraints.txt ".[cpu,bench]"': _INSTALLS,
+    "pip wheel --no-deps --wheel-dir dist .": _WHEEL,
+    'pipx install "dist/clearer-0.1.0-py3-none-any.whl[cpu]"': _WHEEL,
+    "pip install --no-deps dist/clearer-0.1.0-py3-none-any.whl": _WHEEL,
+    "pip install filelock imagecodecs msgspec numpy onnx onnxruntime pillow platformdirs rich "
+    "safetensors scipy simplejpeg tifffile typer": _INSTALLS,
+    "pip install onnxruntime numpy pillow": _INSTALLS,
+    "pip install fastapi uvicorn onnxruntime numpy pillow": _INSTALLS,
+    "python -m pip download --no-deps --only-binary=:all: --python-version 3.12 --platform "
+    "manylinux2014_x86_64 --dest wheels msgspec filelock simplejpeg": NotRun(Why.NETWORK),
+    "python -m pip install --no-index --no-deps --target site wheels/*.whl": _INSTALLS,
+    "export PYTHONPATH=$PWD/site": _INSTALLS,
+    "npm ci": NotRun(Why.NETWORK, where="tests/npm.py"),
+    "cmake -S . -B build -DORT_ROOT=path/to/onnxruntime-linux-x64-1.30.0": _CPP,
+    "cmake --build build": _CPP,
+    "build/restore model.onnx noisy.ppm restored.ppm": _CPP,
+    "python benchmarks/gpu/run.py check": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py train gray 8 --from zoo-runs/carried": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py search paper-50 8 --from zoo-runs/carried": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py bench gray-50 rgb-blind other.onnx": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py unpack zoo-runs/carried": _GPU_SCRIPTS,
+    "python benchmarks/gpu/pack.py pictures photos-small zoo-runs/carried": _GPU_SCRIPTS,
+    "python benchmarks/gpu/pack.py unpack FOLDER": _GPU_SCRIPTS,
+    "python benchmarks/gpu/pack.py run gray zoo-runs/carried": _GPU_SCRIPTS,
+    "python benchmarks/zoo/make.py zoo-runs/NAME NAME --peers FOLDER": NotRun(
+        Why.ELSEWHERE, where="tests/e2e/test_make_zoo.py"
+    ),
+}
