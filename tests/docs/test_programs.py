@@ -87,7 +87,8 @@ def tiny_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("ort_web", "tiny_zoo")
 def test_the_page_is_served_until_it_is_ended() -> None:
     for text in DEMO:
-        port, is_over, seen = free_port(), threading.Event(), []
+        port, is_over = free_port(), threading.Event()
+        seen: list[bool] = []
 
         def visit(port: int, is_over: threading.Event, seen: list[bool]) -> None:
             seen.append(answers(port, is_over))
