@@ -67,14 +67,17 @@ SCENES: Final = (
     Scene(
         "start",
         (
-            Line("clearer search --budget-mb 5", f"{_PHOTOS} {_RACE}", (_RUN + _WEIGHTS,)),
+            Line(
+                "clearer search --budget-mb 5",
+                f"{_PHOTOS} {_RACE} --budget-mb 0.1 --out {_RUN}",
+                (_RUN + _WEIGHTS,),
+            ),
             Line("clearer export", makes=(f"{_RUN}/model.onnx",)),
             Line("clearer bench", _TIMED, (f"{_RUN}/bench.json", f"{_RUN}/*.png")),
             Line("clearer restore photo.jpg", makes=("restored/photo.jpg",)),
             Line("clearer show"),
             Line("clearer show --front"),
             Line("clearer runs"),
-            Line("clearer search --from runs/NAME --budget-mb 2", f"--out half {_TRAIN}"),
             Line("clearer search --resume"),
             Line("clearer bench --report", _QUICK, (f"{_RUN}/report.html",)),
         ),
@@ -165,7 +168,7 @@ SCENES: Final = (
         (
             Line(
                 "clearer search --budget-mb 1.5 --budget-ms 10 --budget-precision int8",
-                f"{_PHOTOS} {_RACE} --size 32x32 --budget-ms 5000 --budget-mb 0.1 --no-train",
+                f"{_PHOTOS} {_RACE} --size 32x32 --budget-ms 5000 --budget-mb 0.06 --no-train",
             ),
             Line(
                 "clearer search --budget-mb 5 --contenders 16",
@@ -173,9 +176,13 @@ SCENES: Final = (
             ),
             Line(
                 "clearer search --budget-mb 5 --strategy gradient --seeds 3",
-                f"{_PHOTOS} {_GRADIENT}",
+                f"{_PHOTOS} {_GRADIENT} --out runs/gradient",
+                ("runs/gradient" + _WEIGHTS,),
             ),
             Line("clearer show --front --quality"),
+            Line(
+                "clearer search --from runs/NAME --budget-mb 2", "--out half", ("half" + _WEIGHTS,)
+            ),
             Line("clearer search --budget-mb 5 --strategy random", f"{_PHOTOS} {_RANDOM}"),
             Line(
                 "clearer search --budget-ms 30 --budget-mb 2",
@@ -224,6 +231,7 @@ SCENES: Final = (
                 "clearer search --cost board.json --budget-ms 12",
                 f"{_PHOTOS} --search-iterations 2 --precision fp32 --budget-ms 5000 {_TRAIN}",
             ),
+            Given(f"clearer profile --unshuffle 1 --width 16 --stem conv --out TABLE {_PROFILE}"),
             Line(
                 "clearer search --cost TABLE --budget-ms 205 --budget-mb 5 --sigma 50 "
                 "--unshuffle 1 --width 16 --stem conv --search-iterations 900",
@@ -252,10 +260,14 @@ SCENES: Final = (
             ),
             Line("clearer search --data bsds500 --sigma 50", _RANDOM),
             Line("clearer search --data bsds500 --color rgb --reduce 2", _RANDOM),
-            Line("clearer search --sigma 0:75 --level-map", f"{_PHOTOS} {_RANDOM} --out levelled"),
-            Line("clearer restore photo.jpg --model levelled --sigma 20"),
-            Copy("levelled", "runs/levelled"),
+            Line(
+                "clearer search --sigma 0:75 --level-map",
+                f"{_PHOTOS} {_RANDOM} --out runs/levelled",
+                ("runs/levelled" + _WEIGHTS,),
+            ),
             Line("clearer export --sigma 25", makes=("runs/levelled/model.onnx",)),
+            Copy("runs/levelled", "levelled"),
+            Line("clearer restore photo.jpg --model levelled --sigma 20"),
         ),
     ),
     Scene(
@@ -266,7 +278,7 @@ SCENES: Final = (
             Line("clearer search --resume"),
             Line(
                 "clearer train --minutes 30 --out runs/half-an-hour",
-                "--batch-size 2 --patch-size 32 --compile off --minutes 0.01",
+                "--batch-size 2 --patch-size 32 --compile off --minutes 0.05",
                 ("runs/half-an-hour" + _WEIGHTS,),
             ),
             Line(
@@ -291,8 +303,11 @@ SCENES: Final = (
                 _TRAIN,
                 ("runs/*" + _WEIGHTS,),
             ),
-            Copy(_RUN, "runs/smaller"),
-            Given(f"clearer search {_PHOTOS} {_RANDOM} --width 4 --no-train --out runs/larger"),
+            Given(f"clearer search {_PHOTOS} {_RANDOM} --stem conv --out runs/smaller"),
+            Given(
+                f"clearer search {_PHOTOS} {_RANDOM} --stem conv --width 4 --no-train "
+                "--out runs/larger"
+            ),
             Line(
                 "clearer train runs/larger --warm-start runs/smaller --data photos --out mine",
                 f"{_TRAIN} --out warm",

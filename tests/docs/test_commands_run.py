@@ -25,7 +25,7 @@ from tests.patience import PATIENCE_S
 from tests.tiny_zoo import add_network
 
 RUN = "runs/denoise-s25-5mb-0"
-PLACES = {"runs/NAME": RUN, "TABLE": "cost.json"}
+PLACES = {"runs/NAME": "runs/gradient", "TABLE": "table.json"}
 """What a reader puts in place of words in capitals."""
 TEXTS = {line for page in PAGES for line in commands(page)}
 ASKED = {text: about for text, about in NOT_RUN.items() if about.says}
@@ -66,6 +66,8 @@ def quick_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """Milliseconds need not be good here."""
     monkeypatch.setattr(measured_costs, "_QUICK_SECONDS", 0.05)
     monkeypatch.setattr(measured_costs, "_CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(measured_costs, "_PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(measured_costs, "_PROFILE_SECONDS", 0.2)
     monkeypatch.setattr(device_timer, "WARMUP_SECONDS", 0.01)
 
 
