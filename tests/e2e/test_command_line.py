@@ -116,7 +116,7 @@ def test_commands_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert clearer(command).exit_code == 2
         result = clearer(command, tmp_path / "nowhere")
         assert result.exit_code == 2
-        assert "not the folder of a run" in result.stderr
+        assert "does not exist: give a run folder" in result.stderr
 
 
 def test_ctrl_c_while_packages_load(

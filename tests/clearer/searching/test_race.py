@@ -20,6 +20,7 @@ from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
 from clearer.runs.settings import RaceSettings, RunSettings
+from clearer.searching import training_work
 from clearer.searching.race import race, race_rounds, read_race, round_work, write_race
 from clearer.searching.standing import Score, expected_db
 from clearer.searching.training_work import iteration_work
@@ -36,7 +37,7 @@ ITERATIONS = 40.0
 
 @pytest.fixture(autouse=True)
 def tiny_networks_are_usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(race_module, "_REFERENCE_WORK", 1_000.0)
+    monkeypatch.setattr(training_work, "_REFERENCE_WORK", 1_000.0)
     monkeypatch.setattr(race_module, "_SCORE_BATCHES", 1)
 
 
