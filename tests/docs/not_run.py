@@ -30,7 +30,7 @@ class NotRun:
     more: str = ""
     """Options for asking."""
     where: str = ""
-    """The test that runs it, or what the command is made of."""
+    """The test that runs it, or what it does: where that takes long, it is not done twice."""
 
 
 _NO_GPU: Final = NotRun(Why.GPU, says="torch finds no CUDA device here")
@@ -40,7 +40,6 @@ _CPP: Final = NotRun(Why.ELSEWHERE, where="tests/examples/test_cpp.py")
 _INSTALLS: Final = NotRun(Why.INSTALLS)
 _WHEEL: Final = NotRun(Why.INSTALLS, where="tests/test_wheel.py")
 _WHOLE: Final = NotRun(Why.WHOLE)
-_SITE: Final = NotRun(Why.WHOLE, where="tests/docs/test_site.py")
 _MACHINES: Final = NotRun(Why.MACHINES, where="tests/e2e/test_processes.py")
 
 NOT_RUN: Final[dict[str, NotRun]] = {
@@ -50,6 +49,10 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     ),
     "clearer export --trt": _NO_ENGINE,
     "clearer export --trt --trt-profile 1x64x64,1x512x512,4x1088x1920": _NO_ENGINE,
+    "clearer export --torch": NotRun(Why.ELSEWHERE, where="tests/e2e/test_export.py"),
+    "clearer search --budget-mb 1.5 --budget-ms 10 --budget-precision int8": NotRun(
+        Why.ELSEWHERE, where="tests/e2e/test_budget_precision.py"
+    ),
     "clearer export --trt-rtx": NotRun(Why.ELSEWHERE, where="tests/e2e/test_engines.py"),
     "clearer data get bsds500 bsd68": NotRun(
         Why.NETWORK, says="cannot be reached", more="--source http://127.0.0.1:9 --to sets-got"
@@ -65,10 +68,10 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "sbatch examples/slurm/search.sbatch shared/run --budget-mb 5 --sigma 25": NotRun(
         Why.MACHINES, where="tests/docs/test_slurm.py"
     ),
-    "make demo": NotRun(Why.WHOLE, where="tests/docs/scenes.py"),
+    "make demo": _WHOLE,
     "make test": _WHOLE,
     "make lint": _WHOLE,
-    "make docs": _SITE,
+    "make docs": NotRun(Why.WHOLE, where="tests/docs/test_site.py"),
     "make zoo": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
     "make zoo-status": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
     ".ci/run": _WHOLE,

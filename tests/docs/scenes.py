@@ -73,7 +73,9 @@ SCENES: Final = (
                 (_RUN + _WEIGHTS,),
             ),
             Line("clearer export", makes=(f"{_RUN}/model.onnx",)),
-            Line("clearer bench", _TIMED, (f"{_RUN}/bench.json", f"{_RUN}/*.png")),
+            Line(
+                "clearer bench", f"{_TIMED} --no-classical", (f"{_RUN}/bench.json", f"{_RUN}/*.png")
+            ),
             Line("clearer restore photo.jpg", makes=("restored/photo.jpg",)),
             Line("clearer show"),
             Line("clearer show --front"),
@@ -118,7 +120,6 @@ SCENES: Final = (
                 "--shapes 1x64x64",
                 (f"{_RUN}/model.1x64x64.onnx",),
             ),
-            Line("clearer export --torch", makes=(f"{_RUN}/model.pt2",)),
             Line("clearer show model.onnx"),
             Line("python restore.py model.onnx noisy.png restored.png", makes=("restored.png",)),
         ),
@@ -166,10 +167,6 @@ SCENES: Final = (
     Scene(
         "budgets",
         (
-            Line(
-                "clearer search --budget-mb 1.5 --budget-ms 10 --budget-precision int8",
-                f"{_PHOTOS} {_RACE} --size 32x32 --budget-ms 5000 --budget-mb 0.06 --no-train",
-            ),
             Line(
                 "clearer search --budget-mb 5 --contenders 16",
                 f"{_PHOTOS} {_RACE} --budget-mb 0.1 --no-train",
@@ -265,7 +262,7 @@ SCENES: Final = (
                 f"{_PHOTOS} {_RANDOM} --out runs/levelled",
                 ("runs/levelled" + _WEIGHTS,),
             ),
-            Line("clearer export --sigma 25", makes=("runs/levelled/model.onnx",)),
+            Line("clearer export --sigma 25", makes=("runs/levelled/model.sigma25.onnx",)),
             Copy("runs/levelled", "levelled"),
             Line("clearer restore photo.jpg --model levelled --sigma 20"),
         ),
