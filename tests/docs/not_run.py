@@ -27,8 +27,6 @@ class NotRun:
     why: Why
     says: str = ""
     """What it answers where the reason holds, if it can be asked quickly."""
-    more: str = ""
-    """Options for asking."""
     where: str = ""
     """The test that runs it, or what it does: where that takes long, it is not done twice."""
 
@@ -40,7 +38,7 @@ _CPP: Final = NotRun(Why.ELSEWHERE, where="tests/examples/test_cpp.py")
 _INSTALLS: Final = NotRun(Why.INSTALLS)
 _WHEEL: Final = NotRun(Why.INSTALLS, where="tests/test_wheel.py")
 _WHOLE: Final = NotRun(Why.WHOLE)
-_MACHINES: Final = NotRun(Why.MACHINES, where="tests/e2e/test_processes.py")
+_MACHINES: Final = NotRun(Why.MACHINES)
 
 NOT_RUN: Final[dict[str, NotRun]] = {
     "clearer search --budget-mb 5 --device cuda --devices 4": _NO_GPU,
@@ -55,10 +53,10 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     ),
     "clearer export --trt-rtx": NotRun(Why.ELSEWHERE, where="tests/e2e/test_engines.py"),
     "clearer data get bsds500 bsd68": NotRun(
-        Why.NETWORK, says="cannot be reached", more="--source http://127.0.0.1:9 --to sets-got"
+        Why.NETWORK, where="tests/clearer/data/test_download.py"
     ),
     "clearer data get bsds500 set12 --to sets": NotRun(
-        Why.NETWORK, says="cannot be reached", more="--source http://127.0.0.1:9 --to sets-got"
+        Why.NETWORK, where="tests/clearer/data/test_download.py"
     ),
     "clearer data verify": NotRun(Why.NETWORK, says="no data set is here"),
     "torchrun --nproc-per-node 4 --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 "

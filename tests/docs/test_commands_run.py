@@ -139,7 +139,7 @@ def test_what_is_not_run_cannot_be(
     shutil.copytree(with_run, tmp_path / "reader")
     monkeypatch.chdir(tmp_path / "reader")
     monkeypatch.delenv("CLEARER_DATA", raising=False)
-    done = CliRunner().invoke(app, [*shlex.split(text)[1:], *about.more.split()])
+    done = CliRunner().invoke(app, shlex.split(text)[1:])
     assert done.exit_code != 0
     assert about.says in done.output
 
@@ -152,13 +152,14 @@ def test_what_runs_elsewhere_is_there(text: str) -> None:
     match words:
         case ["python", script, *_]:
             sign = f'"{Path(script).stem}"'
+        case ["clearer", "data", *_]:
+            sign = '"get"'
         case ["clearer", *_]:
             sign = next(word for word in reversed(words) if word.startswith("--"))
         case ["make", target]:
             sign = {"docs": '"mkdocs"', "zoo": "train_queue.py", "zoo-status": '"status"'}[target]
         case _:
             sign = {
-                "torchrun": "torchrun",
                 "srun": "srun",
                 "sbatch": "search.sbatch",
                 "pip": "build_wheel" if words[1] == "wheel" else '"install"',
