@@ -96,7 +96,8 @@ class SearchRequest:
     search_iterations: int | None = None
     """Iterations of the search; of a race, of all its networks in total."""
     iterations: int | None = None
-    """Iterations of the training."""
+    """Iterations of the training. None: those of the preset; after a race, as many as are the same
+    work for the network that won."""
     minutes: float | None = None
     """Train as many iterations as fit into this time."""
     minutes_now: float | None = None
