@@ -11,7 +11,7 @@ from clearer.space.space import Architecture
 __all__ = ["LEAST_USEFUL_WORK", "USUAL_WORK", "iteration_work", "useful_work", "work_of"]
 
 USUAL_WORK: Final = 0.8
-"""Work per iteration of a network that computes as much as FFDNet does."""
+"""Work per iteration of a usual network, whose time is about that of FFDNet."""
 LEAST_USEFUL_WORK: Final = 0.28
 """Work per iteration that the shortest training uses well, which is that of preset ``quick``."""
 _SHORTEST: Final = 1_120 * 8 * 48**2
