@@ -17,7 +17,9 @@ __all__ = ["make_pictures", "make_sets"]
 
 SIZE: Final = (72, 64)
 """The least that protocol ``paper`` measures."""
-_SETS: Final = ("bsds500", "bsd68", "set12", "rain800")
+_TO_TEST: Final = ("bsd68", "set12")
+_TO_TRAIN: Final = ("bsds500", "rain800")
+"""Sets of 500 pictures and more: the real ones would take minutes to check and to validate with."""
 
 
 def photo(name: str, size: tuple[int, int] = SIZE) -> Image.Image:
@@ -62,14 +64,14 @@ def make_pictures(folder: Path) -> None:
 
 
 def make_sets(folder: Path) -> Path:
-    """Data sets of the pages: the real ones of ``CLEARER_DATA``, else as many reduced photographs.
+    """Data sets of the pages: those to test with of ``CLEARER_DATA``, else reduced photographs.
 
-    The names of the files are those of the sets either way, since that is how sets are found.
+    There are as many, under the names of the set's files, since that is how sets are found.
     """
     collection = data_collection()
     pictures = [photo(name) for name in ("astronaut", "motorcycle_left", "coins", "camera")]
-    for name in _SETS:
-        if collection is not None and (collection / name).is_dir():
+    for name in (*_TO_TEST, *_TO_TRAIN):
+        if collection is not None and name in _TO_TEST and (collection / name).is_dir():
             folder.mkdir(exist_ok=True)
             (folder / name).symlink_to(collection / name)
             continue
