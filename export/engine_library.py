@@ -12,7 +12,7 @@ from clearer.errors import ClearerError, how_to_install
 __all__ = ["FLAVOURS", "EngineLibrary", "Flavour", "make_logger", "open_library"]
 
 Flavour = Literal["tensorrt", "tensorrt-rtx"]
-"""Of TensorRT: for the GPU of this machine, or for any RTX card."""
+"""The TensorRT whose engines run on the GPU of this machine, or on any RTX card."""
 
 _OLDEST: Final = (10, 12)
 """First TensorRT whose strongly typed networks take all types of our graphs."""

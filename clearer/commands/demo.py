@@ -96,7 +96,7 @@ def _networks(given: "Sequence[Path] | None") -> "list[PageNetwork]":
     from clearer.demo.site import PageNetwork
     from clearer.export.onnx_file import onnx_file
     from clearer.export.page_model import read_page_model
-    from clearer.zoo.found import OnnxFile, WeightsFile, find_model
+    from clearer.zoo.found import ModelFile, find_model
 
     networks = []
     with live.status("looking for networks") as tell:
@@ -104,7 +104,7 @@ def _networks(given: "Sequence[Path] | None") -> "list[PageNetwork]":
         for path in dict.fromkeys(given or _defaults()):
             tell(f"preparing {path or 'the newest run'} for the browser")
             model = find_model(path)
-            name = model.path.name if isinstance(model, OnnxFile | WeightsFile) else model.name
+            name = model.path.name if isinstance(model, ModelFile) else model.name
             found.append((onnx_file(model), name, path))
         for file, name, path in found:
             tell(f"reading {name}")

@@ -51,11 +51,12 @@ def make_search_run(
     share, whole = PRESETS[settings.preset].race_share, settings.minutes
     entered = []
     if is_race:
-        work = planned_work(settings, None if whole is None else (1 - share) * whole, splits)
+        for_training = None if whole is None else (1 - share) * whole
+        work = planned_work(settings, for_training, splits)
         entered = find_contenders(settings, costs, work, width=width, unshuffle=unshuffle)
-    if is_race and whole is not None and share and fits_race:
-        settings = fit_race_to_time(settings, entered, share * whole, splits)
-        settings = replace(settings, minutes=(1 - share) * whole)
+        if whole is not None and share and fits_race:
+            settings = fit_race_to_time(settings, entered, share * whole, splits)
+            settings = replace(settings, minutes=for_training)
 
     def prepare(run: Run) -> None:
         write_pictures(run, settings)

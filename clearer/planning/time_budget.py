@@ -14,7 +14,7 @@ from clearer.data.splits import Splits
 from clearer.errors import InputError
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.run import Run
-from clearer.runs.settings import RunSettings
+from clearer.runs.settings import RunSettings, with_iterations
 from clearer.searching.training_work import iteration_work, work_of
 from clearer.space.shapes import smallest_network
 from clearer.space.space import Architecture
@@ -61,12 +61,8 @@ def fit_training_to_time(
     if iterations < _VALIDATIONS:
         least = (num_validations * (validation_s + step_s)) / 60
         raise InputError(f"--minutes {minutes:g} is too short: give at least {least * 1.5:.2g}")
-    share = settings.train.warmup_iterations / settings.train.iterations
     train = replace(
-        settings.train,
-        iterations=iterations,
-        warmup_iterations=int(share * iterations),
-        validate_every=-(-iterations // _VALIDATIONS),
+        with_iterations(settings.train, iterations), validate_every=-(-iterations // _VALIDATIONS)
     )
     settings = replace(settings, train=train, minutes=None)
     processes.on_first(lambda: run.write_config(settings))

@@ -22,7 +22,7 @@ from clearer.support.files import write_atomic, write_json
 from clearer.tasks.registry import change_task
 from clearer.training.precision import fastest_precision
 from clearer.zoo.catalogue import ZooNetwork
-from clearer.zoo.found import OnnxFile, WeightsFile, find_model
+from clearer.zoo.found import ModelFile, find_model
 
 __all__ = ["Origin", "find_origin", "make_training_run", "plan_training"]
 
@@ -120,7 +120,7 @@ def _told(origin: Origin) -> Origin:
 
 def _find_origin(path: Path | None, *, fine_tune: bool) -> Origin:
     found = find_model(path)
-    if isinstance(found, OnnxFile | WeightsFile):
+    if isinstance(found, ModelFile):
         raise InputError(
             f"{path} is a file, which lacks the settings of a training: give the folder of its run"
         )

@@ -24,6 +24,7 @@ from clearer.runs.settings import (
     StartWeights,
     Strategy,
     TrainSettings,
+    with_iterations,
 )
 from clearer.searching.contenders import make_contenders
 from clearer.searching.training_work import USUAL_WORK, useful_work
@@ -117,8 +118,8 @@ def make_settings(
         strategy=strategy,
         num_seeds=num_seeds,
         race=replace(base.race, **_given(race or {})),
-        search=_rescaled(replace(base.search, **_given(search)), base.search),
-        train=_rescaled(replace(base.train, **_given(train)), base.train),
+        search=_changed(base.search, search),
+        train=_changed(base.train, train),
         seed=seed,
         device=resolved,
         precision="fp32",
@@ -159,10 +160,11 @@ def _work(preset: TrainSettings, given: dict[str, Any]) -> float | None:
 _Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
 
 
-def _rescaled(settings: _Loop, base: _Loop) -> _Loop:
-    """Scale the warm-up with the iterations, so that its share stays that of the preset."""
-    share = settings.iterations / base.iterations
-    return replace(settings, warmup_iterations=int(base.warmup_iterations * share))
+def _changed(base: _Loop, given: dict[str, Any]) -> _Loop:
+    """Settings with the user's changes; the share of the warm-up stays that of the preset."""
+    fields = _given(given)
+    iterations = fields.pop("iterations", base.iterations)
+    return replace(with_iterations(base, iterations), **fields)
 
 
 def check_level(settings: RunSettings) -> None:
@@ -335,10 +337,9 @@ def training_settings(
             # The statistics are right from the first step, and the weights fit them.
             batch_statistics_share=0.0,
         )
-    changed = replace(base, **_given(train))
     settings = replace(
         settings,
-        train=changed if start is None else _rescaled(changed, base),
+        train=replace(base, **_given(train)) if start is None else _changed(base, train),
         compile=compile or settings.compile,
         fine_tuned_from=start,
     )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -33,6 +33,7 @@ __all__ = [
     "TrainSettings",
     "TrainingLoss",
     "TrainingOptimizer",
+    "with_iterations",
 ]
 
 Strategy = Literal["race", "gradient", "random"]
@@ -135,6 +136,16 @@ class TrainSettings:
     def psnr_db(self, loss: float) -> float:
         """PSNR in dB of the patches behind a loss."""
         return (-10 if self.loss == "mse" else -20) * math.log10(loss)
+
+
+_Loop = TypeVar("_Loop", SearchSettings, TrainSettings)
+
+
+def with_iterations(settings: _Loop, iterations: int) -> _Loop:
+    """Change the number of iterations; the warm-up keeps its share of them."""
+    share = iterations / settings.iterations
+    warmup = int(settings.warmup_iterations * share)
+    return replace(settings, iterations=iterations, warmup_iterations=warmup)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

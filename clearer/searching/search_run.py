@@ -17,7 +17,7 @@ from clearer.costs.decision import Choose, decide, decide_winner
 from clearer.data.splits import Splits
 from clearer.errors import Interrupted, PieceDone
 from clearer.runs.run import Run
-from clearer.runs.settings import RunSettings
+from clearer.runs.settings import RunSettings, with_iterations
 from clearer.searching.race import race
 from clearer.searching.search import search
 from clearer.searching.training_work import iteration_work
@@ -102,11 +102,7 @@ def _fitted(settings: RunSettings, architecture: Architecture) -> RunSettings:
     if settings.work is None:
         return settings
     iterations = max(1, round(settings.work / iteration_work(architecture)))
-    share = settings.train.warmup_iterations / settings.train.iterations
-    train = replace(
-        settings.train, iterations=iterations, warmup_iterations=int(share * iterations)
-    )
-    return replace(settings, train=train, work=None)
+    return replace(settings, train=with_iterations(settings.train, iterations), work=None)
 
 
 @contextlib.contextmanager

@@ -144,7 +144,7 @@ def describe_decision(decision: DecisionRecord) -> None:
         )
     shares = [(b["measured"] or b["predicted"]) / b["limit"] for b in decision.get("budgets", [])]
     if decision.get("strategy") == "race" and shares and max(shares) < _MOSTLY:
-        say("  room is left: in a training of this length, smaller networks learn more")
+        say("  room is left: a race is as large as its training can use, and no wider than --width")
     if "sizes_mb" in decision:
         sizes = ", ".join(f"{name} {mb:,.4g} MB" for name, mb in decision["sizes_mb"].items())
         say(f"  files: {sizes}")

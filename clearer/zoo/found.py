@@ -13,12 +13,12 @@ from clearer.zoo.catalogue import ZooNetwork, find_in_zoo
 if TYPE_CHECKING:
     from clearer.networks.weights_file import SavedWeights
 
-__all__ = ["Found", "OnnxFile", "WeightsFile", "find_model"]
+__all__ = ["Found", "ModelFile", "OnnxFile", "WeightsFile", "find_model"]
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxFile:
-    """An ONNX file of any origin; it is not read yet."""
+class ModelFile:
+    """A file that holds a network; it is not read yet."""
 
     path: Path
 
@@ -28,16 +28,16 @@ class OnnxFile:
         return self.path.stem
 
 
-@dataclass(frozen=True, slots=True)
-class WeightsFile:
-    """A ``.safetensors`` file, which holds its architecture; it is not read yet."""
+class OnnxFile(ModelFile):
+    """An ONNX file of any origin."""
 
-    path: Path
+    __slots__ = ()
 
-    @property
-    def name(self) -> str:
-        """Its file name without the ending."""
-        return self.path.stem
+
+class WeightsFile(ModelFile):
+    """A ``.safetensors`` file, which holds its architecture, too."""
+
+    __slots__ = ()
 
     def read_weights(self) -> SavedWeights:
         """Its weights.

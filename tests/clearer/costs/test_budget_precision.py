@@ -100,6 +100,22 @@ def test_what_is_decided_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"files: {', '.join(sizes)}\n" in said
 
 
+@pytest.mark.parametrize(
+    ("share", "strategy", "is_said"),
+    [(0.5, "race", True), (0.95, "race", False), (0.5, "gradient", False)],
+)
+def test_a_race_that_leaves_room_says_so(
+    share: float, strategy: str, is_said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    winner = Architecture.from_text("P", SearchSpace(width=12, columns=(1,), residual=True))
+    tight, wide = (file_mb(winner, "fp32") / use for use in (share, 0.1))
+    budgets = [Budget(metric="mb", limit=tight), Budget(metric="ms", limit=1e6)]
+    decision = decide_winner(winner, [*budgets, Budget(metric="mb", limit=wide)], Device("fp32"))
+    record = decision.to_dict() | {"schema_version": 1, "strategy": strategy}
+    console.describe_decision(msgspec.convert(record, DecisionRecord))
+    assert ("room is left" in capsys.readouterr().err) == is_said
+
+
 def test_a_refusal_names_the_precision_that_would_fit() -> None:
     with pytest.raises(InputError) as refused:
         check_budgets(PAPER_SPACE, [Budget(metric="mb", limit=5)], COSTS["fp32"])
