@@ -321,6 +321,7 @@ def _search(run: Run, settings: RunSettings, splits: Splits) -> NDArray[np.float
         splits.train,
         tables,
         _loop(resume=True),
+        go_on="the same command",
     )
 
 

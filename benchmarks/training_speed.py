@@ -107,6 +107,7 @@ def _search_times(settings: RunSettings, images: Any, warmup: bool, sampling: bo
                 listener=lambda progress: moments.append(time.perf_counter()),
                 processes=Processes(),
             ),
+            go_on="the same command",
         )
     # The last iteration also writes the checkpoint, but after it is reported.
     return np.diff(moments[SKIPPED - 1 :]).tolist()

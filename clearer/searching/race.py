@@ -8,7 +8,6 @@ result everywhere: an iteration of a network that computes twice as much counts 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +18,7 @@ import torch
 
 from clearer.data.patches import Batch, PatchSampler
 from clearer.data.splits import Splits
-from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
+from clearer.errors import ClearerError, InputError, Interrupted
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
@@ -28,7 +27,7 @@ from clearer.searching.training_work import iteration_work
 from clearer.space.space import Architecture
 from clearer.support.files import read_record, write_json
 from clearer.support.interrupt import StopRequest
-from clearer.training.loop import Loop
+from clearer.training.loop import Checkpoints, Loop
 from clearer.training.norm_statistics import batch_statistics
 from clearer.training.progress import Progress
 from clearer.training.training_step import (
@@ -125,6 +124,7 @@ def race(
     settings: RunSettings,
     splits: Splits,
     loop: Loop,
+    go_on: str,
 ) -> Architecture:
     """Train networks against each other, and return the winner.
 
@@ -136,6 +136,7 @@ def race(
         settings: Settings of the run.
         splits: Training pictures, and validation pictures for the scores.
         loop: How the race runs.
+        go_on: The command that continues after a stop.
 
     Returns:
         The winner.
@@ -159,7 +160,7 @@ def race(
         for index, number in enumerate(rounds):
             for contender in left:
                 if len(contender.scores) <= index:
-                    turn = _Turn(run, settings, splits, contender, loop, stop)
+                    turn = _Turn(run, settings, splits, contender, loop, stop, go_on)
                     work = round_work(settings.race.iterations, len(entered), index)
                     turn.go(work, partial(_tell, loop, turns, sum(rounds)))
                     standing = [(c.architecture, c.scores) for c in entered]
@@ -177,7 +178,7 @@ def race(
                 dropped.state = None
                 loop.processes.on_first(partial(_forget, run, dropped))
         if loop.processes.any(stop.requested):  # the next stage must not start
-            raise Interrupted("stopped at the end of the race")
+            raise Interrupted(f"stopped at the end of the race; continue with: {go_on}")
     loop.processes.on_first(partial(_forget, run, left[0]))
     return left[0].architecture
 
@@ -221,10 +222,11 @@ class _Turn:
         contender: _Contender,
         loop: Loop,
         stop: StopRequest,
+        go_on: str,
     ) -> None:
         self._run, self._contender, self._loop, self._stop = run, contender, loop, stop
         self._settings = replace(settings, space=contender.architecture.space)
-        self._splits = splits
+        self._splits, self._go_on = splits, go_on
 
     def go(self, work: float, listener: Callable[[int], None]) -> None:
         """Train to the end of a round, and append the score.
@@ -239,8 +241,17 @@ class _Turn:
         state.average.decay = 1 - 1 / max(1.0, _EMA_SHARE * total)
         sampler = training_sampler(self._settings, self._splits.train, _STREAM, processes)
         step = TrainingStep(self._settings, state, processes, self._loop.say)
-        start, told, saved = contender.iteration, 0, time.monotonic()
+        start, told = contender.iteration, 0
         warmup = max(1, min(train.warmup_iterations, total // _WARMUP))
+        checkpoints = Checkpoints(
+            self._loop,
+            self._stop,
+            self._save,
+            stage="race",
+            total=total,
+            go_on=self._go_on,
+            stops_at_end=True,
+        )
         for iteration in range(start, total):
             rate = train.learning_rate * min(1.0, (iteration + 1) / warmup)
             step(sampler.batch(iteration), rate, iteration)
@@ -249,17 +260,8 @@ class _Turn:
             if part > told:
                 told = part
                 listener(part)
-            if processes.any(self._stop.requested):
-                self._save()
-                raise Interrupted("stopped in the race")
-            if self._loop.is_over():
-                self._save()
-                raise PieceDone("race", contender.iteration, total, "clearer search --resume")
-            if time.monotonic() - saved > self._loop.checkpoint_seconds:
-                self._save()
-                saved = time.monotonic()
+            checkpoints.after(contender.iteration)
         psnr_db = processes.on_first(self._score)
-        self._save()
         contender.scores.append(Score(iterations=total, psnr_db=psnr_db))
 
     def _begin(self) -> TrainingState:
@@ -275,11 +277,11 @@ class _Turn:
             contender.iteration = saved["iteration"]
         return state
 
-    def _save(self) -> None:
+    def _save(self, iteration: int) -> None:
         state = self._contender.state
         if state is None or not self._loop.processes.is_first:
             return
-        to_save = {"iteration": self._contender.iteration, **saved_state(state)}
+        to_save = {"iteration": iteration, **saved_state(state)}
         save_checkpoint(_checkpoint(self._run, self._contender), to_save)
 
     def _score(self) -> float | None:

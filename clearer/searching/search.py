@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from clearer.costs.cost import CostTable
 from clearer.data.patches import PatchSampler
 from clearer.data.splits import partition
-from clearer.errors import ClearerError, Interrupted, PieceDone
+from clearer.errors import ClearerError
 from clearer.pictures.images import ImageSet
 from clearer.runs.checkpoint import (
     checkpoint_errors,
@@ -26,7 +25,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.search_step import SearchStep
 from clearer.support.interrupt import StopRequest
-from clearer.training.loop import Loop
+from clearer.training.loop import Checkpoints, Loop
 from clearer.training.progress import LoopLog, Progress
 from clearer.training.schedule import cosine
 
@@ -44,6 +43,7 @@ def search(
     images: ImageSet,
     tables: Sequence[CostTable],
     loop: Loop,
+    go_on: str,
 ) -> NDArray[np.float64]:
     """Train weights and architecture parameters alternately, on two halves of the images.
 
@@ -53,6 +53,7 @@ def search(
         images: Training pictures.
         tables: Cost table of each budget.
         loop: How the search runs.
+        go_on: The command that continues after a stop.
 
     Returns:
         Logarithm of the final op weights, shape ``(K, C)``: K choices of C candidates.
@@ -106,8 +107,16 @@ def search(
         }
         save_checkpoint(run.search_checkpoint, state)
 
-    saved = time.monotonic()
     with StopRequest() as stop:
+        checkpoints = Checkpoints(
+            loop,
+            stop,
+            save,
+            stage="search",
+            total=s.iterations,
+            go_on=go_on,
+            stops_at_end=True,
+        )
         for iteration in range(start, s.iterations):
             rate = cosine(iteration, s.decay_iterations, s.learning_rate, s.min_learning_rate)
             rng = np.random.default_rng([settings.seed, _DRAW_STREAM, iteration])
@@ -132,15 +141,7 @@ def search(
                 loop.listener(
                     Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
                 )
-            if processes.any(stop.requested):
-                save(done)
-                raise Interrupted(f"stopped at search iteration {done}")
-            if loop.is_over():
-                save(done)
-                raise PieceDone("search", done, s.iterations, "clearer search --resume")
-            if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
-                save(done)
-                saved = time.monotonic()
+            checkpoints.after(done)
     return step.log_op_weights().numpy()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,6 @@ from clearer.costs.cost import CostTable
 from clearer.costs.cost_source import CostSource
 from clearer.costs.decision import Choose, decide, decide_winner
 from clearer.data.splits import Splits
-from clearer.errors import Interrupted, PieceDone
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, with_iterations
 from clearer.searching.race import race
@@ -62,18 +60,17 @@ def search_run(
             return random_architecture(settings.space, settings.seed, tables, limits)
 
         return _freeze(run, choose, tables, costs, {"strategy": "random"}, processes)
-    found = []
-    with _saying_how_to_go_on(run):
-        for seed in range(settings.seed, settings.seed + settings.num_seeds):
-            found.append(
-                search(
-                    run.seed_run(seed) if seed > settings.seed else run,
-                    replace(settings, seed=seed),
-                    splits.train,
-                    tables,
-                    loop,
-                )
-            )
+    found = [
+        search(
+            run.seed_run(seed) if seed > settings.seed else run,
+            replace(settings, seed=seed),
+            splits.train,
+            tables,
+            loop,
+            _go_on(run),
+        )
+        for seed in range(settings.seed, settings.seed + settings.num_seeds)
+    ]
     mean = np.mean(found, axis=0)
     about = {"strategy": "gradient", **_describe_choices(settings.space, found, mean)}
     most_probable = _most_probable(settings.space, mean)
@@ -84,8 +81,7 @@ def _race(
     run: Run, settings: RunSettings, splits: Splits, costs: CostSource, loop: Loop
 ) -> Architecture:
     """Race, measure the winner, and set the run's space to the winner's."""
-    with _saying_how_to_go_on(run):
-        winner = race(run, settings, splits, loop)
+    winner = race(run, settings, splits, loop, _go_on(run))
 
     def freeze() -> None:
         decision = decide_winner(winner, settings.budgets, costs)
@@ -105,15 +101,9 @@ def _fitted(settings: RunSettings, architecture: Architecture) -> RunSettings:
     return replace(settings, train=with_iterations(settings.train, iterations), work=None)
 
 
-@contextlib.contextmanager
-def _saying_how_to_go_on(run: Run) -> Iterator[None]:
-    go_on = f"clearer search --resume --out {run.path}"
-    try:
-        yield
-    except Interrupted as error:
-        raise Interrupted(f"{error}; continue with: {go_on}") from error
-    except PieceDone as error:
-        raise PieceDone(error.stage, error.iteration, error.total, go_on) from error
+def _go_on(run: Run) -> str:
+    """The command that continues a search."""
+    return f"clearer search --resume --out {run.path}"
 
 
 def freeze_again(run: Run, source: Run, costs: CostSource, processes: Processes) -> Architecture:

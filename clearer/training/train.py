@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +11,7 @@ from typing import Any, Final
 import torch
 
 from clearer.data.splits import Splits
-from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
+from clearer.errors import ClearerError, InputError
 from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.tell_level import tell_level
 from clearer.networks.warm_start import warm_start
@@ -23,7 +22,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, StartWeights
 from clearer.support.interrupt import StopRequest
 from clearer.tasks.registry import task_from_dict, task_to_dict
-from clearer.training.loop import Loop
+from clearer.training.loop import Checkpoints, Loop
 from clearer.training.norm_statistics import float_buffers, measure_statistics
 from clearer.training.processes import Processes
 from clearer.training.progress import LoopLog, Progress
@@ -95,8 +94,16 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
     frozen = math.ceil(s.batch_statistics_share * s.iterations)
     if start > frozen:
         _keep_statistics(network)
-    saved = time.monotonic()
     with StopRequest() as stop:
+        checkpoints = Checkpoints(
+            loop,
+            stop,
+            save,
+            stage="train",
+            total=s.iterations,
+            go_on=f"clearer train --resume {run.path}",
+            stops_at_end=False,
+        )
         for iteration in range(start, s.iterations):
             if iteration == 0 and settings.fine_tuned_from is not None and processes.is_first:
                 # Later weights have to be better than this.
@@ -123,19 +130,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
                 loop.listener(
                     Progress(stage="train", iteration=done, total=s.iterations, record=log.record)
                 )
-            if done < s.iterations and processes.any(stop.requested):
-                save(done)
-                raise Interrupted(
-                    f"stopped at training iteration {done}; continue with: "
-                    f"clearer train --resume {run.path}"
-                )
-            if done < s.iterations and loop.is_over():
-                save(done)
-                command = f"clearer train --resume {run.path}"
-                raise PieceDone("train", done, s.iterations, command)
-            if done == s.iterations or time.monotonic() - saved > loop.checkpoint_seconds:
-                save(done)
-                saved = time.monotonic()
+            checkpoints.after(done)
     processes.barrier()  # the files are complete before any process ends
     return best
 

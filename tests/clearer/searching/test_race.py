@@ -68,7 +68,7 @@ def go(run: Run, **options: Any) -> Architecture:
         "listener": lambda state: None,
         "processes": Processes(),
     }
-    return race(run, run.settings(), splits, Loop(**{**values, **options}))
+    return race(run, run.settings(), splits, Loop(**{**values, **options}), "again")
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_ctrl_c_at_any_turn_saves_and_says_where(
             if progress.iteration > turn * 20 + 5:
                 os.kill(os.getpid(), 2)
 
-        with pytest.raises(Interrupted, match="stopped in the race"):
+        with pytest.raises(Interrupted, match=r"stopped at race .*; continue with: again"):
             go(run, listener=stop)
         assert list((run.path / "checkpoint").glob("race-*.json"))
     same_end(run, go(run), unbroken)
@@ -212,7 +212,7 @@ def test_ctrl_c_in_the_last_score_lets_nothing_else_begin(
         return error(*words)
 
     monkeypatch.setattr(race_module, "_error", stop)
-    with pytest.raises(Interrupted, match="end of the race"):
+    with pytest.raises(Interrupted, match="end of the race; continue with: again"):
         go(run)
     same_end(run, go(run, listener=_fail), unbroken)
 

@@ -78,7 +78,7 @@ def run_search(folder: Path, settings: RunSettings, **options: Any) -> tuple[np.
         "listener": lambda state: None,
         "processes": Processes(),
     }
-    weights = search(run, settings, pictures(), [], Loop(**{**values, **options}))
+    weights = search(run, settings, pictures(), [], Loop(**{**values, **options}), "again")
     return weights, run
 
 
@@ -109,7 +109,7 @@ def test_interrupt_and_resume_end_like_an_unbroken_search(
         if state.iteration == stopped:
             os.kill(os.getpid(), 2)
 
-    with pytest.raises(Interrupted, match=f"stopped at search iteration {stopped}"):
+    with pytest.raises(Interrupted, match=rf"search iteration {stopped}; .* with: again"):
         run_search(tmp_path / "broken", settings, listener=stop)
     resumed, run_resumed = run_search(tmp_path / "broken", settings, resume=True)
     assert (resumed == unbroken).all()
@@ -227,6 +227,7 @@ def test_the_budget_pulls_the_expected_cost_below_its_limit(tmp_path: Path) -> N
             listener=lambda state: None,
             processes=Processes(),
         ),
+        "again",
     )
     records = [r for r in read_jsonl(run.search_log) if "loss_arch" in r]
     assert records[0]["expected_cost"][0] > limit
