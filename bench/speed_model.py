@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from clearer.costs.cost import network_convs
-from clearer.operations.convolution import Conv
+from clearer.space.convolution import Conv
 from clearer.space.shapes import Shape, u_space
 from clearer.space.space import Architecture, SearchSpace
 

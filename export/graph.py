@@ -116,7 +116,7 @@ def network_model(
         )
     given = g.node("Cast", padded, to=TensorProto.FLOAT16) if half else padded
     seen = g.node("Cast", level, to=TensorProto.FLOAT16) if level and half else level
-    features = feature_nodes(g, architecture, _planes(g, given, seen, space))
+    features = feature_nodes(g, space, architecture.cells, _planes(g, given, seen, space))
     restored = _head(g, features, space)
     if half:
         restored = g.node("Cast", restored, to=TensorProto.FLOAT)

@@ -1,22 +1,23 @@
 """What each module of a space costs: the table for L_Comp and the budgets (no torch).
 
-The convolutions of every module are listed once; parameters, multiply-accumulates and bytes on
-disk follow from that list. 1 MAC = one multiply and one add.
+Parameters, multiply-accumulates and bytes on disk follow from the convolutions among the nodes that
+a file is written from. 1 MAC = one multiply and one add.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple, get_args
 
-from clearer.operations.convolution import Conv
-from clearer.operations.fusion import FUSION
 from clearer.operations.identity import IDENTITY
 from clearer.operations.registry import OPERATIONS
-from clearer.space.space import Architecture, Choice, SearchSpace
+from clearer.space.convolution import Conv
+from clearer.space.network_nodes import feature_nodes
+from clearer.space.shape_graph import ShapeGraph
+from clearer.space.space import Architecture, Choice, Column, SearchSpace
 from clearer.support.schema import AtLeast0, Count, Side
 
 __all__ = [
@@ -111,16 +112,6 @@ class CostTable:
         return self.fixed + sum(map(max, self.choices))
 
 
-def _bottleneck(inputs: int, width: int, octave: int) -> list[Conv]:
-    outputs = 4 * width
-    convs = [
-        Conv(inputs, width, 1, octave),
-        Conv(width, width, 3, octave),
-        Conv(width, outputs, 1, octave),
-    ]
-    return convs if inputs == outputs else [*convs, Conv(inputs, outputs, 1, octave)]
-
-
 def choice_convs(space: SearchSpace) -> list[list[list[Conv]]]:
     """Convolutions of each candidate of each choice of a space, in the space's order."""
     return [
@@ -162,33 +153,27 @@ def _module(space: SearchSpace, choice: Choice, number: int, scales: range) -> M
 
 def _convs(space: SearchSpace, choice: Choice, num_scales: int, scale: int) -> list[Conv]:
     """Convolutions of a candidate on one scale of a column."""
-    return OPERATIONS[choice].convs(space.place(num_scales, scale))
+    graph, place = ShapeGraph(), space.place(num_scales, scale)
+    features = [graph.new(w, space.unshuffle - 1 + s) for s, w in enumerate(place.widths)]
+    OPERATIONS[choice].nodes(graph, features, "", place)
+    return graph.convs
 
 
 def fixed_convs(space: SearchSpace) -> list[Conv]:
     """Convolutions outside the columns: stem, transitions, last fusion and head."""
-    base, width = space.unshuffle - 1, space.width
-    given, image = space.first_planes, space.channels * space.unshuffle**2
-    if space.stem == "bottlenecks":
-        convs = _bottleneck(given, width, base) + _bottleneck(4 * width, width, base)
-        convs.append(Conv(4 * width, width, 3, base))
-    else:
-        convs = [Conv(given, width, 3, base)]
-    above = space.stem_width
-    for scale in range(1, space.num_scales):
-        convs.append(Conv(above, space.scale_width(scale), 3, base + scale))
-        above = space.scale_width(scale)
-    convs += FUSION.convs(space.place(space.num_scales, 0))
-    return [*convs, Conv(width, image, 1, base, norm=False)]
+    return _convs_with(space, [()] * len(space.columns))
 
 
 def network_convs(architecture: Architecture) -> list[Conv]:
     """Convolutions of a whole network."""
-    space, convs = architecture.space, fixed_convs(architecture.space)
-    for (number, scales), choice in zip(space.choice_scales(), architecture.choices, strict=True):
-        for scale in scales:
-            convs += _convs(space, choice, number, scale)
-    return convs
+    return _convs_with(architecture.space, architecture.cells)
+
+
+def _convs_with(space: SearchSpace, cells: Sequence[Sequence[Column]]) -> list[Conv]:
+    graph, octave = ShapeGraph(), space.unshuffle - 1
+    feature_nodes(graph, space, cells, graph.new(space.first_planes, octave))
+    head = Conv(space.width, space.channels * space.unshuffle**2, 1, octave, norm=False)
+    return [*graph.convs, head]
 
 
 def _num_params(convs: list[Conv]) -> float:

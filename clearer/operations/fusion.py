@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from clearer.operations.convolution import Conv
 from clearer.operations.operation import Box, Colours, NodeWriter, Operation, Place
-from clearer.operations.seen import Seen, union
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,26 +64,6 @@ class Fusion(Operation):
     def branches(self, layer: nn.Module) -> list[nn.Module]:
         """One for each other scale."""
         return list(layer.children())
-
-    def convs(self, place: Place) -> list[Conv]:
-        """The convolutions that bring all scales to one."""
-        convs = []
-        for source, width in enumerate(place.widths):
-            if source > place.scale:
-                convs.append(Conv(width, place.width, 1, place.octave + source))
-            for scale in range(source + 1, place.scale + 1):
-                outputs = place.width if scale == place.scale else width
-                convs.append(Conv(width, outputs, 3, place.octave + scale))
-        return convs
-
-    def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        """The union of what all scales see, resampled octave by octave."""
-        terms = []
-        for source, seen in enumerate(features):
-            for _ in range(abs(scale - source)):
-                seen = seen.down() if source < scale else seen.up()
-            terms.append(seen)
-        return union(*terms)
 
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """Add in the order of :meth:`forward`."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from clearer.operations.convolution import Conv
 from clearer.operations.operation import NodeWriter, Operation, Place
-from clearer.operations.seen import Seen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,14 +34,6 @@ class Identity(Operation):
         self, layers: Mapping[str, nn.Module], features: Sequence[Tensor], scale: int
     ) -> Tensor:
         """The scale itself, not a copy."""
-        return features[scale]
-
-    def convs(self, place: Place) -> list[Conv]:
-        """None."""
-        return []
-
-    def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        """As before."""
         return features[scale]
 
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:

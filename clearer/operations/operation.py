@@ -1,4 +1,4 @@
-"""What an operation is: layers, cost, receptive field, ONNX nodes and drawing of one scale."""
+"""What an operation is: torch layers, nodes and drawing of one scale."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-    from clearer.operations.convolution import Conv
-    from clearer.operations.seen import Seen
 
 __all__ = ["Box", "Colours", "NodeWriter", "Operation", "Place"]
 
@@ -24,8 +21,6 @@ class Place:
     """Channels of each scale that the column works on, finest first."""
     scale: int
     """The scale that the operation computes; 0 is the finest."""
-    octave: int = 0
-    """The finest scale has ``4**-octave`` of the image's pixels."""
 
     @property
     def width(self) -> int:
@@ -34,10 +29,10 @@ class Place:
 
 
 class NodeWriter(Protocol):
-    """Writes ONNX nodes; values go by name. Layers have the names of torch modules."""
+    """Takes nodes one by one; values go by name. Layers have the names of torch modules."""
 
     def node(self, op: str, *inputs: str) -> str:
-        """Append an ONNX node and return the name of its output."""
+        """Append an elementwise ONNX node, of one shape, and return the name of its output."""
 
     def conv(
         self, x: str, layer: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1
@@ -127,16 +122,11 @@ class Operation(ABC):
         return []
 
     @abstractmethod
-    def convs(self, place: Place) -> list[Conv]:
-        """Its convolutions: parameters, multiply-accumulates and bytes follow from these."""
-
-    @abstractmethod
-    def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        """Which input pixels its output depends on, given those that each scale depends on."""
-
-    @abstractmethod
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
-        """Append its ONNX nodes.
+        """Append its nodes.
+
+        Files are written from these. What it costs (parameters, multiply-accumulates, bytes,
+        memory) and how far it sees are counted on them.
 
         Args:
             graph: Where to append them.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from clearer.operations.convolution import Conv
 from clearer.operations.operation import Box, Colours, NodeWriter, Operation, Place
-from clearer.operations.seen import Seen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -47,14 +45,6 @@ class Parallel(Operation):
     def branches(self, layer: nn.Module) -> list[nn.Module]:
         """The two convolutions."""
         return [layer.get_submodule("body")]
-
-    def convs(self, place: Place) -> list[Conv]:
-        """Two, of one width."""
-        return [Conv(place.width, place.width, 3, place.octave + place.scale)] * 2
-
-    def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        """Two pixels more on each side, of this scale."""
-        return features[scale].conv().conv()
 
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """``relu(x + body(x))``."""

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from clearer.operations.fusion import FUSION
 from clearer.operations.operation import NodeWriter
 from clearer.operations.registry import OPERATIONS
-from clearer.space.space import Architecture, SearchSpace
+from clearer.space.space import Column, SearchSpace
 
 __all__ = ["feature_nodes"]
 
 
-def feature_nodes(graph: NodeWriter, architecture: Architecture, planes: str) -> str:
+def feature_nodes(
+    graph: NodeWriter, space: SearchSpace, cells: Sequence[Sequence[Column]], planes: str
+) -> str:
     """Append all nodes between the planes that the stem reads and the features of the head.
 
     Args:
         graph: Where to append them.
-        architecture: Architecture of the network.
+        space: The space of the network.
+        cells: Columns of each cell; of a cell without any, only the transition before it.
         planes: Name of the stem's input, after space-to-depth and with the plane of the level.
 
     Returns:
         Name of the final fusion, on the finest scale.
     """
-    space = architecture.space
     features = [_stem(graph, planes, space)]
-    for cell, columns in enumerate(architecture.cells):
+    for cell, columns in enumerate(cells):
         if len(features) < space.first_scales + cell:
             features = _transition(graph, features, f"transitions.{len(features) - 1}", space)
         for place, column in enumerate(columns):

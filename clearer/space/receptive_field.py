@@ -2,8 +2,7 @@
 
 Rows and columns behave alike, so one axis is enough. Nearest upsampling makes the answer differ
 from pixel to pixel, with period ``space.multiple``: every scale is followed position by position
-over one such period, as the interval of input pixels that a feature there depends on. The steps
-mirror those of :mod:`clearer.networks.blocks`.
+over one such period, as the interval of input pixels that a feature there depends on.
 """
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from clearer.operations.fusion import FUSION
-from clearer.operations.registry import OPERATIONS
-from clearer.operations.seen import Seen
+from clearer.space.network_nodes import feature_nodes
+from clearer.space.seen import Seen, union
 from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["Reach", "effective_field", "receptive_field"]
@@ -61,19 +59,40 @@ def effective_field(architecture: Architecture) -> Reach:
 def _seen(architecture: Architecture) -> Seen:
     space = architecture.space
     pixels = Seen(tuple((i, i) for i in range(space.multiple)), space.multiple)
-    unshuffle = space.unshuffle
+    unshuffle, graph = space.unshuffle, _SeenGraph()
     blocks = pixels.after(
         space.multiple // unshuffle, lambda i: (unshuffle * i, unshuffle * i + unshuffle - 1)
     )
-    has_bottlenecks = space.stem == "bottlenecks"
-    features = [blocks.conv().conv() if has_bottlenecks else blocks.conv()]
-    for place, cell in enumerate(architecture.cells):
-        if len(features) < space.first_scales + place:
-            features = _transition(features, narrows=has_bottlenecks and len(features) == 1)
-        for column in cell:
-            features = [OPERATIONS[c].reach(features, scale) for scale, c in enumerate(column)]
-    finest = FUSION.reach(features, 0)
-    return finest.after(space.multiple, lambda i: (i // unshuffle, i // unshuffle))
+    name = feature_nodes(graph, space, architecture.cells, graph.new(blocks))
+    return graph.values[name].after(space.multiple, lambda i: (i // unshuffle, i // unshuffle))
+
+
+class _SeenGraph:
+    """Follows through the nodes what each value sees."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Seen] = {}
+
+    def new(self, seen: Seen) -> str:
+        name = str(len(self.values))
+        self.values[name] = seen
+        return name
+
+    def node(self, op: str, *inputs: str) -> str:
+        return self.new(union(*(self.values[name] for name in inputs)))
+
+    def conv(
+        self, x: str, layer: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1
+    ) -> str:
+        return self.new(self.values[x].conv(kernel, stride))
+
+    def conv_relu(
+        self, x: str, layer: str, inputs: int, outputs: int, kernel: int, *, stride: int = 1
+    ) -> str:
+        return self.conv(x, layer, inputs, outputs, kernel, stride=stride)
+
+    def upsample(self, x: str) -> str:
+        return self.new(self.values[x].up())
 
 
 def _reach(seen: Seen, space: SearchSpace) -> Reach:
@@ -81,8 +100,3 @@ def _reach(seen: Seen, space: SearchSpace) -> Reach:
     ends = [(i - first, last - i) for i, (first, last) in enumerate(seen.intervals)]
     assert len(ends) == space.multiple
     return Reach(max(before for before, _ in ends), max(after for _, after in ends))
-
-
-def _transition(features: list[Seen], *, narrows: bool) -> list[Seen]:
-    kept = [features[0].conv()] if narrows else features
-    return [*kept, features[-1].down()]

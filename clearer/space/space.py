@@ -177,7 +177,7 @@ class SearchSpace:
     def place(self, num_scales: int, scale: int) -> Place:
         """Place of a scale in a column that works on ``num_scales`` scales."""
         widths = tuple(self.scale_width(s) for s in range(num_scales))
-        return Place(widths, scale, self.unshuffle - 1)
+        return Place(widths, scale)
 
     @property
     def stem_width(self) -> int:

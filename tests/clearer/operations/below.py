@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from clearer.operations.convolution import Conv
 from clearer.operations.operation import Box, Colours, NodeWriter, Operation, Place
-from clearer.operations.seen import Seen, union
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,13 +49,6 @@ class Below(Operation):
 
     def branches(self, layer: nn.Module) -> list[nn.Module]:
         return list(layer.children())
-
-    def convs(self, place: Place) -> list[Conv]:
-        lower, octave = place.scale + 1, place.octave + place.scale + 1
-        return [Conv(w, place.width, 1, octave) for w in place.widths[lower : lower + 1]]
-
-    def reach(self, features: Sequence[Seen], scale: int) -> Seen:
-        return union(features[scale], *(x.up() for x in features[scale + 1 : scale + 2]))
 
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         total, lower = features[place.scale], place.scale + 1

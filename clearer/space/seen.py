@@ -44,14 +44,10 @@ class Seen:
         added = max(width**2 - step**2, 0) / 12
         return Seen(tuple(intervals), self.period, self.variance + added)
 
-    def conv(self, kernel: int = 3) -> Seen:
+    def conv(self, kernel: int, stride: int) -> Seen:
         """After a convolution with a kernel of odd size."""
-        half = kernel // 2
-        return self.after(len(self.intervals), lambda i: (i - half, i + half))
-
-    def down(self) -> Seen:
-        """After a 3x3 convolution with stride 2."""
-        return self.after(len(self.intervals) // 2, lambda i: (2 * i - 1, 2 * i + 1))
+        half, number = kernel // 2, len(self.intervals) // stride
+        return self.after(number, lambda i: (stride * i - half, stride * i + half))
 
     def up(self) -> Seen:
         """After nearest upsampling by 2."""
