@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from clearer.data.splits import Splits
     from clearer.planning.more_training import MoreTraining
     from clearer.runs.run import Run
-    from clearer.runs.settings import RunSettings
-    from clearer.space.space import Architecture
     from clearer.zoo.catalogue import ZooNetwork
 
 __all__ = ["print_trained"]
@@ -48,14 +46,13 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
             rows[f"{start.name}, inside" if start.is_warm else "before fine-tuning"] = figures
-    architecture = run.read_architecture()
-    rival = _measure_rival(settings, architecture, splits, rows)
+    rival = _measure_rival(run, splits, rows)
     more = estimate_more_training(log)
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
     if as_json:
         result = {
             "run": str(run.path),
-            "architecture": architecture.text,
+            "architecture": run.read_architecture().text,
             "validation": rows,
             "info": info,
             "shipped_rival": None if rival is None else rival.name,
@@ -74,14 +71,13 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
             console.say(_advice(rival, lead))
 
 
-def _measure_rival(
-    settings: RunSettings, architecture: Architecture, splits: Splits, rows: Rows
-) -> ZooNetwork | None:
+def _measure_rival(run: Run, splits: Splits, rows: Rows) -> ZooNetwork | None:
     """Add the row of a network that comes with clearer; None if there is none, or it is damaged."""
     from clearer.bench.shipped_rival import rival_quality, shipped_rival
 
+    settings, decided = run.settings(), run.read_decision().get("budgets", [])
     try:
-        rival = shipped_rival(settings, architecture)
+        rival = shipped_rival(settings, run.read_architecture(), decided)
         if rival is None:
             return None
         with live.status(f"{rival.name} on the same images"):

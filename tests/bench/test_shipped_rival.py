@@ -14,6 +14,7 @@ from clearer.costs.budget import Budget
 from clearer.costs.cost import gmacs_table, network_cost
 from clearer.data.splits import load_splits
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.runs.run_records import BudgetRecord
 from clearer.runs.settings import RunSettings, StartWeights
 from clearer.space.space import Architecture, SearchSpace
 from clearer.tasks.registry import make_task
@@ -86,6 +87,18 @@ def test_each_budget_counts() -> None:
     assert found.name == "gray-small"
     assert rival(milliseconds, own=SMALL) is None
     assert rival(own=SMALL) is None
+
+
+def test_room_in_milliseconds_is_room_to_compute() -> None:
+    """A run that takes a part of its limit may be replaced by a network that computes more."""
+    small = zoo_network("gray-small").architecture
+    given = replace(settings(), budgets=(Budget(metric="ms", limit=10.0),))
+    room = network_cost(small, "macs") / network_cost(SMALL, "macs")
+    for part, name in ((0.79, "gray-small"), (0.81, None), (1.0, None)):
+        taken = {"predicted": 1.0, "measured": part * 10.0 / room}
+        record = BudgetRecord(metric="ms", limit=10.0, **taken)  # type: ignore[typeddict-item]
+        found = shipped_rival(given, SMALL, [record])
+        assert (found and found.name) == name
 
 
 @pytest.mark.parametrize(
