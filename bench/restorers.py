@@ -31,7 +31,7 @@ from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_from_dict
 from clearer.zoo.catalogue import ZooNetwork, default_network, network_for
-from clearer.zoo.found import Found, OnnxFile, WeightsFile, find_model
+from clearer.zoo.found import Found, OnnxFile, find_model
 
 __all__ = [
     "LateRunner",
@@ -179,10 +179,6 @@ def _load(found: Found, backend: str | None) -> LoadedModel:
         return _onnx(found.path, backend, found.name)
     if backend in _OF_WEIGHTS:
         loaded = _of_weights(found.read_weights(), backend, found.name)
-    elif isinstance(found, WeightsFile):
-        raise InputError(
-            f"{found.path} holds weights: give {backend} an ONNX file (clearer export)"
-        )
     else:
         from clearer.export.onnx_file import onnx_file
 
