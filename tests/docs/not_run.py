@@ -38,7 +38,6 @@ _CPP: Final = NotRun(Why.ELSEWHERE, where="tests/examples/test_cpp.py")
 _INSTALLS: Final = NotRun(Why.INSTALLS)
 _WHEEL: Final = NotRun(Why.INSTALLS, where="tests/test_wheel.py")
 _WHOLE: Final = NotRun(Why.WHOLE)
-_MACHINES: Final = NotRun(Why.MACHINES)
 
 NOT_RUN: Final[dict[str, NotRun]] = {
     "clearer search --budget-mb 5 --device cuda --devices 4": _NO_GPU,
@@ -60,7 +59,9 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     ),
     "clearer data verify": NotRun(Why.NETWORK, says="no data set is here"),
     "torchrun --nproc-per-node 4 --nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 "
-    "--no-python clearer search --budget-mb 5 --out shared/run": _MACHINES,
+    "--no-python clearer search --budget-mb 5 --out shared/run": NotRun(
+        Why.MACHINES, where="tests/e2e/test_processes.py"
+    ),
     "srun --nodes 2 --ntasks-per-node 4 --gres gpu:4 clearer search --budget-mb 5 "
     "--out shared/run": NotRun(Why.MACHINES, where="tests/docs/test_slurm.py"),
     "sbatch examples/slurm/search.sbatch shared/run --budget-mb 5 --sigma 25": NotRun(

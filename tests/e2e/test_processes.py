@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,3 +90,28 @@ def test_a_batch_that_cannot_be_shared_is_refused_once(
     assert done.returncode == 2
     assert done.stderr.count("cannot be shared evenly") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_torchrun_starts_the_processes_of_several_machines(
+    make_images: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As docs/processes.md has it; both machines are this one."""
+    data, run = make_images("pictures", 6, size=(64, 64)), tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    words: list[str | Path] = [COMMAND.with_name("torchrun"), "--nproc-per-node", "1"]
+    words += ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint]
+    words += ["--no-python", COMMAND, "search", "--data", data, "--out", run, *WORDS, *PAPER]
+    nodes = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    try:
+        said = [node.communicate(timeout=PATIENCE_S)[0] for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert sum("with 2 processes" in text for text in said) == 1, said
+    assert read_jsonl(run / "train.jsonl")[-1]["iteration"] == 10
