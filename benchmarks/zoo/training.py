@@ -60,6 +60,8 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
         **fairness,
         "fine_tuned_from": start and start.name,
         "fine_tuned_from_sha256": start and start.sha256,
+        "teacher": settings.teacher and settings.teacher.name,
+        "teacher_sha256": settings.teacher and settings.teacher.sha256,
         "iteration": info["iteration"],
         "iterations": settings.train.iterations,
         "batch_size": settings.train.batch_size,

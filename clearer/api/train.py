@@ -31,6 +31,7 @@ def train(
     fine_tune: bool = False,
     level_map: bool = False,
     warm_start: str | PathLike[str] | None = None,
+    teacher: str | PathLike[str] | None = None,
     data: str | PathLike[str] | None = None,
     task: str | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -65,6 +66,8 @@ def train(
         warm_start: Run, or name of a network that comes with clearer: start from its weights, in
             a new folder. The architecture contains every layer of it; further ones add nothing at
             first.
+        teacher: Run, or name of a network that comes with clearer: learn what this better network
+            restores, in a new folder, in place of the clean pictures.
         data: Folder of pictures, or a data set, in place of the run's.
         task: Name of a task in place of the run's.
         task_options: Its options by name, such as ``{"sigma": 25}``.
@@ -108,6 +111,7 @@ def train(
             fine_tune=fine_tune,
             level_map=level_map,
             warm_start=as_path(warm_start),
+            teacher=as_path(teacher),
         )
     asked = _Asked(
         origin=origin,

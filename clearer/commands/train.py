@@ -63,6 +63,15 @@ def train(
             "Further layers and channels add nothing at first.",
         ),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN|NAME",
+            autocompletion=complete_networks,
+            help="Learn what this better network restores, in place of the clean images: a small "
+            "network gets further in as many iterations. For a new run.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -119,6 +128,7 @@ def train(
         fine_tune=fine_tune,
         level_map=level_map,
         warm_start=warm_start,
+        teacher=teacher,
         data=data,
         task=task,
         task_options=task_options,

@@ -12,6 +12,7 @@ import torch
 
 from clearer.data.splits import Splits
 from clearer.errors import InputError
+from clearer.networks.network import RestorationNet
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, with_iterations
@@ -19,6 +20,7 @@ from clearer.searching.training_work import iteration_work, work_of
 from clearer.space.shapes import smallest_network
 from clearer.space.space import Architecture
 from clearer.training.processes import Processes
+from clearer.training.teacher import load_teacher
 from clearer.training.training_step import TrainingStep, new_training_state, training_sampler
 
 __all__ = ["fit_race_to_time", "fit_training_to_time", "planned_work"]
@@ -116,7 +118,8 @@ def _seconds(
     import skimage.metrics  # noqa: F401 - else the first SSIM imports it while being timed
 
     architecture = run.read_architecture()
-    step_s = _step_seconds(settings, architecture, splits, processes)
+    teacher = load_teacher(run, settings)
+    step_s = _step_seconds(settings, architecture, splits, processes, teacher)
     network = new_training_state(settings, architecture, processes).average.network
     start = time.perf_counter()
     restore = torch_restorer(network, settings.device)
@@ -126,13 +129,17 @@ def _seconds(
 
 
 def _step_seconds(
-    settings: RunSettings, architecture: Architecture, splits: Splits, processes: Processes
+    settings: RunSettings,
+    architecture: Architecture,
+    splits: Splits,
+    processes: Processes,
+    teacher: RestorationNet | None = None,
 ) -> float:
     """Seconds of a step, with a throw-away network."""
     settings = replace(settings, space=architecture.space)
     state = new_training_state(settings, architecture, processes)
     sampler = training_sampler(settings, splits.train, _STREAM, processes)
-    step = TrainingStep(settings, state, processes, lambda line: None)
+    step = TrainingStep(settings, state, processes, lambda line: None, teacher=teacher)
     rate, start = settings.train.learning_rate, 0.0
     for index in range(_WARMUP_STEPS + _TIMED_STEPS):
         loss = step(sampler.batch(index), rate, index)

@@ -15,12 +15,13 @@ from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
 from clearer.runs.run_records import DecisionRecord
-from clearer.runs.settings import Compile, RunSettings, StartWeights
+from clearer.runs.settings import Compile, RunSettings, StartWeights, TeacherWeights
 from clearer.space.space import Architecture
 from clearer.support.device import resolve_device
 from clearer.support.files import write_atomic, write_json
 from clearer.tasks.registry import change_task
 from clearer.training.precision import fastest_precision
+from clearer.training.teacher import check_teacher
 from clearer.zoo.catalogue import ZooNetwork
 from clearer.zoo.found import ModelFile, find_model
 
@@ -49,6 +50,9 @@ class Origin:
 
     weights_name: str = ""
     """Name of the network whose weights these are."""
+    teacher_weights: bytes | None = None
+    """Content of the weights file of the network whose results are learned, or None."""
+    teacher_name: str = ""
 
     @property
     def start(self) -> StartWeights | None:
@@ -58,9 +62,22 @@ class Origin:
         digest = hashlib.sha256(self.weights).hexdigest()
         return StartWeights(name=self.weights_name, sha256=digest, is_warm=self.is_warm)
 
+    @property
+    def teacher(self) -> TeacherWeights | None:
+        """Name and hash of the teacher's weights, for the settings."""
+        if self.teacher_weights is None:
+            return None
+        digest = hashlib.sha256(self.teacher_weights).hexdigest()
+        return TeacherWeights(name=self.teacher_name, sha256=digest)
+
 
 def find_origin(
-    path: Path | None, *, fine_tune: bool, level_map: bool, warm_start: Path | None = None
+    path: Path | None,
+    *,
+    fine_tune: bool,
+    level_map: bool,
+    warm_start: Path | None = None,
+    teacher: Path | None = None,
 ) -> Origin:
     """Resolve RUN: a run folder, or a network of the zoo.
 
@@ -69,12 +86,20 @@ def find_origin(
         fine_tune: Whether its weights are needed.
         level_map: Whether the network gets an input for the noise level.
         warm_start: Run or network of the zoo, smaller, whose weights the training starts from.
+        teacher: Run or network of the zoo whose results are learned.
 
     Raises:
         InputError: If there is none, it is a file, it lacks an architecture or fitting weights, a
-            network of the zoo is not fine-tuned, a level map is asked for without fine-tuning, or
-            the smaller network does not fit into it.
+            network of the zoo is not fine-tuned, a level map is asked for without fine-tuning, the
+            smaller network does not fit into it, or the teacher restores other pictures.
     """
+    origin = _start(path, fine_tune=fine_tune, level_map=level_map, warm_start=warm_start)
+    return origin if teacher is None else _taught(origin, teacher)
+
+
+def _start(
+    path: Path | None, *, fine_tune: bool, level_map: bool, warm_start: Path | None
+) -> Origin:
     if warm_start is not None:
         if level_map:
             raise InputError("--level-map is for --fine-tune: a warm start changes no input")
@@ -97,6 +122,13 @@ def _warm(origin: Origin, path: Path) -> Origin:
     small = _find_origin(path, fine_tune=True)
     check_warm_start(small.name, *map(Architecture.from_dict, (small.decision, origin.decision)))
     return replace(origin, weights=small.weights, weights_name=small.name, is_warm=True)
+
+
+def _taught(origin: Origin, path: Path) -> Origin:
+    """The origin with a teacher."""
+    found = _find_origin(path, fine_tune=True)
+    check_teacher(found.name, found.settings.space, origin.settings.space)
+    return replace(origin, teacher_weights=found.weights, teacher_name=found.name)
 
 
 def _told(origin: Origin) -> Origin:
@@ -182,7 +214,8 @@ def plan_training(
     run, is_new = origin.run, out is not None or origin.start is not None
     other_pictures = [data, task, *task_options]
     if resume:
-        given = [out, preset, compile, origin.start, *train.values(), *other_pictures]
+        given = [out, preset, compile, origin.start, origin.teacher, *train.values()]
+        given += other_pictures
         if run is None or any(value is not None for value in given):
             raise InputError("--resume continues with the settings of the run: give no others")
         return origin.settings
@@ -199,10 +232,12 @@ def plan_training(
             settings,
             data=None if where is None else where.absolute(),
             task=change_task(settings.task, task, task_options),
+            teacher=origin.teacher,
         )
-    elif any(value is not None for value in other_pictures):
+    elif any(value is not None for value in [*other_pictures, origin.teacher]):
         raise InputError(
-            "other pictures or tasks are for a new run: add --fine-tune, --warm-start or --out"
+            "other pictures, a task or a teacher are for a new run: add --fine-tune, --warm-start "
+            "or --out"
         )
     elif run is not None and (run.train_checkpoint.exists() or run.weights.exists()):
         raise InputError(
@@ -239,6 +274,8 @@ def make_training_run(
         write_pictures(run, settings)
         if origin.weights is not None:
             write_atomic(run.start_weights, origin.weights)
+        if origin.teacher_weights is not None:
+            write_atomic(run.teacher, origin.teacher_weights)
         write_json(run.architecture, origin.decision)
 
     return Run.create(out, settings, prepare)

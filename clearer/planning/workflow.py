@@ -295,6 +295,7 @@ def refreeze_settings(
         image_size=image_size,
         budget_precision=budget_precision,
         fine_tuned_from=None,
+        teacher=None,
     )
 
 

@@ -51,6 +51,7 @@ class Run:
         self.pictures = path / "pictures.json"
         self.train_log = path / "train.jsonl"
         self.start_weights = path / "start.safetensors"
+        self.teacher = path / "teacher.safetensors"
         self.weights = path / "weights.safetensors"
         self.last_weights = path / "last.safetensors"
         self.search_checkpoint = path / "checkpoint" / "search.json"
@@ -103,7 +104,14 @@ class Run:
     @property
     def _first_files(self) -> tuple[Path, ...]:
         """What a new run may hold before its ``config.json``."""
-        return self.cost, self.pictures, self.race, self.architecture, self.start_weights
+        return (
+            self.cost,
+            self.pictures,
+            self.race,
+            self.architecture,
+            self.start_weights,
+            self.teacher,
+        )
 
     def _check_empty(self, was_killed: bool) -> None:
         """Refuse a folder with files in it; hidden files of the system do not count."""

@@ -30,6 +30,7 @@ __all__ = [
     "SearchSettings",
     "StartWeights",
     "Strategy",
+    "TeacherWeights",
     "TrainSettings",
     "TrainingLoss",
     "TrainingOptimizer",
@@ -159,6 +160,16 @@ class StartWeights:
     is_warm: bool = False
     """Whether they are those of a smaller network, from which a larger one learns as from
     scratch."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TeacherWeights:
+    """The trained network whose results a training learns from."""
+
+    name: str
+    """Name of the run's folder, or of the network in ``clearer zoo``."""
+    sha256: str
+    """SHA-256 of its weights file."""
 
 
 _RENAMED: Final = {"settled_rate": "frozen_norm_rate", "mirrored_share": "padded_share"}
@@ -321,6 +332,8 @@ class RunSettings:
     """Whether logs are also written for TensorBoard."""
     fine_tuned_from: StartWeights | None = None
     """None for a training from scratch."""
+    teacher: TeacherWeights | None = None
+    """None where clean pictures alone are learned from."""
     minutes: Above0 | None = None
     """Time for training, until its number of iterations is fitted to it."""
     work: Above0 | None = None

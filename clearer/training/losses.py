@@ -13,6 +13,8 @@ __all__ = [
     "restoration_loss",
     "root_error_loss",
     "search_loss",
+    "taught_loss",
+    "taught_root_error_loss",
 ]
 
 
@@ -50,6 +52,42 @@ def root_error_loss(restored: Tensor, clean: Tensor, mask: Tensor | None = None)
         tensor(0.1000)
     """
     return (_square_errors(restored, clean, mask) + _LEAST_ERROR).sqrt().mean()
+
+
+def taught_loss(
+    restored: Tensor, taught: Tensor, clean: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    r"""Stands in for :func:`restoration_loss`: its gradient, without most of the noise.
+
+    The expected gradient leads to the mean of all clean pictures that a degraded one may come from,
+    :math:`E[\text{clean} \mid \text{degraded}]`. A single clean picture differs from that mean by
+    what nobody can predict, which is most of the error. What a better network restores does not.
+
+    Args:
+        restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
+        taught: Output of the better network, of the same shape.
+        clean: Clean pictures, which are not needed here.
+        mask: As for :func:`restoration_loss`.
+    """
+    return restoration_loss(restored, taught, mask)
+
+
+def taught_root_error_loss(
+    restored: Tensor, taught: Tensor, clean: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    r"""Stands in for :func:`root_error_loss`, as :func:`taught_loss` does for the other.
+
+    The gradient of a root is that of the squared error, divided by twice the root: the root is that
+    of the error against the clean picture, so that pictures weigh what they do without a teacher.
+
+    Args:
+        restored: Output of the network, ``(N, C, H, W)``, range [0, 1].
+        taught: Output of the better network, of the same shape.
+        clean: Clean pictures.
+        mask: As for :func:`restoration_loss`.
+    """
+    errors = (_square_errors(restored.detach(), clean, mask) + _LEAST_ERROR).sqrt()
+    return (_square_errors(restored, taught, mask) / (2 * errors)).mean()
 
 
 def _square_errors(restored: Tensor, clean: Tensor, mask: Tensor | None) -> Tensor:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
@@ -27,6 +26,7 @@ from clearer.training.norm_statistics import float_buffers, measure_statistics
 from clearer.training.processes import Processes
 from clearer.training.progress import LoopLog, Progress
 from clearer.training.schedule import training_rate
+from clearer.training.teacher import check_weights, load_teacher
 from clearer.training.training_step import (
     TrainingState,
     TrainingStep,
@@ -72,7 +72,14 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
     start, best, log = held.iteration, held.best, held.log
     if held.is_compiled:
         compile_training(state, settings, sampler.batch(start), loop.say)
-    step = TrainingStep(settings, state, processes, loop.say, num_pieces=held.num_pieces)
+    step = TrainingStep(
+        settings,
+        state,
+        processes,
+        loop.say,
+        teacher=load_teacher(run, settings),
+        num_pieces=held.num_pieces,
+    )
     processes.barrier()  # all have read the run before the first one writes to it
 
     def save(iteration: int) -> None:
@@ -212,10 +219,7 @@ def _load_start_weights(run: Run, start: StartWeights, into: RestorationNet) -> 
         InputError: If their file is not the one that the run was made with, or does not fit.
     """
     path = run.start_weights
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != start.sha256:
-        raise InputError(
-            f"{path} is missing or changed: start from {start.name} again, with --out NEW"
-        )
+    check_weights(path, start.sha256, start.name)
     network, info = load_network(path)
     architecture = into.architecture
     if architecture.space.level_map and not network.architecture.space.level_map:
@@ -276,6 +280,8 @@ def _validate(
     if settings.fine_tuned_from is not None:
         start = settings.fine_tuned_from
         info["fine_tuned_from"] = {"name": start.name, "sha256": start.sha256}
+    if settings.teacher is not None:
+        info["teacher"] = asdict(settings.teacher)
     state = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
     architecture = run.read_architecture()
     save_network(run.last_weights, architecture, state, info)

@@ -19,7 +19,12 @@ from clearer.space.space import Architecture
 from clearer.training.captured import CapturedWork
 from clearer.training.compilation import compile_network, compiling_pays
 from clearer.training.ema import MovingAverage
-from clearer.training.losses import restoration_loss, root_error_loss
+from clearer.training.losses import (
+    restoration_loss,
+    root_error_loss,
+    taught_loss,
+    taught_root_error_loss,
+)
 from clearer.training.muon import Muon, hidden_and_other
 from clearer.training.precision import autocast
 from clearer.training.processes import Processes
@@ -42,6 +47,10 @@ _INIT_STREAM = 1_000_003
 _LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor, Tensor | None], Tensor]]] = {
     "mse": restoration_loss,
     "rmse": root_error_loss,
+}
+_TAUGHT: Final[dict[TrainingLoss, Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]]] = {
+    "mse": taught_loss,
+    "rmse": taught_root_error_loss,
 }
 
 
@@ -176,6 +185,7 @@ class TrainingStep:
         state: The state to update.
         processes: Each computes its share of the batch; the loss is that of the whole batch.
         say: Takes a line for the user.
+        teacher: A better network, whose results are learned; None: the clean pictures are.
         num_pieces: Parts of a batch that are computed one after the other.
         is_captured: Whether the step is recorded on CUDA.
     """
@@ -187,10 +197,12 @@ class TrainingStep:
         processes: Processes,
         say: Callable[[str], None],
         *,
+        teacher: RestorationNet | None = None,
         num_pieces: int = 1,
         is_captured: bool = True,
     ) -> None:
         self._settings, self._state, self._processes, self._say = settings, state, processes, say
+        self._teacher = teacher
         self.num_pieces = num_pieces
         self._ema_rate = make_rate(0.0, settings.device)
         self._loss = torch.zeros((), device=settings.device)
@@ -247,16 +259,26 @@ class TrainingStep:
         for piece in _pieces(Batch(degraded, clean, mask), self.num_pieces):
             with autocast(settings.device, settings.precision):
                 restored = state.network(piece.degraded)
-            error = _LOSSES[settings.train.loss](restored.float(), piece.clean, piece.mask)
-            loss = error * (len(piece.clean) / len(clean))
-            loss.backward()
-            total += loss.detach()
+            restored, share = restored.float(), len(piece.clean) / len(clean)
+            error = _LOSSES[settings.train.loss](restored, piece.clean, piece.mask)
+            total += share * error.detach()
+            if self._teacher is not None:
+                taught = self._taught(self._teacher, piece.degraded)
+                error = _TAUGHT[settings.train.loss](restored, taught, piece.clean, piece.mask)
+            (share * error).backward()
         average_gradients(self._processes, total, state.weights)
         torch.nn.utils.clip_grad_norm_(state.weights, settings.train.gradient_clip)
         for optimizer in state.optimizers:
             optimizer.step()
         state.average.update(self._ema_rate)
         self._loss.copy_(total)
+
+    def _taught(self, teacher: RestorationNet, degraded: Tensor) -> Tensor:
+        """What the teacher restores; a blind one is not told the level."""
+        planes = teacher.architecture.space.input_planes
+        with torch.no_grad(), autocast(self._settings.device, self._settings.precision):
+            restored: Tensor = teacher(degraded[:, :planes])
+        return restored.float()
 
 
 def _pieces(batch: Batch, count: int) -> list[Batch]:

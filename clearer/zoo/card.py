@@ -83,14 +83,20 @@ def card_markdown(card: CardRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _named(name: str | None, digest: str | None) -> str:
+    """A network that took part in the training; empty if there was none."""
+    which = f" (SHA-256 {digest[:12]}...)" if digest else ""
+    return f"`{name}`{which}" if name else ""
+
+
 def _training(card: CardRecord) -> str:
     training = card["training"]
     what = "pairs" if "left_out" in training else "pictures"
-    start = training.get("fine_tuned_from")
     # If it is this network's own name, it means the earlier version.
-    digest = training.get("fine_tuned_from_sha256")
-    which = f" (SHA-256 {digest[:12]}...)" if digest else ""
-    text = f"Begun with the weights of `{start}`{which}. " if start else ""
+    start = _named(training.get("fine_tuned_from"), training.get("fine_tuned_from_sha256"))
+    teacher = _named(training.get("teacher"), training.get("teacher_sha256"))
+    text = f"Begun with the weights of {start}. " * bool(start)
+    text += f"Taught by {teacher}. " * bool(teacher)
     text += (
         f"Trained on {training['num_train']} {what} ({_origins(training['train'])}): weights of "
         f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "

@@ -121,6 +121,9 @@ class TrainingRecord(TypedDict):
     """Pictures of the set that were not used."""
     fine_tuned_from: NotRequired[Text | None]
     fine_tuned_from_sha256: NotRequired[Text | None]
+    teacher: NotRequired[Text | None]
+    """The network whose results were learned."""
+    teacher_sha256: NotRequired[Text | None]
     iteration: _WholeNumber
     """Iteration of the weights, which are the best by validation."""
     iterations: Count

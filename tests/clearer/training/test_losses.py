@@ -13,6 +13,8 @@ from clearer.training.losses import (
     restoration_loss,
     root_error_loss,
     search_loss,
+    taught_loss,
+    taught_root_error_loss,
 )
 
 # Logits whose softmax is (0.75, 0.25) and (0.5, 0.5).
@@ -36,6 +38,34 @@ def test_root_error_loss_stays_finite_where_there_is_no_error() -> None:
     root_error_loss(restored, torch.zeros_like(restored)).backward()
     assert restored.grad is not None
     assert torch.isfinite(restored.grad).all()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("plain", "taught"),
+    [(restoration_loss, taught_loss), (root_error_loss, taught_root_error_loss)],
+)
+def test_a_teacher_who_knows_the_clean_picture_changes_no_gradient(
+    plain: Callable[..., Tensor], taught: Callable[..., Tensor], masked: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.rand(3, 2, 4, 5, generator=generator, dtype=torch.float64)
+    mask = (torch.rand(3, 1, 4, 5, generator=generator) < 0.7).double() if masked else None
+    gradients = []
+    for loss, words in ((plain, (clean, mask)), (taught, (clean, clean, mask))):
+        restored = torch.full_like(clean, 0.3).requires_grad_()
+        loss(restored, *words).backward()
+        assert restored.grad is not None
+        gradients.append(restored.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_taught_loss_weighs_pictures_as_the_root_does() -> None:
+    """By hand: distances to the teacher 0.1, errors 0.3 and 0.1 to the clean picture."""
+    clean = torch.zeros(2, 1, 4, 4, dtype=torch.float64)
+    restored = torch.stack([clean[0] + 0.3, clean[1] + 0.1])
+    loss = taught_root_error_loss(restored, restored - 0.1, clean)
+    assert loss.item() == pytest.approx((0.01 / 0.6 + 0.01 / 0.2) / 2)
 
 
 def test_architecture_loss_by_hand() -> None:

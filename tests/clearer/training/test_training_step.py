@@ -140,8 +140,9 @@ def test_what_cannot_be_recorded_is_done_all_the_same_and_said_once() -> None:
 
 @pytest.mark.gpu
 @needs_cuda
+@pytest.mark.parametrize("is_taught", [False, True])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_recorded_training_learns_as_an_unrecorded_one(precision: str) -> None:
+def test_a_recorded_training_learns_as_an_unrecorded_one(precision: str, is_taught: bool) -> None:
     losses = []
     for is_captured in (False, True):
         settings = tiny_settings(
@@ -150,7 +151,12 @@ def test_a_recorded_training_learns_as_an_unrecorded_one(precision: str) -> None
         architecture = Architecture.from_text("P-F", settings.space)
         state = new_training_state(settings, architecture, Processes())
         sampler = training_sampler(settings, pictures(), 3, Processes())
-        step = TrainingStep(settings, state, Processes(), print, is_captured=is_captured)
+        teacher = None
+        if is_taught:
+            teacher = new_training_state(settings, architecture, Processes()).network.eval()
+        step = TrainingStep(
+            settings, state, Processes(), print, teacher=teacher, is_captured=is_captured
+        )
         losses.append([step(sampler.batch(i), 3e-3, i).item() for i in range(12)])
     tolerance = 1e-3 if precision == "fp32" else 0.05
     assert losses[1] == pytest.approx(losses[0], rel=tolerance)

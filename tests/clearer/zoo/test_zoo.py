@@ -270,6 +270,14 @@ def test_the_card_says_what_a_fine_tuning_began_with() -> None:
     assert "Begun with the weights of `gray-blind` (SHA-256 0123456789ab...). Trained on" in text
 
 
+def test_the_card_says_who_taught_it() -> None:
+    card = zoo_network("gray-blind").card
+    assert "Taught by" not in card_markdown(card)
+    card["training"]["teacher"] = "gray"
+    card["training"]["teacher_sha256"] = "0123456789abcdef"
+    assert "Taught by `gray` (SHA-256 0123456789ab...). Trained on" in card_markdown(card)
+
+
 def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
     path = add_network(tiny, "gray", 1)
     data = bytearray(path.read_bytes())
