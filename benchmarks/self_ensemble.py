@@ -1,7 +1,7 @@
 """What averaging over flips and rotations gains, by their number.
 
     python benchmarks/zoo/recipes.py photos-fair .
-    OMP_NUM_THREADS=1 python benchmarks/self_ensemble.py photos-fair ensemble.json gray rgb-blind
+    OMP_NUM_THREADS=1 python benchmarks/self_ensemble.py photos-fair ensemble.json gray rgb
 
 Protocol awgn, sigma 25, centre crops of the validation pictures; networks that come with clearer,
 or run folders. The file is written after each network; networks that it holds are skipped.

@@ -164,7 +164,7 @@ _add(
 _add(
     demo.demo,
     "clearer demo --open",
-    "clearer demo rgb-blind gray-blind model.onnx --port 8000",
+    "clearer demo rgb gray-blind model.onnx --port 8000",
     "clearer demo --save site    # the same page as static files",
 )
 _data = typer.Typer(
@@ -190,7 +190,7 @@ _add(
     "clearer show",
     "clearer show --front",
     "clearer show RUN --front --quality",
-    "clearer show rgb-blind",
+    "clearer show rgb",
     "clearer show model.onnx    # the metadata of a file",
 )
 

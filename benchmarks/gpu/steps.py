@@ -99,7 +99,7 @@ def full_cases() -> list[Case]:
     """The paper's search and training, a search with the quick preset, a network of 5 MB."""
     paper = _settings("paper", "gray", 32, 64)
     found = Architecture.from_text("PPPP-FPFP-FFFP", paper.space)
-    large = zoo_network("rgb-blind").load()[0].architecture
+    large = zoo_network("rgb").load()[0].architecture
     return [
         _training("training, 5 MB, RGB", _settings("quick", "rgb", 32, 64), large),
         _training("training of the paper", paper, found),

@@ -43,7 +43,11 @@ __all__ = [
 FOLDER: Final = Path(__file__).parent
 """Folder of the files."""
 
-RETIRED: Final = {"gray-50-fast": "gray-50", "gray-blind-small": "gray-small"}
+RETIRED: Final = {
+    "gray-50-fast": "gray-50",
+    "gray-blind-small": "gray-small",
+    "rgb-blind": "rgb",
+}
 """Networks that came with earlier versions, and the network that replaces each."""
 
 

@@ -96,7 +96,7 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "python benchmarks/gpu/run.py check": _GPU_SCRIPTS,
     "python benchmarks/gpu/run.py train gray 8 --from zoo-runs/carried": _GPU_SCRIPTS,
     "python benchmarks/gpu/run.py search paper-50 8 --from zoo-runs/carried": _GPU_SCRIPTS,
-    "python benchmarks/gpu/run.py bench gray-50 rgb-blind other.onnx": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py bench gray-50 rgb other.onnx": _GPU_SCRIPTS,
     "python benchmarks/gpu/run.py unpack zoo-runs/carried": _GPU_SCRIPTS,
     "python benchmarks/gpu/pack.py pictures photos-small zoo-runs/carried": _GPU_SCRIPTS,
     "python benchmarks/gpu/pack.py unpack FOLDER": _GPU_SCRIPTS,

@@ -31,7 +31,7 @@ DEMO = [
     "clearer demo",
     "clearer demo --open",
     "clearer demo model.onnx --open",
-    "clearer demo rgb-blind gray-blind",
+    "clearer demo rgb gray-blind",
 ]
 SAVE = "clearer demo --save site"
 SERVE = "MODEL=model.image.onnx uvicorn server:app --limit-concurrency 16"
@@ -71,12 +71,12 @@ def tiny_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     zoo.mkdir()
     monkeypatch.setattr(catalogue, "FOLDER", zoo)
     add_network(zoo, "gray-blind", 1)
-    add_network(zoo, "rgb-blind", 3)
+    add_network(zoo, "rgb", 3)
     monkeypatch.setenv("BROWSER", "true")  # opens nothing, and says that it did
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    assert clearer("export", "rgb-blind", "--out", "made").exit_code == 0
+    assert clearer("export", "rgb", "--out", "made").exit_code == 0
     shutil.copy("made/model.onnx", "model.onnx")
     return work
 
@@ -106,7 +106,7 @@ def test_the_page_is_saved(tiny_zoo: Path) -> None:
     done = clearer(*shlex.split(SAVE)[1:])
     assert done.exit_code == 0, done.output
     networks = json.loads((tiny_zoo / "site" / "networks.json").read_text())
-    assert [network["name"] for network in networks] == ["rgb-blind"]
+    assert [network["name"] for network in networks] == ["rgb"]
 
 
 def test_the_server_of_the_examples_answers(tmp_path: Path) -> None:

@@ -86,12 +86,12 @@ def test_every_stage_works(folder: Path) -> None:
     [
         ("pooch", "data", ["data", "get", "set12", "--to", "sets"]),
         ("requests", "data", ["data", "get", "set12", "--to", "sets"]),
-        ("imagecodecs", None, ["restore", "deep.png", "--model", "rgb-blind"]),
-        ("matplotlib", "bench", ["bench", "rgb-blind", "--data", "photos"]),
+        ("imagecodecs", None, ["restore", "deep.png", "--model", "rgb"]),
+        ("matplotlib", "bench", ["bench", "rgb", "--data", "photos"]),
         (
             "matplotlib",
             "bench",
-            ["eval", "rgb-blind", "--data", "photos", "--save-images", "--out", "eval"],
+            ["eval", "rgb", "--data", "photos", "--save-images", "--out", "eval"],
         ),
         ("matplotlib", "bench", ["profile", "--width", "2", "--check", "2"]),
         ("onnxruntime", "cpu", ["search", "--budget-ms", "9", "--out", "run"]),

@@ -83,7 +83,7 @@ def test_bash_and_fish_offer_names(
     assert len(offered) == len(LINES)
     for words, awaited in zip(offered, LINES.values(), strict=True):
         assert words >= awaited
-        assert not words & {"runs/notes", "rgb-blind", "set12", "model.onnx", "photos"}
+        assert not words & {"runs/notes", "rgb-small", "set12", "model.onnx", "photos"}
 
 
 def test_zsh_offers_names(folder: Path, variables: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ def test_zsh_offers_names(folder: Path, variables: dict[str, str]) -> None:
         typed += [("", word) for word in awaited]
         typed.append(("\x15clear; echo NEX''T\n", "NEXT"))
     screen = type_in_terminal(["zsh", "-f", "-i"], folder, typed, variables)
-    assert "rgb-blind" not in screen
+    assert "rgb-small" not in screen
 
 
 COMMANDS = [

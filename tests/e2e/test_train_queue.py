@@ -100,10 +100,10 @@ def test_recipes(script: Any, sets: Path, tmp_path: Path) -> None:
 def test_the_list_that_is_there_can_be_read(script: Any) -> None:
     pieces = script("pieces")
     entries = pieces.read_queue()
-    assert [e.name for e in entries][:2] == ["gray", "rgb"]
+    assert [e.name for e in entries][:2] == ["gray-small", "gray"]
     assert {e.kind for e in entries} == {"training", "search"}
-    assert pieces.find("gray", "training", entries).options["level-map"] == "True"
-    gray = pieces.find("gray-raced", "training", entries)
+    assert pieces.find("gray-small-taught", "training", entries).options["teacher"] == "gray"
+    gray = pieces.find("gray", "training", entries)
     assert gray.options["sigma"] == "0:75"
     space = SearchSpace(**{**gray.space, "columns": tuple(gray.space["columns"])})
     assert space.level_map

@@ -78,7 +78,7 @@ def test_a_batch_of_torch() -> None:
     noisy, _ = noisy_photograph("rgb")
     pictures = np.stack([noisy, noisy[::-1]])
     batch = torch.from_numpy(pictures / 255).permute(0, 3, 1, 2)
-    restore = clearer.load("rgb-blind")
+    restore = clearer.load("rgb")
     restored = restore(batch)
     assert restored.shape == batch.shape
     assert restored.dtype == batch.dtype == torch.float64
@@ -87,7 +87,7 @@ def test_a_batch_of_torch() -> None:
         np.testing.assert_allclose(found.permute(1, 2, 0).numpy(), single, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["gray", "rgb-blind", "rgb-photo"])
+@pytest.mark.parametrize("name", ["gray", "rgb", "rgb-photo"])
 def test_onnx_runtime_restores_as_torch_does(name: str) -> None:
     pytest.importorskip("onnxruntime", reason="the extra cpu is not installed")
     noisy, _ = noisy_photograph("gray" if name == "gray" else "rgb")
@@ -114,7 +114,7 @@ def test_strength() -> None:
 
 def test_self_ensemble() -> None:
     noisy, clean = noisy_photograph("rgb")
-    restore = clearer.load("rgb-blind")
+    restore = clearer.load("rgb")
     once, twice = restore(noisy), restore(noisy, self_ensemble=2)
     assert psnr(twice, clean) > psnr(once, clean) + 0.02
     turned = restore(np.rot90(noisy), self_ensemble=4)
