@@ -310,6 +310,11 @@ SCENES: Final = (
                 f"{_TRAIN} --out warm",
                 ("warm" + _WEIGHTS,),
             ),
+            Line(
+                "clearer train gray-small --fine-tune --teacher gray --data photos --out taught",
+                _TRAIN,
+                ("taught" + _WEIGHTS,),
+            ),
         ),
     ),
 )
