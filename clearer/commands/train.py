@@ -25,6 +25,26 @@ from clearer.terminal.options import (
 )
 from clearer.terminal.task_options import with_task_options
 
+WarmStart = Annotated[
+    Path | None,
+    typer.Option(
+        "--warm-start",
+        metavar="RUN|NAME",
+        autocompletion=complete_networks,
+        help="Start from the weights of a smaller network that RUN contains, in a new folder. "
+        "Further layers and channels add nothing at first.",
+    ),
+]
+Teacher = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN|NAME",
+        autocompletion=complete_networks,
+        help="Learn what this better network restores, in place of the clean images: a small "
+        "network gets further in as many iterations. For a new run.",
+    ),
+]
+
 
 @with_task_options
 def train(
@@ -53,25 +73,8 @@ def train(
             "--sigma 0:75.",
         ),
     ] = False,
-    warm_start: Annotated[
-        Path | None,
-        typer.Option(
-            "--warm-start",
-            metavar="RUN|NAME",
-            autocompletion=complete_networks,
-            help="Start from the weights of a smaller network that RUN contains, in a new folder. "
-            "Further layers and channels add nothing at first.",
-        ),
-    ] = None,
-    teacher: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN|NAME",
-            autocompletion=complete_networks,
-            help="Learn what this better network restores, in place of the clean images: a small "
-            "network gets further in as many iterations. For a new run.",
-        ),
-    ] = None,
+    warm_start: WarmStart = None,
+    teacher: Teacher = None,
     data: Annotated[
         Path | None,
         typer.Option(

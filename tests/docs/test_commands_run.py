@@ -161,6 +161,7 @@ def test_what_runs_elsewhere_is_there(text: str) -> None:
         case _:
             sign = {
                 "srun": "srun",
+                "torchrun": "torchrun",
                 "sbatch": "search.sbatch",
                 "pip": "build_wheel" if words[1] == "wheel" else '"install"',
                 "pipx": '"install"',
