@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from clearer.errors import InputError
@@ -127,6 +127,18 @@ class Task(ABC):
     def pairs(self) -> Layout | None:
         """How folders hold degraded and clean pictures; None if :meth:`degrade` makes them."""
         return None
+
+    def covers(self, wanted: Task) -> bool:
+        """Whether this is the kind of task that is wanted, and its ranges contain those."""
+        if type(self) is not type(wanted):
+            return False
+        pairs = [(getattr(self, f.name), getattr(wanted, f.name)) for f in fields(self)]  # type: ignore[arg-type]
+        return all(
+            one.low <= other.low and other.high <= one.high
+            if isinstance(one, Span)
+            else one == other
+            for one, other in pairs
+        )
 
     @property
     def crop_multiple(self) -> int:
