@@ -15,7 +15,7 @@ from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
 from clearer.runs.run_records import DecisionRecord
-from clearer.runs.settings import Compile, RunSettings, StartWeights, TeacherWeights
+from clearer.runs.settings import Compile, NamedWeights, RunSettings, StartWeights
 from clearer.space.space import Architecture
 from clearer.support.device import resolve_device
 from clearer.support.files import write_atomic, write_json
@@ -50,9 +50,8 @@ class Origin:
 
     weights_name: str = ""
     """Name of the network whose weights these are."""
-    teacher_weights: bytes | None = None
-    """Content of the weights file of the network whose results are learned, or None."""
-    teacher_name: str = ""
+    taught_by: Origin | None = None
+    """The trained network whose results are learned, or None."""
 
     @property
     def start(self) -> StartWeights | None:
@@ -63,12 +62,10 @@ class Origin:
         return StartWeights(name=self.weights_name, sha256=digest, is_warm=self.is_warm)
 
     @property
-    def teacher(self) -> TeacherWeights | None:
+    def teacher(self) -> NamedWeights | None:
         """Name and hash of the teacher's weights, for the settings."""
-        if self.teacher_weights is None:
-            return None
-        digest = hashlib.sha256(self.teacher_weights).hexdigest()
-        return TeacherWeights(name=self.teacher_name, sha256=digest)
+        start = None if self.taught_by is None else self.taught_by.start
+        return None if start is None else NamedWeights(name=start.name, sha256=start.sha256)
 
 
 def find_origin(
@@ -90,11 +87,13 @@ def find_origin(
 
     Raises:
         InputError: If there is none, it is a file, it lacks an architecture or fitting weights, a
-            network of the zoo is not fine-tuned, a level map is asked for without fine-tuning, the
-            smaller network does not fit into it, or the teacher restores other pictures.
+            network of the zoo is not fine-tuned, a level map is asked for without fine-tuning, or
+            the smaller network does not fit into it.
     """
     origin = _start(path, fine_tune=fine_tune, level_map=level_map, warm_start=warm_start)
-    return origin if teacher is None else _taught(origin, teacher)
+    if teacher is None:
+        return origin
+    return replace(origin, taught_by=_find_origin(teacher, fine_tune=True))
 
 
 def _start(
@@ -122,13 +121,6 @@ def _warm(origin: Origin, path: Path) -> Origin:
     small = _find_origin(path, fine_tune=True)
     check_warm_start(small.name, *map(Architecture.from_dict, (small.decision, origin.decision)))
     return replace(origin, weights=small.weights, weights_name=small.name, is_warm=True)
-
-
-def _taught(origin: Origin, path: Path) -> Origin:
-    """The origin with a teacher."""
-    found = _find_origin(path, fine_tune=True)
-    check_teacher(found.name, found.settings.space, origin.settings.space)
-    return replace(origin, teacher_weights=found.weights, teacher_name=found.name)
 
 
 def _told(origin: Origin) -> Origin:
@@ -209,7 +201,7 @@ def plan_training(
 
     Raises:
         InputError: If a value is unknown or out of range, finished or interrupted training would
-            be overwritten, or settings changed in the middle of one.
+            be overwritten, settings changed in the middle of one, or the teacher does another task.
     """
     run, is_new = origin.run, out is not None or origin.start is not None
     other_pictures = [data, task, *task_options]
@@ -245,6 +237,8 @@ def plan_training(
             "architecture again with --out NEW, or fine-tune it with --fine-tune"
         )
     check_level(settings)
+    if origin.taught_by is not None:
+        check_teacher(origin.taught_by.name, origin.taught_by.settings, settings)
     if run is None:
         precision = fastest_precision(settings.space, settings.device)
         settings = replace(settings, precision=precision)
@@ -274,8 +268,8 @@ def make_training_run(
         write_pictures(run, settings)
         if origin.weights is not None:
             write_atomic(run.start_weights, origin.weights)
-        if origin.teacher_weights is not None:
-            write_atomic(run.teacher, origin.teacher_weights)
+        if origin.taught_by is not None and origin.taught_by.weights is not None:
+            write_atomic(run.teacher, origin.taught_by.weights)
         write_json(run.architecture, origin.decision)
 
     return Run.create(out, settings, prepare)

@@ -24,13 +24,13 @@ from clearer.tasks.registry import task_from_dict, task_to_dict
 __all__ = [
     "PRESETS",
     "Compile",
+    "NamedWeights",
     "Preset",
     "RaceSettings",
     "RunSettings",
     "SearchSettings",
     "StartWeights",
     "Strategy",
-    "TeacherWeights",
     "TrainSettings",
     "TrainingLoss",
     "TrainingOptimizer",
@@ -150,26 +150,22 @@ def with_iterations(settings: _Loop, iterations: int) -> _Loop:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StartWeights:
-    """The trained weights that a fine-tuning or a warm start begins with."""
+class NamedWeights:
+    """Trained weights that take part in a training."""
 
     name: str
     """Name of the run's folder, or of the network in ``clearer zoo``."""
     sha256: str
     """SHA-256 of their file."""
-    is_warm: bool = False
-    """Whether they are those of a smaller network, from which a larger one learns as from
-    scratch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TeacherWeights:
-    """The trained network whose results a training learns from."""
+class StartWeights(NamedWeights):
+    """Those that a fine-tuning or a warm start begins with."""
 
-    name: str
-    """Name of the run's folder, or of the network in ``clearer zoo``."""
-    sha256: str
-    """SHA-256 of its weights file."""
+    is_warm: bool = False
+    """Whether they are those of a smaller network, from which a larger one learns as from
+    scratch."""
 
 
 _RENAMED: Final = {"settled_rate": "frozen_norm_rate", "mirrored_share": "padded_share"}
@@ -332,8 +328,8 @@ class RunSettings:
     """Whether logs are also written for TensorBoard."""
     fine_tuned_from: StartWeights | None = None
     """None for a training from scratch."""
-    teacher: TeacherWeights | None = None
-    """None where clean pictures alone are learned from."""
+    teacher: NamedWeights | None = None
+    """The network whose results are learned; None where the clean pictures are."""
     minutes: Above0 | None = None
     """Time for training, until its number of iterations is fitted to it."""
     work: Above0 | None = None

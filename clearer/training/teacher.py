@@ -14,23 +14,35 @@ from clearer.errors import InputError
 from clearer.networks.network import RestorationNet, load_network
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
-from clearer.space.space import SearchSpace
 
 __all__ = ["check_teacher", "check_weights", "load_teacher"]
 
 
-def check_teacher(name: str, teacher: SearchSpace, student: SearchSpace) -> None:
-    """Check that a network can be given what another one is given.
+def check_teacher(name: str, teacher: RunSettings, student: RunSettings) -> None:
+    """Check that a network can restore what another one learns to restore.
+
+    Args:
+        name: Name of the teacher.
+        teacher: Settings that it was trained with.
+        student: Settings of the training.
 
     Raises:
-        InputError: If it restores pictures of other channels, or needs a level that is not there.
+        InputError: If it restores pictures of other channels or another degradation, or needs a
+            level that is not there.
     """
-    if teacher.channels != student.channels:
+    if teacher.space.channels != student.space.channels:
         raise InputError(
-            f"--teacher {name} restores pictures of {teacher.channels} channels, and the network "
-            f"to train takes {student.channels}"
+            f"--teacher {name} restores pictures of {teacher.space.channels} channels, and the "
+            f"network to train takes {student.space.channels}"
         )
-    if teacher.level_map and not student.level_map:
+    task, wanted = teacher.task, student.task
+    is_paired = wanted.pairs is not None and type(task) is type(wanted)  # however they are stored
+    if not (is_paired or task.covers(wanted)):
+        raise InputError(
+            f"--teacher {name} does not know what is to be learned: it was trained for "
+            f"{task.text}, and this is {wanted.text}"
+        )
+    if teacher.space.level_map and not student.space.level_map:
         raise InputError(
             f"--teacher {name} is told the noise level, which the network to train is not: add "
             "--fine-tune --level-map, or take a blind teacher"
