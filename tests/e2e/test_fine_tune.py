@@ -28,18 +28,11 @@ from clearer.training.training_step import training_sampler
 from clearer.zoo import catalogue
 from tests.command import clearer, searched
 from tests.forked import SignalIn, run_forked
-from tests.photographs import save_photographs
 from tests.tiny_zoo import add_network
 
 TINY = ["--width", "4", "--search-iterations", "6", "--iterations", "20", "--batch-size", "2"]
 TINY += ["--patch-size", "32", "--precision", "fp32", "--columns", "1,1"]
 SHORT = ["--iterations", "8", "--batch-size", "2", "--patch-size", "32", "--validate-every", "4"]
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
-    return save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (72, 64))
 
 
 @pytest.fixture(scope="module")

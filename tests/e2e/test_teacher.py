@@ -14,18 +14,11 @@ from clearer.pictures.images import read_image
 from clearer.runs.run import Run
 from clearer.support.files import read_jsonl
 from tests.command import clearer, searched
-from tests.photographs import save_photographs
 
 WEIGHTS = "weights.safetensors"
 TINY = ["--search-iterations", "2", "--batch-size", "2", "--patch-size", "32", "--sigma", "40"]
 TINY += ["--precision", "fp32", "--strategy", "random", "--columns", "1,1", "--stem", "conv"]
 SHORT = ["--iterations", "40", "--batch-size", "4", "--patch-size", "32", "--validate-every", "20"]
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
-    return save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (72, 64))
 
 
 @pytest.fixture(scope="module")

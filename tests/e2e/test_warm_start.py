@@ -15,18 +15,11 @@ from clearer.runs.run import Run
 from clearer.space.space import Architecture
 from clearer.support.files import read_json, read_jsonl, write_json
 from tests.command import clearer, searched
-from tests.photographs import save_photographs
 
 TINY = ["--width", "4", "--search-iterations", "2", "--batch-size", "2", "--patch-size", "32"]
 TINY += ["--precision", "fp32", "--strategy", "random", "--columns", "1,1", "--sigma", "40"]
 TINY += ["--stem", "conv"]
 SHORT = ["--iterations", "12", "--batch-size", "4", "--patch-size", "32", "--validate-every", "4"]
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    names = {"train": ["astronaut", "coins", "brick"], "val": ["camera"]}
-    return save_photographs(tmp_path_factory.mktemp("photos"), names, "L", (72, 64))
 
 
 @pytest.fixture(scope="module")
