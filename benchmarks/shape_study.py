@@ -68,9 +68,11 @@ def u(
     down: tuple[int, ...],
     bottom: int,
     up: tuple[int, ...],
+    block: str = "parallel",
 ) -> Architecture:
-    """A U shape."""
-    space = replace(_U, unshuffle=unshuffle, width=width, growth=growth)
+    """A U shape of these blocks."""
+    operations = (block, "fusion")
+    space = replace(_U, unshuffle=unshuffle, width=width, growth=growth, operations=operations)
     return Shape(space, down, bottom, up).architecture()
 
 
@@ -92,6 +94,7 @@ NETWORKS: Final = {
     "U, unshuffle 2, width 24, growth 1.5": u(2, 24, 1.5, (2, 2, 2), 6, (3, 3, 3)),
     "U, width 24, 3 scales, 1 block": u(1, 24, 2, (1, 1), 4, (1, 1)),
     "U, width 16, 3 scales": u(1, 16, 2, (1, 1), 2, (1, 1)),
+    "U, width 16, 3 scales, swish blocks": u(1, 16, 2, (1, 1), 2, (1, 1), "swish"),
     "U, width 12, 3 scales": u(1, 12, 2, (1, 1), 1, (1, 1)),
     "gray-50": plain("PPPP-PPPPPP", width=16, columns=(4, 6), stem="conv"),
 }

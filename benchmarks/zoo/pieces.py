@@ -341,9 +341,7 @@ def _write_origin(entry: Entry, data: Path, folder: Path) -> None:
 
     size = (256, 256)
     costs = CostSource(size, file_mb)
-    space = {**entry.space}
-    if "columns" in space:
-        space["columns"] = tuple(space["columns"])
+    space = {name: tuple(x) if isinstance(x, list) else x for name, x in entry.space.items()}
     settings = make_settings(
         preset="quick",
         task=make_task("denoise", {}),  # the options of the entry say what it is trained for

@@ -1,7 +1,8 @@
 """Starts a larger network from a trained smaller one, so that both restore alike at first.
 
 Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer", ICLR 2016: new channels,
-blocks and scales add nothing until the training gives them something to add.
+blocks and scales add nothing until the training gives them something to add. An operation may also
+be replaced by its successor: then weights are kept, but they restore worse until trained again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _SAME = ("channels", "unshuffle", "stem", "residual", "first_scales", "level_map
 def warm_start(name: str, small: RestorationNet, large: RestorationNet) -> None:
     """Let an untrained network restore as a smaller, trained one does.
 
+    With successors of its operations, it has their weights, but does not yet restore as well.
     It has all layers of the smaller one, in the same order, and may have more: wider scales,
     further scales below, further operations between. Of the weights of those, the ones that would
     let them change the output become zero; the others stay.
@@ -45,7 +47,7 @@ def warm_start(name: str, small: RestorationNet, large: RestorationNet) -> None:
     _silence(large)
     state = large.state_dict()
     for layer, tensor in small.state_dict().items():
-        found = _renamed(layer, columns)
+        found = _renamed(layer, columns, large.architecture)
         state[found] = _inside(tensor, state[found])
     large.load_state_dict(state)
 
@@ -120,7 +122,8 @@ def _fits(column: Column, wider: Column) -> bool:
     """Whether a column has all operations of another, and what is new can do nothing."""
     pairs = zip(column, wider, strict=False)
     return all(
-        own == other or (own == IDENTITY.name and OPERATIONS[other].is_residual)
+        own in (other, OPERATIONS[other].successor_of)
+        or (own == IDENTITY.name and OPERATIONS[other].is_residual)
         for own, other in pairs
     )
 
@@ -142,11 +145,16 @@ def _silence_norm(branch: nn.Module) -> None:
     nn.init.zeros_(last.bias)
 
 
-def _renamed(name: str, columns: Places) -> str:
+def _renamed(name: str, columns: Places, large: Architecture) -> str:
     """The name of a tensor of the small network in the large one."""
     parts = name.split(".")
     if parts[0] == "cells":
-        parts[1:3] = map(str, columns[int(parts[1]), int(parts[2])])
+        cell, index = columns[int(parts[1]), int(parts[2])]
+        parts[1:3] = map(str, (cell, index))
+        new = OPERATIONS[large.cells[cell][index][int(parts[4])]]
+        if new.successor_of is not None:
+            old = OPERATIONS[new.successor_of].parts
+            parts[3] = dict(zip(old, new.parts, strict=True)).get(parts[3], parts[3])
     return ".".join(parts)
 
 

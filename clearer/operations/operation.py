@@ -97,6 +97,9 @@ class Operation(ABC):
     is_residual: ClassVar[bool] = False
     """Whether it adds :meth:`branches` to the scale: where these are zero, features that are not
     negative come out as they went in. A network can then start without it (``--warm-start``)."""
+    successor_of: ClassVar[str | None] = None
+    """An operation with the same layers, whose weights are a start for its own: a network can begin
+    with those of one that has this operation instead (``--warm-start``)."""
     parts: ClassVar[tuple[str, ...]] = ()
     """Names of its layers, in the order in which they are made. In weights files a layer is named
     by column, part and scale, as in ``cells.0.1.blocks.2``."""

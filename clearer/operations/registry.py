@@ -9,11 +9,12 @@ from clearer.operations.fusion import FUSION
 from clearer.operations.identity import IDENTITY
 from clearer.operations.operation import Operation
 from clearer.operations.parallel import Parallel
+from clearer.operations.swish import Swish
 
 __all__ = ["OPERATIONS", "PAPER_OPERATIONS", "check_operations", "operation"]
 
 OPERATIONS: Final[dict[str, Operation]] = {
-    found.name: found for found in (Parallel(), FUSION, IDENTITY)
+    found.name: found for found in (Parallel(), Swish(), FUSION, IDENTITY)
 }
 
 PAPER_OPERATIONS: Final = ("parallel", "fusion")

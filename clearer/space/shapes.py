@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
+from clearer.operations.fusion import FUSION
+from clearer.operations.registry import OPERATIONS
+from clearer.operations.swish import Swish
 from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["Shape", "shapes_within", "smallest_network", "u_space", "without_a_block"]
@@ -44,15 +47,16 @@ class Shape:
     def architecture(self) -> Architecture:
         """The network, in the smallest space that contains it."""
         num_scales = len(self.down) + 1
+        block = OPERATIONS[self.space.operations[0]].letter
         cells = [
-            [_column(scale + 1, scale, "P")] * blocks if blocks else ["."]
+            [_column(scale + 1, scale, block)] * blocks if blocks else ["."]
             for scale, blocks in enumerate(self.down)
         ]
-        last = [_column(num_scales, num_scales - 1, "P")] * self.bottom
+        last = [_column(num_scales, num_scales - 1, block)] * self.bottom
         for scale in reversed(range(num_scales - 1)):
             if scale or self.up[0]:  # every network ends with a fusion into the finest scale
-                last.append(_column(num_scales, scale, "F"))
-            last += [_column(num_scales, scale, "P")] * self.up[scale]
+                last.append(_column(num_scales, scale, FUSION.letter))
+            last += [_column(num_scales, scale, block)] * self.up[scale]
         cells.append(last or ["."])
         space = replace(self.space, columns=tuple(len(cell) for cell in cells))
         return Architecture.from_text("-".join("".join(cell) for cell in cells), space)
@@ -87,6 +91,7 @@ def u_space(space: SearchSpace, *, unshuffle: int, width: int, growth: float) ->
         stem="conv",
         first_scales=1,
         gates=True,
+        operations=(Swish.name, FUSION.name),
     )
 
 
@@ -143,7 +148,7 @@ def without_a_block(architecture: Architecture) -> Architecture | None:
     blocks = [
         (scales[0], -place)
         for place, (_, scales) in places
-        if architecture.choices[place] == "parallel"
+        if architecture.choices[place] == architecture.space.operations[0]
     ]
     if not blocks:
         return None

@@ -67,6 +67,7 @@ def canonical(model: onnx.ModelProto) -> str:
         ({}, "PF-FPF"),
         ({"unshuffle": 2, "stem": "conv", "channels": 3, "residual": False}, "FF-PPP"),
         ({"stem": "conv", "first_scales": 1, "gates": True}, "P.-[P.][.F]P"),
+        ({"operations": ("swish", "fusion")}, "WF-FWW"),
     ],
 )
 def test_equals_what_torch_exports(changes: dict[str, Any], text: str) -> None:

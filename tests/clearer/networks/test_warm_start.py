@@ -43,6 +43,18 @@ def wider(architecture: Architecture, text: str, **changes: Any) -> Architecture
     return Architecture.from_text(text, replace(architecture.space, columns=columns, **changes))
 
 
+def test_a_successor_begins_with_the_weights_of_what_it_replaces() -> None:
+    small = trained(SMALL)
+    large = started(small, wider(SMALL, "WW-[.W][F.]", operations=("swish", "fusion")))
+    state = large.state_dict()
+    for name, tensor in small.state_dict().items():
+        own = name.replace("blocks", "swish") if name.startswith("cells") else name
+        assert name.endswith("num_batches_tracked") or torch.equal(state[own], tensor)
+    assert not state["cells.0.1.swish.0.body.4.weight"].any()  # the block that is new adds nothing
+    with pytest.raises(InputError, match="column 1 of its cell 1 is not there"):
+        check_warm_start("mine", large.architecture, SMALL)
+
+
 @pytest.mark.parametrize(
     ("text", "changes"),
     [
