@@ -84,7 +84,7 @@ def test_lines_of_a_search_are_whole(race: Shown, start_s: float) -> None:
     assert_lines_are_whole(race)
     assert_never_silent(race, start_s)
     said = re.sub(r"\s+", " ", race.text)
-    for line in ("run folder: runs/", "architecture P", "MB (fp32): predicted", "files: fp32"):
+    for line in ("run folder: runs/", "architecture W", "MB (fp32): predicted", "files: fp32"):
         assert said.count(line) == 1, race.text
         assert any(row.strip().startswith(line) for row in race.lines), race.text
     for stage, total in (("race", 40), ("train", 30)):
