@@ -166,7 +166,7 @@ def race(
                     standing = [(c.architecture, c.scores) for c in entered]
                     loop.processes.on_first(partial(write_race, run, standing))
                 turns += 1
-            heading = {c.place: expected_db(c.scores[: index + 1]) for c in left}
+            heading = {c.place: expected_db(c.architecture, c.scores[: index + 1]) for c in left}
             ranked = sorted(left, key=lambda c: -heading[c.place])
             if heading[ranked[0].place] == -math.inf:
                 raise ClearerError(

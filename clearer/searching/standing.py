@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from clearer.costs.cost import network_cost
 from clearer.space.space import Architecture
 from clearer.support.schema import Count
 
 __all__ = ["RaceRow", "Score", "Standing", "expected_db", "race_front", "ranked"]
+
+_ENOUGH_PARAMETERS: Final = 250_000
+_DB_PER_HALVING: Final = 0.05
+"""Below so many parameters, a network ends by so much worse, each time they are halved, than a race
+of a few hundred iterations lets expect (docs/figures/search.md, "Who leads at the end")."""
 
 
 class Score(TypedDict):
@@ -57,23 +62,34 @@ class RaceRow(TypedDict):
     """Whether no cheaper network is as good."""
 
 
-def expected_db(scores: Sequence[Score]) -> float:
-    """PSNR that a network is heading for, by its scores; minus infinity if the last is missing.
+def expected_db(architecture: Architecture, scores: Sequence[Score]) -> float:
+    """What a network is heading for, in dB, to compare it with others of the same race.
 
-    Each round doubles the training, and each doubling gains about half as much as the one before:
-    all future gains add up to about the last one. Small networks lead early, and those that still
-    gain most overtake them (docs/figures/search.md, "Who leads").
+    That is its last score, and half of what the last round gained: each round doubles the training,
+    and what still gains most overtakes others. Networks with few parameters lead early, and lose
+    some of that (docs/figures/search.md, "Who leads at the end").
+
+    Args:
+        architecture: The network.
+        scores: Its scores so far.
+
+    Returns:
+        Minus infinity if the last score is missing.
     """
     if not scores or scores[-1]["psnr_db"] is None:
         return -math.inf
     last, before = scores[-1]["psnr_db"], scores[-2:][0]["psnr_db"]
-    return last if before is None else 2 * last - before
+    few = min(0.0, math.log2(network_cost(architecture, "params") / _ENOUGH_PARAMETERS))
+    gained = 0.0 if before is None else last - before
+    return last + gained / 2 + _DB_PER_HALVING * few
 
 
 def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
     """Sort by rounds survived, then by expected PSNR, best first."""
     found = [Standing(*item) for item in standing]
-    return sorted(found, key=lambda s: (len(s.scores), expected_db(s.scores)), reverse=True)
+    return sorted(
+        found, key=lambda s: (len(s.scores), expected_db(s.architecture, s.scores)), reverse=True
+    )
 
 
 def race_front(

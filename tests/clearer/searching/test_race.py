@@ -91,7 +91,7 @@ def test_half_of_them_go_on_and_the_best_wins(unbroken: tuple[Run, Architecture]
         assert len(left) == number
         psnrs = {i: standing[i][1][index]["psnr_db"] or -1e9 for i in left}
         assert all(-30 < psnr < 60 for psnr in psnrs.values())
-        heading = {i: expected_db(standing[i][1][: index + 1]) for i in left}
+        heading = {i: expected_db(FIVE[i], standing[i][1][: index + 1]) for i in left}
         left = sorted(sorted(left, key=lambda i: -heading[i])[: -(-number // 2)])
     assert [FIVE[i] for i in left] == [winner]
     assert not list((run.path / "checkpoint").iterdir())
