@@ -20,7 +20,7 @@ class Swish(Operation):
     SiLU (also Swish: Ramachandran et al., "Searching for Activation Functions", 2017) is
     ``x * sigmoid(x)``. What is added to a scale then has no lower bound, and the sum is linear, as
     in Lim et al., "Enhanced Deep Residual Networks", CVPRW 2017. In the same training it restores
-    better than :class:`Parallel`, whose layers it has, for a few percent more time.
+    better than :class:`Parallel`, whose layers it has (docs/figures/learning.md, "Which block").
     """
 
     name: ClassVar[str] = "swish"
