@@ -15,10 +15,11 @@ TINY = SearchSpace(width=2, columns=(1, 2), residual=True)
 
 
 def measure_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Measure without a warm-up, and with a separate cache, which is returned."""
+    """Measure briefly, without a warm-up, and with a separate cache, which is returned."""
     cache = tmp_path / "cache"
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda _: str(cache))
     monkeypatch.setattr(device_timer, "WARMUP_SECONDS", 0.0)
+    monkeypatch.setattr(measured_costs, "_PROFILE_SECONDS", 0.5)
     monkeypatch.setattr(measured_costs, "_PROBE_SECONDS", 0.1)
     monkeypatch.setattr(measured_costs, "_CHECK_SECONDS", 0.1)
     return cache
