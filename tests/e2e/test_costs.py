@@ -21,6 +21,7 @@ FAST += ["--patch-size", "32", "--precision", "fp32", "--size", "32x48"]
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda _: str(tmp_path / ".cache"))
     monkeypatch.setattr(measured_costs, "_CHECK_SECONDS", 0.2)
+    monkeypatch.setattr(measured_costs, "_QUICK_SECONDS", 0.05)
     monkeypatch.chdir(tmp_path)
 
 
