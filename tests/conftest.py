@@ -14,8 +14,8 @@ from PIL import Image
 from clearer.data.datasets import data_collection
 
 # The networks of the tests are tiny: a second thread gains nothing, and costs much on a busy
-# machine. Commands that tests start as processes read this too, and so do the processes of the tests
-# themselves; where one asks for two threads, they do not spin while the other core is busy.
+# machine. Commands that tests start as processes read this too, and so do the workers of the tests;
+# where one asks for two threads, they do not spin while the other core is busy.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 torch.set_num_threads(1)
