@@ -16,7 +16,7 @@ from clearer.support.files import read_jsonl
 from tests.forked import start_forked
 
 KILLS, MOST_KILLS = 10, 60
-WORDS = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2"]
+WORDS = ["--budget-mb", "0.1", "--contenders", "3", "--search-iterations", "2"]
 WORDS += ["--iterations", "100", "--batch-size", "2", "--patch-size", "32", "--precision", "fp32"]
 WORDS += ["--checkpoint-seconds", "0.05"]
 FILES = ("race.json", "architecture.json", "weights.safetensors", "last.safetensors")
