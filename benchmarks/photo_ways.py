@@ -162,7 +162,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, help="with noisy/ and clean/")
     parser.add_argument("out", type=Path, help="JSON file to create or resume")
-    parser.add_argument("--model", nargs="+", default=["rgb-photo", "gray-blind"])
+    parser.add_argument("--model", nargs="+", default=["rgb-photo"])
     parser.add_argument("--table", action="store_true", help="only print the table of the file")
     arguments = parser.parse_args()
     if not arguments.table:

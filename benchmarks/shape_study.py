@@ -111,7 +111,8 @@ def random_member(rng: random.Random, budgets: list[Budget]) -> Architecture:
         costs = CostSource((256, 256), lambda a, precision: network_cost(a, "mb", precision))
         return max(costs.estimate(architecture, b.metric) / b.limit for b in budgets)
 
-    kinds = shapes_within(SearchSpace(residual=True), lambda a: use(a) <= 1)
+    space = SearchSpace(residual=True, operations=("swish", "fusion"))
+    kinds = shapes_within(space, lambda a: use(a) <= 1)
     while True:
         space = rng.choice(kinds).architecture().space
         options = [

@@ -1,7 +1,7 @@
 """Compares a network that is given the noise level with blind ones and with ones for one level.
 
     python benchmarks/zoo/recipes.py photos-fair .
-    OMP_NUM_THREADS=1 python benchmarks/told_level.py photos-fair told.json gray gray-blind gray-25
+    OMP_NUM_THREADS=1 python benchmarks/told_level.py photos-fair told.json gray gray-small gray-25
 
 Protocol awgn, centre crops of the validation pictures: networks that come with clearer, or run
 folders, at each level. One with a level map is first given the level, and then uses the estimate

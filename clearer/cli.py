@@ -126,7 +126,7 @@ _add(
     "clearer export --int8 --openvino",
     "clearer export runs/denoise-s25-5mb-0 --shapes 1x256x256,4x128x128 --torch --json",
     "clearer export --trt --trt-profile 1x64x64,1x512x512,4x1088x1920",
-    "clearer export gray-blind --out shipped",
+    "clearer export gray-25 --out shipped",
     "clearer export --trt-rtx    # for RTX cards; building needs no GPU",
 )
 _add(
@@ -141,7 +141,7 @@ _add(
     evaluate.evaluate,
     "clearer eval --data set12",
     "clearer eval runs/denoise-s25-5mb-0 --data bsd68 --self-ensemble --save-images",
-    "clearer eval gray-blind --data bsd68 --sigma 50",
+    "clearer eval gray-small --data bsd68 --sigma 50",
     "clearer eval model.onnx --data bsd68 --protocol paper --sigma 50",
     "clearer eval nlm --data photos --task denoise --sigma 25",
     name="eval",
@@ -149,11 +149,11 @@ _add(
 _add(
     restore.restore,
     "clearer restore photo.jpg    # without a run: a network that comes with clearer",
-    "clearer restore photo.jpg --model gray-blind",
+    "clearer restore photo.jpg --model rgb-photo --strength 0.7",
     "clearer restore scans --out clean --format png",
     "clearer restore scan16.tif --model runs/denoise-s25-5mb-0/model.onnx --backend openvino",
 )
-_add(zoo.zoo, "clearer zoo", "clearer restore photo.jpg --model gray-blind")
+_add(zoo.zoo, "clearer zoo", "clearer restore photo.jpg --model rgb-photo")
 _add(
     profile.profile,
     "clearer profile --width 14",
@@ -164,7 +164,7 @@ _add(
 _add(
     demo.demo,
     "clearer demo --open",
-    "clearer demo rgb gray-blind model.onnx --port 8000",
+    "clearer demo rgb gray-small model.onnx --port 8000",
     "clearer demo --save site    # the same page as static files",
 )
 _data = typer.Typer(

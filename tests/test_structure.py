@@ -242,7 +242,7 @@ def test_the_list_of_networks_loads_no_arrays() -> None:
     )
     result = run_python(code)
     assert result.returncode == 0, result.stderr
-    assert "gray-blind" in result.stdout
+    assert "gray-25" in result.stdout
 
 
 def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
@@ -251,7 +251,7 @@ def test_torch_restores_without_onnx_and_without_what_searches_need() -> None:
         "for name in ('onnx', 'onnxruntime', 'scipy.optimize', 'skimage.metrics'):\n"
         "    sys.modules[name] = None\n"
         "import clearer, numpy\n"
-        "print(clearer.load('gray-blind')(numpy.full((24, 32), 128, numpy.uint8)).shape)"
+        "print(clearer.load('gray-25')(numpy.full((24, 32), 128, numpy.uint8)).shape)"
     )
     result = run_python(code)
     assert result.stdout.strip() == "(24, 32)", result.stderr

@@ -19,7 +19,7 @@ from clearer.tasks.photo import Photo
 from clearer.tasks.registry import task_to_dict
 from clearer.zoo.catalogue import FOLDER
 
-CARD: dict[str, Any] = read_json(FOLDER / "gray-blind.json")
+CARD: dict[str, Any] = read_json(FOLDER / "gray-small.json")
 
 
 def add_network(
@@ -120,6 +120,7 @@ def _add(
     settings = card["run"]["config"]["settings"]
     settings |= {
         "space": space.to_dict(),
+        "data": "bsds500",
         "task": task,
         "color": "rgb" if channels == 3 else "gray",
     }

@@ -51,7 +51,7 @@ def restore(
         >>> from PIL import Image
         >>> folder = tempfile.mkdtemp()
         >>> Image.fromarray(numpy.full((24, 32), 128, numpy.uint8)).save(f"{folder}/gray.png")
-        >>> (done,) = clearer.restore(f"{folder}/gray.png", model="gray-blind", out=f"{folder}/out")
+        >>> (done,) = clearer.restore(f"{folder}/gray.png", model="gray-25", out=f"{folder}/out")
         >>> done["status"], done["width"], done["height"]
         ('restored', 32, 24)
 

@@ -37,7 +37,7 @@ def load(
     Example:
         >>> import clearer
         >>> import numpy as np
-        >>> restore = clearer.load("gray-blind")
+        >>> restore = clearer.load("gray-small")
         >>> noisy = np.full((40, 60), 128, np.uint8)
         >>> restore(noisy).shape
         (40, 60)

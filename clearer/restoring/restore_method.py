@@ -76,9 +76,7 @@ class Method:
             ClearerError: If the network gives NaN or infinite values.
         """
         if self.sigma is not None and not self.has_level:
-            raise InputError(
-                f"{self.name} finds the noise level itself: leave out sigma, and see strength"
-            )
+            raise InputError(f"{self.name} takes no noise level: leave out sigma, and see strength")
         level = self._level(pixels) if self.has_level else None
         restored = restore_pixels(
             self_ensemble(self.restore, self.views, upright=self.is_upright),

@@ -45,6 +45,7 @@ FOLDER: Final = Path(__file__).parent
 
 RETIRED: Final = {
     "gray-50-fast": "gray-50",
+    "gray-blind": "gray",
     "gray-blind-small": "gray-small",
     "rgb-blind": "rgb",
 }
@@ -178,7 +179,7 @@ def zoo_cards() -> list[CardRecord]:
 
     Example:
         >>> import clearer
-        >>> [card["channels"] for card in clearer.zoo_cards() if card["name"] == "gray-blind"]
+        >>> [card["channels"] for card in clearer.zoo_cards() if card["name"] == "gray-25"]
         [1]
 
     Raises:

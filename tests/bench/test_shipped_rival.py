@@ -121,11 +121,6 @@ def test_it_does_all_that_is_asked_for() -> None:
     levels = rival(budget, sigma="0:75", level_map=True)
     assert levels is not None
     assert levels.architecture.space.level_map
-    # A blind one is not compared with one that is given each picture's level.
-    blind = rival(budget, sigma="10:50")
-    assert blind is not None
-    assert not blind.architecture.space.level_map
-    assert rival(budget, sigma="0:75") is None
     colour = rival(budget, channels=3)
     assert colour is not None
     assert colour.channels == 3
@@ -135,6 +130,22 @@ def test_it_does_all_that_is_asked_for() -> None:
     photo = rival(budget, task="photo", channels=3)
     assert photo is not None
     assert photo.name == "rgb-photo"
+
+
+def test_a_blind_one_is_not_compared_with_one_that_is_given_each_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = settings(sigma="10:50")
+    given = replace(task, budgets=(Budget(metric="mb", limit=50.0),))
+    assert shipped_rival(given, LARGE) is None
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    monkeypatch.setattr(catalogue, "FOLDER", zoo)
+    add_network(zoo, "told", 1, "0:75", gain_db=1, level_map=True)
+    add_network(zoo, "blind", 1)
+    found = shipped_rival(given, LARGE)
+    assert found is not None
+    assert found.name == "blind"
 
 
 def test_not_the_one_that_the_run_began_with() -> None:

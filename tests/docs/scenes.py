@@ -152,11 +152,11 @@ SCENES: Final = (
     Scene(
         "small networks of the zoo",
         (
-            Line("clearer bench gray-blind --data set12 --sigma 25", _QUICK, ("bench/bench.json",)),
-            Line("clearer eval gray-blind --data bsd68 --sigma 50"),
-            Line("clearer export gray-blind --out shipped", makes=("shipped/model.onnx",)),
+            Line("clearer bench gray-small --data set12 --sigma 25", _QUICK, ("bench/bench.json",)),
+            Line("clearer eval gray-small --data bsd68 --sigma 50"),
+            Line("clearer export gray-25 --out shipped", makes=("shipped/model.onnx",)),
             Line(
-                "clearer export gray-blind --out shipped --io image",
+                "clearer export gray-25 --out shipped --io image",
                 "--out shipped-too",
                 ("shipped-too/model.image.onnx",),
             ),
@@ -279,7 +279,7 @@ SCENES: Final = (
                 ("runs/half-an-hour" + _WEIGHTS,),
             ),
             Line(
-                "clearer train gray-blind --fine-tune --data photos --sigma 50 --out mine",
+                "clearer train gray-small --fine-tune --data photos --sigma 50 --out mine",
                 f"{_TRAIN} --out tuned",
                 ("tuned" + _WEIGHTS,),
             ),

@@ -107,7 +107,8 @@ def test_a_scene_runs(
         zoo = tmp_path / "zoo"
         zoo.mkdir()
         monkeypatch.setattr(catalogue, "FOLDER", zoo)
-        add_network(zoo, "gray-blind", 1)
+        for name in ("gray-small", "gray-25"):
+            add_network(zoo, name, 1)
     for step in scene.steps:
         if isinstance(step, Copy):
             copy = shutil.copytree if Path(step.source).is_dir() else shutil.copy

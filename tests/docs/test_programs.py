@@ -31,7 +31,7 @@ DEMO = [
     "clearer demo",
     "clearer demo --open",
     "clearer demo model.onnx --open",
-    "clearer demo rgb gray-blind",
+    "clearer demo rgb gray-small",
 ]
 SAVE = "clearer demo --save site"
 SERVE = "MODEL=model.image.onnx uvicorn server:app --limit-concurrency 16"
@@ -70,7 +70,7 @@ def tiny_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     zoo = tmp_path / "zoo"
     zoo.mkdir()
     monkeypatch.setattr(catalogue, "FOLDER", zoo)
-    add_network(zoo, "gray-blind", 1)
+    add_network(zoo, "gray-small", 1)
     add_network(zoo, "rgb", 3)
     monkeypatch.setenv("BROWSER", "true")  # opens nothing, and says that it did
     work = tmp_path / "work"

@@ -49,7 +49,7 @@ def test_names_and_arguments_are_there(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["clearer.no_such_name()", "clearer.load('gray-blind', no_such_argument=3)"]
+    "code", ["clearer.no_such_name()", "clearer.load('gray-25', no_such_argument=3)"]
 )
 def test_what_is_not_there_is_noticed(code: str) -> None:
     with pytest.raises((AttributeError, AssertionError)):

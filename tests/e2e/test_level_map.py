@@ -182,15 +182,15 @@ def test_restore_takes_a_level_and_a_strength(
     assert record["sigma"] == pytest.approx(20, rel=0.25)  # estimated, from a small picture
 
 
-def test_a_network_that_finds_the_level_itself_takes_none(picture: Path, tmp_path: Path) -> None:
-    words = ["--model", "gray-blind", "--out", tmp_path / "out"]
+def test_a_network_without_a_level_map_takes_no_level(picture: Path, tmp_path: Path) -> None:
+    words = ["--model", "gray-25", "--out", tmp_path / "out"]
     result = clearer("restore", picture, *words, "--sigma", 20)
     assert result.exit_code == 2
     assert "--strength" in result.stderr
     with Image.open(picture) as given:
         before = np.asarray(given).astype(int)
     full, half = (
-        restored(picture, Path("gray-blind"), tmp_path / "out", "--strength", s) for s in (1, 0.5)
+        restored(picture, Path("gray-25"), tmp_path / "out", "--strength", s) for s in (1, 0.5)
     )
     assert np.abs(half - (before + full.astype(int)) / 2).max() <= 1
 

@@ -94,7 +94,7 @@ def test_a_level_that_a_network_would_not_heed_fails_its_picture_alone(tiny: Pat
     add_network(tiny, "told-gray", 1, gain_db=1, level_map=True)
     result = clearer("restore", ".", "--sigma", 20)
     assert result.exit_code == 1
-    assert "some-rgb finds the noise level itself" in result.stderr.replace("\n", " ")
+    assert "some-rgb takes no noise level" in result.stderr.replace("\n", " ")
     assert [path.name for path in Path("restored").iterdir()] == ["gray.png"]
 
 

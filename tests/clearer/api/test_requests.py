@@ -61,16 +61,16 @@ def test_a_training_that_cannot_be() -> None:
     with pytest.raises(InputError, match="no run under runs/"):
         clearer.train()
     with pytest.raises(InputError, match="fine-tune it with --fine-tune"):
-        clearer.train("gray-blind")
+        clearer.train("gray-25")
     with pytest.raises(InputError, match="--changed-data is for a run that continues"):
-        clearer.train("gray-blind", fine_tune=True, changed_data=True)
+        clearer.train("gray-25", fine_tune=True, changed_data=True)
 
 
 def test_an_export_that_cannot_be() -> None:
     with pytest.raises(InputError, match="each side must be above 0"):
-        clearer.export_network("gray-blind", shapes=[(1, 0, 8)])
+        clearer.export_network("gray-25", shapes=[(1, 0, 8)])
     with pytest.raises(InputError, match="--trt-profile is for engines"):
-        clearer.export_network("gray-blind", profile="1x8x8,1x8x8,1x8x8")
+        clearer.export_network("gray-25", profile="1x8x8,1x8x8,1x8x8")
     with pytest.raises(InputError, match="no run under runs/"):
         clearer.export_network()
 
@@ -83,14 +83,14 @@ def test_a_profile_and_a_benchmark_that_cannot_be() -> None:
     with pytest.raises(InputError, match="both sides must lie in"):
         clearer.benchmark(size=(8, 0))
     with pytest.raises(InputError, match="the cores of this process are"):
-        clearer.benchmark(["gray-blind"], cores=[100_000])
+        clearer.benchmark(["gray-25"], cores=[100_000])
 
 
 @pytest.mark.parametrize("options", [{"sigma": 300}, {"strength": -1}, {"strength": float("nan")}])
 def test_a_restoring_that_cannot_be(options: Any, tmp_path: Path) -> None:
     Image.fromarray(np.full((20, 24), 90, np.uint8)).save(tmp_path / "gray.png")
     with pytest.raises(InputError, match="must lie in"):
-        clearer.restore(tmp_path, model="gray-blind", out=tmp_path / "out", **options)
+        clearer.restore(tmp_path, model="gray-25", out=tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 
 
@@ -99,16 +99,14 @@ def test_pictures_are_restored_and_a_bad_one_stops_no_other(tmp_path: Path) -> N
     folder.mkdir()
     (folder / "bad.png").write_bytes(b"no picture")
     Image.fromarray(np.full((20, 24), 90, np.uint8)).save(folder / "good.png")
-    bad, good = clearer.restore(folder, model="gray-blind", out=tmp_path / "out")
+    bad, good = clearer.restore(folder, model="gray-25", out=tmp_path / "out")
     assert bad["status"] == "failed"
     assert bad["reason"]
     assert good["status"] == "restored"
     assert (good["width"], good["height"]) == (24, 20)
     assert Path(good["output"]).is_file()
-    again = clearer.restore(
-        [folder / "good.png"], model="gray-blind", out=Path(good["output"]).parent
-    )
+    again = clearer.restore([folder / "good.png"], model="gray-25", out=Path(good["output"]).parent)
     assert [record["status"] for record in again] == ["skipped"]
     for options in ({"sigma": 300}, {"strength": -1}, {"sigma": 20}):
         with pytest.raises(InputError, match="sigma|strength"):
-            clearer.restore(folder, model="gray-blind", **options)  # type: ignore[arg-type]
+            clearer.restore(folder, model="gray-25", **options)  # type: ignore[arg-type]

@@ -260,18 +260,18 @@ def test_cards_and_tables_of_deblocking(tiny: Path) -> None:
 
 
 def test_the_card_says_what_a_fine_tuning_began_with() -> None:
-    card = zoo_network("gray-blind").card
+    card = zoo_network("gray-25").card
     training = card["training"]
     training["fine_tuned_from"] = training["fine_tuned_from_sha256"] = None
     assert "Begun with" not in card_markdown(card)
-    training["fine_tuned_from"] = "gray-blind"
+    training["fine_tuned_from"] = "gray-25"
     training["fine_tuned_from_sha256"] = "0123456789abcdef"
     text = card_markdown(card)
-    assert "Begun with the weights of `gray-blind` (SHA-256 0123456789ab...). Trained on" in text
+    assert "Begun with the weights of `gray-25` (SHA-256 0123456789ab...). Trained on" in text
 
 
 def test_the_card_says_who_taught_it() -> None:
-    card = zoo_network("gray-blind").card
+    card = zoo_network("gray-25").card
     assert "Taught by" not in card_markdown(card)
     card["training"]["teacher"] = "gray"
     card["training"]["teacher_sha256"] = "0123456789abcdef"
