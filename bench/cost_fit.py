@@ -10,8 +10,6 @@ from typing import Any, Final, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
-from scipy.stats import spearmanr
 
 from clearer.bench.device_timer import RESULT_FILE, drift_free_ms, relative_errors
 from clearer.bench.plan import Entry, Plan, read_plan
@@ -63,6 +61,8 @@ def fit_table(
         architectures: Networks of one space, or with other numbers of columns; each module occurs.
         ms: Their latencies.
     """
+    from scipy.optimize import nnls  # takes a second, and most searches time nothing
+
     times = np.array(ms)
     counts = [_counts(architecture) for architecture in architectures]
     known = list(dict.fromkeys(module for count in counts for module in count))
@@ -201,6 +201,8 @@ class Check:
     @property
     def rho(self) -> float:
         """Spearman's rank correlation of predicted and measured."""
+        from scipy.stats import spearmanr  # takes a second, and most searches time nothing
+
         return float(spearmanr(self.predicted_ms, self.measured_ms).statistic)
 
     def to_dict(self) -> dict[str, Any]:

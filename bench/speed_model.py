@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.optimize import nnls
 
 from clearer.costs.cost import network_convs
 from clearer.space.convolution import Conv
@@ -33,6 +32,8 @@ class SpeedModel:
     """
 
     def __init__(self, architectures: Sequence[Architecture], ms: Sequence[float]) -> None:
+        from scipy.optimize import nnls  # takes a second, and most searches time nothing
+
         times = np.array(ms)
         rows = np.array([_features(architecture) for architecture in architectures])
         self._weights, _ = nnls(rows / times[:, None], np.ones(len(times)))
