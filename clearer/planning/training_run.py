@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from clearer.data.datasets import resolve_data
 from clearer.errors import InputError
-from clearer.networks.tell_level import told_architecture
+from clearer.networks.tell_level import blind_architecture, told_architecture
 from clearer.networks.warm_start import check_warm_start
 from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
@@ -45,6 +45,8 @@ class Origin:
     """Content of the weights file that the training starts from, or None."""
     is_told: bool = False
     """Whether the fine-tuning adds a level map."""
+    must_be_told: bool = False
+    """Whether a level map is asked for."""
     is_warm: bool = False
     """Whether the weights are those of a smaller network inside."""
 
@@ -112,7 +114,7 @@ def _start(
         raise InputError(
             "--level-map gives trained weights an input: add --fine-tune, or search with it"
         )
-    origin = _find_origin(path, fine_tune=fine_tune)
+    origin = replace(_find_origin(path, fine_tune=fine_tune), must_be_told=level_map)
     return _told(origin) if level_map and not origin.settings.space.level_map else origin
 
 
@@ -128,17 +130,22 @@ def _told(origin: Origin) -> Origin:
     is_for_one = origin.settings.task.sigma_255 is not None
     known = Architecture.from_dict(origin.decision)
     architecture = told_architecture(known, in_units=is_for_one)
-    plain = architecture.to_dict()
     return replace(
         origin,
         settings=replace(origin.settings, space=architecture.space, budgets=()),
-        decision=DecisionRecord(
-            schema_version=plain["schema_version"],
-            space=plain["space"],
-            choices=plain["choices"],
-            strategy="given",
-        ),
+        decision=_given(architecture),
         is_told=True,
+    )
+
+
+def _given(architecture: Architecture) -> DecisionRecord:
+    """The record of an architecture that no search found as it is."""
+    plain = architecture.to_dict()
+    return DecisionRecord(
+        schema_version=plain["schema_version"],
+        space=plain["space"],
+        choices=plain["choices"],
+        strategy="given",
     )
 
 
@@ -236,6 +243,10 @@ def plan_training(
             f"{run.path} is trained already, at least in part: continue with --resume, train its "
             "architecture again with --out NEW, or fine-tune it with --fine-tune"
         )
+    if start is not None and not origin.must_be_told and not settings.task.has_level:
+        blind = blind_architecture(Architecture.from_dict(origin.decision))
+        if blind.space != settings.space:  # what it was told is not known in this task
+            settings = replace(settings, space=blind.space, budgets=())
     check_level(settings)
     if origin.taught_by is not None:
         check_teacher(origin.taught_by.name, origin.taught_by.settings, settings)
@@ -270,6 +281,10 @@ def make_training_run(
             write_atomic(run.start_weights, origin.weights)
         if origin.taught_by is not None and origin.taught_by.weights is not None:
             write_atomic(run.teacher, origin.taught_by.weights)
-        write_json(run.architecture, origin.decision)
+        architecture = Architecture.from_dict(origin.decision)
+        if architecture.space == settings.space:
+            write_json(run.architecture, origin.decision)
+        else:
+            write_json(run.architecture, _given(replace(architecture, space=settings.space)))
 
     return Run.create(out, settings, prepare)

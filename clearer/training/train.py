@@ -12,13 +12,13 @@ import torch
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError
 from clearer.networks.network import RestorationNet, load_network, save_network
-from clearer.networks.tell_level import tell_level
+from clearer.networks.tell_level import forget_level, helpful_level, tell_level
 from clearer.networks.warm_start import warm_start
 from clearer.operations.layers import batch_norms
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
-from clearer.runs.settings import RunSettings, StartWeights
+from clearer.runs.settings import RunSettings
 from clearer.support.interrupt import StopRequest
 from clearer.tasks.registry import task_from_dict, task_to_dict
 from clearer.training.loop import Checkpoints, Loop
@@ -171,7 +171,7 @@ def _begin(
     architecture = run.read_architecture()
     compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
     if settings.fine_tuned_from is not None:
-        _load_start_weights(run, settings.fine_tuned_from, state.network)
+        _load_start_weights(run, settings, splits, loop, state.network)
         state.average.network.load_state_dict(state.network.state_dict())
     return _Start(
         iteration=0,
@@ -212,21 +212,33 @@ def _resume(
     )
 
 
-def _load_start_weights(run: Run, start: StartWeights, into: RestorationNet) -> None:
+def _load_start_weights(
+    run: Run, settings: RunSettings, splits: Splits, loop: Loop, into: RestorationNet
+) -> None:
     """Load the weights that the training starts from.
 
     Raises:
         InputError: If their file is not the one that the run was made with, or does not fit.
     """
-    path = run.start_weights
+    path, start = run.start_weights, settings.fine_tuned_from
+    assert start is not None
     check_weights(path, start.sha256, start.name)
     network, info = load_network(path)
     architecture = into.architecture
-    if architecture.space.level_map and not network.architecture.space.level_map:
+    was_told, is_told = (a.space.level_map for a in (network.architecture, architecture))
+    if is_told and not was_told:
         network = tell_level(network, _known_level(info))
     if start.is_warm:
         warm_start(start.name, network, into)
         return
+    if was_told and not is_told:
+        batch = training_sampler(settings, splits.train, _STREAM, Processes()).batch(0)
+        level = helpful_level(network, batch.degraded.cpu(), batch.clean.cpu())
+        network = forget_level(network, level)
+        loop.say(
+            f"{start.name} is told a noise level, which is not known here: the new network is not, "
+            f"and starts from what that restores at sigma {255 * level:g}"
+        )
     if network.architecture != architecture:
         raise InputError(f"{path} does not fit the architecture in architecture.json beside it")
     into.load_state_dict(network.state_dict())

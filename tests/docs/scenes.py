@@ -289,6 +289,11 @@ SCENES: Final = (
                 ("told" + _WEIGHTS,),
             ),
             Line(
+                "clearer train gray-small --fine-tune --task dejpeg --data photos --out deblocked",
+                f"{_TRAIN} --out deblocked",
+                ("deblocked" + _WEIGHTS,),
+            ),
+            Line(
                 "clearer train gray-50 --fine-tune --sigma 25 --iterations 9000 --batch-size 16 "
                 "--patch-size 64 --learning-rate 0.005 --out first",
                 f"{_PHOTOS} {_TRAIN}",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 import torch
 
 from clearer.costs.cost import cost_table
@@ -16,7 +17,14 @@ from clearer.networks.freeze import inherit_weights
 from clearer.networks.level_map import at_level, file_inputs, with_level
 from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.supernet import SuperNet
-from clearer.networks.tell_level import tell_level, told_architecture
+from clearer.networks.tell_level import (
+    blind_architecture,
+    forget_level,
+    helpful_level,
+    tell_level,
+    told_architecture,
+)
+from clearer.operations.layers import batch_norms
 from clearer.pictures.images import ImageSet
 from clearer.planning.workflow import make_settings
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluation_pairs, torch_restorer
@@ -26,6 +34,7 @@ from clearer.space.space import PAPER_SPACE, Architecture, SearchSpace, Stem
 from clearer.tasks.base import Span, Task
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import make_task
+from clearer.zoo.catalogue import zoo_network
 
 SPACE = SearchSpace(width=8, columns=(1, 2), stem="conv", residual=True, level_map=True)
 BLIND = Denoise(sigma=Span(5, 75))
@@ -94,6 +103,42 @@ def test_told_a_level_that_it_knows_a_network_restores_as_before(
         before, same, other = plain(image), *(told(given) for given in planes)
     torch.testing.assert_close(same, before, rtol=1e-5, atol=1e-5)
     assert torch.equal(same, other) is (is_blind or not residual)  # in units of the level
+
+
+@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("unshuffle", [1, 2])
+@pytest.mark.parametrize("stem", ["bottlenecks", "conv"])
+def test_without_its_level_a_network_restores_as_if_told_it(
+    units: bool, residual: bool, unshuffle: int, stem: Stem
+) -> None:
+    space = replace(SPACE, unshuffle=unshuffle, stem=stem, residual=residual, level_units=units)
+    told = network(replace(space, width=4))
+    for norm in batch_norms(told):
+        torch.nn.init.normal_(norm.running_mean)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    blind = forget_level(told, 25 / 255)
+    assert not blind.training
+    assert not blind.architecture.space.level_map
+    assert blind.architecture == blind_architecture(told.architecture)
+    side = 160  # the first 3x3 convolution sees zeros around the plane: compare the middle
+    image = torch.rand(1, 1, side, side)
+    with torch.inference_mode():
+        expected = told(torch.cat([image, torch.full_like(image, 25 / 255)], dim=1))
+        middle = slice(side // 2 - 8, side // 2 + 8)
+        found = blind(image)
+    torch.testing.assert_close(
+        found[..., middle, middle], expected[..., middle, middle], rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("sigma", [5, 25, 50])
+def test_the_level_that_helps_is_that_of_the_noise(sigma: int) -> None:
+    found, _ = load_network(zoo_network("gray-small").weights)
+    clean = torch.from_numpy(skimage.data.camera()[:128, 128:256] / 255).float()[None, None]
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    level = helpful_level(found, clean + sigma / 255 * noise, clean)
+    assert level == pytest.approx(sigma / 255)
 
 
 def test_the_level_decides_what_comes_out() -> None:
