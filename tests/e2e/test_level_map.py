@@ -200,9 +200,8 @@ def test_contradictions_are_refused(run: Run, photos: Path, tmp_path: Path) -> N
     result = clearer("search", *RACE, "--level-map", "--task", "photo", "--color", "rgb", *out)
     assert result.exit_code == 2
     assert "white noise" in result.stderr
-    words = ["--fine-tune", "--level-map", "--noise", "poisson-gaussian"]
-    words += ["--out", tmp_path / "tuned"]
-    result = clearer("train", run.path, *words)
+    words = ["--fine-tune", "--level-map", "--noise", "poisson-gaussian", "--out"]
+    result = clearer("train", run.path, *words, tmp_path / "tuned")
     assert result.exit_code == 2
     assert "white noise" in result.stderr
     assert not (tmp_path / "tuned").exists()
