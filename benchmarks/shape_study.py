@@ -20,6 +20,11 @@ stated, to the multiply-accumulates of FFDNet; networks of the space without gat
 
 trains members of spaces with gates, drawn at random so that they use the budgets, and the
 architectures that searches found.
+
+    ... train bsds500-fair raced.json --speeds speeds.json --seconds 120 --race runs/one/race.json
+    python benchmarks/shape_study.py rank runs/one/race.json raced.json
+
+trains all networks of a race, and compares what the race expected of them with what they became.
 """
 
 from __future__ import annotations
@@ -34,6 +39,7 @@ from typing import Any, Final
 
 import torch
 from learning_study import Variant, mean_root_error, study_splits, train_network
+from scipy.stats import spearmanr
 from study_file import add_row, missing, read_study
 
 from clearer.costs.budget import Budget
@@ -43,10 +49,11 @@ from clearer.data.splits import Splits
 from clearer.networks.network import RestorationNet
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
+from clearer.searching.standing import Score, expected_db
 from clearer.space.shapes import Shape, shapes_within
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
-from clearer.support.files import write_json
+from clearer.support.files import read_json, write_json
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 from clearer.training.precision import fastest_precision
@@ -83,6 +90,7 @@ def plain(text: str, **space: Any) -> Architecture:
 
 NETWORKS: Final = {
     "U, width 20": u(1, 20, 2, (2, 2), 4, (2, 2)),
+    "U, width 20, swish blocks": u(1, 20, 2, (2, 2), 4, (2, 2), "swish"),
     "U, width 16, 4 scales, 2 blocks": u(1, 16, 2, (2, 2, 2), 2, (2, 4, 3)),
     "U, unshuffle 2, width 32": u(2, 32, 2, (2, 2), 2, (2, 4)),
     "U, width 24, growth 1.5, 4 scales": u(1, 24, 1.5, (2, 2, 2), 6, (2, 2, 3)),
@@ -130,14 +138,22 @@ def random_member(rng: random.Random, budgets: list[Budget]) -> Architecture:
 
 def chosen_networks(arguments: argparse.Namespace) -> dict[str, Architecture]:
     """The networks that are trained, by name."""
-    if not arguments.random and not arguments.run:
+    if not arguments.random and not arguments.run and arguments.race is None:
         return {name: NETWORKS[name] for name in arguments.names or NETWORKS}
     limits = {"mb": arguments.budget_mb, "gmacs": arguments.budget_gmacs}
     budgets = [Budget(metric=m, limit=x) for m, x in limits.items() if x]  # type: ignore[arg-type]
     found = {name: NETWORKS[name] for name in arguments.names}
     found |= {path.name: Run.open(path).read_architecture() for path in arguments.run}
+    if arguments.race is not None:
+        found |= {f"raced {i + 1}": a for i, a in enumerate(read_race(arguments.race)[0])}
     rng = random.Random(arguments.draw)
     return found | {f"random {i + 1}": random_member(rng, budgets) for i in range(arguments.random)}
+
+
+def read_race(path: Path) -> tuple[list[Architecture], list[list[Score]]]:
+    """The networks of a race, and their scores after its rounds."""
+    race = read_json(path)
+    return [Architecture.from_dict(plain) for plain in race["contenders"]], race["scores"]
 
 
 def start(arguments: argparse.Namespace) -> tuple[Variant, Splits, dict[str, Any]]:
@@ -231,6 +247,25 @@ def table(arguments: argparse.Namespace) -> None:
         )
 
 
+def rank(arguments: argparse.Namespace) -> None:
+    """What a race believed, beside what the training of its networks gave."""
+    rows = read_study(arguments.file)["networks"]
+    contenders, scores = read_race(arguments.race)
+    trained = [rows[f"raced {i + 1}"]["psnr_db"] for i in range(len(contenders))]
+    first = [each[0]["psnr_db"] or -math.inf for each in scores]
+    most = max(map(len, scores))
+    last = [i for i, each in enumerate(scores) if len(each) == most]
+    winner = max(last, key=lambda i: expected_db(contenders[i], scores[i]))
+    order = sorted(range(len(contenders)), key=lambda i: -trained[i])
+    print("| network | first round, dB | rounds | trained, dB |\n| --- | --- | --- | --- |")
+    for i in order:
+        name = f"**{contenders[i].text}**" if i == winner else contenders[i].text
+        print(f"| {name} | {first[i]:.3f} | {len(scores[i])} | {trained[i]:.3f} |")
+    rho = float(spearmanr(first, trained).statistic)
+    regret = max(trained) - trained[winner]
+    print(f"Spearman's rho of the first round {rho:.2f}; regret of the winner {regret:.3f} dB")
+
+
 def main() -> None:
     """Run one of the jobs on a file."""
     parser = argparse.ArgumentParser(
@@ -246,6 +281,7 @@ def main() -> None:
         job.add_argument("--random", type=int, default=0, help="members drawn under the budgets")
         job.add_argument("--draw", type=int, default=0, help="seed of the members drawn")
         job.add_argument("--run", type=Path, action="append", default=[], help="a finished search")
+        job.add_argument("--race", type=Path, help="race.json of a search: all its networks")
         job.add_argument("--budget-mb", type=float)
         job.add_argument("--budget-gmacs", type=float, help="of 256x256")
         job.set_defaults(do=do)
@@ -255,6 +291,10 @@ def main() -> None:
     job = jobs.add_parser("table")
     job.add_argument("files", type=Path, nargs="+", help="one, or one of each seed")
     job.set_defaults(do=table)
+    job = jobs.add_parser("rank")
+    job.add_argument("race", type=Path, help="race.json of a search")
+    job.add_argument("file", type=Path, help="what train --race wrote")
+    job.set_defaults(do=rank)
     arguments = parser.parse_args()
     arguments.do(arguments)
 
