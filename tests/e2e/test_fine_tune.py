@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from clearer.data.splits import load_splits
-from clearer.networks.level_map import at_level
 from clearer.networks.network import load_network
 from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.run import Run
@@ -350,32 +349,6 @@ def test_a_blind_network_starts_as_it_was_at_all_levels(photos: Path, tmp_path: 
     told, blind = (records(tmp_path / name)[0]["val_psnr_db"] for name in ("told", "blind"))
     assert told == pytest.approx(blind, abs=1e-4)
     assert not Run(tmp_path / "told").read_architecture().space.level_units
-
-
-def test_for_another_task_it_is_no_longer_told_the_level(photos: Path, tmp_path: Path) -> None:
-    words = ["train", "gray-small", "--fine-tune", "--task", "dejpeg", "--quality", "10", *SHORT]
-    words += ["--data", str(photos), "--out"]
-    result = clearer(*words, tmp_path / "run")
-    assert result.exit_code == 0, result.output
-    said = " ".join(result.stderr.split())
-    assert "gray-small is told a noise level, which is not known here" in said
-    (sigma,) = re.findall(r"what that restores at sigma (\d+)", said)
-    run = Run(tmp_path / "run")
-    network, _ = load_network(run.weights)
-    assert not network.architecture.space.level_map
-    assert run.settings().space == run.read_architecture().space == network.architecture.space
-    # It starts from what helps most of what the other one can do.
-    told, _ = load_network(catalogue.zoo_network("gray-small").weights)
-    task = run.settings().task
-    images = load_splits(photos, "gray", 0, task).val
-    restore = at_level(torch_restorer(told), int(sigma) / 255)
-    expected = evaluate(restore, images, task, VALIDATION_SEED).psnr_db
-    # Borders differ a little.
-    assert records(run.path)[0]["val_psnr_db"] == pytest.approx(expected, abs=0.05)
-    for other in ("--level-map", "--task photo --color rgb"):
-        refused = clearer(*words, tmp_path / "other", *other.split())
-        assert refused.exit_code == 2
-        assert not (tmp_path / "other").exists()
 
 
 def test_a_level_map_is_for_weights_and_white_noise(trained: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from clearer.data.splits import PHOTOGRAPHS
+from clearer.data.splits import PHOTOGRAPHS, load_splits
 from clearer.export.metadata import metadata_of
-from clearer.networks.level_map import with_level
-from clearer.restoring.evaluate import torch_restorer
+from clearer.networks.level_map import at_level, with_level
+from clearer.networks.network import load_network
+from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
 from clearer.runs.run import Run
+from clearer.support.files import read_jsonl
+from clearer.zoo import catalogue
 from tests.command import clearer
 from tests.photographs import save_photographs
 
 SHORT = ["--iterations", "30", "--batch-size", "4", "--patch-size", "32", "--precision", "fp32"]
 RACE = ["--budget-mb", "0.1", "--contenders", "2", "--search-iterations", "2", *SHORT]
+FEW = ["--iterations", "8", "--batch-size", "2", "--patch-size", "32", "--validate-every", "4"]
 LEVELS = (3.0, 40.0)
 
 
@@ -193,6 +198,32 @@ def test_a_network_without_a_level_map_takes_no_level(picture: Path, tmp_path: P
         restored(picture, Path("gray-25"), tmp_path / "out", "--strength", s) for s in (1, 0.5)
     )
     assert np.abs(half - (before + full.astype(int)) / 2).max() <= 1
+
+
+def test_for_another_task_it_is_no_longer_told_the_level(photos: Path, tmp_path: Path) -> None:
+    words = ["train", "gray-small", "--fine-tune", "--task", "dejpeg", "--quality", "10", *FEW]
+    words += ["--data", str(photos), "--out"]
+    result = clearer(*words, tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stderr.split())
+    assert "gray-small is told a noise level, which is not known here" in said
+    (sigma,) = re.findall(r"what that restores at sigma (\d+)", said)
+    run = Run(tmp_path / "run")
+    network, _ = load_network(run.weights)
+    assert not network.architecture.space.level_map
+    assert run.settings().space == run.read_architecture().space == network.architecture.space
+    # It starts from what helps most of what the other one can do.
+    told, _ = load_network(catalogue.zoo_network("gray-small").weights)
+    task = run.settings().task
+    images = load_splits(photos, "gray", 0, task).val
+    restore = at_level(torch_restorer(told), int(sigma) / 255)
+    expected = evaluate(restore, images, task, VALIDATION_SEED).psnr_db
+    # Borders differ a little.
+    assert read_jsonl(run.train_log)[0]["val_psnr_db"] == pytest.approx(expected, abs=0.05)
+    for other in ("--level-map", "--task photo --color rgb"):
+        refused = clearer(*words, tmp_path / "other", *other.split())
+        assert refused.exit_code == 2
+        assert not (tmp_path / "other").exists()
 
 
 def test_contradictions_are_refused(run: Run, photos: Path, tmp_path: Path) -> None:
