@@ -243,10 +243,10 @@ def plan_training(
             f"{run.path} is trained already, at least in part: continue with --resume, train its "
             "architecture again with --out NEW, or fine-tune it with --fine-tune"
         )
-    if start is not None and not origin.must_be_told and not settings.task.has_level:
+    is_told = start is not None and settings.space.level_map and not origin.must_be_told
+    if is_told and not settings.task.has_level:  # what it was told is not known in this task
         blind = blind_architecture(Architecture.from_dict(origin.decision))
-        if blind.space != settings.space:  # what it was told is not known in this task
-            settings = replace(settings, space=blind.space, budgets=())
+        settings = replace(settings, space=blind.space, budgets=())
     check_level(settings)
     if origin.taught_by is not None:
         check_teacher(origin.taught_by.name, origin.taught_by.settings, settings)
@@ -282,9 +282,9 @@ def make_training_run(
         if origin.taught_by is not None and origin.taught_by.weights is not None:
             write_atomic(run.teacher, origin.taught_by.weights)
         architecture = Architecture.from_dict(origin.decision)
-        if architecture.space == settings.space:
+        if architecture.space.level_map == settings.space.level_map:
             write_json(run.architecture, origin.decision)
-        else:
+        else:  # it is no longer told the level
             write_json(run.architecture, _given(replace(architecture, space=settings.space)))
 
     return Run.create(out, settings, prepare)
