@@ -21,8 +21,8 @@ stated, to the multiply-accumulates of FFDNet; networks of the space without gat
 trains members of spaces with gates, drawn at random so that they use the budgets, and the
 architectures that searches found.
 
-    ... train bsds500-fair raced.json --speeds speeds.json --seconds 120 --race runs/one/race.json
-    python benchmarks/shape_study.py rank runs/one/race.json raced.json
+    ... train bsds500-fair raced.json --speeds speeds.json --seconds 120 --race runs/one
+    python benchmarks/shape_study.py rank runs/one raced.json
 
 trains all networks of a race, and compares what the race expected of them with what they became.
 """
@@ -49,11 +49,12 @@ from clearer.data.splits import Splits
 from clearer.networks.network import RestorationNet
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
-from clearer.searching.standing import Score, expected_db
+from clearer.searching.race import read_race
+from clearer.searching.standing import ranked
 from clearer.space.shapes import Shape, shapes_within
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.device import device_name
-from clearer.support.files import read_json, write_json
+from clearer.support.files import write_json
 from clearer.tasks.base import Span
 from clearer.tasks.denoise import Denoise
 from clearer.training.precision import fastest_precision
@@ -145,15 +146,10 @@ def chosen_networks(arguments: argparse.Namespace) -> dict[str, Architecture]:
     found = {name: NETWORKS[name] for name in arguments.names}
     found |= {path.name: Run.open(path).read_architecture() for path in arguments.run}
     if arguments.race is not None:
-        found |= {f"raced {i + 1}": a for i, a in enumerate(read_race(arguments.race)[0])}
+        raced = read_race(Run(arguments.race))
+        found |= {f"raced {i + 1}": architecture for i, (architecture, _) in enumerate(raced)}
     rng = random.Random(arguments.draw)
     return found | {f"random {i + 1}": random_member(rng, budgets) for i in range(arguments.random)}
-
-
-def read_race(path: Path) -> tuple[list[Architecture], list[list[Score]]]:
-    """The networks of a race, and their scores after its rounds."""
-    race = read_json(path)
-    return [Architecture.from_dict(plain) for plain in race["contenders"]], race["scores"]
 
 
 def start(arguments: argparse.Namespace) -> tuple[Variant, Splits, dict[str, Any]]:
@@ -250,17 +246,15 @@ def table(arguments: argparse.Namespace) -> None:
 def rank(arguments: argparse.Namespace) -> None:
     """What a race believed, beside what the training of its networks gave."""
     rows = read_study(arguments.file)["networks"]
-    contenders, scores = read_race(arguments.race)
-    trained = [rows[f"raced {i + 1}"]["psnr_db"] for i in range(len(contenders))]
-    first = [each[0]["psnr_db"] or -math.inf for each in scores]
-    most = max(map(len, scores))
-    last = [i for i, each in enumerate(scores) if len(each) == most]
-    winner = max(last, key=lambda i: expected_db(contenders[i], scores[i]))
-    order = sorted(range(len(contenders)), key=lambda i: -trained[i])
+    standing = read_race(Run(arguments.race))
+    trained = [rows[f"raced {i + 1}"]["psnr_db"] for i in range(len(standing))]
+    first = [scores[0]["psnr_db"] or -math.inf for _, scores in standing]
+    winner = [architecture for architecture, _ in standing].index(ranked(standing)[0].architecture)
     print("| network | first round, dB | rounds | trained, dB |\n| --- | --- | --- | --- |")
-    for i in order:
-        name = f"**{contenders[i].text}**" if i == winner else contenders[i].text
-        print(f"| {name} | {first[i]:.3f} | {len(scores[i])} | {trained[i]:.3f} |")
+    for i in sorted(range(len(standing)), key=lambda i: -trained[i]):
+        architecture, scores = standing[i]
+        name = f"**{architecture.text}**" if i == winner else architecture.text
+        print(f"| {name} | {first[i]:.3f} | {len(scores)} | {trained[i]:.3f} |")
     rho = float(spearmanr(first, trained).statistic)
     regret = max(trained) - trained[winner]
     print(f"Spearman's rho of the first round {rho:.2f}; regret of the winner {regret:.3f} dB")
@@ -281,7 +275,7 @@ def main() -> None:
         job.add_argument("--random", type=int, default=0, help="members drawn under the budgets")
         job.add_argument("--draw", type=int, default=0, help="seed of the members drawn")
         job.add_argument("--run", type=Path, action="append", default=[], help="a finished search")
-        job.add_argument("--race", type=Path, help="race.json of a search: all its networks")
+        job.add_argument("--race", type=Path, help="a search: all networks of its race")
         job.add_argument("--budget-mb", type=float)
         job.add_argument("--budget-gmacs", type=float, help="of 256x256")
         job.set_defaults(do=do)
@@ -292,7 +286,7 @@ def main() -> None:
     job.add_argument("files", type=Path, nargs="+", help="one, or one of each seed")
     job.set_defaults(do=table)
     job = jobs.add_parser("rank")
-    job.add_argument("race", type=Path, help="race.json of a search")
+    job.add_argument("race", type=Path, help="a search")
     job.add_argument("file", type=Path, help="what train --race wrote")
     job.set_defaults(do=rank)
     arguments = parser.parse_args()

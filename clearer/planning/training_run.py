@@ -133,12 +133,12 @@ def _told(origin: Origin) -> Origin:
     return replace(
         origin,
         settings=replace(origin.settings, space=architecture.space, budgets=()),
-        decision=_given(architecture),
+        decision=_given_decision(architecture),
         is_told=True,
     )
 
 
-def _given(architecture: Architecture) -> DecisionRecord:
+def _given_decision(architecture: Architecture) -> DecisionRecord:
     """The record of an architecture that no search found as it is."""
     plain = architecture.to_dict()
     return DecisionRecord(
@@ -243,8 +243,8 @@ def plan_training(
             f"{run.path} is trained already, at least in part: continue with --resume, train its "
             "architecture again with --out NEW, or fine-tune it with --fine-tune"
         )
-    is_told = start is not None and settings.space.level_map and not origin.must_be_told
-    if is_told and not settings.task.has_level:  # what it was told is not known in this task
+    may_forget = start is not None and settings.space.level_map and not origin.must_be_told
+    if may_forget and not settings.task.has_level:  # what it was told is not known in this task
         blind = blind_architecture(Architecture.from_dict(origin.decision))
         settings = replace(settings, space=blind.space, budgets=())
     check_level(settings)
@@ -285,6 +285,8 @@ def make_training_run(
         if architecture.space.level_map == settings.space.level_map:
             write_json(run.architecture, origin.decision)
         else:  # it is no longer told the level
-            write_json(run.architecture, _given(replace(architecture, space=settings.space)))
+            write_json(
+                run.architecture, _given_decision(replace(architecture, space=settings.space))
+            )
 
     return Run.create(out, settings, prepare)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import torch
 
+from clearer.data.patches import PatchSampler
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError
 from clearer.networks.network import RestorationNet, load_network, save_network
@@ -68,7 +69,7 @@ def train(run: Run, settings: RunSettings, splits: Splits, loop: Loop) -> dict[s
     architecture = run.read_architecture()
     state = new_training_state(settings, architecture, processes)
     network, average = state.network, state.average
-    held = _begin(run, settings, splits, state, loop)
+    held = _begin(run, settings, splits, sampler, state, loop)
     start, best, log = held.iteration, held.best, held.log
     if held.is_compiled:
         compile_training(state, settings, sampler.batch(start), loop.say)
@@ -155,7 +156,12 @@ class _Start:
 
 
 def _begin(
-    run: Run, settings: RunSettings, splits: Splits, state: TrainingState, loop: Loop
+    run: Run,
+    settings: RunSettings,
+    splits: Splits,
+    sampler: PatchSampler,
+    state: TrainingState,
+    loop: Loop,
 ) -> _Start:
     """Load the checkpoint, or the start weights, into networks and optimizers."""
     processes = loop.processes
@@ -171,7 +177,7 @@ def _begin(
     architecture = run.read_architecture()
     compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
     if settings.fine_tuned_from is not None:
-        _load_start_weights(run, settings, splits, loop, state.network)
+        _load_start_weights(run, settings, sampler, loop, state.network)
         state.average.network.load_state_dict(state.network.state_dict())
     return _Start(
         iteration=0,
@@ -213,7 +219,7 @@ def _resume(
 
 
 def _load_start_weights(
-    run: Run, settings: RunSettings, splits: Splits, loop: Loop, into: RestorationNet
+    run: Run, settings: RunSettings, sampler: PatchSampler, loop: Loop, into: RestorationNet
 ) -> None:
     """Load the weights that the training starts from.
 
@@ -232,8 +238,10 @@ def _load_start_weights(
         warm_start(start.name, network, into)
         return
     if was_told and not is_told:
-        batch = training_sampler(settings, splits.train, _STREAM, Processes()).batch(0)
-        level = helpful_level(network, batch.degraded.cpu(), batch.clean.cpu())
+        batch = sampler.batch(0)
+        level = loop.processes.on_first(
+            lambda: helpful_level(network, batch.degraded.cpu(), batch.clean.cpu())
+        )
         network = forget_level(network, level)
         loop.say(
             f"{start.name} is told a noise level, which is not known here: the new network is not, "

@@ -220,9 +220,13 @@ def test_for_another_task_it_is_no_longer_told_the_level(photos: Path, tmp_path:
     expected = evaluate(restore, images, task, VALIDATION_SEED).psnr_db
     # Borders differ a little.
     assert read_jsonl(run.train_log)[0]["val_psnr_db"] == pytest.approx(expected, abs=0.05)
-    for other in ("--level-map", "--task photo --color rgb"):
-        refused = clearer(*words, tmp_path / "other", *other.split())
+    for other, reason in (
+        (["--level-map"], "a level map needs white noise"),
+        (["--teacher", "gray"], "does not know what is to be learned"),
+    ):
+        refused = clearer(*words, tmp_path / "other", *other)
         assert refused.exit_code == 2
+        assert reason in " ".join(refused.stderr.split())
         assert not (tmp_path / "other").exists()
 
 
