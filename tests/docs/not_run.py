@@ -74,6 +74,11 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "make zoo": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
     "make zoo-status": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
     ".ci/run": _WHOLE,
+    "python benchmarks/zoo/recipes.py bsds500-fair .": NotRun(
+        Why.ELSEWHERE, where="tests/e2e/test_train_queue.py"
+    ),
+    "clearer search --data bsds500-fair --sigma 50 --budget-mb 2 --budget-gmacs 2.1 "
+    "--size 256x256 --seed 0 --no-train": _WHOLE,
     'pip install ".[cpu,bench]"': _INSTALLS,
     'pip install ".[gpu,trt]"': _INSTALLS,
     'pip install ".[gpu,distributed]"': _INSTALLS,
