@@ -12,6 +12,7 @@ from clearer.data.pairs import PictureFile, list_pictures
 from clearer.data.splits import list_splits
 from clearer.errors import InputError
 from clearer.runs.run import Run
+from clearer.support.files import read_jsonl
 from clearer.tasks.dejpeg import DeJpeg
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.photo import Photo
@@ -71,7 +72,21 @@ def describe_training(run: Run, info: dict[str, Any]) -> dict[str, Any]:
         "selection": info["selection"],
         "val_psnr_db": info["val_psnr_db"],
         "val_ssim": info["val_ssim"],
+        **_log(run),
     }
+
+
+def _log(run: Run) -> dict[str, Any]:
+    """How PSNR grew, and the time of the steps: each line of the log has the speed up to it."""
+    lines = read_jsonl(run.train_log)
+    curve = [(line["iteration"], line["val_psnr_db"]) for line in lines if "val_psnr_db" in line]
+    steps = [line for line in lines if "iterations_per_s" in line]
+    before = [0, *(line["iteration"] for line in steps)]
+    seconds = sum(
+        (line["iteration"] - start) / line["iterations_per_s"]
+        for line, start in zip(steps, before, strict=False)
+    )
+    return {"curve": curve, "hours": seconds / 3600}
 
 
 def registry() -> dict[str, tuple[str, str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from clearer.zoo.card_record import CardRecord, CleanRecord, FiguresRecord
 from clearer.zoo.card_times import main_time, measured_where, ratio_to_ffdnet
+from clearer.zoo.card_training import training_curve, training_text
+from clearer.zoo.markdown import table_lines
 
 __all__ = [
     "UNCHANGED_DB",
@@ -53,7 +55,7 @@ def card_markdown(card: CardRecord) -> str:
         "",
         f"For {card['purpose']}.",
         "",
-        *_table(
+        *table_lines(
             ("", ""),
             [
                 ("channels", "1, gray" if card["channels"] == 1 else f"{card['channels']}, RGB"),
@@ -69,8 +71,9 @@ def card_markdown(card: CardRecord) -> str:
         "",
         "## Training",
         "",
-        _training(card),
+        training_text(card),
         "",
+        *training_curve(card),
         "## PSNR and SSIM",
         "",
         *_quality(card),
@@ -83,46 +86,6 @@ def card_markdown(card: CardRecord) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _named(name: str | None, digest: str | None) -> str:
-    """A network that took part in the training; empty if there was none."""
-    which = f" (SHA-256 {digest[:12]}...)" if digest else ""
-    return f"`{name}`{which}" if name else ""
-
-
-def _training(card: CardRecord) -> str:
-    training = card["training"]
-    what = "pairs" if "left_out" in training else "pictures"
-    # If it is this network's own name, it means the earlier version.
-    start = _named(training.get("fine_tuned_from"), training.get("fine_tuned_from_sha256"))
-    teacher = _named(training.get("teacher"), training.get("teacher_sha256"))
-    text = f"Begun with the weights of {start}. " * bool(start)
-    text += f"Taught by {teacher}. " * bool(teacher)
-    text += (
-        f"Trained on {training['num_train']} {what} ({_origins(training['train'])}): weights of "
-        f"iteration {training['iteration']:,} of {training['iterations']:,}, batches of "
-        f"{training['batch_size']}, patches of {training['patch_size']}x{training['patch_size']}. "
-        f"Selected by the {training['selection']} ({_origins(training['val'])}): "
-        f"{training['val_psnr_db']:.2f} dB, SSIM {training['val_ssim']:.4f}. "
-    )
-    if _removes_noise(card):
-        return (
-            f"{text}Pictures of BSD68 among those that trained or selected: "
-            f"{training['num_in_bsd68']}."
-        )
-    if _is_for_photos(card) or _removes_jpeg(card):
-        tests = "PolyU or Kodak24" if _is_for_photos(card) else "Kodak24 or Set12"
-        return (
-            f"{text}Pictures of {tests} among those that trained or selected: "
-            f"{training['num_in_test']}."
-        )
-    left_out = ", ".join(f"`{name}`" for name in training["left_out"]) or "none"
-    return (
-        f"{text}Pairs of one scene all train or all select. Left out, since they show a scene of "
-        f"the test pairs: {left_out}; pairs of such scenes among those that trained or selected: "
-        f"{training['num_in_test']}."
-    )
-
-
 def _quality(card: CardRecord) -> list[str]:
     figures = card["figures"]
     how = f"{figures['backend']} {figures['version']}, {figures['precision']}"
@@ -133,7 +96,7 @@ def _quality(card: CardRecord) -> list[str]:
             f"Protocol `{figures['protocol']}`, noise seed {figures['noise_seed']}, {told}whole "
             f"pictures, clipped to the range; {how}; {interval} pictures.",
             "",
-            *_table(
+            *table_lines(
                 ("set", "images", "sigma", "noisy, dB / SSIM", "restored, dB / SSIM", "95 %, dB"),
                 [
                     (row["data"], str(row["num_images"]), shown_sigma(row), *_cells(row))
@@ -153,7 +116,7 @@ def _quality(card: CardRecord) -> list[str]:
         f"Left out, since a picture of theirs has more than {figures['max_megapixels']:g} "
         f"megapixels: {left_out or 'none'}.",
         "",
-        *_table(
+        *table_lines(
             ("set", "pairs", "rainy, dB / SSIM", "restored, dB / SSIM", "95 %, dB"),
             [
                 cells
@@ -174,7 +137,7 @@ def _photographs(card: CardRecord, how: str) -> list[str]:
         f"all pixels of the three channels, whole pictures, clipped to the range; {how}. The first "
         f"{figures['num_tuned']} pairs by name may have been tuned on: they give no figures here.",
         "",
-        *_table(
+        *table_lines(
             ("set", "pairs", "input, dB / SSIM", "restored, dB / SSIM", "95 %, dB", "lose SSIM"),
             [(row["data"], _pairs(card, row), *_cells(row), f"{figures['num_ssim_lost']}")],
         ),
@@ -199,7 +162,7 @@ def _compressed(card: CardRecord, how: str) -> list[str]:
         f"gray pictures as three equal channels; {how}. PSNR-B counts what is left of blocks (Yim "
         "and Bovik, 2011; the factor is the mean over channels).",
         "",
-        *_table(
+        *table_lines(
             ("set", "quality", "JPEG, dB / SSIM", "restored", "95 %, dB", "PSNR-B, JPEG", "here"),
             [
                 (
@@ -251,7 +214,7 @@ def _clean_pictures(card: CardRecord) -> list[str]:
         f"(its middle, {height}x{width}) and what the network makes of it. Any machine can check "
         f"this; it is no measure of how well {undone} is removed.",
         "",
-        *_table(
+        *table_lines(
             ("photograph", "dB / SSIM"),
             [
                 (
@@ -276,7 +239,7 @@ def _times(card: CardRecord) -> list[str]:
         f"{measured_where(card)}; median of interleaved calls. {times['noise'].capitalize()}."
         f"{of_other}",
         "",
-        *_table(
+        *table_lines(
             ("network", "backend", "precision", "ms", "95th percentile", "calls"),
             [
                 (
@@ -291,10 +254,6 @@ def _times(card: CardRecord) -> list[str]:
             ],
         ),
     ]
-
-
-def _origins(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} of {name}" for name, count in counts.items())
 
 
 def comparison_table(cards: Sequence[CardRecord]) -> str:
@@ -337,7 +296,7 @@ def _by_level(
             rows.append([*first, name, *cells, last])
             first, last = ["", ""], ""
     header = ["network", "MB", "set", *(f"{word} {level:g}" for level in levels), "ms"]
-    return [*_table(header, rows), ""]
+    return [*table_lines(header, rows), ""]
 
 
 def _for_photos(cards: Sequence[CardRecord]) -> list[str]:
@@ -357,7 +316,7 @@ def _for_photos(cards: Sequence[CardRecord]) -> list[str]:
             ]
         )
     header = ["network", "MB", "set", "restored", "lose SSIM", "clean to itself, dB", "ms"]
-    return [*_table(header, rows), ""]
+    return [*table_lines(header, rows), ""]
 
 
 def _derainers(cards: Sequence[CardRecord]) -> list[str]:
@@ -368,7 +327,7 @@ def _derainers(cards: Sequence[CardRecord]) -> list[str]:
             [*first, f"{row['data']}, {_pairs(card, row)}", _figures(row), last]
             for row in card["figures"]["rows"]
         ]
-    return [*_table(["network", "MB", "set", "restored", "ms"], rows), ""]
+    return [*table_lines(["network", "MB", "set", "restored", "ms"], rows), ""]
 
 
 def _sides(card: CardRecord) -> list[str]:
@@ -388,8 +347,3 @@ def _figures(row: FiguresRecord | None) -> str:
     if row is None:
         return _NONE
     return f"{row['psnr_db']:.2f} / {row['ssim']:.3f} ({row['input_psnr_db']:.2f})"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]

@@ -135,6 +135,10 @@ class TrainingRecord(TypedDict):
     selection: Text
     val_psnr_db: float
     val_ssim: float
+    curve: NotRequired[list[tuple[_WholeNumber, float]]]
+    """Iterations, and PSNR on the pictures that select, in dB; it begins at what was given."""
+    hours: NotRequired[Above0]
+    """Time of its steps, on ``run.config.environment``'s device and threads."""
 
 
 class _RunRecord(TypedDict):

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from clearer.zoo.card_record import CardRecord
 from clearer.zoo.card_times import ratio_to_ffdnet
+from clearer.zoo.markdown import table_lines
 
 __all__ = ["overview_table"]
 
 
 def overview_table(cards: Sequence[CardRecord]) -> str:
     """A row per network: its purpose, and one PSNR, at sigma 25 if it has that."""
-    lines = ["network", "for", "MB", "PSNR, dB", "time, of FFDNet's"], ["---"] * 5
-    return "\n".join(f"| {' | '.join(line)} |" for line in [*lines, *map(_line, cards)])
+    header = ["network", "for", "MB", "PSNR, dB", "time, of FFDNet's"]
+    return "\n".join(table_lines(header, map(_line, cards)))
 
 
 def _line(card: CardRecord) -> list[str]:

@@ -130,6 +130,8 @@ def test_a_network_for_rain(
     card = make(script, monkeypatch, tmp_path, [str(tmp_path / "run"), "rgb-derain"])
     training, (row,) = card["training"], card["figures"]["rows"]
     assert training["left_out"] == ["train/6.png", "train/7.png"]
+    assert [training["iteration"], training["val_psnr_db"]] in training["curve"]
+    assert 0 < training["hours"] < 1
     assert training["num_in_test"] == 0
     assert training["num_train"] + training["num_val"] == 6
     assert training["train"] == {"rain800 train": training["num_train"]}

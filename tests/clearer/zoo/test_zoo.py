@@ -278,6 +278,16 @@ def test_the_card_says_who_taught_it() -> None:
     assert "Taught by `gray` (SHA-256 0123456789ab...). Trained on" in card_markdown(card)
 
 
+def test_the_card_shows_how_psnr_grew() -> None:
+    card = zoo_network("gray-25").card
+    assert "PSNR by iteration" not in card_markdown(card)
+    card["training"]["curve"] = [(0, 25.243), (4_200, 28.584)]
+    card["training"]["hours"] = 1.75
+    text = card_markdown(card)
+    assert "1.8 hours of steps" in text
+    assert "| iteration | 0 | 4,200 |\n| --- | --- | --- |\n| dB | 25.24 | 28.58 |\n" in text
+
+
 def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
     path = add_network(tiny, "gray", 1)
     data = bytearray(path.read_bytes())
