@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 MINUTES ?= 30
 
-.PHONY: demo test lint docs zoo zoo-status clean
+.PHONY: demo test lint docs figures zoo zoo-status clean
 
 # TensorRT-RTX builds engines without a GPU, so the tests do it; where it cannot be installed, they skip.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -33,6 +33,10 @@ lint: $(VENV)/.installed
 # Their makers would announce other programs at each build.
 docs: $(VENV)/.installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
+# Writes the tables of docs/figures/ that change with the networks; what they say is measured by the scripts named there.
+figures: $(VENV)/.installed
+	$(BIN)/python benchmarks/zoo/figures.py
 
 # Trains the networks of benchmarks/zoo/queue.toml on one core that nothing else wants; stop it at any time.
 zoo: $(VENV)/.installed

@@ -24,6 +24,7 @@ from clearer.operations.operation import Operation
 from clearer.pictures.images import ImageSet
 from clearer.space.space import Architecture, SearchSpace
 from clearer.training.losses import architecture_loss
+from clearer.training.schedule import set_learning_rate
 
 __all__ = ["ReferenceSearch", "ReferenceTraining"]
 
@@ -127,16 +128,20 @@ class ReferenceTraining:
         batch_size: int,
         sigma: float,
     ) -> None:
-        self._network = RestorationNet(architecture).train()
-        _make_plain(self._network)
-        self._optimizer = torch.optim.Adam(self._network.parameters(), lr=3e-3)
+        self.network = RestorationNet(architecture).train()
+        _make_plain(self.network)
+        self._optimizer = torch.optim.Adam(self.network.parameters(), lr=3e-3)
         self._loader = _Loader(images, patch_size, batch_size, sigma)
+
+    def set_rate(self, learning_rate: float) -> None:
+        """Use this learning rate from the next step on."""
+        set_learning_rate(self._optimizer, learning_rate)
 
     def step(self) -> None:
         """Update the weights with one batch."""
         degraded, clean = self._loader.batch()
         self._optimizer.zero_grad()
-        loss = F.mse_loss(self._network(degraded), clean)
+        loss = F.mse_loss(self.network(degraded), clean)
         loss.backward()
         self._optimizer.step()
         loss.item()

@@ -71,6 +71,7 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "make test": _WHOLE,
     "make lint": _WHOLE,
     "make docs": NotRun(Why.WHOLE, where="tests/docs/test_site.py"),
+    "make figures": NotRun(Why.WHOLE, where="tests/docs/test_figures.py"),
     "make zoo": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
     "make zoo-status": NotRun(Why.WHOLE, where="tests/e2e/test_train_queue.py"),
     ".ci/run": _WHOLE,

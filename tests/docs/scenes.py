@@ -228,12 +228,6 @@ SCENES: Final = (
                 "clearer search --cost board.json --budget-ms 12",
                 f"{_PHOTOS} --search-iterations 2 --precision fp32 --budget-ms 5000 {_TRAIN}",
             ),
-            Given(f"clearer profile --unshuffle 1 --width 16 --stem conv --out TABLE {_PROFILE}"),
-            Line(
-                "clearer search --cost TABLE --budget-ms 205 --budget-mb 5 --sigma 50 "
-                "--unshuffle 1 --width 16 --stem conv --search-iterations 900",
-                f"{_PHOTOS} {_TRAIN} --search-iterations 2 --precision fp32 --budget-ms 5000",
-            ),
         ),
     ),
     Scene(

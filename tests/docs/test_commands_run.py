@@ -24,8 +24,8 @@ from tests.patience import PATIENCE_S
 from tests.tiny_zoo import add_network
 
 RUN = "runs/denoise-s25-5mb-0"
-PLACES = {"runs/NAME": "runs/gradient", "TABLE": "table.json"}
-"""What a reader puts in place of words in capitals."""
+PLACES = {"runs/NAME": "runs/gradient"}
+"""What a reader puts in place of a word in capitals."""
 TEXTS = {line for page in PAGES for line in commands(page)}
 ASKED = {text: about for text, about in NOT_RUN.items() if about.says}
 

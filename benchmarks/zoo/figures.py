@@ -1,0 +1,219 @@
+"""Write the tables of docs/figures/ that change with the networks: from cards and results.
+
+    python benchmarks/zoo/figures.py            # as `make figures`; after a network was made
+    python benchmarks/zoo/figures.py --check    # exit code 1 if a page says something else
+
+Nothing is measured here. The cards hold what ``make.py`` measured, and each file in
+``benchmarks/results/`` what the script did that its page names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pages import read_part, rewrite_page
+
+from clearer.support.files import read_json
+from clearer.zoo import catalogue
+from clearer.zoo.card_record import CardRecord
+from clearer.zoo.markdown import table_lines
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+RESULTS: Final = ROOT / "benchmarks" / "results"
+PAGES: Final = ROOT / "docs" / "figures"
+RIVALS: Final = {"ffdnet": "FFDNet", "dncnn": "DnCNN-S", "adnet": "ADNet"}
+LEVELS: Final = ("15", "25", "50")
+NONE: Final = "–"
+SIGMA: Final = "\N{GREEK SMALL LETTER SIGMA}"
+
+
+def main() -> None:
+    """Write all tables, or check them."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    stale = stale_figures()
+    if not parser.parse_args().check:
+        write_figures()
+    elif stale:
+        sys.exit(f"not as cards and results say: {', '.join(stale)}; run make figures")
+
+
+def write_figures() -> None:
+    """Write the tables whose page says something else."""
+    for name in stale_figures():
+        page, make = FIGURES[name]
+        rewrite_page(PAGES / page, f"figures.py: {name}", make())
+
+
+def stale_figures() -> list[str]:
+    """Names of the tables that differ from what their page says."""
+    return [
+        name
+        for name, (page, make) in FIGURES.items()
+        if read_part(PAGES / page, f"figures.py: {name}") != make()
+    ]
+
+
+def lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as text."""
+    return "\n".join(table_lines(header, rows))
+
+
+def cards(channels: int, task: str) -> list[CardRecord]:
+    """The cards of a kind, those for the widest range of levels first."""
+    known = [catalogue.zoo_network(name).card for name in catalogue.zoo_names()]
+    kept = [c for c in known if c["channels"] == channels and c["task"]["name"] == task]
+    return sorted(kept, key=lambda card: (":" not in card["task"].get("sigma", ""), card["name"]))
+
+
+def of_backend(card: CardRecord, backend: str) -> str:
+    """Time in a backend, as a multiple of FFDNet's in the same interleaved calls."""
+    rows = card["times"]["rows"] if card["times"] else []
+    shown = [row for row in rows if (row["backend"], row["precision"]) == (backend, "fp32")]
+    own = [row["median_ms"] for row in shown if row["is_this"]]
+    other = [row["median_ms"] for row in shown if row["name"].startswith("ffdnet")]
+    return f"{own[0] / other[0]:.2f}" if own and other else NONE
+
+
+def beside_rivals(channels: int, sets: tuple[str, str]) -> str:
+    """The networks for white noise beside others: PSNR by set and level, size, and time."""
+    rows = []
+    for card in cards(channels, "denoise"):
+        found = {
+            (row["data"], f"{row['sigma_255']:g}"): row["psnr_db"]
+            for row in card["figures"]["rows"]
+        }
+        first = [f"**`{card['name']}`**", f"{card['onnx_bytes'] / 1e6:.2f}"]
+        times = [of_backend(card, backend) for backend in ("ONNX Runtime", "OpenVINO")]
+        rows.append([*first, *levels(found, sets), *times])
+    color = "gray" if channels == 1 else "rgb"
+    for key, sizes in read_json(RESULTS / f"rivals_{color}.json")["networks"].items():
+        by_level = {(data, s): db for data in sets for s, db in sizes[data].items()}
+        is_yardstick = key.startswith("ffdnet")
+        rows.append(
+            [
+                RIVALS[key.removesuffix("_color")],
+                NONE,
+                *levels(by_level, sets),
+                *(["1" if is_yardstick else NONE] * 2),
+            ]
+        )
+    names = [f"{name.upper()}, {SIGMA} {' / '.join(LEVELS)}, dB" for name in sets]
+    return lines(["network", "MB", *names, "ONNX Runtime", "OpenVINO"], rows)
+
+
+def levels(found: dict[tuple[str, str], float], sets: tuple[str, str]) -> list[str]:
+    """A cell per set, with PSNR at the usual levels."""
+    return [
+        " / ".join(f"{found[key, s]:.2f}" if (key, s) in found else NONE for s in LEVELS)
+        for key in sets
+    ]
+
+
+def fine_photos() -> str:
+    """Ours and FFDNet on validation photographs that are no JPEG at their size."""
+    networks = read_json(RESULTS / "fine_photos.json")["networks"]
+    rows = []
+    for name, found in networks.items():
+        is_rgb = "rgb" in name or "color" in name
+        shown = RIVALS[name.removesuffix("_color")] if name not in catalogue.zoo_names() else name
+        cells = [f"{found['photos149'][level]:.2f}" for level in ("25", "50")]
+        rows.append([shown, "RGB" if is_rgb else "gray", *cells])
+    header = ["network", "pictures", f"{SIGMA} 25, dB", f"{SIGMA} 50, dB"]
+    return lines(header, sorted(rows, key=lambda row: row[1]))
+
+
+def told(path: str) -> str:
+    """PSNR over levels, told and estimated; networks that no longer come with it are left out."""
+    study = read_json(RESULTS / path)
+    noisy = study["about"]["noisy"]
+    known = catalogue.zoo_names()
+    rows = [["the noisy picture", *(f"{noisy[level]:.2f}" for level in noisy)]]
+    for name, ways in study["networks"].items():
+        for way, found in ways.items():
+            label = {"": "", "told": ", told the level", "estimated": ", level estimated"}[way]
+            if name in known:
+                rows.append([f"`{name}`{label}", *(f"{found[level]:.2f}" for level in noisy)])
+    return lines(["network", *(f"{SIGMA} {level}" for level in noisy)], rows)
+
+
+def trained(names: Sequence[str]) -> str:
+    """How PSNR grew in the last training of networks, from their cards."""
+    parts = []
+    for name in names:
+        card = catalogue.zoo_network(name).card
+        training, made = card["training"], card["run"]["config"]
+        settings = made["settings"]["train"]
+        if "curve" not in training:
+            continue
+        start, teacher = training.get("fine_tuned_from"), training.get("teacher")
+        how = f"fine-tuned from `{start}`" if start else "from scratch"
+        how += f", taught by `{teacher}`" if teacher else ""
+        steps, values = zip(*training["curve"], strict=True)
+        parts.append(
+            f"`{name}`, {how}: {training['iteration']:,} of {training['iterations']:,} iterations "
+            f"of {training['batch_size']} patches of {training['patch_size']}×"
+            f"{training['patch_size']}, learning rate {settings['learning_rate']:g}, "
+            f"{training['hours']:.1f} hours of {made['environment']['threads']} thread(s):\n\n"
+            + lines(
+                ["iteration", *(f"{step:,}" for step in steps)],
+                [["dB", *(f"{value:.2f}" for value in values)]],
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def deblocked() -> str:
+    """`rgb-dejpeg` by set and quality."""
+    rows, before = [], ""
+    for row in catalogue.zoo_network("rgb-dejpeg").card["figures"]["rows"]:
+        rows.append(
+            [
+                row["data"] if row["data"] != before else "",
+                str(row["quality"]),
+                f"{row['input_psnr_db']:.2f}",
+                f"**{row['psnr_db']:.2f}**",
+                f"{row['input_ssim']:.3f} to {row['ssim']:.3f}",
+                f"{row['input_psnr_b_db']:.2f}",
+                f"**{row['psnr_b_db']:.2f}**",
+            ]
+        )
+        before = row["data"]
+    header = ["set", "quality", "JPEG", "restored", "SSIM", "PSNR-B of the JPEG", "restored"]
+    return lines(header, rows)
+
+
+def jpeg_or_noise() -> str:
+    """Which of two networks is better for a JPEG file, by noise and quality."""
+    rows: list[list[str]] = []
+    found: list[dict[str, Any]] = read_json(RESULTS / "jpeg_or_noise.json")["rows"]
+    names = list(found[0]["psnr_db"])
+    for row in found:
+        best = max(row["psnr_db"].values())
+        cells = [f"**{db:.2f}**" if db == best else f"{db:.2f}" for db in row["psnr_db"].values()]
+        rows.append([f"{row['shot']:g}", str(row["quality"]), *cells])
+    shown = [f"`{name}`" if name in catalogue.zoo_names() else name for name in names]
+    return lines(["noise (shot)", "quality", *shown], rows)
+
+
+FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
+    "gray": ("denoising.md", lambda: beside_rivals(1, ("bsd68", "set12"))),
+    "rgb": ("denoising.md", lambda: beside_rivals(3, ("cbsd68", "kodak24"))),
+    "fine photos": ("denoising.md", fine_photos),
+    "told": ("denoising.md", lambda: told("told_level.json")),
+    "told in colour": ("denoising.md", lambda: told("told_level_rgb.json")),
+    "trained": ("denoising.md", lambda: trained(("gray", "gray-small", "rgb", "rgb-small"))),
+    "trained for photographs": ("photographs.md", lambda: trained(("rgb-photo",))),
+    "deblocked": ("deblocking.md", deblocked),
+    "jpeg or noise": ("deblocking.md", jpeg_or_noise),
+}
+"""Page and maker of each table, by the name in its marks."""
+
+if __name__ == "__main__":
+    main()
