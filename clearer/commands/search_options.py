@@ -90,7 +90,7 @@ Unshuffle = Annotated[
 StrategyOption = Annotated[
     Literal["race", "gradient", "random"] | None,
     typer.Option(
-        help="race: U-shaped networks that fill the budgets compete; gradient: the paper's "
+        help="race: U-shaped networks within the budgets compete; gradient: the paper's "
         "search, in one space; random: drawn at random from that space. Default: race, or "
         "gradient with --preset paper, --cost, --columns, --operations, --stem or --gates."
     ),
