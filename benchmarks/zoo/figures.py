@@ -169,6 +169,32 @@ def trained(names: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
+def photographs() -> str:
+    """Photographs restored, and clean ones left as they are."""
+    rows = []
+    for card in cards(3, "photo"):
+        figures = card["figures"]
+        row, clean = figures["rows"][0], figures["clean"]
+        if not rows:
+            rows.append(
+                ["the photograph", "", f"{row['input_psnr_db']:.2f}", f"{row['input_ssim']:.3f}"]
+                + [""] * 3
+            )
+        rows.append(
+            [
+                f"**`{card['name']}`**",
+                f"{card['onnx_bytes'] / 1e6:.2f}",
+                f"**{row['psnr_db']:.2f}**",
+                f"{row['ssim']:.3f}",
+                f"{figures['num_ssim_lost']} of {row['num_images']}",
+                f"{clean['psnr_db']:.2f}",
+                f"{clean['least_psnr_db']:.2f}",
+            ]
+        )
+    header = ["", "MB", "PSNR, dB", "SSIM", "lose SSIM", "clean ones, dB", "at least"]
+    return lines(header, rows)
+
+
 def deblocked() -> str:
     """`rgb-dejpeg` by set and quality."""
     rows, before = [], ""
@@ -209,6 +235,7 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "told": ("denoising.md", lambda: told("told_level.json")),
     "told in colour": ("denoising.md", lambda: told("told_level_rgb.json")),
     "trained": ("denoising.md", lambda: trained(("gray", "gray-small", "rgb", "rgb-small"))),
+    "photographs": ("photographs.md", photographs),
     "trained for photographs": ("photographs.md", lambda: trained(("rgb-photo",))),
     "deblocked": ("deblocking.md", deblocked),
     "jpeg or noise": ("deblocking.md", jpeg_or_noise),
