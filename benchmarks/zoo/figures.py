@@ -26,6 +26,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 RESULTS: Final = ROOT / "benchmarks" / "results"
 PAGES: Final = ROOT / "docs" / "figures"
 RIVALS: Final = {"ffdnet": "FFDNet", "dncnn": "DnCNN-S", "adnet": "ADNet"}
+SETS: Final = {"bsd68": "BSD68", "set12": "Set12", "cbsd68": "CBSD68", "kodak24": "Kodak24"}
 LEVELS: Final = ("15", "25", "50")
 NONE: Final = "–"
 SIGMA: Final = "\N{GREEK SMALL LETTER SIGMA}"
@@ -104,7 +105,7 @@ def beside_rivals(channels: int, sets: tuple[str, str]) -> str:
                 *(["1" if is_yardstick else NONE] * 2),
             ]
         )
-    names = [f"{name.upper()}, {SIGMA} {' / '.join(LEVELS)}, dB" for name in sets]
+    names = [f"{SETS[name]}, {SIGMA} {' / '.join(LEVELS)}, dB" for name in sets]
     return lines(["network", "MB", *names, "ONNX Runtime", "OpenVINO"], rows)
 
 
@@ -122,7 +123,7 @@ def fine_photos() -> str:
     rows = []
     for name, found in networks.items():
         is_rgb = "rgb" in name or "color" in name
-        shown = RIVALS[name.removesuffix("_color")] if name not in catalogue.zoo_names() else name
+        shown = RIVALS.get(name.removesuffix("_color"), f"**`{name}`**")
         cells = [f"{found['photos149'][level]:.2f}" for level in ("25", "50")]
         rows.append([shown, "RGB" if is_rgb else "gray", *cells])
     header = ["network", "pictures", f"{SIGMA} 25, dB", f"{SIGMA} 50, dB"]
@@ -153,7 +154,8 @@ def trained(names: Sequence[str]) -> str:
         if "curve" not in training:
             continue
         start, teacher = training.get("fine_tuned_from"), training.get("teacher")
-        how = f"fine-tuned from `{start}`" if start else "from scratch"
+        origin = f"an earlier `{name}`" if start == name else f"`{start}`"
+        how = f"fine-tuned from {origin}" if start else "from scratch"
         how += f", taught by `{teacher}`" if teacher else ""
         steps, values = zip(*training["curve"], strict=True)
         parts.append(
@@ -201,7 +203,7 @@ def deblocked() -> str:
     for row in catalogue.zoo_network("rgb-dejpeg").card["figures"]["rows"]:
         rows.append(
             [
-                row["data"] if row["data"] != before else "",
+                SETS[row["data"]] if row["data"] != before else "",
                 str(row["quality"]),
                 f"{row['input_psnr_db']:.2f}",
                 f"**{row['psnr_db']:.2f}**",
