@@ -171,9 +171,17 @@ def trained(names: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
+def self_ensembles() -> str:
+    """What averaging over rotations and flips gains."""
+    networks = read_json(RESULTS / "self_ensemble.json")["networks"]
+    views = list(next(iter(networks.values())))
+    rows = [[f"`{name}`", *(f"{found[n]:.2f}" for n in views)] for name, found in networks.items()]
+    return lines(["network", "once", *views[1:]], rows)
+
+
 def photographs() -> str:
     """Photographs restored, and clean ones left as they are."""
-    rows = []
+    rows: list[list[str]] = []
     for card in cards(3, "photo"):
         figures = card["figures"]
         row, clean = figures["rows"][0], figures["clean"]
@@ -237,6 +245,7 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "told": ("denoising.md", lambda: told("told_level.json")),
     "told in colour": ("denoising.md", lambda: told("told_level_rgb.json")),
     "trained": ("denoising.md", lambda: trained(("gray", "gray-small", "rgb", "rgb-small"))),
+    "self-ensembles": ("denoising.md", self_ensembles),
     "photographs": ("photographs.md", photographs),
     "trained for photographs": ("photographs.md", lambda: trained(("rgb-photo",))),
     "deblocked": ("deblocking.md", deblocked),
