@@ -158,7 +158,12 @@ def test_what_runs_elsewhere_is_there(text: str) -> None:
         case ["clearer", *_]:
             sign = next(word for word in reversed(words) if word.startswith("--"))
         case ["make", target]:
-            sign = {"docs": '"mkdocs"', "zoo": "train_queue.py", "zoo-status": '"status"'}[target]
+            sign = {
+                "docs": '"mkdocs"',
+                "figures": '"figures"',
+                "zoo": "train_queue.py",
+                "zoo-status": '"status"',
+            }[target]
         case _:
             sign = {
                 "srun": "srun",
