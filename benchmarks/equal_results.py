@@ -66,16 +66,16 @@ def main() -> None:
         "torch": torch.__version__,
     }
     count = arguments.iterations
-    plans: dict[str, tuple[str, int, float | None]] = {
-        f"plain, {count:,} at {rate:g}": ("plain", count, rate) for rate in RATES
+    plans: dict[str, tuple[int, float | None]] = {
+        f"plain, {count:,} at {rate:g}": (count, rate) for rate in RATES
     }
-    for share in SHARES:
-        plans[f"clearer, {round(count * share):,}"] = ("clearer", round(count * share), None)
+    for length in (round(count * share) for share in SHARES):
+        plans[f"clearer, {length:,}"] = (length, None)
     for name in missing(arguments.out, about, "trainings", plans):
-        who, length, rate = plans[name]
+        length, rate = plans[name]
         start = time.process_time()
         psnr_db = plain(splits, length, rate) if rate else ours(splits, length)
-        row = {"who": who, "iterations": length, "learning_rate": rate, "psnr_db": psnr_db}
+        row = {"iterations": length, "learning_rate": rate, "psnr_db": psnr_db}
         row["seconds"] = time.process_time() - start
         add_row(arguments.out, about, "trainings", name, row)
         print(f"{name}: {psnr_db:.3f} dB in {row['seconds']:.0f} s", flush=True)

@@ -1,7 +1,6 @@
 """Write the tables of docs/figures/ that change with the networks: from cards and results.
 
-    python benchmarks/zoo/figures.py            # as `make figures`; after a network was made
-    python benchmarks/zoo/figures.py --check    # exit code 1 if a page says something else
+    python benchmarks/zoo/figures.py    # as `make figures`; after a network was made
 
 Nothing is measured here. The cards hold what ``make.py`` measured, and each file in
 ``benchmarks/results/`` what the script did that its page names.
@@ -9,8 +8,6 @@ Nothing is measured here. The cards hold what ``make.py`` measured, and each fil
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +17,7 @@ from pages import read_part, rewrite_page
 from clearer.support.files import read_json
 from clearer.zoo import catalogue
 from clearer.zoo.card_record import CardRecord
+from clearer.zoo.card_times import ratio_to_ffdnet
 from clearer.zoo.markdown import table_lines
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -27,22 +25,10 @@ RESULTS: Final = ROOT / "benchmarks" / "results"
 PAGES: Final = ROOT / "docs" / "figures"
 RIVALS: Final = {"ffdnet": "FFDNet", "dncnn": "DnCNN-S", "adnet": "ADNet"}
 SETS: Final = {"bsd68": "BSD68", "set12": "Set12", "cbsd68": "CBSD68", "kodak24": "Kodak24"}
+BACKENDS: Final = ("ONNX Runtime", "OpenVINO")
 LEVELS: Final = ("15", "25", "50")
 NONE: Final = "–"
 SIGMA: Final = "\N{GREEK SMALL LETTER SIGMA}"
-
-
-def main() -> None:
-    """Write all tables, or check them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--check", action="store_true")
-    stale = stale_figures()
-    if not parser.parse_args().check:
-        write_figures()
-    elif stale:
-        sys.exit(f"not as cards and results say: {', '.join(stale)}; run make figures")
 
 
 def write_figures() -> None:
@@ -73,15 +59,6 @@ def cards(channels: int, task: str) -> list[CardRecord]:
     return sorted(kept, key=lambda card: (":" not in card["task"].get("sigma", ""), card["name"]))
 
 
-def of_backend(card: CardRecord, backend: str) -> str:
-    """Time in a backend, as a multiple of FFDNet's in the same interleaved calls."""
-    rows = card["times"]["rows"] if card["times"] else []
-    shown = [row for row in rows if (row["backend"], row["precision"]) == (backend, "fp32")]
-    own = [row["median_ms"] for row in shown if row["is_this"]]
-    other = [row["median_ms"] for row in shown if row["name"].startswith("ffdnet")]
-    return f"{own[0] / other[0]:.2f}" if own and other else NONE
-
-
 def beside_rivals(channels: int, sets: tuple[str, str]) -> str:
     """The networks for white noise beside others: PSNR by set and level, size, and time."""
     rows = []
@@ -91,7 +68,8 @@ def beside_rivals(channels: int, sets: tuple[str, str]) -> str:
             for row in card["figures"]["rows"]
         }
         first = [f"**`{card['name']}`**", f"{card['onnx_bytes'] / 1e6:.2f}"]
-        times = [of_backend(card, backend) for backend in ("ONNX Runtime", "OpenVINO")]
+        ratios = [ratio_to_ffdnet(card, backend) for backend in BACKENDS]
+        times = [NONE if ratio is None else f"{ratio:.2f}" for ratio in ratios]
         rows.append([*first, *levels(found, sets), *times])
     color = "gray" if channels == 1 else "rgb"
     for key, sizes in read_json(RESULTS / f"rivals_{color}.json")["networks"].items():
@@ -106,7 +84,7 @@ def beside_rivals(channels: int, sets: tuple[str, str]) -> str:
             ]
         )
     names = [f"{SETS[name]}, {SIGMA} {' / '.join(LEVELS)}, dB" for name in sets]
-    return lines(["network", "MB", *names, "ONNX Runtime", "OpenVINO"], rows)
+    return lines(["network", "MB", *names, *BACKENDS], rows)
 
 
 def levels(found: dict[tuple[str, str], float], sets: tuple[str, str]) -> list[str]:
@@ -254,4 +232,4 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
 """Page and maker of each table, by the name in its marks."""
 
 if __name__ == "__main__":
-    main()
+    write_figures()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +77,7 @@ def figures(name: str, sets: str) -> dict[str, dict[str, float]]:
     return found
 
 
+@cache
 def pictures(sets: str, color: Color) -> dict[str, ImageSet]:
     """The pictures to measure, by the name of their set."""
     if not Path(sets).is_dir():

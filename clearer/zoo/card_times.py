@@ -9,29 +9,31 @@ from clearer.zoo.card_record import CardRecord, TimeRecord
 
 __all__ = ["main_time", "measured_where", "ratio_to_ffdnet"]
 
-_SHOWN: Final = ("ONNX Runtime", "fp32")
-"""Backend and precision of the latency that tables show."""
+_SHOWN: Final = "ONNX Runtime"
+"""Backend of the latency that tables show."""
+_PRECISION: Final = "fp32"
 _YARDSTICK: Final = "ffdnet"
 """Prefix of the names of the networks that latencies are compared with."""
 
 
 def main_time(card: CardRecord) -> TimeRecord | None:
     """The row of times that tables show; None if the network was not timed."""
-    return _shown_time(card, lambda row: bool(row["is_this"]))
+    return _time(card, _SHOWN, lambda row: bool(row["is_this"]))
 
 
-def ratio_to_ffdnet(card: CardRecord) -> float | None:
-    """Ratio of that time to that of FFDNet in the same interleaved calls; None without one."""
-    own = main_time(card)
-    other = _shown_time(card, lambda row: row["name"].startswith(_YARDSTICK))
+def ratio_to_ffdnet(card: CardRecord, backend: str = _SHOWN) -> float | None:
+    """Ratio of its time to that of FFDNet in the same interleaved calls; None without one."""
+    own = _time(card, backend, lambda row: bool(row["is_this"]))
+    other = _time(card, backend, lambda row: row["name"].startswith(_YARDSTICK))
     return own["median_ms"] / other["median_ms"] if own and other else None
 
 
-def _shown_time(card: CardRecord, is_it: Callable[[TimeRecord], bool]) -> TimeRecord | None:
-    """The first row of times of the selected network, in the shown backend and precision."""
+def _time(card: CardRecord, backend: str, is_it: Callable[[TimeRecord], bool]) -> TimeRecord | None:
+    """The first row of times of the selected network in a backend, in the shown precision."""
     rows = card["times"]["rows"] if card["times"] else []
+    wanted = (backend, _PRECISION)
     return next(
-        (row for row in rows if (row["backend"], row["precision"]) == _SHOWN and is_it(row)), None
+        (row for row in rows if (row["backend"], row["precision"]) == wanted and is_it(row)), None
     )
 
 

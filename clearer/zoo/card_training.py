@@ -48,7 +48,7 @@ def training_text(card: CardRecord) -> str:
 def training_curve(card: CardRecord) -> list[str]:
     """How PSNR grew, for networks whose log was kept."""
     training, made_on = card["training"], card["run"]["config"]["environment"]
-    if "curve" not in training or "hours" not in training:
+    if "curve" not in training:
         return []
     iterations, values = zip(*training["curve"], strict=True)
     return [

@@ -43,8 +43,7 @@ def test_profile_measures_once_and_remembers(backend: str) -> None:
     assert m is not None
     assert m.device == device_name("cpu")
     assert m.version.split("+")[0] == metadata.version(backend).split("+")[0]
-    # On a busy machine, no part of so small a network may stand out from the noise.
-    assert 0 <= first.table.cheapest <= first.table.most_expensive > 0
+    assert 0 < first.table.cheapest <= first.table.most_expensive
     assert first.check is not None
     again = profile_space(wanted, ignore, check=check, max_seconds=0.1)
     assert again.is_cached
