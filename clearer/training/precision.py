@@ -19,6 +19,9 @@ Precision = Literal["fp32", "bf16"]
 _CACHE: Final = "precision"
 _ROUNDS: Final = 10
 """The best of these counts, so that other work on the machine does not decide."""
+_FEW_ROUNDS: Final = 3
+_CLEARLY: Final = 1.5
+"""One that is so many times slower after a few rounds will not catch up in the others."""
 
 
 def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
@@ -58,7 +61,9 @@ def _step_seconds(space: SearchSpace) -> dict[Precision, float]:
     op_weights = supernet.op_weights().detach()
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
     best: dict[Precision, float] = dict.fromkeys(precisions, float("inf"))
-    for _ in range(_ROUNDS):
+    for done in range(_ROUNDS):
+        if done >= _FEW_ROUNDS and max(best.values()) > _CLEARLY * min(best.values()):
+            break
         for precision in precisions:
             start = time.perf_counter()
             with autocast("cpu", precision):

@@ -30,6 +30,18 @@ def test_the_faster_precision_is_measured_once_and_remembered(
     assert seconds[first] == min(seconds.values())
 
 
+@pytest.mark.parametrize(("slower", "rounds"), [(2.0, 3), (1.2, 10)])
+def test_a_clear_difference_ends_the_measurement(
+    monkeypatch: pytest.MonkeyPatch, slower: float, rounds: int
+) -> None:
+    """By a clock that says how long a step takes: two readings for each."""
+    steps = {"fp32": 1.0, "bf16": slower}
+    times = [t for _ in range(10) for step in steps.values() for t in (0.0, step)]
+    monkeypatch.setattr("time.perf_counter", lambda: times.pop(0))
+    assert precision._step_seconds(SPACE) == steps
+    assert len(times) == 4 * (10 - rounds)
+
+
 def test_autocast_computes_in_bf16_and_only_where_asked() -> None:
     layer, x = torch.nn.Conv2d(1, 1, 1), torch.rand(1, 1, 4, 4)
     with autocast("cpu", "bf16"):
