@@ -25,6 +25,12 @@ RESULTS: Final = ROOT / "benchmarks" / "results"
 PAGES: Final = ROOT / "docs" / "figures"
 RIVALS: Final = {"ffdnet": "FFDNet", "dncnn": "DnCNN-S", "adnet": "ADNet"}
 SETS: Final = {"bsd68": "BSD68", "set12": "Set12", "cbsd68": "CBSD68", "kodak24": "Kodak24"}
+DERAINERS: Final = {
+    "umrl_rain800": "UMRL, trained on Rain800",
+    "prenet_rain100l": "PReNet, trained on Rain100L",
+    "prenet_rain100h": "PReNet, trained on Rain100H",
+    "prn_r_rain100h": "PRN, recursive, trained on Rain100H",
+}
 BACKENDS: Final = ("ONNX Runtime", "OpenVINO")
 LEVELS: Final = ("15", "25", "50")
 NONE: Final = "–"
@@ -203,6 +209,42 @@ def deblocked() -> str:
     return lines(header, rows)
 
 
+def derained() -> str:
+    """`rgb-derain` beside others: PSNR and SSIM, size, and milliseconds in one run."""
+    card = catalogue.zoo_network("rgb-derain").card
+    (row,) = card["figures"]["rows"]
+    times = card["times"]["rows"] if card["times"] else []
+
+    def described(name: str, key: str | None, quality: Any, num_bytes: float) -> list[str]:
+        measured = [
+            next(
+                (
+                    f"{time['median_ms']:.0f}"
+                    for time in times
+                    if (time["backend"], time["precision"]) == (backend, "fp32")
+                    and (time["is_this"] if key is None else time["name"] == key)
+                ),
+                NONE,
+            )
+            for backend in BACKENDS
+        ]
+        shown = f"{quality['psnr_db']:.2f} / {quality['ssim']:.3f}"
+        return [name, shown, f"{num_bytes / 1e6:.2f}", *measured]
+
+    rainy = f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}"
+    rows = [
+        ["rainy", rainy, "", "", ""],
+        described("**`rgb-derain`**", None, row, card["onnx_bytes"]),
+    ]
+    for path in sorted((RESULTS / "bench").glob("derain-*.json")):
+        for other in read_json(path)["rows"]:
+            if other["backend"] == BACKENDS[0] and other["name"] in DERAINERS:
+                name = DERAINERS[other["name"]]
+                rows.append(described(name, other["name"], other, other["file_bytes"]))
+    header = ["network", "dB / SSIM", "MB", *(f"{backend}, ms" for backend in BACKENDS)]
+    return lines(header, rows)
+
+
 def jpeg_or_noise() -> str:
     """Which of two networks is better for a JPEG file, by noise and quality."""
     rows: list[list[str]] = []
@@ -227,6 +269,8 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "photographs": ("photographs.md", photographs),
     "trained for photographs": ("photographs.md", lambda: trained(("rgb-photo",))),
     "deblocked": ("deblocking.md", deblocked),
+    "derained": ("deraining.md", derained),
+    "trained for rain": ("deraining.md", lambda: trained(("rgb-derain",))),
     "jpeg or noise": ("deblocking.md", jpeg_or_noise),
 }
 """Page and maker of each table, by the name in its marks."""
