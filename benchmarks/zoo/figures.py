@@ -245,6 +245,22 @@ def derained() -> str:
     return lines(header, rows)
 
 
+def in_eight_bits() -> str:
+    """Files of networks in fp32 and in int8: size, PSNR, and milliseconds in one run."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for path in sorted((RESULTS / "bench").glob("int8-*.json")):
+        for row in read_json(path)["rows"]:
+            ours = row["name"] in catalogue.zoo_names()
+            label = f"`{row['name']}`" if ours else RIVALS[row["name"].split("_")[0]]
+            key = (f"{label}, {row['precision']}", path.stem)
+            mb = f"{row['file_bytes'] / 1e6:.2f}" if ours else NONE
+            cells = rows.setdefault(key, [key[0], mb, NONE, *[NONE] * len(BACKENDS)])
+            if row["backend"] == BACKENDS[-1]:
+                cells[2] = f"{row['psnr_db']:.2f}"
+            cells[3 + BACKENDS.index(row["backend"])] = f"{row['latency']['median_ms']:.0f}"
+    return lines(["file", "MB", "dB", *(f"{name}, ms" for name in BACKENDS)], list(rows.values()))
+
+
 def jpeg_or_noise() -> str:
     """Which of two networks is better for a JPEG file, by noise and quality."""
     rows: list[list[str]] = []
@@ -269,8 +285,10 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "photographs": ("photographs.md", photographs),
     "trained for photographs": ("photographs.md", lambda: trained(("rgb-photo",))),
     "deblocked": ("deblocking.md", deblocked),
+    "in eight bits": ("speed.md", in_eight_bits),
     "derained": ("deraining.md", derained),
     "trained for rain": ("deraining.md", lambda: trained(("rgb-derain",))),
+    "trained for deblocking": ("deblocking.md", lambda: trained(("rgb-dejpeg",))),
     "jpeg or noise": ("deblocking.md", jpeg_or_noise),
 }
 """Page and maker of each table, by the name in its marks."""
