@@ -54,7 +54,7 @@ class Backend(ABC):
     device: ClassVar[Literal["cpu", "cuda"]] = "cpu"
     """The device that computes."""
     is_faithful: ClassVar[bool] = False
-    """Whether it computes fp16 and int8 files fully in that precision, as budgets need."""
+    """Whether it computes fp16 and int8 files fully in that precision: budgets prefer it."""
     table: ClassVar[str]
     """Name of the backend whose cost tables apply to it."""
 

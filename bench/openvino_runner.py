@@ -34,7 +34,7 @@ class OpenVinoRunner:
 
     Args:
         name: Name for reports.
-        path: The ONNX file.
+        path: The ONNX file, or IR.
         io: How pictures go into it.
         precision: Precision of what is not quantised in the file.
         threads: Number of CPU threads.

@@ -1,4 +1,4 @@
-"""Calibration: ranges of the activations that convolutions read, on a set of images."""
+"""Calibration: ranges of the activations that are rounded, on a set of images."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from clearer.errors import require
 from clearer.export.network_io import network_feed
+from clearer.export.rounding import worth_rounding
 
 __all__ = ["METHODS", "Activation", "Array", "Method", "observe"]
 
@@ -57,7 +58,7 @@ class Activation:
 
 
 def observe(model: bytes, images: Sequence[Array]) -> dict[str, Activation]:
-    """Run a file and collect the inputs of its convolutions.
+    """Run a file and collect the inputs of its convolutions, and outputs that may be rounded.
 
     Images are run twice, one at a time: first for the ranges, then for the histograms.
 
@@ -77,7 +78,8 @@ def observe(model: bytes, images: Sequence[Array]) -> dict[str, Activation]:
         raise ValueError("calibration needs at least one image")
     ort = require("onnxruntime", extra="cpu")
     proto = onnx.load_from_string(model)
-    names = list(dict.fromkeys(n.input[0] for n in proto.graph.node if n.op_type == "Conv"))
+    inputs = [node.input[0] for node in proto.graph.node if node.op_type == "Conv"]
+    names = list(dict.fromkeys([*inputs, *worth_rounding(proto.graph)]))
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)

@@ -1,4 +1,4 @@
-"""Weights that an ONNX file stores in other files (external data)."""
+"""Weights that a model stores in other files: external data of ONNX files, ``.bin`` of IR."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _end(entries: dict[str, str], path: Path) -> int:
 
 
 def model_bytes(path: Path) -> int:
-    """Size in bytes of an ONNX file with its external data.
+    """Size in bytes of an ONNX file with its external data, or of OpenVINO IR with its weights.
 
     Raises:
         InputError: As :func:`external_files`.
@@ -83,6 +83,8 @@ def model_digest(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
+    if path.suffix == ".xml":
+        return [path, path.with_suffix(".bin")]
     return [path, *external_files(onnx.load(path, load_external_data=False), path)]
 
 

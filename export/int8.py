@@ -123,19 +123,20 @@ def quantize(
     def is_met(count: int) -> bool:
         if count not in known:
             listener("layers in floating point", count, len(order))
-            known[count] = losses.of(graph.model(order[:count]))
+            known[count] = losses.of(graph.model(graph.in_float(order[:count])))
         return losses.are_allowed(known[count])
 
     count = _fewest(len(order), is_met)
     if count == len(order):
         raise ClearerError(_impossible(flavour, losses.of(model), known[0], max_drop_db))
+    float_layers = graph.in_float(order[:count])
     return Int8Result(
-        model=graph.model(order[:count]),
+        model=graph.model(float_layers),
         flavour=flavour,
         method=best,
         weight_bits=bits,
         drops_db=known[count],
-        float_layers=tuple(layer for layer in graph.layers if layer in order[:count]),
+        float_layers=float_layers,
         num_layers=len(order),
     )
 

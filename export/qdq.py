@@ -2,12 +2,10 @@
 
 Input, weights and bias of a convolution come from DequantizeLinear; a runtime that sees this
 computes it in integers. Everything else stays in floating point (padding, space-to-depth,
-additions, upsampling, cropping), and so do its operands: a feature map that a convolution reads in
-int8 is added to others unrounded, because rounding errors would accumulate along the network.
+additions, upsampling, cropping). A feature map that a convolution reads in int8 is added to others
+unrounded, because rounding errors would accumulate along the network.
 
-OpenVINO 2026.4 computes all such convolutions in integers. ONNX Runtime 1.32 does so only if
-nothing but int8 layers read the result: 34 of the 122 convolutions of one network. So on a CPU an
-int8 file is faster in OpenVINO.
+For ONNX Runtime, what a convolution gives is rounded, too (:mod:`clearer.export.rounding`).
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -25,11 +23,13 @@ import onnx
 from clearer.errors import require
 from clearer.export.calibration import Activation, Array, Method
 from clearer.export.network_io import network_feed
+from clearer.export.rounding import Grid, direct_readers, with_rounded_outputs
 
 __all__ = ["Flavour", "QdqGraph", "WeightBits", "insert_qdq"]
 
 Flavour = Literal["cpu", "tensorrt"]
-"""``cpu`` (ONNX Runtime, OpenVINO): unsigned activations with a zero point, biases in int32.
+"""``cpu`` (ONNX Runtime, OpenVINO): unsigned activations with a zero point, biases in int32,
+outputs rounded; OpenVINO's own format (:mod:`clearer.export.openvino`) leaves that out.
 ``tensorrt``: signed activations, symmetric around zero, biases in fp32. Weights are signed and
 symmetric, with a scale for each output channel, in both."""
 WeightBits = Literal[8, 7]
@@ -46,10 +46,16 @@ class QdqGraph:
     Args:
         source: The fp32 file.
         quantized: The same with all convolutions in int8 and the same node names.
+        grid: The grid of a tensor, by its name, if what convolutions give is to be rounded.
     """
 
-    def __init__(self, source: onnx.ModelProto, quantized: onnx.ModelProto) -> None:
-        self._source = source
+    def __init__(
+        self,
+        source: onnx.ModelProto,
+        quantized: onnx.ModelProto,
+        grid: Callable[[str], Grid] | None = None,
+    ) -> None:
+        self._source, self._grid = source, grid
         nodes = quantized.graph.node
         self._convolutions = {node.name: node for node in nodes if node.op_type == "Conv"}
         self._makers = {node.output[0]: node for node in nodes if node.op_type in _QDQ}
@@ -67,6 +73,23 @@ class QdqGraph:
     def layers(self) -> tuple[str, ...]:
         """Names of the convolutions, as of the torch modules, in the order of computation."""
         return tuple(_layer(node) for node in self._source.graph.node if node.op_type in _OPERATORS)
+
+    def in_float(self, wanted: Collection[str]) -> tuple[str, ...]:
+        """The layers that should stay in floating point if some do.
+
+        Where outputs are rounded, a layer cannot be rounded if one in floating point reads it
+        directly. ONNX Runtime would compute it in floating point, more slowly than without int8.
+
+        Args:
+            wanted: Those that do.
+        """
+        found = set(wanted)
+        if self._grid is not None:
+            readers = direct_readers(self._source.graph)
+            for node in reversed(self._source.graph.node):
+                if found & {_layer(reader) for reader in readers.get(node.name, [])}:
+                    found.add(_layer(node))
+        return tuple(layer for layer in self.layers if layer in found)
 
     def model(self, float_layers: Collection[str] = ()) -> bytes:
         """Bytes of the file, with the metadata, names and versions of the source.
@@ -99,6 +122,8 @@ class QdqGraph:
         model.graph.initializer.extend(
             self._tensors[n] for n in sorted(used & self._tensors.keys())
         )
+        if self._grid is not None:
+            model = with_rounded_outputs(model, self._grid)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
 
@@ -126,10 +151,15 @@ def insert_qdq(
     source = onnx.load_from_string(model)
     is_cpu = flavour == "cpu"
     kinds = quantization.QuantType
-    ranges = {}
-    for name, activation in activations.items():
-        low, high = activation.span(method, 255 if is_cpu and activation.low >= 0 else 127)
-        ranges[name] = [{"rmin": np.float32(low), "rmax": np.float32(high)}]
+    spans = {
+        name: activation.span(method, 255 if is_cpu and activation.low >= 0 else 127)
+        for name, activation in activations.items()
+    }
+    read = {node.input[0] for node in source.graph.node if node.op_type in _OPERATORS}
+    ranges = {
+        name: [dict(zip(("rmin", "rmax"), map(np.float32, spans[name]), strict=True))]
+        for name in read
+    }
     prepared = onnx.ModelProto()
     prepared.CopyFrom(source)
     # Batch normalisation is folded already; without this mark ONNX Runtime would warn about it.
@@ -156,7 +186,19 @@ def insert_qdq(
                 "TensorQuantOverrides": ranges,
             },
         )
-        return QdqGraph(source, onnx.load(path / "int8.onnx"))
+        grid = (lambda name: _unsigned_grid(*spans[name])) if is_cpu else None
+        return QdqGraph(source, onnx.load(path / "int8.onnx"), grid)
+
+
+def _unsigned_grid(low: float, high: float) -> Grid:
+    """The grid of 8 bits from the lowest to the highest value, with zero on it.
+
+    It is that which ONNX Runtime chooses for the same range: a tensor that is rounded twice is
+    rounded once.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = np.float32((high - low) / 255) or np.float32(1)
+    return step, np.uint8(np.clip(np.rint(-low / step), 0, 255))
 
 
 class _Reader:

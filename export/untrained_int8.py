@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from clearer.export.rounding import with_rounded_outputs
+
 __all__ = ["in_int8"]
 
 _SCALE: Final = np.float32(1 / 255)
@@ -109,4 +111,4 @@ def in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     read = {name for node in rounding.nodes for name in node.input}
     tensors = [*(t for t in model.graph.initializer if t.name in read), *rounding.tensors]
     made.graph.initializer.extend(sorted(tensors, key=lambda tensor: tensor.name))
-    return made
+    return with_rounded_outputs(made, lambda name: (_SCALE, np.uint8(0)))

@@ -50,7 +50,7 @@ def export(
         bool,
         typer.Option(
             "--int8",
-            help="Add model.int8.onnx for CPUs (OpenVINO) and model.int8.trt.onnx for TensorRT.",
+            help="Add model.int8.onnx for CPUs and model.int8.trt.onnx for TensorRT.",
         ),
     ] = False,
     openvino: Annotated[

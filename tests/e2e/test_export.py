@@ -225,6 +225,19 @@ def test_int8_and_openvino(copied: Path) -> None:
         assert restored.shape == image.shape
 
 
+def test_bench_gives_openvino_its_own_int8_file(copied: Path) -> None:
+    assert clearer_("export", copied, "--int8", "--openvino").exit_code == 0
+    words = ["--backend", "openvino", "--runs", "3", "--size", "32x32", "--no-classical"]
+    result = clearer_("bench", copied, *words, "--batch", "0", "--json")
+    assert result.exit_code == 0, result.output
+    found = {row["source"]: row for row in json.loads(result.stdout)["rows"]}
+    assert set(found) == {"model.onnx", "model.int8.xml"}
+    row = found["model.int8.xml"]
+    assert row["precision"].startswith("int8")
+    files = [copied / f"model.int8.{ending}" for ending in ("xml", "bin")]
+    assert row["file_bytes"] == sum(path.stat().st_size for path in files)
+
+
 def test_ctrl_c_between_files_leaves_whole_ones(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
