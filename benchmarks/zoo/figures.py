@@ -29,7 +29,6 @@ DERAINERS: Final = {
     "umrl_rain800": "UMRL, trained on Rain800",
     "prenet_rain100l": "PReNet, trained on Rain100L",
     "prenet_rain100h": "PReNet, trained on Rain100H",
-    "prn_r_rain100h": "PRN, recursive, trained on Rain100H",
 }
 BACKENDS: Final = ("ONNX Runtime", "OpenVINO")
 LEVELS: Final = ("15", "25", "50")
@@ -247,18 +246,22 @@ def derained() -> str:
 
 def in_eight_bits() -> str:
     """Files of networks in fp32 and in int8: size, PSNR, and milliseconds in one run."""
-    rows: dict[tuple[str, str], list[str]] = {}
+    rows = []
     for path in sorted((RESULTS / "bench").glob("int8-*.json")):
         for row in read_json(path)["rows"]:
-            ours = row["name"] in catalogue.zoo_names()
-            label = f"`{row['name']}`" if ours else RIVALS[row["name"].split("_")[0]]
-            key = (f"{label}, {row['precision']}", path.stem)
-            mb = f"{row['file_bytes'] / 1e6:.2f}" if ours else NONE
-            cells = rows.setdefault(key, [key[0], mb, NONE, *[NONE] * len(BACKENDS)])
-            if row["backend"] == BACKENDS[-1]:
-                cells[2] = f"{row['psnr_db']:.2f}"
-            cells[3 + BACKENDS.index(row["backend"])] = f"{row['latency']['median_ms']:.0f}"
-    return lines(["file", "MB", "dB", *(f"{name}, ms" for name in BACKENDS)], list(rows.values()))
+            is_ours = row["kind"] == "ours"
+            network = path.stem.removeprefix("int8-")
+            rows.append(
+                [
+                    f"`{network}`" if is_ours else RIVALS[row["name"].split("_")[0]],
+                    f"`{row['source']}`" if is_ours else NONE,
+                    row["backend"],
+                    f"{row['file_bytes'] / 1e6:.2f}",
+                    f"{row['psnr_db']:.2f}",
+                    f"{row['latency']['median_ms']:.0f}",
+                ]
+            )
+    return lines(["network", "file", "runtime", "MB", "dB", "ms"], rows)
 
 
 def jpeg_or_noise() -> str:

@@ -220,7 +220,7 @@ def peer_names(task: Task, color: Color) -> tuple[str, ...]:
     if isinstance(task, Photo | DeJpeg):
         return ("ffdnet_color_s25",)
     if not isinstance(task, Denoise):
-        return ("prenet_rain100l", "prn_r_rain100h")
+        return ("ffdnet_color_s25", "umrl_rain800", "prenet_rain100l")
     level = f"s{task.sigma}" if task.sigma.is_fixed else "s25"
     if color == "rgb":
         return (f"ffdnet_color_{level}",)
