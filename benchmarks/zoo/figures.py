@@ -26,7 +26,6 @@ PAGES: Final = ROOT / "docs" / "figures"
 RIVALS: Final = {"ffdnet": "FFDNet", "dncnn": "DnCNN-S", "adnet": "ADNet"}
 SETS: Final = {"bsd68": "BSD68", "set12": "Set12", "cbsd68": "CBSD68", "kodak24": "Kodak24"}
 DERAINERS: Final = {
-    "umrl_rain800": "UMRL, trained on Rain800",
     "prenet_rain100l": "PReNet, trained on Rain100L",
     "prenet_rain100h": "PReNet, trained on Rain100H",
 }
