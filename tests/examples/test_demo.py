@@ -22,6 +22,8 @@ from clearer.errors import ClearerError, InputError
 from clearer.export.metadata import model_metadata, read_model_info
 from clearer.export.page_model import PageModel, read_page_model
 from clearer.export.to_onnx import to_onnx
+from clearer.networks.network import RestorationNet
+from clearer.space.space import Architecture, SearchSpace
 from clearer.zoo import catalogue
 from clearer.zoo.catalogue import zoo_network
 from tests.bench import tiny_onnx
@@ -190,9 +192,14 @@ def test_a_page_knows_how_pictures_go_into_a_network(tmp_path: Path) -> None:
 def test_tiles_overlap_by_what_the_network_sees_in_effect(tmp_path: Path) -> None:
     """By at least 64 pixels, and by 64 if the file does not say its architecture."""
     assert page_model(tmp_path, model()).about["margin"] == 64
-    for name, margin in (("gray-small", 64), ("rgb-derain", 100)):
-        network, info = zoo_network(name).load()
-        file = to_onnx(network, model_metadata(network.architecture, info))
+    space = SearchSpace(
+        width=8, columns=(2, 2, 1, 11), unshuffle=2, stem="conv", first_scales=1, gates=True
+    )
+    far = "PP-[.P][.P]-[..P]-[...P][...P][..F.][..P.][..P.][.F..][.P..][.P..][F...][P...][P...]"
+    near = zoo_network("gray-small").load()[0].architecture
+    for architecture, margin in ((near, 64), (Architecture.from_text(far, space), 100)):
+        network = RestorationNet(architecture).eval()
+        file = to_onnx(network, model_metadata(architecture, {}))
         assert page_model(tmp_path, file).about["margin"] == margin
 
 
