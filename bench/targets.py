@@ -18,6 +18,7 @@ from clearer.costs.cost import CostTable, cost_table
 from clearer.costs.cost_file import read_cost_table
 from clearer.data.splits import load_splits
 from clearer.errors import ClearerError, InputError
+from clearer.export.export_record import int8_ir
 from clearer.export.model_description import ModelDescription, read_description
 from clearer.export.onnx_file import onnx_file
 from clearer.export.zoo import exported_network
@@ -323,7 +324,10 @@ def _run_rows(
         except ClearerError as error:
             skipped.append({"name": path.name, "backend": "", "reason": str(error)})
             continue
-        rows += _onnx_rows(model, name, backends, base)
+        ir = int8_ir(path, run.export_report)
+        for row in _onnx_rows(model, name, backends, base):
+            file = ir if ir is not None and row.backend == "openvino" else path
+            rows.append(replace(row, path=str(file), source=file.name))
     rows += [
         _row(name, "ours", backend, path, base, takes_level=takes_level)
         for backend in _reading("engine", backends)
@@ -363,12 +367,9 @@ def _onnx_rows(
     # A file with several precisions counts by its most common one.
     precision = written_precision(model.path).split(", ")[0]
     kind = "ours" if model.is_ours or name is not None else "other"
-    ir = model.path.with_suffix(".xml")
-    # In int8, OpenVINO's own file is the faster one.
-    paths = {"openvino": ir} if precision == "int8" and ir.is_file() else {}
     return [
         replace(
-            _row(name or model.name, kind, backend, paths.get(backend, model.path), base),
+            _row(name or model.name, kind, backend, model.path, base),
             num_params=model.num_params,
             io=model.io,
             takes_level=model.io.has_level,

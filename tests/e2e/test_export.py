@@ -236,6 +236,9 @@ def test_bench_gives_openvino_its_own_int8_file(copied: Path) -> None:
     assert row["precision"].startswith("int8")
     files = [copied / f"model.int8.{ending}" for ending in ("xml", "bin")]
     assert row["file_bytes"] == sum(path.stat().st_size for path in files)
+    (copied / "export.json").unlink()  # nothing says any more of which weights the file is
+    found = json.loads(clearer_("bench", copied, *words, "--batch", "0", "--json").stdout)
+    assert {row["source"] for row in found["rows"]} == {"model.onnx", "model.int8.onnx"}
 
 
 def test_ctrl_c_between_files_leaves_whole_ones(

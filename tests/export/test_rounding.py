@@ -78,6 +78,7 @@ def test_a_tensor_that_is_rounded_twice_is_rounded_once(graph: QdqGraph) -> None
     nodes = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
     grids = {node.input[0]: [tensors[name] for name in node.input[1:]] for node in nodes}
     both = {name for name in grids if f"{name}_unrounded" in grids}
+    assert both
     for name in both:
         for first, second in zip(grids[name], grids[f"{name}_unrounded"], strict=True):
             assert first.dtype == second.dtype
