@@ -16,8 +16,8 @@ from pages import read_part, rewrite_page
 
 from clearer.support.files import read_json
 from clearer.zoo import catalogue
-from clearer.zoo.card_record import CardRecord
-from clearer.zoo.card_times import ratio_to_ffdnet
+from clearer.zoo.card_record import CardRecord, TimeRecord
+from clearer.zoo.card_times import ratio_to_ffdnet, time_in
 from clearer.zoo.markdown import table_lines
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -211,34 +211,32 @@ def derained() -> str:
     """`rgb-derain` beside others: PSNR and SSIM, size, and milliseconds in one run."""
     card = catalogue.zoo_network("rgb-derain").card
     (row,) = card["figures"]["rows"]
-    times = card["times"]["rows"] if card["times"] else []
 
-    def described(name: str, key: str | None, quality: Any, num_bytes: float) -> list[str]:
-        measured = [
-            next(
-                (
-                    f"{time['median_ms']:.0f}"
-                    for time in times
-                    if (time["backend"], time["precision"]) == (backend, "fp32")
-                    and (time["is_this"] if key is None else time["name"] == key)
-                ),
-                NONE,
-            )
-            for backend in BACKENDS
-        ]
+    def described(
+        name: str, quality: Any, num_bytes: float, is_it: Callable[[TimeRecord], bool]
+    ) -> list[str]:
+        times = [time_in(card, backend, is_it) for backend in BACKENDS]
+        measured = [NONE if time is None else f"{time['median_ms']:.0f}" for time in times]
         shown = f"{quality['psnr_db']:.2f} / {quality['ssim']:.3f}"
         return [name, shown, f"{num_bytes / 1e6:.2f}", *measured]
 
     rainy = f"{row['input_psnr_db']:.2f} / {row['input_ssim']:.3f}"
     rows = [
         ["rainy", rainy, "", "", ""],
-        described("**`rgb-derain`**", None, row, card["onnx_bytes"]),
+        described("**`rgb-derain`**", row, card["onnx_bytes"], lambda time: time["is_this"]),
     ]
     for path in sorted((RESULTS / "bench").glob("derain-*.json")):
         for other in read_json(path)["rows"]:
             if other["backend"] == BACKENDS[0] and other["name"] in DERAINERS:
-                name = DERAINERS[other["name"]]
-                rows.append(described(name, other["name"], other, other["file_bytes"]))
+                name = other["name"]
+                rows.append(
+                    described(
+                        DERAINERS[name],
+                        other,
+                        other["file_bytes"],
+                        lambda time, name=name: time["name"] == name,  # type: ignore[misc]
+                    )
+                )
     header = ["network", "dB / SSIM", "MB", *(f"{backend}, ms" for backend in BACKENDS)]
     return lines(header, rows)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from clearer.zoo.card_record import CardRecord, TimeRecord
 
-__all__ = ["main_time", "measured_where", "ratio_to_ffdnet"]
+__all__ = ["main_time", "measured_where", "ratio_to_ffdnet", "time_in"]
 
 _SHOWN: Final = "ONNX Runtime"
 """Backend of the latency that tables show."""
@@ -18,17 +18,19 @@ _YARDSTICK: Final = "ffdnet"
 
 def main_time(card: CardRecord) -> TimeRecord | None:
     """The row of times that tables show; None if the network was not timed."""
-    return _time(card, _SHOWN, lambda row: bool(row["is_this"]))
+    return time_in(card, _SHOWN, lambda row: bool(row["is_this"]))
 
 
 def ratio_to_ffdnet(card: CardRecord, backend: str = _SHOWN) -> float | None:
     """Ratio of its time to that of FFDNet in the same interleaved calls; None without one."""
-    own = _time(card, backend, lambda row: bool(row["is_this"]))
-    other = _time(card, backend, lambda row: row["name"].startswith(_YARDSTICK))
+    own = time_in(card, backend, lambda row: bool(row["is_this"]))
+    other = time_in(card, backend, lambda row: row["name"].startswith(_YARDSTICK))
     return own["median_ms"] / other["median_ms"] if own and other else None
 
 
-def _time(card: CardRecord, backend: str, is_it: Callable[[TimeRecord], bool]) -> TimeRecord | None:
+def time_in(
+    card: CardRecord, backend: str, is_it: Callable[[TimeRecord], bool]
+) -> TimeRecord | None:
     """The first row of times of the selected network in a backend, in the shown precision."""
     rows = card["times"]["rows"] if card["times"] else []
     wanted = (backend, _PRECISION)
