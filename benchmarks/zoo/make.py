@@ -169,7 +169,7 @@ def describe(run: Run, name: str, staged: Run) -> dict[str, Any]:
         "channels": space.channels,
         "task": task_to_dict(settings.task),
         "architecture": architecture.text,
-        "space": f"width {space.width} x{space.growth:g}, unshuffle {space.unshuffle}",
+        "space": f"{space.width_text}, unshuffle {space.unshuffle}",
         "params": round(cost_table(space, "params").cost(architecture)),
         "macs_per_pixel": cost_table(space, "macs").cost(architecture),
         "weights_sha256": hashlib.sha256(staged.weights.read_bytes()).hexdigest(),

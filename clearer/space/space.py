@@ -22,6 +22,7 @@ from clearer.operations.operation import Place
 from clearer.operations.registry import OPERATIONS, PAPER_OPERATIONS, check_operations, operation
 from clearer.space.choices import Choice, Column, cell_text, read_cells
 from clearer.space.old_words import space_in_words_of_today
+from clearer.space.widths import check_widths, grown_width, width_text
 from clearer.support.json_text import parse_json
 from clearer.support.schema import checked
 
@@ -41,7 +42,6 @@ STEMS: Final[tuple[Stem, ...]] = get_args(Stem)
 
 _SCHEMA_VERSION: Final = 2
 # Descriptions also come from untrusted files: these bounds keep networks small enough to build.
-_MAX_WIDTH: Final = 512
 _MAX_SCALES: Final = 6
 _MAX_COLUMNS: Final = 32
 _PAPER_FIELDS: Final = ("channels", "width", "columns", "unshuffle", "stem", "residual")
@@ -71,6 +71,8 @@ class SearchSpace:
     growth: float = 2.0
     """How much wider each scale is than the next finer one: 1 to 2. Unless it is 2 (the paper),
     widths are rounded to multiples of 8, which processors compute fast."""
+    widths: tuple[int, ...] = ()
+    """Channels of each scale, finest first, in place of those that follow from the growth."""
     first_scales: int = 2
     """Scales of the first cell: 2 (the paper) or, with gates, 1. With 1 the first columns come
     before the first strided convolution, as in a U-Net."""
@@ -88,8 +90,6 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
             raise InputError(f"channels must be 1 (gray) or 3 (RGB), got {self.channels}")
-        if not 2 <= self.width <= _MAX_WIDTH:
-            raise InputError(f"width must lie in 2..{_MAX_WIDTH}, got {self.width}")
         if self.unshuffle not in (1, 2):
             raise InputError(f"unshuffle must be 1 or 2, got {self.unshuffle}")
         if self.stem not in STEMS:
@@ -101,13 +101,12 @@ class SearchSpace:
             )
         if self.first_scales == 1 and self.stem == "bottlenecks":
             raise InputError("first_scales 1 needs the stem conv: bottlenecks need two scales")
-        if not 1 <= self.growth <= 2:
-            raise InputError(f"growth must lie in 1..2, got {self.growth:g}")
         most = _MAX_SCALES - self.first_scales + 1
         if not 1 <= len(self.columns) <= most:
             raise InputError(f"there must be 1..{most} cells, got {len(self.columns)}")
         if any(not 1 <= count <= _MAX_COLUMNS for count in self.columns):
             raise InputError(f"each cell needs 1..{_MAX_COLUMNS} columns, got {self.columns}")
+        check_widths(self.width, self.growth, self.widths, self.num_scales)
         check_operations(self.operations)
 
     @property
@@ -170,9 +169,12 @@ class SearchSpace:
 
     def scale_width(self, scale: int) -> int:
         """Channels of a scale (0 is the finest)."""
-        if self.growth == 2:
-            return int(self.width * 2**scale)
-        return self.width if scale == 0 else max(8, round(self.width * self.growth**scale / 8) * 8)
+        return self.widths[scale] if self.widths else grown_width(self.width, self.growth, scale)
+
+    @property
+    def width_text(self) -> str:
+        """Its widths in words, such as ``width 16 x2``."""
+        return width_text(self.width, self.growth, self.widths)
 
     def place(self, num_scales: int, scale: int) -> Place:
         """Place of a scale in a column that works on ``num_scales`` scales."""
@@ -288,7 +290,7 @@ class Architecture:
         if not space.gates:
             return self.text
         scales = f"{space.num_scales} scale{'s' * (space.num_scales > 1)}"
-        return f"unshuffle {space.unshuffle}, width {space.width} x{space.growth:g}, {scales}"
+        return f"unshuffle {space.unshuffle}, {space.width_text}, {scales}"
 
     @property
     def hash(self) -> str:

@@ -63,6 +63,7 @@ def test_a_successor_begins_with_the_weights_of_what_it_replaces() -> None:
         ("PPP-[P.][.P][PP][F.][.F]", {}),
         ("P-[.P]-[..P][.F.][F.P]", {"width": 8}),
         (".P-[PF][.P]-[.PP][.F.]-[F..F][.P.P]", {"width": 8, "growth": 1.5}),
+        ("P-[.P][F.]", {"width": 12, "widths": (12, 8)}),
     ],
 )
 def test_it_restores_as_the_small_network_does(text: str, changes: dict[str, Any]) -> None:

@@ -91,6 +91,19 @@ def test_widths_grow_in_steps_that_processors_like() -> None:
     assert [space.scale_width(scale) for scale in range(4)] == [20, 32, 48, 64]
 
 
+def test_widths_may_be_given_one_by_one() -> None:
+    space = replace(U_SPACE, width=8, widths=(8, 24, 40))
+    assert [space.scale_width(scale) for scale in range(3)] == [8, 24, 40]
+    assert "widths 8, 24, 40" in Architecture.uniform(space, "parallel").label
+    assert SearchSpace.from_dict(space.to_dict()) == space
+
+
+@pytest.mark.parametrize("widths", [(8, 16), (16, 24, 40), (8, 16, 1), (8, 16, 10**6)])
+def test_widths_that_do_not_fit_are_refused(widths: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="widths must"):
+        replace(U_SPACE, width=8, widths=widths)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -56,7 +56,7 @@ def test_the_card_is_that_of_the_weights(name: str) -> None:
     assert card["weights_sha256"] == hashlib.sha256(found.weights.read_bytes()).hexdigest()
     assert card["params"] == sum(p.numel() for p in network.parameters())
     assert (card["architecture"], card["channels"]) == (network.architecture.text, space.channels)
-    assert card["space"] == f"width {space.width} x{space.growth:g}, unshuffle {space.unshuffle}"
+    assert card["space"] == f"{space.width_text}, unshuffle {space.unshuffle}"
     assert info["task"] == card["task"] == task_to_dict(found.task)
     assert card["training"]["iteration"] == info["iteration"] <= card["training"]["iterations"]
     assert card["training"]["val_psnr_db"] == info["val_psnr_db"]
