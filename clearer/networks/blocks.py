@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from clearer.networks.level_map import LEVEL_GAIN
 from clearer.operations.fusion import FUSION
-from clearer.operations.layers import conv_norm
+from clearer.operations.layers import Chain, conv_norm
 from clearer.operations.operation import Operation
 from clearer.operations.registry import OPERATIONS
 from clearer.space.space import SearchSpace
@@ -40,7 +40,7 @@ class Bottleneck(nn.Module):
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         outputs = 4 * width
-        self.body = nn.Sequential(
+        self.body = Chain(
             *conv_norm(inputs, width, 1, relu=True),
             *conv_norm(width, width, 3, relu=True),
             *conv_norm(width, outputs, 1),

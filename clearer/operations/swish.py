@@ -41,10 +41,10 @@ class Swish(Operation):
         """What is added."""
         from torch import nn
 
-        from clearer.operations.layers import conv_norm
+        from clearer.operations.layers import Chain, conv_norm
 
         first, last = (conv_norm(place.width, place.width, 3) for _ in range(2))
-        return nn.ModuleDict({"body": nn.Sequential(*first, nn.SiLU(inplace=True), *last)})
+        return nn.ModuleDict({"body": Chain(*first, nn.SiLU(inplace=True), *last)})
 
     def forward(
         self, layers: Mapping[str, nn.Module], features: Sequence[Tensor], scale: int
