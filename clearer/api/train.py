@@ -79,7 +79,8 @@ def train(
         batch_size: Patches in a batch.
         patch_size: Side of a patch in pixels.
         reduce: Half of the patches come from pictures reduced by a factor from 1 to this.
-        learning_rate: Peak learning rate; None: the run's, and a quarter of that for fine-tuning.
+        learning_rate: Peak learning rate; None: the run's, and a quarter of that from
+            trained weights.
         compile: Whether to use ``torch.compile``.
         out: Train in this new folder.
         resume: Resume the training of the run.

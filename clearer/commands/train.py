@@ -104,7 +104,8 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Peak learning rate; default: the run's, and a quarter of that for --fine-tune."
+            help="Peak learning rate; default: the run's, and a quarter of that for --fine-tune "
+            "and --warm-start."
         ),
     ] = None,
     compile_: CompileOption = None,

@@ -19,7 +19,7 @@ from clearer.operations.layers import batch_norms
 from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, Column
 
-__all__ = ["check_warm_start", "warm_start"]
+__all__ = ["check_warm_start", "keeps_operations", "warm_start"]
 
 Places = dict[tuple[int, int], tuple[int, int]]
 """Columns of the small network and theirs in the large one: (cell, index) to (cell, index)."""
@@ -70,6 +70,22 @@ def check_warm_start(name: str, small: Architecture, large: Architecture) -> Pla
         return _places(small, large)
     except InputError as error:
         raise InputError(f"{name} is not part of the network to train: {error}") from error
+
+
+def keeps_operations(small: Architecture, large: Architecture) -> bool:
+    """Whether a network has the operations of a smaller one, and not their successors.
+
+    Raises:
+        InputError: If :func:`warm_start` cannot begin one from the other.
+    """
+    columns = _places(small, large)
+    return all(
+        own in (other, IDENTITY.name)
+        for place, column in _numbered(small)
+        for own, other in zip(
+            column, large.cells[columns[place][0]][columns[place][1]], strict=False
+        )
+    )
 
 
 def _places(small: Architecture, large: Architecture) -> Places:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from clearer.data.datasets import resolve_data
 from clearer.errors import InputError
 from clearer.networks.tell_level import blind_architecture, told_architecture
-from clearer.networks.warm_start import check_warm_start
+from clearer.networks.warm_start import check_warm_start, keeps_operations
 from clearer.planning.workflow import check_level, training_settings
 from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
@@ -49,7 +49,8 @@ class Origin:
     """Whether a level map is asked for."""
     is_warm: bool = False
     """Whether the weights are those of a smaller network inside."""
-
+    has_new_operations: bool = False
+    """Whether it has other operations than that, and has to learn as from scratch."""
     weights_name: str = ""
     """Name of the network whose weights these are."""
     taught_by: Origin | None = None
@@ -121,8 +122,15 @@ def _start(
 def _warm(origin: Origin, path: Path) -> Origin:
     """The origin with the weights of a smaller network."""
     small = _find_origin(path, fine_tune=True)
-    check_warm_start(small.name, *map(Architecture.from_dict, (small.decision, origin.decision)))
-    return replace(origin, weights=small.weights, weights_name=small.name, is_warm=True)
+    pair = [Architecture.from_dict(each.decision) for each in (small, origin)]
+    check_warm_start(small.name, *pair)
+    return replace(
+        origin,
+        weights=small.weights,
+        weights_name=small.name,
+        is_warm=True,
+        has_new_operations=not keeps_operations(*pair),
+    )
 
 
 def _told(origin: Origin) -> Origin:
@@ -218,9 +226,9 @@ def plan_training(
         if run is None or any(value is not None for value in given):
             raise InputError("--resume continues with the settings of the run: give no others")
         return origin.settings
-    start = None if origin.is_warm else origin.start
+    start = None if origin.has_new_operations else origin.start
     settings = training_settings(origin.settings, preset, train, compile, start)
-    if origin.is_warm:  # learns as from scratch: new layers have no statistics yet
+    if origin.has_new_operations:
         settings = replace(settings, fine_tuned_from=origin.start)
     if origin.is_told:  # features of other levels have other statistics
         told = replace(settings.train, batch_statistics_share=_TOLD_STATISTICS_SHARE)

@@ -283,8 +283,7 @@ def refreeze_settings(
     _check_precision(budget_precision, budgets)
     source.log_op_weights()
     settings = source.settings()
-    start = settings.fine_tuned_from
-    if start is not None and not start.is_warm:
+    if _is_tuned(settings):
         raise InputError(
             f"{source.path} has settings for fine-tuning, not for a search: give --from the run "
             f"that was searched"
@@ -297,6 +296,12 @@ def refreeze_settings(
         fine_tuned_from=None,
         teacher=None,
     )
+
+
+def _is_tuned(settings: RunSettings) -> bool:
+    """Whether the settings of the training are for weights that are trained already."""
+    start = settings.fine_tuned_from
+    return start is not None and not (start.is_warm and settings.train.batch_statistics_share)
 
 
 def training_settings(
@@ -321,11 +326,7 @@ def training_settings(
     """
     if preset is not None:
         settings = replace(settings, preset=preset, train=_preset(preset).train)
-    elif (
-        start is None
-        and settings.fine_tuned_from is not None
-        and not settings.fine_tuned_from.is_warm
-    ):
+    elif start is None and _is_tuned(settings):
         raise InputError(
             "this run has settings for fine-tuning: continue with --resume, fine-tune it with "
             "--fine-tune, or give --preset to train its architecture from scratch"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.command import clearer, searched
 
 TINY = ["--width", "4", "--search-iterations", "2", "--batch-size", "2", "--patch-size", "32"]
 TINY += ["--precision", "fp32", "--strategy", "random", "--columns", "1,1", "--sigma", "40"]
-TINY += ["--stem", "conv"]
+TINY += ["--stem", "conv", "--seed", "1"]
 SHORT = ["--iterations", "12", "--batch-size", "4", "--patch-size", "32", "--validate-every", "4"]
 
 
@@ -60,9 +61,10 @@ def test_it_starts_where_the_small_network_is(
     log = read_jsonl(run / "train.jsonl")
     assert log[0]["iteration"] == 0
     assert log[0]["val_psnr_db"] == pytest.approx(quality.psnr_db, abs=1e-3)
-    # It learns as if from scratch: with batch statistics and the full learning rate.
-    assert settings.train.batch_statistics_share > 0
-    assert settings.train.learning_rate == Run(small).settings().train.learning_rate
+    # Its weights fit the statistics that they come with.
+    whole = Run(small).settings().train
+    assert settings.train.batch_statistics_share == 0
+    assert settings.train.learning_rate == whole.frozen_norm_rate * whole.learning_rate
     trained, info = load_network(run / "weights.safetensors")
     assert trained.architecture == Run(large).read_architecture()
     digest = hashlib.sha256((small / "weights.safetensors").read_bytes()).hexdigest()
@@ -73,18 +75,49 @@ def test_it_starts_where_the_small_network_is(
 def test_what_began_warm_can_be_trained_again(
     small: Path, large: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its settings are those of a training from scratch."""
+    """From scratch, it needs the settings for that."""
     monkeypatch.chdir(tmp_path)
     words = ["--data", photos, *SHORT]
     assert clearer("train", large, "--warm-start", small, *words).exit_code == 0
     (run,) = (tmp_path / "runs").iterdir()
     assert run.name.endswith("-warm-0")
-    for more in ([], ["--warm-start", small], ["--fine-tune"]):
-        out = tmp_path / f"again{len(more)}"
+    result = clearer("train", run, *words, "--out", tmp_path / "refused")
+    assert result.exit_code == 2
+    assert "give --preset to train its architecture from scratch" in result.stderr
+    ways: dict[bool | None, list[object]] = {
+        None: ["--preset", "quick"],
+        True: ["--warm-start", small],
+        False: ["--fine-tune"],
+    }
+    for is_warm, more in ways.items():
+        out = tmp_path / f"again-{is_warm}"
         result = clearer("train", run, *more, *words, "--out", out)
         assert result.exit_code == 0, result.output
         start = Run(out).settings().fine_tuned_from
-        assert (start and start.is_warm) == {0: None, 1: False, 2: True}[len(more)]
+        assert (start and start.is_warm) == is_warm
+
+
+def test_with_other_operations_it_learns_as_from_scratch(
+    small: Path, large: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Weights of another block do not fit its statistics."""
+    swish = tmp_path / "swish"
+    shutil.copytree(large, swish)
+    decision = read_json(swish / "architecture.json")
+    parallel = Architecture.from_dict(decision)
+    assert "P" in parallel.text
+    space = replace(parallel.space, operations=("swish", "fusion"))
+    architecture = Architecture.from_text(parallel.text.replace("P", "W"), space)
+    write_json(swish / "architecture.json", {**decision, **architecture.to_dict()})
+    config = read_json(swish / "config.json")
+    config["settings"]["space"] = space.to_dict()
+    write_json(swish / "config.json", config)
+    words = ["train", swish, "--warm-start", small, "--data", photos, *SHORT]
+    result = clearer(*words, "--out", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    settings, whole = Run(tmp_path / "run").settings(), Run(small).settings()
+    assert settings.train.batch_statistics_share == whole.train.batch_statistics_share > 0
+    assert settings.train.learning_rate == whole.train.learning_rate
 
 
 def test_stopped_and_resumed_it_is_the_same(

@@ -13,7 +13,7 @@ from torch import nn
 
 from clearer.errors import InputError
 from clearer.networks.network import RestorationNet
-from clearer.networks.warm_start import check_warm_start, warm_start
+from clearer.networks.warm_start import check_warm_start, keeps_operations, warm_start
 from clearer.operations.parallel import Parallel
 from clearer.operations.registry import OPERATIONS
 from clearer.space.space import Architecture, SearchSpace
@@ -109,6 +109,14 @@ def pairs(draw: st.DrawFn) -> tuple[Architecture, Architecture]:
         )
         made.append(Architecture.from_text("-".join(words), space))
     return made[0], made[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "keeps"), [("P-[.P][F.]", True), ("PP-[.P][PP][F.]", True), ("W-[.P][F.]", False)]
+)
+def test_operations_are_kept_or_replaced(text: str, keeps: bool) -> None:
+    large = wider(SMALL, text, operations=("parallel", "swish", "fusion"))
+    assert keeps_operations(SMALL, large) == keeps
 
 
 def test_several_gpus_normalise_with_layers_of_their_own() -> None:
