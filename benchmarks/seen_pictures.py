@@ -53,8 +53,9 @@ def main() -> None:
         "device": device_name("cpu"),
         "precision": "fp32",
     }
-    for name in missing(arguments.out, about, "networks", map(str, arguments.networks)):
-        runner = find_restorer(Path(name), None).runner_for(task)
+    paths = {path.stem.removesuffix(f"_s{SIGMA}"): path for path in arguments.networks}
+    for name in missing(arguments.out, about, "networks", paths):
+        runner = find_restorer(paths[name], None).runner_for(task)
         row = {
             group: measure_accuracy(runner, images, task).mean_db
             for group, images in groups.items()

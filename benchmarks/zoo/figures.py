@@ -241,6 +241,21 @@ def derained() -> str:
     return lines(header, rows)
 
 
+def seen_pictures() -> str:
+    """Networks on pictures that trained those of clearer, and on others."""
+    found: dict[str, dict[str, float]] = read_json(RESULTS / "seen_pictures.json")["networks"]
+    groups = list(next(iter(found.values())))
+    ours = catalogue.zoo_names()
+    rows = [
+        [
+            f"**`{name}`**" if name in ours else RIVALS[name.split("_")[0]],
+            *(f"{row[group]:.2f}" for group in groups),
+        ]
+        for name, row in found.items()
+    ]
+    return lines(["network", *groups], rows)
+
+
 def in_eight_bits() -> str:
     """Files of networks in fp32 and in int8: size, PSNR, and milliseconds in one run."""
     rows = []
@@ -278,6 +293,7 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "gray": ("denoising.md", lambda: beside_rivals(1, ("bsd68", "set12"))),
     "rgb": ("denoising.md", lambda: beside_rivals(3, ("cbsd68", "kodak24"))),
     "fine photos": ("denoising.md", fine_photos),
+    "seen pictures": ("denoising.md", seen_pictures),
     "told": ("denoising.md", lambda: told("told_level.json")),
     "told in colour": ("denoising.md", lambda: told("told_level_rgb.json")),
     "trained": ("denoising.md", lambda: trained(("gray", "gray-small", "rgb", "rgb-small"))),
