@@ -109,6 +109,15 @@ def test_a_header_sorts_and_empty_cells_stay_last(
     assert backends == sorted(backends, key=str.lower)
 
 
+def wait_until(page: Page, condition: str) -> None:
+    """Wait for a condition; ``wait_for_function`` uses ``eval``, which the page forbids."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(condition)
+
+
 def test_pointing_at_a_point_shows_its_row(open_report: Callable[..., Page], run: Run) -> None:
     page = open_report(bench_report(run.path))
     place = page.evaluate(
@@ -119,7 +128,7 @@ def test_pointing_at_a_point_shows_its_row(open_report: Callable[..., Page], run
         }"""
     )
     page.mouse.move(*place)
-    page.wait_for_function("Chart.getChart('scatter').tooltip.opacity > 0")
+    wait_until(page, "Chart.getChart('scatter').tooltip.opacity > 0")
     tooltip = page.evaluate(
         "(({title, body}) => [title[0], body[0].lines])(Chart.getChart('scatter').tooltip)"
     )
@@ -131,9 +140,7 @@ def test_pointing_at_a_point_shows_its_row(open_report: Callable[..., Page], run
 def test_a_phone_scrolls_the_table_not_the_page(open_report: Callable[..., Page], run: Run) -> None:
     page = open_report(bench_report(run.path))
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function(
-        "document.documentElement.scrollWidth === 390"
-    )  # plots shrink with a delay
+    wait_until(page, "document.documentElement.scrollWidth === 390")  # plots shrink with a delay
     page.evaluate("document.querySelector('#rows').parentElement.scrollLeft = 300")
     left = "document.querySelector('#rows tbody th').getBoundingClientRect().left"
     assert 0 <= page.evaluate(left) < 20
@@ -145,7 +152,7 @@ def test_dark_mode_turns_ground_and_plots(open_report: Callable[..., Page], run:
     mark = "Chart.getChart('scatter').data.datasets[0].pointBorderColor[0]"
     light = page.evaluate(ground), page.evaluate(mark)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"({mark}) !== '{light[1]}'")
+    wait_until(page, f"({mark}) !== '{light[1]}'")
     assert page.evaluate(ground) != light[0]
 
 
