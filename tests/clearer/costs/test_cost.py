@@ -99,7 +99,7 @@ def measured_macs(network: RestorationNet, side: int) -> int:
     image = torch.zeros(1, network.architecture.space.channels, side, side)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(image)
-    flops = counter.get_flop_counts()["Global"]
+    flops: dict[object, int] = counter.get_flop_counts()["Global"]
     return sum(number for kind, number in flops.items() if "conv" in str(kind)) // 2
 
 
