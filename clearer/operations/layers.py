@@ -40,6 +40,7 @@ def _is_fixed(layer: nn.Module | None) -> TypeGuard[nn.BatchNorm2d]:
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     assert norm.running_mean is not None
     assert norm.running_var is not None
+    # torch.nn.utils.fusion does the same, but no gradient passes through what it returns.
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
     return F.conv2d(x, conv.weight * scale[:, None, None, None], shift, conv.stride, conv.padding)
