@@ -11,7 +11,7 @@ from clearer.costs.cost import network_cost
 from clearer.costs.cost_source import CostSource
 from clearer.export.to_onnx import file_mb
 from clearer.pictures.images import ImageSet
-from clearer.restoring.evaluate import VALIDATION_SEED, Quality, evaluate, torch_restorer
+from clearer.restoring.evaluate import Quality, validate
 from clearer.runs.run_records import BudgetRecord
 from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
@@ -61,9 +61,9 @@ def shipped_rival(
 def rival_quality(network: ZooNetwork, images: ImageSet, settings: RunSettings) -> Quality:
     """Its PSNR and SSIM on the validation pictures of a run, measured as those of the run are."""
     module, _ = network.load()
-    restore = torch_restorer(module.to(settings.device), settings.device)
     level_map = network.architecture.space.level_map
-    return evaluate(restore, images, settings.task, VALIDATION_SEED, level_map=level_map)
+    module.to(settings.device)
+    return validate(module, images, settings.task, device=settings.device, level_map=level_map)
 
 
 def _may_be_told(settings: RunSettings) -> bool:

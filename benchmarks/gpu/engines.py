@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,13 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pieces import clearer_environment
 
 from clearer.bench.engine_runner import EngineRunner
 from clearer.errors import ClearerError
 
 __all__ = ["engine_rows"]
 
-ROOT: Final = Path(__file__).resolve().parents[2]
 _CALLS: Final = 50
 _BUILD_SECONDS: Final = 200
 
@@ -61,7 +60,7 @@ def _export(name: str, run: Path) -> dict[str, Any]:
     given = [str(run)] if run.exists() else [name, "--out", str(run)]
     done = subprocess.run(
         [sys.executable, "-m", "clearer", "export", *given, "--trt", "--json"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=clearer_environment(),
         capture_output=True,
         text=True,
         timeout=_BUILD_SECONDS,

@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +24,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks" / "zoo")]
 
 from pieces import DATA, log_path, pieces_path  # noqa: E402
-from recipes import SHARED_FILES, picture_folder  # noqa: E402
+from recipes import picture_folder  # noqa: E402
 
-from clearer.data.scenes import read_scenes  # noqa: E402
+from clearer.data.scenes import SCENES_FILE, read_scenes  # noqa: E402
 from clearer.errors import ClearerError, InputError  # noqa: E402
 from clearer.pictures.images import list_images  # noqa: E402
 from clearer.runs.run import Run  # noqa: E402
@@ -112,8 +113,15 @@ def pack_pictures(name: str, runs: Path, out: Path, most_mb: float = PICTURES_MB
     scenes = read_scenes(folder)
     held = {scene for path, scene in scenes.items() if path.startswith(("val/", "test/"))}
     files = {path: file for path, file in files.items() if scenes.get(path) not in held}
-    files |= {shared: folder / shared for shared in SHARED_FILES if (folder / shared).is_file()}
-    return pack(files, out, _PICTURES + name, most_mb)
+    groups: dict[str, list[str]] = {}
+    for path in files.keys() & scenes:
+        groups.setdefault(scenes[path], []).append(path)
+    with tempfile.TemporaryDirectory() as made:
+        if groups:  # those that are packed: a list that names a missing picture is refused
+            files[SCENES_FILE] = Path(made) / SCENES_FILE
+            lines = sorted(" ".join(sorted(group)) for group in groups.values())
+            files[SCENES_FILE].write_text("".join(f"{line}\n" for line in lines))
+        return pack(files, out, _PICTURES + name, most_mb)
 
 
 def pack_run(name: str, runs: Path, out: Path) -> list[Path]:

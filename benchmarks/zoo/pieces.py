@@ -34,6 +34,7 @@ __all__ = [
     "QUEUE",
     "Entry",
     "State",
+    "clearer_environment",
     "find",
     "go_on",
     "last_line",
@@ -122,8 +123,8 @@ def _read_entry(kind: str, table: dict[str, Any]) -> Entry:
     if not name.replace("-", "").isalnum() or name == DATA:
         raise InputError(f"{name!r}: a name has letters, digits and dashes, and is not {DATA}")
     missing = [key for key in ("why", "data") if key not in table]
-    if kind == "training" and "iterations" not in table:
-        missing.append("iterations")
+    if kind == "training" and not {"iterations", "minutes"} & set(table):
+        missing.append("iterations or minutes")
     if missing:
         raise InputError(f"{name} lacks {', '.join(missing)}")
     if table["data"] not in (*RECIPES, *DATA_SETS):
@@ -210,6 +211,15 @@ def _in_words_of_today(plain: dict[str, Any]) -> dict[str, Any]:
     return {**plain, **named}
 
 
+def clearer_environment() -> dict[str, str]:
+    """Variables with which ``python -m clearer`` runs from this source tree.
+
+    What the caller put on PYTHONPATH stays there: packages that clearer needs may be in it.
+    """
+    paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def last_line(path: Path) -> str:
     """The end of a log."""
     lines = path.read_text(errors="replace").split("\n") if path.exists() else []
@@ -238,7 +248,7 @@ def go_on(
     """
     folder.mkdir(parents=True, exist_ok=True)
     words = _command(entry, folder, minutes)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = clearer_environment()
     if is_background:
         words = ["nice", "-n", "19", *words]
         environment["OMP_NUM_THREADS"] = "1"

@@ -22,11 +22,9 @@ from typing import Final
 from clearer.data.datasets import DATA_SETS, data_collection, resolve_data
 from clearer.errors import ClearerError, InputError
 
-__all__ = ["RECIPES", "SHARED_FILES", "picture_folder", "split_files"]
+__all__ = ["RECIPES", "picture_folder", "split_files"]
 
 Splits = dict[str, list[Path]]
-SHARED_FILES: Final = ("repeated_scenes.txt",)
-"""Files beside the pictures of a set that belong to them."""
 _NUM_BSD68: Final = 68
 _VAL_PERIOD: Final = 12
 _SMALL_PERIOD: Final = 5

@@ -13,7 +13,7 @@ import torch
 from clearer.data.splits import Splits
 from clearer.errors import InputError
 from clearer.networks.network import RestorationNet
-from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.restoring.evaluate import validate
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, with_iterations
 from clearer.searching.training_work import iteration_work, work_of
@@ -21,7 +21,12 @@ from clearer.space.shapes import smallest_network
 from clearer.space.space import Architecture
 from clearer.training.processes import Processes
 from clearer.training.teacher import load_teacher
-from clearer.training.training_step import TrainingStep, new_training_state, training_sampler
+from clearer.training.training_step import (
+    TrainingStep,
+    compile_training,
+    new_training_state,
+    training_sampler,
+)
 
 __all__ = ["fit_race_to_time", "fit_training_to_time", "planned_work"]
 
@@ -122,9 +127,8 @@ def _seconds(
     step_s = _step_seconds(settings, architecture, splits, processes, teacher)
     network = new_training_state(settings, architecture, processes).average.network
     start = time.perf_counter()
-    restore = torch_restorer(network, settings.device)
     level_map = settings.space.level_map
-    evaluate(restore, splits.val, settings.task, VALIDATION_SEED, level_map=level_map)
+    validate(network, splits.val, settings.task, device=settings.device, level_map=level_map)
     return step_s, time.perf_counter() - start
 
 
@@ -135,10 +139,12 @@ def _step_seconds(
     processes: Processes,
     teacher: RestorationNet | None = None,
 ) -> float:
-    """Seconds of a step, with a throw-away network."""
+    """Seconds of a step, with a throw-away network; compiled if the training will surely be."""
     settings = replace(settings, space=architecture.space)
     state = new_training_state(settings, architecture, processes)
     sampler = training_sampler(settings, splits.train, _STREAM, processes)
+    if settings.compile == "on":
+        compile_training(state, settings, sampler.batch(0), lambda line: None)
     step = TrainingStep(settings, state, processes, lambda line: None, teacher=teacher)
     rate, start = settings.train.learning_rate, 0.0
     for index in range(_WARMUP_STEPS + _TIMED_STEPS):

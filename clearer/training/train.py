@@ -16,7 +16,7 @@ from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.networks.tell_level import forget_level, helpful_level, tell_level
 from clearer.networks.warm_start import warm_start
 from clearer.operations.layers import batch_norms
-from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, torch_restorer
+from clearer.restoring.evaluate import validate
 from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
@@ -283,9 +283,10 @@ def _validate(
     log: LoopLog,
 ) -> dict[str, Any]:
     """Evaluate the averaged network, save it, and return the best validation so far."""
-    restore = torch_restorer(network, settings.device)
     level_map = settings.space.level_map
-    quality = evaluate(restore, splits.val, settings.task, VALIDATION_SEED, level_map=level_map)
+    quality = validate(
+        network, splits.val, settings.task, device=settings.device, level_map=level_map
+    )
     figures = {"val_psnr_db": quality.psnr_db, "val_ssim": quality.ssim}
     log.write(iteration, **figures)
     info = {

@@ -14,9 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from clearer.data.splits import load_splits
 from clearer.errors import ClearerError, InputError
 from clearer.networks.network import load_network
 from clearer.support.files import read_json, read_jsonl
+from clearer.tasks.registry import make_task
 from clearer.zoo import catalogue
 from tests.bench.tiny_onnx import blur
 from tests.tiny_zoo import add_network
@@ -80,13 +82,23 @@ def test_pictures_with_a_scene_of_the_test_stay_out(
     script: Script, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "here" / "data" / "rain800"
-    for name in ("train/1.png", "train/2.png", "test/3.png"):
+    kept = [f"train/{number}.png" for number in range(4, 9)]
+    for number, name in enumerate(["train/1.png", "train/2.png", "test/3.png", *kept]):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (32, 16)).save(folder / name)
-    (folder / "repeated_scenes.txt").write_text("train/2.png test/3.png\n")
-    script("pack").pack_pictures("rain800", tmp_path / "here", tmp_path / "carried")
+        Image.new("RGB", (32, 16), (number, 0, 0)).save(folder / name)
+    scenes = "train/2.png test/3.png\ntrain/8.png train/7.png\n"
+    (folder / "repeated_scenes.txt").write_text(scenes)
+    pack = script("pack")
+    pack.pack_pictures("rain800", tmp_path / "here", tmp_path / "carried")
     text = (tmp_path / "carried" / "pictures.rain800.sha256").read_text()
-    assert [line.split()[1] for line in text.splitlines()] == ["repeated_scenes.txt", "train/1.png"]
+    names = [line.split()[1] for line in text.splitlines()]
+    assert names == ["repeated_scenes.txt", "train/1.png", *kept]
+    # Where they are unpacked, they can be trained on.
+    pack.unpack_all(tmp_path / "carried", tmp_path / "there")
+    unpacked = tmp_path / "there" / "data" / "rain800"
+    assert (unpacked / "repeated_scenes.txt").read_text() == "train/7.png train/8.png\n"
+    splits = load_splits(unpacked, "rgb", 0, make_task("derain", {}))
+    assert len(splits.train) + len(splits.val) == 6
 
 
 @pytest.mark.usefixtures("sets")

@@ -144,7 +144,7 @@ def test_a_piece_that_was_logged_in_old_words_is_no_other(script: Any, tmp_path:
         ("[[training", "cannot be read"),
         ("[[network]]\nname='a'", "only .*training.* and .*search.* may stand"),
         ("[[training]]\nname='a/b'", "letters, digits and dashes"),
-        ("[[training]]\nname='a'\ndata='rain800'", "a lacks why, iterations"),
+        ("[[training]]\nname='a'\ndata='rain800'", "a lacks why, iterations or minutes"),
         ("[[search]]\nname='a'\nwhy=''\ndata='mine'", "no pictures are known as 'mine'"),
         ("[[training]]\nname='a'\nwhy=''\niterations=1\ndata='rain800'", "fine-tune or archit"),
         (
