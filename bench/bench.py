@@ -47,7 +47,6 @@ from clearer.bench.rows import RowSpec, import_backend, open_runner
 from clearer.bench.runners import Runner
 from clearer.bench.strips import picked_pictures, write_strips
 from clearer.bench.targets import RunTarget, Targets, choose_backends, make_rows, unused_backends
-from clearer.bench.threads import computing_with
 from clearer.errors import ClearerError
 from clearer.export.external_data import model_digest
 from clearer.export.picture_io import first_line
@@ -55,6 +54,7 @@ from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import VALIDATION_SEED, check_evaluation_size, evaluation_pairs
 from clearer.support.device import device_name
 from clearer.support.files import check_writable, write_json
+from clearer.support.threads import computing_with
 from clearer.tasks.base import Task
 
 __all__ = ["SCHEMA_VERSION", "BenchSettings", "bench"]

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.runners import Array, RunnerInfo
-from clearer.bench.threads import usual_threads
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.external_data import model_bytes
 from clearer.export.openvino import OpenVinoSession, open_core
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
+from clearer.support.threads import usual_threads
 
 __all__ = ["OpenVinoRunner", "OpenVinoTiles"]
 

@@ -23,11 +23,11 @@ from clearer.bench.device_timer import (
     run_plan,
 )
 from clearer.bench.plan import Plan, read_plan, write_plan
-from clearer.bench.threads import computing_with
 from clearer.costs.cost import CostTable
 from clearer.errors import ClearerError, InputError
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_record
+from clearer.support.threads import computing_with
 from clearer.support.user_cache import user_cache
 
 __all__ = [

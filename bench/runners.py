@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.onnx_precision import computed_precision, written_precision
-from clearer.bench.threads import usual_threads
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.network_io import session_call
 from clearer.export.picture_io import PictureIo, first_line, picture_restorer
+from clearer.support.threads import usual_threads
 
 if TYPE_CHECKING:
     from clearer.bench.report_record import RunnerRecord

@@ -16,15 +16,18 @@ from clearer.networks.network import RestorationNet
 from clearer.restoring.evaluate import validate
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, with_iterations
+from clearer.searching.side_by_side import num_side_by_side
 from clearer.searching.training_work import iteration_work, work_of
 from clearer.space.shapes import smallest_network
 from clearer.space.space import Architecture
+from clearer.support.threads import computing_with
 from clearer.training.processes import Processes
 from clearer.training.teacher import load_teacher
 from clearer.training.training_step import (
     TrainingStep,
     compile_training,
     new_training_state,
+    threads_for_training,
     training_sampler,
 )
 
@@ -90,7 +93,8 @@ def planned_work(settings: RunSettings, minutes: float | None, splits: Splits) -
             return settings.work
         return work_of(train.iterations, train.batch_size, train.patch_size)
     probe = smallest_network(settings.space, width=_PROBE_WIDTH, unshuffle=1)
-    seconds = _step_seconds(settings, probe, splits, Processes())
+    with computing_with(threads_for_training(settings, probe, splits.train)):
+        seconds = _step_seconds(settings, probe, splits, Processes())
     return 60 * minutes / seconds * iteration_work(probe)
 
 
@@ -109,8 +113,10 @@ def fit_race_to_time(
         splits: Pictures of the run.
     """
     usual = min(contenders, key=lambda a: abs(math.log(iteration_work(a))))
-    # In one process: the others wait until the run is made.
-    seconds = _step_seconds(settings, usual, splits, Processes())
+    count = num_side_by_side(settings, splits, len(contenders))
+    with computing_with(1 if count > 1 else torch.get_num_threads()):
+        # In one process: the others wait until the run is made.
+        seconds = _step_seconds(settings, usual, splits, Processes()) / count
     iterations = int(60 * minutes / seconds * iteration_work(usual))
     race = replace(settings.race, iterations=max(iterations, settings.race.contenders))
     return replace(settings, race=race)
@@ -124,7 +130,11 @@ def _seconds(
 
     architecture = run.read_architecture()
     teacher = load_teacher(run, settings)
-    step_s = _step_seconds(settings, architecture, splits, processes, teacher)
+    threads = torch.get_num_threads()
+    if processes.num_processes == 1:  # as the training will do
+        threads = threads_for_training(settings, architecture, splits.train)
+    with computing_with(threads):
+        step_s = _step_seconds(settings, architecture, splits, processes, teacher)
     network = new_training_state(settings, architecture, processes).average.network
     start = time.perf_counter()
     level_map = settings.space.level_map

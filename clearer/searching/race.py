@@ -8,36 +8,22 @@ result everywhere: an iteration of a network that computes twice as much counts 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
-import torch
-
-from clearer.data.patches import Batch, PatchSampler
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted
-from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_checkpoint
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
+from clearer.searching.race_turn import TURN_PARTS, Contender, forget_checkpoint
+from clearer.searching.side_by_side import turn_taker
 from clearer.searching.standing import Score, expected_db
-from clearer.searching.training_work import iteration_work
 from clearer.space.space import Architecture
 from clearer.support.files import read_record, write_json
 from clearer.support.interrupt import StopRequest
-from clearer.training.loop import Checkpoints, Loop
-from clearer.training.norm_statistics import batch_statistics
+from clearer.training.loop import Loop
 from clearer.training.progress import Progress
-from clearer.training.training_step import (
-    TrainingState,
-    TrainingStep,
-    load_state,
-    new_training_state,
-    saved_state,
-    training_sampler,
-)
 
 __all__ = [
     "RaceRecord",
@@ -48,16 +34,6 @@ __all__ = [
     "write_race",
 ]
 
-_STREAM: Final = 6
-_SCORE_SEED: Final = (0, 4)
-_SCORE_BATCHES: Final = 16
-_SCORE_BATCH_SIZE: Final = 16
-_EMA_SHARE: Final = 0.2
-_WARMUP: Final = 4
-"""The warm-up takes at most one part in this many of a round."""
-_TURN_PARTS: Final = 20
-"""Parts of a turn in which progress is reported."""
-
 
 class RaceRecord(TypedDict):
     """``race.json``: the contenders, and their score in each round."""
@@ -67,15 +43,6 @@ class RaceRecord(TypedDict):
     """Architectures, as :meth:`clearer.space.space.Architecture.to_dict` gives them."""
     scores: list[list[Score]]
     """For each contender, round by round; fewer if it dropped out."""
-
-
-@dataclass(slots=True, eq=False)
-class _Contender:
-    place: int
-    architecture: Architecture
-    scores: list[Score]
-    iteration: int = 0
-    state: TrainingState | None = None
 
 
 def race_rounds(number: int) -> list[int]:
@@ -149,23 +116,26 @@ def race(
     """
     begun = loop.processes.on_first(lambda: [[a.to_dict(), scores] for a, scores in read_race(run)])
     entered = [
-        _Contender(place, Architecture.from_dict(data), scores)
+        Contender(place, Architecture.from_dict(data), scores)
         for place, (data, scores) in enumerate(begun)
     ]
     if not entered:
         raise InputError(f"{run.race} does not say who takes part: make a new run")
     rounds = race_rounds(len(entered))
     left, turns = entered, 0
-    with StopRequest() as stop:
+    with (
+        StopRequest() as stop,
+        turn_taker(run, settings, splits, loop, stop, go_on, len(entered)) as take_turns,
+    ):
         for index, number in enumerate(rounds):
-            for contender in left:
-                if len(contender.scores) <= index:
-                    turn = _Turn(run, settings, splits, contender, loop, stop, go_on)
-                    work = round_work(settings.race.iterations, len(entered), index)
-                    turn.go(work, partial(_tell, loop, turns, sum(rounds)))
-                    standing = [(c.architecture, c.scores) for c in entered]
-                    loop.processes.on_first(partial(write_race, run, standing))
-                turns += 1
+            todo = [contender for contender in left if len(contender.scores) <= index]
+            work = round_work(settings.race.iterations, len(entered), index)
+            tell = partial(_tell, loop, turns + number - len(todo), sum(rounds))
+            for contender, score in take_turns(todo, work, tell):
+                contender.scores.append(score)
+                standing = [(c.architecture, c.scores) for c in entered]
+                loop.processes.on_first(partial(write_race, run, standing))
+            turns += number
             heading = {c.place: expected_db(c.architecture, c.scores[: index + 1]) for c in left}
             ranked = sorted(left, key=lambda c: -heading[c.place])
             if heading[ranked[0].place] == -math.inf:
@@ -176,18 +146,18 @@ def race(
             left = sorted(ranked[: -(-number // 2)], key=lambda c: c.place)
             for dropped in ranked[-(-number // 2) :]:
                 dropped.state = None
-                loop.processes.on_first(partial(_forget, run, dropped))
+                loop.processes.on_first(partial(forget_checkpoint, run, dropped))
         if loop.processes.any(stop.requested):  # the next stage must not start
             raise Interrupted(f"stopped at the end of the race; continue with: {go_on}")
-    loop.processes.on_first(partial(_forget, run, left[0]))
+    loop.processes.on_first(partial(forget_checkpoint, run, left[0]))
     return left[0].architecture
 
 
-def _tell(loop: Loop, turns: int, total: int, part: int) -> None:
-    """Report progress: so many whole turns, and parts of the next, are done."""
+def _tell(loop: Loop, turns: int, total: int, parts: int) -> None:
+    """Report progress: so many whole turns, and parts of the next ones, are done."""
     if loop.processes.is_first:
-        done = turns * _TURN_PARTS + part
-        loop.listener(Progress(stage="race", iteration=done, total=total * _TURN_PARTS, record={}))
+        done = turns * TURN_PARTS + parts
+        loop.listener(Progress(stage="race", iteration=done, total=total * TURN_PARTS, record={}))
 
 
 def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -> None:
@@ -198,113 +168,3 @@ def write_race(run: Run, standing: Sequence[tuple[Architecture, list[Score]]]) -
         scores=[scores for _, scores in standing],
     )
     write_json(run.race, dict(record))
-
-
-def _forget(run: Run, contender: _Contender) -> None:
-    """Delete the checkpoint of a network that dropped out or won."""
-    path = _checkpoint(run, contender)
-    for file in (path, *path.parent.glob(f"{path.stem}-*.safetensors")):
-        file.unlink(missing_ok=True)
-
-
-def _checkpoint(run: Run, contender: _Contender) -> Path:
-    return run.path / "checkpoint" / f"race-{contender.place}.json"
-
-
-class _Turn:
-    """The training of one network up to the end of a round, and its score."""
-
-    def __init__(
-        self,
-        run: Run,
-        settings: RunSettings,
-        splits: Splits,
-        contender: _Contender,
-        loop: Loop,
-        stop: StopRequest,
-        go_on: str,
-    ) -> None:
-        self._run, self._contender, self._loop, self._stop = run, contender, loop, stop
-        self._settings = replace(settings, space=contender.architecture.space)
-        self._splits, self._go_on = splits, go_on
-
-    def go(self, work: float, listener: Callable[[int], None]) -> None:
-        """Train to the end of a round, and append the score.
-
-        Args:
-            work: Work to be done by then in total, in iterations of a usual network.
-            listener: Called with the number of parts of the turn that are done.
-        """
-        contender, train, processes = self._contender, self._settings.train, self._loop.processes
-        state = contender.state = contender.state or self._begin()
-        total = max(1, round(work / iteration_work(contender.architecture)))
-        state.average.decay = 1 - 1 / max(1.0, _EMA_SHARE * total)
-        sampler = training_sampler(self._settings, self._splits.train, _STREAM, processes)
-        step = TrainingStep(self._settings, state, processes, self._loop.say)
-        start, told = contender.iteration, 0
-        warmup = max(1, min(train.warmup_iterations, total // _WARMUP))
-        checkpoints = Checkpoints(
-            self._loop,
-            self._stop,
-            self._save,
-            stage="race",
-            total=total,
-            go_on=self._go_on,
-            stops_at_end=True,
-        )
-        for iteration in range(start, total):
-            rate = train.learning_rate * min(1.0, (iteration + 1) / warmup)
-            step(sampler.batch(iteration), rate, iteration)
-            contender.iteration = iteration + 1
-            part = _TURN_PARTS * (contender.iteration - start) // (total - start)
-            if part > told:
-                told = part
-                listener(part)
-            checkpoints.after(contender.iteration)
-        psnr_db = processes.on_first(self._score)
-        contender.scores.append(Score(iterations=total, psnr_db=psnr_db))
-
-    def _begin(self) -> TrainingState:
-        """An untrained network, or that of the checkpoint."""
-        contender, processes = self._contender, self._loop.processes
-        state = new_training_state(self._settings, contender.architecture, processes)
-        path = _checkpoint(self._run, contender)
-        if not processes.on_first(path.exists):
-            return state
-        with checkpoint_errors(path, "delete it, and this network begins again"):
-            saved = load_checkpoint(path)
-            load_state(state, saved)
-            contender.iteration = saved["iteration"]
-        return state
-
-    def _save(self, iteration: int) -> None:
-        state = self._contender.state
-        if state is None or not self._loop.processes.is_first:
-            return
-        to_save = {"iteration": iteration, **saved_state(state)}
-        save_checkpoint(_checkpoint(self._run, self._contender), to_save)
-
-    def _score(self) -> float | None:
-        """PSNR in dB of validation patches, which are the same for all networks."""
-        assert self._contender.state is not None
-        network, settings = self._contender.state.average.network, self._settings
-        sampler = PatchSampler(
-            self._splits.val,
-            settings.task,
-            patch_size=settings.train.patch_size,
-            batch_size=_SCORE_BATCH_SIZE,
-            seed=list(_SCORE_SEED),
-            device=settings.device,
-            level_map=settings.space.level_map,
-        )
-        # Early on the running statistics lag behind; they stay unchanged here.
-        with batch_statistics(network, momentum=0.0):
-            errors = [_error(network, sampler.batch(index)) for index in range(_SCORE_BATCHES)]
-        mean = float(torch.stack(errors).mean())
-        return -10 * math.log10(mean) if 0 < mean < math.inf else None
-
-
-@torch.no_grad()
-def _error(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
-    error: torch.Tensor = (network(batch.degraded) - batch.clean).square().mean()
-    return error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -16,6 +16,7 @@ from clearer.pictures.images import ImageSet
 from clearer.runs.checkpoint import load_optimizer, optimizer_state
 from clearer.runs.settings import RunSettings, TrainingLoss
 from clearer.space.space import Architecture
+from clearer.support.threads import fastest_threads
 from clearer.training.captured import CapturedWork
 from clearer.training.compilation import compile_network, compiling_pays
 from clearer.training.ema import MovingAverage
@@ -40,10 +41,13 @@ __all__ = [
     "make_rate",
     "new_training_state",
     "saved_state",
+    "threads_for_training",
     "training_sampler",
 ]
 
 _INIT_STREAM = 1_000_003
+_LEAST_ITERATIONS: Final = 100
+"""A shorter training is over before it gains what measuring its threads takes."""
 _LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor, Tensor | None], Tensor]]] = {
     "mse": restoration_loss,
     "rmse": root_error_loss,
@@ -153,6 +157,23 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
 
     what = f"{architecture.hash}, {settings.precision}, batch {s.batch_size}x{s.patch_size}"
     return compiling_pays(f"training, {what}", settings.device, s.iterations, make_step)
+
+
+def threads_for_training(
+    settings: RunSettings, architecture: Architecture, images: ImageSet
+) -> int:
+    """Threads for a training on a CPU, measured with a throw-away network.
+
+    As many as torch has, where that decides nothing: on a GPU, and in a short training.
+    """
+    most, s = torch.get_num_threads(), settings.train
+    if settings.device != "cpu" or s.iterations < _LEAST_ITERATIONS or most == 1:
+        return most
+    settings, alone = replace(settings, space=architecture.space), Processes()
+    batch = training_sampler(settings, images, 0, alone).batch(0)
+    state = new_training_state(settings, architecture, alone)
+    step = TrainingStep(settings, state, alone, lambda line: None)
+    return fastest_threads(lambda: step(batch, s.learning_rate, 0))
 
 
 def compile_training(

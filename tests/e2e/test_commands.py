@@ -163,7 +163,7 @@ def test_a_race_goes_on_after_ctrl_c_as_if_there_was_none(
 ) -> None:
     run = tmp_path / "run"
     words = ["search", *RACE, "--data", photos, "--out", run, "--checkpoint-seconds", 0]
-    interrupt = SignalIn("clearer.searching.race.save_checkpoint", 2, signal.SIGINT)
+    interrupt = SignalIn("clearer.searching.race_turn.save_checkpoint", 2, signal.SIGINT)
     ended = run_forked(*words, prepare=interrupt)
     assert ended.exit_code == 130
     assert f"--resume --out {run}" in ended.stderr.replace("\n", "")

@@ -113,7 +113,7 @@ def test_files_of_others_are_not_taken_for_those_of_a_killed_process(
     ("checkpoint", "function"),
     [
         ("search.json", "clearer.searching.search.cosine"),
-        ("race-0.json", "clearer.searching.race.save_checkpoint"),
+        ("race-0.json", "clearer.searching.race_turn.save_checkpoint"),
     ],
 )
 def test_sigterm_ends_a_search_as_ctrl_c_does(

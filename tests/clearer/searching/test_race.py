@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clearer.searching.race as race_module
+import clearer.searching.race_turn as turn_module
 from clearer.data.splits import Splits
 from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.pictures.images import ImageSet
@@ -38,7 +39,7 @@ ITERATIONS = 40.0
 @pytest.fixture(autouse=True)
 def tiny_networks_are_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_work, "_REFERENCE_WORK", 1_000.0)
-    monkeypatch.setattr(race_module, "_SCORE_BATCHES", 1)
+    monkeypatch.setattr(turn_module, "_SCORE_BATCHES", 1)
 
 
 def network(width: int, blocks: int = 1, unshuffle: int = 1) -> Architecture:
@@ -203,7 +204,7 @@ def test_killed_between_a_checkpoint_and_the_record(
 def test_ctrl_c_in_the_last_score_lets_nothing_else_begin(
     tmp_path: Path, unbroken: tuple[Run, Architecture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, error, calls = begin(tmp_path / "run", FIVE), race_module._error, []
+    run, error, calls = begin(tmp_path / "run", FIVE), turn_module._error, []
 
     def stop(*words: Any) -> torch.Tensor:
         calls.append(0)
@@ -211,7 +212,7 @@ def test_ctrl_c_in_the_last_score_lets_nothing_else_begin(
             os.kill(os.getpid(), 2)
         return error(*words)
 
-    monkeypatch.setattr(race_module, "_error", stop)
+    monkeypatch.setattr(turn_module, "_error", stop)
     with pytest.raises(Interrupted, match="end of the race; continue with: again"):
         go(run)
     same_end(run, go(run, listener=_fail), unbroken)
@@ -238,7 +239,7 @@ def _spoil(monkeypatch: pytest.MonkeyPatch, spoilt: list[Architecture]) -> None:
                     weight.fill_(float("nan"))
         return state
 
-    monkeypatch.setattr(race_module, "new_training_state", make)
+    monkeypatch.setattr(turn_module, "new_training_state", make)
 
 
 def test_a_network_that_is_not_finite_loses(

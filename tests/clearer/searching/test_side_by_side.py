@@ -1,0 +1,163 @@
+"""Networks of a race that train side by side end as they do one after the other."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import clearer.searching.side_by_side as module
+from clearer.data.splits import Splits, load_splits
+from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
+from clearer.pictures.images import ImageSet
+from clearer.runs.run import Run
+from clearer.runs.settings import RaceSettings, RunSettings
+from clearer.searching.race import race, read_race, write_race
+from clearer.searching.side_by_side import num_side_by_side
+from clearer.space.shapes import Shape
+from clearer.space.space import Architecture, SearchSpace
+from clearer.tasks.denoise import Denoise
+from clearer.training.loop import Loop
+from clearer.training.processes import Processes
+from clearer.training.progress import Progress
+from tests.clearer.training.test_loops import tiny_settings
+
+
+def network(width: int, blocks: int = 1) -> Architecture:
+    space = SearchSpace(width=width, stem="conv", first_scales=1, gates=True)
+    return Shape(space, (blocks,), 1, (1,)).architecture()
+
+
+THREE = [network(2), network(4), network(2, 2)]
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    """What the processes load, too."""
+    return load_splits(None, "gray", 0, Denoise())
+
+
+def make_settings() -> RunSettings:
+    return replace(tiny_settings(strategy="race"), race=RaceSettings(iterations=1, contenders=3))
+
+
+def begin(folder: Path) -> Run:
+    return Run.create(
+        folder, make_settings(), lambda run: write_race(run, [(a, []) for a in THREE])
+    )
+
+
+def go(run: Run, splits: Splits, **options: Any) -> Architecture:
+    values: dict[str, Any] = {
+        "resume": True,
+        "checkpoint_seconds": 1e9,
+        "listener": lambda progress: None,
+        "processes": Processes(),
+    }
+    return race(run, run.settings(), splits, Loop(**{**values, **options}), "again")
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, splits: Splits) -> bytes:
+    """The record of the same race, one network after the other."""
+    run = begin(tmp_path_factory.mktemp("race") / "run")
+    go(run, splits)
+    return run.race.read_bytes()
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes."""
+    monkeypatch.setattr(module, "_LEAST_ITERATIONS", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+
+
+@pytest.mark.usefixtures("two")
+def test_they_end_as_one_after_the_other(tmp_path: Path, splits: Splits, expected: bytes) -> None:
+    run, said, parts = begin(tmp_path / "run"), list[str](), list[int]()
+    winner = go(run, splits, say=said.append, listener=lambda p: parts.append(p.iteration))
+    assert said == ["2 networks of the race train at a time, each on a core"]
+    assert run.race.read_bytes() == expected
+    assert winner in THREE
+    assert parts == sorted(parts)
+    assert parts[-1] == (3 + 2) * 20
+    assert not list((run.path / "checkpoint").iterdir())
+
+
+@pytest.mark.usefixtures("two")
+def test_interrupted_and_piece_by_piece(tmp_path: Path, splits: Splits, expected: bytes) -> None:
+    run = begin(tmp_path / "run")
+
+    def stop(progress: Progress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match=r"stopped at race iteration \d+; continue with: again"):
+        go(run, splits, listener=stop)
+    assert list((run.path / "checkpoint").glob("race-*.json"))
+    with pytest.raises(PieceDone, match=r"race iteration \d+ of \d+; continue with: again"):
+        go(run, splits, deadline=time.monotonic())
+    go(run, splits)
+    assert run.race.read_bytes() == expected
+
+
+@pytest.mark.usefixtures("two")
+def test_what_fails_in_a_process_is_said_here(tmp_path: Path, splits: Splits) -> None:
+    run = begin(tmp_path / "run")
+    (run.path / "checkpoint").mkdir(exist_ok=True)
+    (run.path / "checkpoint" / "race-0.json").write_text("{}")
+    with pytest.raises(InputError, match=r"race-\d\.json .*delete it, and this") as e:
+        go(run, splits)
+    assert "Traceback" in str(e.value.__cause__)
+
+
+@pytest.mark.usefixtures("two")
+def test_a_process_that_is_killed_is_reported(
+    tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path / "run")
+    begin_work = module._Worker.begin
+
+    def kill(worker: Any, *words: Any) -> None:
+        begin_work(worker, *words)
+        worker._process.kill()
+
+    monkeypatch.setattr(module._Worker, "begin", kill)
+    with pytest.raises(ClearerError, match=r"has ended \(exit code -9\).*continue with: again"):
+        go(run, splits)
+
+
+def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
+    worker = module._Worker(begin(tmp_path / "run").path, 1e9, queue.Queue())
+    assert worker._process.stdin is not None
+    worker._process.stdin.close()  # as the kernel does when that one ends
+    assert worker._process.wait(60) == 0
+    worker.kill()
+
+
+def test_how_many_fit(monkeypatch: pytest.MonkeyPatch, splits: Splits) -> None:
+    long = replace(make_settings(), race=RaceSettings(iterations=400, contenders=8))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
+    assert num_side_by_side(long, splits, 8) == 6
+    assert num_side_by_side(long, splits, 4) == 4
+    assert num_side_by_side(make_settings(), splits, 8) == 1
+    assert num_side_by_side(replace(long, device="cuda"), splits, 8) == 1
+    # A third of what may be held: each process has the pictures twice.
+    pixels = np.broadcast_to(np.uint8(0), (10**4, 10**9 // 10**4 * 2 // 3, 1))
+    large = ImageSet(("large",), (pixels,))
+    assert num_side_by_side(long, replace(splits, train=large), 8) == 2
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert num_side_by_side(long, splits, 8) == 1
+
+
+def test_the_record_has_all(expected: bytes, tmp_path: Path) -> None:
+    run = begin(tmp_path / "run")
+    run.race.write_bytes(expected)
+    assert sorted(len(scores) for _, scores in read_race(run)) == [1, 2, 2]
