@@ -28,7 +28,15 @@ from clearer.training.precision import Precision
 from clearer.training.processes import Processes
 from clearer.training.training_step import training_sampler
 
-__all__ = ["check", "compare", "describe_machine", "print_row", "step_times", "tf32"]
+__all__ = [
+    "check",
+    "compare",
+    "describe_machine",
+    "gpu_test_words",
+    "print_row",
+    "step_times",
+    "tf32",
+]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PACKAGES: Final = ("torch", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorrt", "triton")
@@ -109,14 +117,13 @@ def describe_machine(device: str) -> dict[str, str]:
 
 def run_gpu_tests(say: Callable[[str], None]) -> int | None:
     """Exit code of the tests marked ``gpu``; None if they cannot run or there are none here."""
-    missing = [name for name in ("pytest", "hypothesis") if not importlib.util.find_spec(name)]
-    if missing:
-        say(f"the tests marked gpu are left out: {' and '.join(missing)} cannot be imported")
+    words = gpu_test_words()
+    if words is None:
+        say("the tests marked gpu are left out: pytest or hypothesis cannot be imported")
         return None
-    words = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-rs", "-p", "no:cacheprovider"]
     try:
         done = subprocess.run(
-            [*words, "tests"], cwd=ROOT, capture_output=True, text=True, timeout=_TESTS_SECONDS
+            words, cwd=ROOT, capture_output=True, text=True, timeout=_TESTS_SECONDS
         )
     except subprocess.TimeoutExpired:
         say(f"the tests marked gpu took over {_TESTS_SECONDS} s and were ended")
@@ -124,6 +131,18 @@ def run_gpu_tests(say: Callable[[str], None]) -> int | None:
     for line in done.stdout.splitlines()[-_NUM_KERNELS:]:
         print(f"      {line}")
     return done.returncode
+
+
+def gpu_test_words() -> list[str] | None:
+    """The command that runs the tests marked ``gpu``; None if pytest cannot.
+
+    Only their files are named: others import packages that may be missing there.
+    """
+    if not all(importlib.util.find_spec(name) for name in ("pytest", "hypothesis")):
+        return None
+    words = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-rs", "-p", "no:cacheprovider"]
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [*words, *(str(path) for path in files if "mark.gpu" in path.read_text())]
 
 
 def print_row(row: dict[str, Any]) -> bool:

@@ -5,6 +5,8 @@
     python benchmarks/gpu/run.py train gray 8 --from carried
     python benchmarks/gpu/run.py search paper-50 8
     python benchmarks/gpu/run.py bench gray-50 other.onnx
+    python benchmarks/gpu/run.py try gray-swish rgb-wider   # 40 iterations of each, and the tests
+    python benchmarks/gpu/run.py chain gray-swish rgb-wider --minutes 9    # both to their end
 
 Results go to the folder --out, by default $OUT: at most 8 files of at most 16 MB. Names are those
 of benchmarks/zoo/queue.toml and of ``clearer zoo``. All of it also runs on a CPU.
@@ -51,6 +53,14 @@ def main(words: list[str] | None = None) -> int:
             kind = "training" if arguments.call == "train" else "search"
             entry = find(arguments.name, kind, read_queue(arguments.queue))
             return piece(entry, arguments.minutes, arguments.runs, arguments.source, out)
+        if arguments.call in ("try", "chain"):
+            from chain import chain, try_out
+
+            queue = read_queue(arguments.queue)
+            entries = [find(name, "training", queue) for name in arguments.names]
+            if arguments.call == "try":
+                return try_out(entries, arguments.runs, arguments.seconds)
+            return chain(entries, arguments.minutes, arguments.runs, _folder(out))
         if arguments.call == "check":
             from check import check
 
@@ -79,6 +89,12 @@ def _parse(words: list[str] | None) -> argparse.Namespace:
         work.add_argument(
             "--from", dest="source", type=Path, help="unpack this folder first: pictures, a run"
         )
+    tries = calls.add_parser("try", help="begin trainings at once, beside the tests")
+    tries.add_argument("--seconds", type=float, default=120.0, help="then all is ended")
+    chains = calls.add_parser("chain", help="trainings to their end, one after the other")
+    chains.add_argument("--minutes", type=float, required=True, help="for all of them")
+    for several in (tries, chains):
+        several.add_argument("names", nargs="+")
     checks = calls.add_parser("check", help="tests, GPU against CPU, speed and memory")
     bench = calls.add_parser("bench", help="time networks")
     bench.add_argument(
@@ -104,8 +120,7 @@ def piece(entry: Entry, minutes: float, runs: Path, source: Path | None, out: Pa
     """
     if not minutes > 0:
         raise InputError(f"MINUTES must be above 0, not {minutes:g}")
-    if out is None:
-        raise InputError("say where results go: --out FOLDER, or the variable OUT")
+    out = _folder(out)
     if source is not None:
         print("\n".join(unpack_all(source, runs)), flush=True)
     run = Run(runs / entry.name)
@@ -124,6 +139,12 @@ def piece(entry: Entry, minutes: float, runs: Path, source: Path | None, out: Pa
     quality = "" if state.best_db is None else f", {state.best_db:.3f} dB"
     print(f"{entry.name}: {state.iteration:,} of {state.target:,}{quality}: {state.text}")
     return code
+
+
+def _folder(out: Path | None) -> Path:
+    if out is None:
+        raise InputError("say where results go: --out FOLDER, or the variable OUT")
+    return out
 
 
 def hand_over(name: str, runs: Path, out: Path) -> None:

@@ -32,9 +32,11 @@ from clearer.zoo.catalogue import zoo_names
 __all__ = [
     "DATA",
     "QUEUE",
+    "ROOT",
     "Entry",
     "State",
     "clearer_environment",
+    "command",
     "find",
     "go_on",
     "last_line",
@@ -247,7 +249,7 @@ def go_on(
         InputError: If the pictures are not here.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    words = _command(entry, folder, minutes)
+    words = command(entry, folder, minutes)
     environment = clearer_environment()
     if is_background:
         words = ["nice", "-n", "19", *words]
@@ -311,8 +313,8 @@ class _PassOn:
             signal.signal(number, handler)
 
 
-def _command(entry: Entry, folder: Path, minutes: float) -> list[str]:
-    """The command that begins or resumes a network."""
+def command(entry: Entry, folder: Path, minutes: float) -> list[str]:
+    """The command that begins or resumes a network, for some minutes."""
     run, clearer = Run(folder / entry.name), [sys.executable, "-m", "clearer"]
     now = ["--minutes-now", f"{minutes:g}"]
     if entry.kind == "search" and run.config.exists():

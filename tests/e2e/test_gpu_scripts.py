@@ -200,6 +200,42 @@ def test_a_search_in_pieces(
     assert (tmp_path / "runs" / "tiny-search" / "architecture.json").exists()
 
 
+@pytest.mark.usefixtures("sets")
+def test_several_trainings_in_a_time(
+    script: Script,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    queue, runs, out = (tmp_path / name for name in ("queue.toml", "runs", "out"))
+    tiny = TINY_QUEUE.partition("[[search]]")[0].format(iterations=12)
+    queue.write_text(tiny + tiny.replace('"tiny"', '"second"'))
+    words = ["--runs", str(runs), "--queue", str(queue)]
+    chain = script("chain")
+    monkeypatch.setattr(chain, "gpu_test_words", lambda: [sys.executable, "-c", "print('tested')"])
+    monkeypatch.setattr(chain, "_TRIED_ITERATIONS", 4)
+    assert script("run").main([*words, "try", "tiny", "second"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("exit code 0") == 3
+    assert "tested" in told
+    assert "train 4/4" in told
+    assert not (runs / "tiny").exists()
+
+    ends = ["chain", "tiny", "second", "--minutes", "0.2", "--out", str(out)]
+    assert script("run").main([*words, *ends]) == 0
+    assert "second: " in capsys.readouterr().out
+    for name in ("tiny", "second"):
+        lines = read_jsonl(out / f"{name}.train.jsonl", dict)
+        target = read_json(runs / name / "config.json")["settings"]["train"]["iterations"]
+        assert lines[-1]["iteration"] == target > 6
+        assert load_network(out / f"{name}.weights.safetensors")[1]["val_psnr_db"] > 0
+
+    queue.write_text(tiny.replace("batch-size = 2", "batch-size = 9999"))
+    (runs / "tiny").rename(tmp_path / "elsewhere")
+    assert script("run").main([*words, "chain", "tiny", "--minutes", "0.1", "--out", str(out)]) == 1
+    assert "batch-size" in capsys.readouterr().out
+
+
 def test_bad_calls_are_refused(
     script: Script, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -226,7 +262,7 @@ def test_check(
     code = script("run").main(["check", "--tiny", "--seconds", "600", "--out", str(tmp_path)])
     report = read_json(tmp_path / "check.json")
     assert code == 0
-    assert "left out: hypothesis" in report["notes"][0]
+    assert "left out: pytest or hypothesis" in report["notes"][0]
     assert [row["agrees"] for row in report["steps"]] == [True, True]
     assert all(row["largest step"] > 0 for row in report["steps"])
     cases = {(row["case"], row["precision"]) for row in report["times"]}
