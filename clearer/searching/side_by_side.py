@@ -220,9 +220,10 @@ class _Worker:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as answers:
+        with self._process.stdout as answers, contextlib.suppress(ValueError):
             for line in answers:
                 self._inbox.put((self, json.loads(line)))
+        self._process.kill()  # it has ended, or does not say what this process understands
         self._inbox.put((self, {"ended": self._process.wait()}))
 
     def begin(self, contender: Contender, work: float) -> None:

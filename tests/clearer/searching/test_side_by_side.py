@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,18 @@ def test_a_process_that_is_killed_is_reported(
     monkeypatch.setattr(module._Worker, "begin", kill)
     with pytest.raises(ClearerError, match=r"has ended \(exit code -9\).*continue with: again"):
         go(run, splits)
+
+
+@pytest.mark.usefixtures("two")
+def test_a_process_that_says_something_else_is_ended(
+    tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\necho hello\nexec sleep 600\n")
+    other.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(other))
+    with pytest.raises(ClearerError, match=r"a process of the race has ended \(exit code -9\)"):
+        go(begin(tmp_path / "run"), splits)
 
 
 def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
