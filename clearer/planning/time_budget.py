@@ -16,6 +16,7 @@ from clearer.networks.network import RestorationNet
 from clearer.restoring.evaluate import validate
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, with_iterations
+from clearer.searching.race import race_speed_up
 from clearer.searching.side_by_side import num_side_by_side
 from clearer.searching.training_work import iteration_work, work_of
 from clearer.space.shapes import smallest_network
@@ -116,7 +117,8 @@ def fit_race_to_time(
     count = num_side_by_side(settings, splits, len(contenders))
     with computing_with(1 if count > 1 else torch.get_num_threads()):
         # In one process: the others wait until the run is made.
-        seconds = _step_seconds(settings, usual, splits, Processes()) / count
+        seconds = _step_seconds(settings, usual, splits, Processes())
+    seconds /= race_speed_up(len(contenders), count)
     iterations = int(60 * minutes / seconds * iteration_work(usual))
     race = replace(settings.race, iterations=max(iterations, settings.race.contenders))
     return replace(settings, race=race)

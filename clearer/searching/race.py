@@ -29,6 +29,7 @@ __all__ = [
     "RaceRecord",
     "race",
     "race_rounds",
+    "race_speed_up",
     "read_race",
     "round_work",
     "write_race",
@@ -66,6 +67,17 @@ def round_work(total: float, number: int, index: int) -> float:
     # By the end of round i a network has trained 2**i shares: as much again as before it.
     shares = sum(n * max(1, 2**i // 2) for i, n in enumerate(rounds))
     return float(total * 2**index / shares)
+
+
+def race_speed_up(number: int, count: int) -> float:
+    """How many times as fast a race of so many networks is if so many train at a time.
+
+    In the last rounds fewer are left.
+    """
+    work = [(n, max(1, 2**i // 2)) for i, n in enumerate(race_rounds(number))]
+    turns = sum(n * each for n, each in work)
+    beside = sum(-(-n // count) * each for n, each in work)
+    return turns / beside if work else 1.0
 
 
 def read_race(run: Run) -> list[tuple[Architecture, list[Score]]]:
@@ -123,34 +135,41 @@ def race(
         raise InputError(f"{run.race} does not say who takes part: make a new run")
     rounds = race_rounds(len(entered))
     left, turns = entered, 0
-    with (
-        StopRequest() as stop,
-        turn_taker(run, settings, splits, loop, stop, go_on, len(entered)) as take_turns,
-    ):
-        for index, number in enumerate(rounds):
-            todo = [contender for contender in left if len(contender.scores) <= index]
-            work = round_work(settings.race.iterations, len(entered), index)
-            tell = partial(_tell, loop, turns + number - len(todo), sum(rounds))
-            for contender, score in take_turns(todo, work, tell):
-                contender.scores.append(score)
-                standing = [(c.architecture, c.scores) for c in entered]
-                loop.processes.on_first(partial(write_race, run, standing))
-            turns += number
-            heading = {c.place: expected_db(c.architecture, c.scores[: index + 1]) for c in left}
-            ranked = sorted(left, key=lambda c: -heading[c.place])
-            if heading[ranked[0].place] == -math.inf:
-                raise ClearerError(
-                    "no network of the race learnt anything: lower --learning-rate (now "
-                    f"{settings.train.learning_rate:g}) or use --precision fp32"
-                )
-            left = sorted(ranked[: -(-number // 2)], key=lambda c: c.place)
-            for dropped in ranked[-(-number // 2) :]:
-                dropped.state = None
-                loop.processes.on_first(partial(forget_checkpoint, run, dropped))
+    with StopRequest() as stop:
+        with turn_taker(run, settings, splits, loop, stop, go_on, len(entered)) as take_turns:
+            for index, number in enumerate(rounds):
+                todo = [contender for contender in left if len(contender.scores) <= index]
+                work = round_work(settings.race.iterations, len(entered), index)
+                tell = partial(_tell, loop, turns + number - len(todo), sum(rounds))
+                for contender, score in take_turns(todo, work, tell):
+                    contender.scores.append(score)
+                    standing = [(c.architecture, c.scores) for c in entered]
+                    loop.processes.on_first(partial(write_race, run, standing))
+                turns += number
+                ranked = _ranked(left, index, settings)
+                left = sorted(ranked[: -(-number // 2)], key=lambda c: c.place)
+                for dropped in ranked[-(-number // 2) :]:
+                    dropped.state = None
+                    loop.processes.on_first(partial(forget_checkpoint, run, dropped))
         if loop.processes.any(stop.requested):  # the next stage must not start
             raise Interrupted(f"stopped at the end of the race; continue with: {go_on}")
     loop.processes.on_first(partial(forget_checkpoint, run, left[0]))
     return left[0].architecture
+
+
+def _ranked(left: Sequence[Contender], index: int, settings: RunSettings) -> list[Contender]:
+    """The networks of a round by what they are heading for, best first.
+
+    Raises:
+        ClearerError: If the loss of all is not finite.
+    """
+    heading = {c.place: expected_db(c.architecture, c.scores[: index + 1]) for c in left}
+    if max(heading.values()) == -math.inf:
+        raise ClearerError(
+            "no network of the race learnt anything: lower --learning-rate (now "
+            f"{settings.train.learning_rate:g}) or use --precision fp32"
+        )
+    return sorted(left, key=lambda c: -heading[c.place])
 
 
 def _tell(loop: Loop, turns: int, total: int, parts: int) -> None:

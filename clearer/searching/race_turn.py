@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 
 from clearer.data.patches import Batch, PatchSampler
@@ -30,7 +32,14 @@ from clearer.training.training_step import (
     training_sampler,
 )
 
-__all__ = ["TURN_PARTS", "Contender", "Turn", "forget_checkpoint"]
+__all__ = [
+    "TURN_PARTS",
+    "Contender",
+    "Turn",
+    "forget_checkpoint",
+    "num_iterations",
+    "pictures_digest",
+]
 
 TURN_PARTS: Final = 20
 """Parts of a turn in which progress is reported."""
@@ -55,6 +64,21 @@ class Contender:
     """Iterations done, as far as this process knows."""
     state: TrainingState | None = None
     """None before its first turn in this process."""
+
+
+def num_iterations(contender: Contender, work: float) -> int:
+    """Iterations that are so much work for a network."""
+    return max(1, round(work / iteration_work(contender.architecture)))
+
+
+def pictures_digest(splits: Splits) -> str:
+    """SHA-256 of all pictures that a race uses: another process must have read the same."""
+    digest = hashlib.sha256()
+    for images in (splits.train, splits.val):
+        for image in [*images.images, *images.degraded]:
+            digest.update(str(image.shape).encode())
+            digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
 
 
 def forget_checkpoint(run: Run, contender: Contender) -> None:
@@ -95,10 +119,6 @@ class Turn:
         self._settings = replace(settings, space=contender.architecture.space)
         self._splits, self._go_on = splits, go_on
 
-    def total(self, work: float) -> int:
-        """Iterations of this network by the end of a round."""
-        return max(1, round(work / iteration_work(self._contender.architecture)))
-
     def go(self, work: float, listener: Callable[[int], None]) -> Score:
         """Train to the end of a round; its checkpoint is saved there.
 
@@ -115,7 +135,7 @@ class Turn:
         """
         contender, train, processes = self._contender, self._settings.train, self._loop.processes
         state = contender.state = contender.state or self._begin()
-        total = self.total(work)
+        total = num_iterations(contender, work)
         state.average.decay = 1 - 1 / max(1.0, _EMA_SHARE * total)
         sampler = training_sampler(self._settings, self._splits.train, _STREAM, processes)
         step = TrainingStep(self._settings, state, processes, self._loop.say)

@@ -2,8 +2,8 @@
 
     python -m clearer.searching.race_worker RUN CHECKPOINT_SECONDS
 
-Orders are lines of JSON on stdin, answers are lines on stdout. It ends with stdin, or when it is
-asked to stop; a network in training is saved first.
+Orders are lines of JSON on stdin, answers are lines on stdout. When it is asked to stop, it saves
+the network that it trains. When stdin ends, it ends at once.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 import torch
 
 from clearer.data.splits import load_splits
-from clearer.errors import Interrupted, explain
+from clearer.errors import InputError, Interrupted, explain
 from clearer.runs.run import Run
-from clearer.searching.race_turn import Contender, Turn
+from clearer.searching.race_turn import Contender, Turn, pictures_digest
 from clearer.space.space import Architecture
 from clearer.support.interrupt import StopRequest
 from clearer.training.loop import Loop
@@ -55,15 +55,18 @@ def _work(run: Run, checkpoint_seconds: float, answer: Any) -> None:
         for line in sys.stdin:
             order = json.loads(line)
             if "stop" in order:
-                break
-            orders.put(order)
-        stop.requested = True
-        orders.put(None)
+                stop.requested = True
+                orders.put(None)
+            else:
+                orders.put(order)
+        # The process that started this one is gone, and another may continue its run.
+        os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()
     torch.set_num_threads(1)
     settings = run.settings()
     splits = load_splits(settings.data, settings.color, settings.seed, settings.task)
+    digest = pictures_digest(splits)
     loop = Loop(
         resume=True,
         checkpoint_seconds=checkpoint_seconds,
@@ -71,15 +74,19 @@ def _work(run: Run, checkpoint_seconds: float, answer: Any) -> None:
         processes=Processes(),
         say=lambda line: answer(say=line),
     )
-    while (order := orders.get()) is not None:
-        contender = Contender(order["place"], Architecture.from_dict(order["architecture"]))
-        turn = Turn(run, settings, splits, contender, loop, stop, go_on="")
-        try:
-            score = turn.go(order["work"], lambda part: answer(part=part))
-        except Interrupted:
-            answer(stopped=[contender.iteration, turn.total(order["work"])])
-            return
-        answer(score=score)
+    with stop:
+        answer(ready=True)
+        while (order := orders.get()) is not None:
+            if order["pictures"] != digest:
+                raise InputError("pictures were added, removed or changed during the race")
+            contender = Contender(order["place"], Architecture.from_dict(order["architecture"]))
+            turn = Turn(run, settings, splits, contender, loop, stop, go_on="")
+            try:
+                score = turn.go(order["work"], lambda part: answer(part=part))
+            except Interrupted:
+                answer(stopped=contender.iteration)
+                return
+            answer(score=score)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +27,13 @@ from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
-from clearer.searching.race_turn import TURN_PARTS, Contender, Turn
+from clearer.searching.race_turn import (
+    TURN_PARTS,
+    Contender,
+    Turn,
+    num_iterations,
+    pictures_digest,
+)
 from clearer.searching.standing import Score
 from clearer.support.interrupt import StopRequest
 from clearer.training.loop import Loop
@@ -38,6 +46,7 @@ _MOST_BYTES: Final = 4 * 10**9
 """Memory for the pictures of all processes, each of which holds them twice."""
 _TICK_S: Final = 0.1
 _PATIENCE_S: Final = 10.0
+_ENVIRONMENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class TakeTurns(Protocol):
@@ -111,8 +120,7 @@ def turn_taker(
 
         yield one_by_one
         return
-    loop.say(f"{count} networks of the race train at a time, each on a core")
-    side_by_side = _SideBySide(run, loop, stop, go_on, count)
+    side_by_side = _SideBySide(run, loop, stop, go_on, count, pictures_digest(splits))
     try:
         yield side_by_side
     finally:
@@ -120,25 +128,31 @@ def turn_taker(
 
 
 class _SideBySide:
-    """Processes that each train one network at a time."""
+    """Processes that each train one network at a time; they start when there is work."""
 
-    def __init__(self, run: Run, loop: Loop, stop: StopRequest, go_on: str, count: int) -> None:
-        self._loop, self._stop, self._go_on = loop, stop, go_on
+    def __init__(
+        self, run: Run, loop: Loop, stop: StopRequest, go_on: str, count: int, digest: str
+    ) -> None:
+        self._run, self._loop, self._stop, self._go_on = run, loop, stop, go_on
+        self._count, self._digest = count, digest
         self._inbox: queue.Queue[tuple[_Worker, dict[str, Any]]] = queue.Queue()
         self._workers: list[_Worker] = []
-        for _ in range(count):
-            self._workers.append(_Worker(run.path, loop.checkpoint_seconds, self._inbox))
 
     def __call__(
         self, todo: Sequence[Contender], work: float, tell: Callable[[int], None]
     ) -> Iterator[tuple[Contender, Score]]:
+        if todo and not self._workers:
+            self._loop.say(f"{self._count} networks of the race train at a time")
+        while len(self._workers) < min(self._count, len(todo)):
+            seconds = self._loop.checkpoint_seconds
+            self._workers.append(_Worker(self._run.path, seconds, self._inbox))
         waiting, parts = deque(todo), dict.fromkeys((c.place for c in todo), 0)
         busy: dict[_Worker, Contender] = {}
         while waiting or busy:
             for worker in self._workers:
                 if waiting and worker not in busy:
                     busy[worker] = waiting.popleft()
-                    worker.begin(busy[worker], work)
+                    worker.begin(busy[worker], work, self._digest)
             try:
                 worker, message = self._inbox.get(timeout=_TICK_S)
             except queue.Empty:
@@ -152,33 +166,45 @@ class _SideBySide:
                 contender = busy.pop(worker)
                 parts[contender.place] = TURN_PARTS
                 yield contender, message["score"]
+            if "stopped" in message:  # by a signal to that process alone
+                self._stop.requested = True
+            if busy and (self._stop.requested or self._loop.is_over()):
+                total = num_iterations(next(iter(busy.values())), work)
+                iteration = message.get("stopped", 0)
+                if "stopped" in message:
+                    busy.pop(worker)
+                yield from self._stop_all(busy, iteration, total)
             if "error" in message or "ended" in message:
-                raise _failure(message, self._go_on)
-            if self._stop.requested or self._loop.is_over():
-                yield from self._stop_all(busy)
+                raise worker.failure(message, self._go_on)
 
-    def _stop_all(self, busy: dict[_Worker, Contender]) -> Iterator[tuple[Contender, Score]]:
+    def _stop_all(
+        self, busy: dict[_Worker, Contender], iteration: int, total: int
+    ) -> Iterator[tuple[Contender, Score]]:
         """Let all save their checkpoints; turns that end just now count."""
-        stopped = (0, 0)
         for worker in self._workers:
             worker.stop()
+        if self._stop.requested:  # a piece of time does at least one iteration
+            for worker in [worker for worker in busy if not worker.is_ready]:
+                busy.pop(worker)  # it still loads, and has nothing to save
+                worker.end_now()
         while busy:
             worker, message = self._inbox.get()
             if worker not in busy:
                 continue
             if "score" in message:
-                stopped = (message["score"]["iterations"],) * 2
                 yield busy.pop(worker), message["score"]
             elif "stopped" in message:
-                stopped = tuple(message["stopped"])
+                iteration = message["stopped"]
                 busy.pop(worker)
-            elif "error" in message or "ended" in message:
-                raise _failure(message, self._go_on)
+            elif "error" in message:
+                raise worker.failure(message, self._go_on)
+            elif "ended" in message:  # by a signal that is not caught
+                busy.pop(worker)
         if self._stop.requested:
             raise Interrupted(
-                f"stopped at race iteration {stopped[0]}; continue with: {self._go_on}"
+                f"stopped at race iteration {iteration}; continue with: {self._go_on}"
             )
-        raise PieceDone("race", *stopped, self._go_on)
+        raise PieceDone("race", iteration, total, self._go_on)
 
     def kill(self) -> None:
         """End all processes; those that still train have a moment to save their networks."""
@@ -203,35 +229,43 @@ class _Worker:
         checkpoint_seconds: float,
         inbox: queue.Queue[tuple[_Worker, dict[str, Any]]],
     ) -> None:
-        paths = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "clearer.searching.race_worker", run, str(checkpoint_seconds)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": paths},
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches only this process, which stops the others
-        )
-        self._inbox = inbox
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        self._inbox, self.is_ready = inbox, False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lasts as long as the process
+        words = ["-m", "clearer.searching.race_worker", str(run), str(checkpoint_seconds)]
+        with _without_ctrl_c():
+            self._process = subprocess.Popen(
+                [sys.executable, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                # The same modules as here: not what lies in the folder that the user is in.
+                env=_ENVIRONMENT | os.environ | {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"},
+                text=True,
+                encoding="utf-8",
+            )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as answers, contextlib.suppress(ValueError):
-            for line in answers:
-                self._inbox.put((self, json.loads(line)))
-        self._process.kill()  # it has ended, or does not say what this process understands
+        with self._process.stdout as lines:
+            for line in lines:
+                try:
+                    message = json.loads(line)
+                except ValueError:  # what a package printed while it was imported
+                    continue
+                self.is_ready = self.is_ready or "ready" in message
+                self._inbox.put((self, message))
         self._inbox.put((self, {"ended": self._process.wait()}))
 
-    def begin(self, contender: Contender, work: float) -> None:
-        """Let the process train a network."""
+    def begin(self, contender: Contender, work: float, digest: str) -> None:
+        """Let the process train a network on the pictures of this digest."""
         self._send(
             place=contender.place,
             architecture=contender.architecture.to_dict(),
             work=work,
+            pictures=digest,
         )
 
     def stop(self) -> None:
@@ -244,6 +278,10 @@ class _Worker:
             self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
 
+    def end_now(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+
     def kill(self) -> None:
         """End the process, if it does not end by itself."""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -251,19 +289,38 @@ class _Worker:
         self._process.kill()
         self._process.wait()
         self._listener.join()
+        self._errors.close()
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
 
+    def failure(self, message: dict[str, Any], go_on: str) -> ClearerError:
+        """What the process reported as the reason of its end, or its last words."""
+        if "error" in message:
+            kind = InputError if message["code"] == InputError.exit_code else ClearerError
+            error, trace = kind(message["error"]), message["trace"]
+        else:
+            self._errors.seek(0)
+            trace = self._errors.read().decode(errors="replace").strip()
+            reason = (trace.splitlines() or ["no word"])[-1]
+            if message["ended"] == -signal.SIGKILL:
+                reason = "perhaps for lack of memory: with OMP_NUM_THREADS=1 there is only one"
+            error = ClearerError(
+                f"a process of the race has ended (exit code {message['ended']}): {reason}; "
+                f"continue with: {go_on}"
+            )
+        error.__cause__ = RuntimeError(trace)  # --debug shows it
+        return error
 
-def _failure(message: dict[str, Any], go_on: str) -> ClearerError:
-    """What a process reported as the reason of its end, or that it ended without a word."""
-    if "error" not in message:
-        return ClearerError(
-            f"a process of the race has ended (exit code {message['ended']}), perhaps for lack of "
-            f"memory: set OMP_NUM_THREADS=1 and continue with: {go_on}"
-        )
-    kind = InputError if message["code"] == InputError.exit_code else ClearerError
-    error = kind(message["error"])
-    error.__cause__ = RuntimeError(message["trace"])  # --debug shows it
-    return error
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process that starts inside is not reached by Ctrl-C: this one stops it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -17,6 +17,7 @@ __all__ = ["computing_with", "fastest_threads", "usual_threads"]
 
 _UNTIMED_CALLS: Final = 1
 _TIMED_CALLS: Final = 5
+_ENOUGH_S: Final = 3.0
 _CLEARLY: Final = 1.2
 """If half as many threads are so much slower, fewer are slower still."""
 
@@ -66,9 +67,11 @@ def fastest_threads(work: Callable[[], object]) -> int:
 
 def _seconds(work: Callable[[], object]) -> float:
     """Median time of a call."""
-    times = []
+    times = list[float]()
     for _ in range(_UNTIMED_CALLS + _TIMED_CALLS):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
+        if len(times) > _UNTIMED_CALLS and sum(times) > _ENOUGH_S:
+            break
     return statistics.median(times[_UNTIMED_CALLS:])

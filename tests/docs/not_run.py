@@ -92,7 +92,9 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "pip install onnxruntime numpy pillow": _INSTALLS,
     "pip install fastapi uvicorn onnxruntime numpy pillow": _INSTALLS,
     "python -m pip download --no-deps --only-binary=:all: --python-version 3.12 --platform "
-    "manylinux2014_x86_64 --dest wheels msgspec filelock simplejpeg": NotRun(Why.NETWORK),
+    "manylinux2014_x86_64 --dest wheels msgspec filelock platformdirs simplejpeg": NotRun(
+        Why.NETWORK
+    ),
     "python -m pip install --no-index --no-deps --target site wheels/*.whl": _INSTALLS,
     "export PYTHONPATH=$PWD/site": _INSTALLS,
     "npm ci": NotRun(Why.NETWORK, where="tests/npm.py"),
@@ -100,6 +102,15 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "cmake --build build": _CPP,
     "build/restore model.onnx noisy.ppm restored.ppm": _CPP,
     "python benchmarks/gpu/run.py check": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py check --seconds 80": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py --queue benchmarks/gpu/queue.toml try rgb-wider gray-swish "
+    "rgb-derain": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py --queue benchmarks/gpu/queue.toml chain rgb-wider gray-swish "
+    "rgb-derain --minutes 9": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py unpack one": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py unpack two": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py unpack three": _GPU_SCRIPTS,
+    "python benchmarks/gpu/run.py unpack four": _GPU_SCRIPTS,
     "python benchmarks/gpu/run.py train gray 8 --from zoo-runs/carried": _GPU_SCRIPTS,
     "python benchmarks/gpu/run.py search paper-50 8 --from zoo-runs/carried": _GPU_SCRIPTS,
     "python benchmarks/gpu/run.py bench gray-50 rgb other.onnx": _GPU_SCRIPTS,

@@ -61,7 +61,7 @@ def check(words: list[str]) -> None:
             check_extras(rest[-1])
         case ["pip", "wheel", *_, "."]:
             pass
-        case ["python", "-m", "pip", "download", *_, "msgspec", "filelock", "simplejpeg"]:
+        case ["python", "-m", "pip", "download", *_, "platformdirs", "simplejpeg"]:
             pass
         case ["python", "-m", "pip", "install", *_, "wheels/*.whl"]:
             pass

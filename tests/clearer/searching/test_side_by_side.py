@@ -21,7 +21,7 @@ from clearer.errors import ClearerError, InputError, Interrupted, PieceDone
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
 from clearer.runs.settings import RaceSettings, RunSettings
-from clearer.searching.race import race, read_race, write_race
+from clearer.searching.race import race, race_speed_up, read_race, write_race
 from clearer.searching.side_by_side import num_side_by_side
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
@@ -85,7 +85,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_they_end_as_one_after_the_other(tmp_path: Path, splits: Splits, expected: bytes) -> None:
     run, said, parts = begin(tmp_path / "run"), list[str](), list[int]()
     winner = go(run, splits, say=said.append, listener=lambda p: parts.append(p.iteration))
-    assert said == ["2 networks of the race train at a time, each on a core"]
+    assert said == ["2 networks of the race train at a time"]
     assert run.race.read_bytes() == expected
     assert winner in THREE
     assert parts == sorted(parts)
@@ -103,7 +103,7 @@ def test_interrupted_and_piece_by_piece(tmp_path: Path, splits: Splits, expected
     with pytest.raises(Interrupted, match=r"stopped at race iteration \d+; continue with: again"):
         go(run, splits, listener=stop)
     assert list((run.path / "checkpoint").glob("race-*.json"))
-    with pytest.raises(PieceDone, match=r"race iteration \d+ of \d+; continue with: again"):
+    with pytest.raises(PieceDone, match=r"race iteration [1-9]\d* of \d+; continue with: again"):
         go(run, splits, deadline=time.monotonic())
     go(run, splits)
     assert run.race.read_bytes() == expected
@@ -136,23 +136,69 @@ def test_a_process_that_is_killed_is_reported(
 
 
 @pytest.mark.usefixtures("two")
-def test_a_process_that_says_something_else_is_ended(
+def test_a_process_that_cannot_begin_has_the_last_word(
     tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "python"
-    other.write_text("#!/bin/sh\necho hello\nexec sleep 600\n")
+    other.write_text("#!/bin/sh\necho not JSON\necho no such file >&2\nexit 3\n")
     other.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(other))
-    with pytest.raises(ClearerError, match=r"a process of the race has ended \(exit code -9\)"):
+    with pytest.raises(ClearerError, match=r"has ended \(exit code 3\): no such file; continue"):
         go(begin(tmp_path / "run"), splits)
+
+
+@pytest.mark.usefixtures("two")
+def test_other_pictures_are_refused(tmp_path: Path, splits: Splits) -> None:
+    """As if one had been removed before the processes read them."""
+    fewer = ImageSet(splits.train.names[1:], splits.train.images[1:])
+    with pytest.raises(InputError, match="pictures were added, removed or changed"):
+        go(begin(tmp_path / "run"), replace(splits, train=fewer))
+
+
+@pytest.mark.usefixtures("two")
+def test_a_file_of_the_user_is_not_taken_for_a_module(
+    tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(module.__file__.partition("/clearer/searching")[0])
+    worker = module._Worker(begin(tmp_path / "run").path, 1e9, queue.Queue())
+    _, message = worker._inbox.get(timeout=60)
+    worker.end_now()
+    worker.kill()
+    assert message == {"ready": True}
+
+
+@pytest.mark.usefixtures("two")
+def test_a_signal_to_a_process_stops_the_race(tmp_path: Path, splits: Splits) -> None:
+    run = begin(tmp_path / "run")
+
+    def stop(progress: Progress) -> None:
+        for pid in _children():
+            os.kill(pid, signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="stopped at race iteration"):
+        go(run, splits, listener=stop)
+    assert list((run.path / "checkpoint").glob("race-*.json"))
+
+
+def _children() -> list[int]:
+    return [int(pid) for pid in Path("/proc/thread-self/children").read_text().split()]
 
 
 def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
     worker = module._Worker(begin(tmp_path / "run").path, 1e9, queue.Queue())
     assert worker._process.stdin is not None
     worker._process.stdin.close()  # as the kernel does when that one ends
-    assert worker._process.wait(60) == 0
+    assert worker._process.wait(60) == 1
     worker.kill()
+
+
+def test_the_speed_up_counts_the_rounds_with_fewer() -> None:
+    assert race_speed_up(8, 2) == 2
+    assert race_speed_up(8, 8) == pytest.approx(16 / (1 + 1 + 2))
+    assert race_speed_up(5, 1) == 1
+    assert race_speed_up(1, 4) == 1
 
 
 def test_how_many_fit(monkeypatch: pytest.MonkeyPatch, splits: Splits) -> None:

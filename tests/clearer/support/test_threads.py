@@ -87,13 +87,13 @@ def test_a_resumed_training_keeps_its_threads(
         )
         train(run, settings, splits, loop)
 
-    monkeypatch.setattr(train_module, "threads_for_training", lambda *words: 2)
+    monkeypatch.setattr(train_module, "threads_for_training", lambda *words: 1)
     with pytest.raises(PieceDone):
         go(False, time.monotonic())
-    assert said == ["2 of 4 threads: faster here, now"]
-    assert read_json(run.train_checkpoint)["state"]["threads"] == 2
-    monkeypatch.setattr(train_module, "threads_for_training", lambda *words: 1)
+    assert said == ["1 of 4 threads: faster here, now"]
+    assert read_json(run.train_checkpoint)["state"]["threads"] == 1
+    monkeypatch.setattr(train_module, "threads_for_training", lambda *words: 3)
     go(True, None)
-    assert set(seen) == {2}
+    assert set(seen) == {1}
     assert len(said) == 1
     assert torch.get_num_threads() == 4
