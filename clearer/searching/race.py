@@ -18,7 +18,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.race_turn import TURN_PARTS, Contender, forget_checkpoint
 from clearer.searching.side_by_side import turn_taker
-from clearer.searching.standing import Score, expected_db
+from clearer.searching.standing import Score, best_first, expected_db
 from clearer.space.space import Architecture
 from clearer.support.files import read_record, write_json
 from clearer.support.interrupt import StopRequest
@@ -163,13 +163,14 @@ def _ranked(left: Sequence[Contender], index: int, settings: RunSettings) -> lis
     Raises:
         ClearerError: If the loss of all is not finite.
     """
-    heading = {c.place: expected_db(c.architecture, c.scores[: index + 1]) for c in left}
-    if max(heading.values()) == -math.inf:
+    entries = [(c.architecture, c.scores[: index + 1]) for c in left]
+    order = best_first(entries)
+    if expected_db(*entries[order[0]]) == -math.inf:
         raise ClearerError(
             "no network of the race learnt anything: lower --learning-rate (now "
             f"{settings.train.learning_rate:g}) or use --precision fp32"
         )
-    return sorted(left, key=lambda c: -heading[c.place])
+    return [left[place] for place in order]
 
 
 def _tell(loop: Loop, turns: int, total: int, parts: int) -> None:

@@ -11,9 +11,20 @@ from clearer.costs.cost import network_cost
 from clearer.space.space import Architecture
 from clearer.support.schema import Count
 
-__all__ = ["RaceRow", "Score", "Standing", "expected_db", "race_front", "ranked"]
+__all__ = [
+    "RaceRow",
+    "Score",
+    "Standing",
+    "best_first",
+    "expected_db",
+    "race_front",
+    "ranked",
+]
 
 _ENOUGH_PARAMETERS: Final = 250_000
+_SOME_PARAMETERS: Final = 200_000
+_MUCH_LARGER: Final = 4
+_EXACT_DB: Final = 0.05
 _DB_PER_HALVING: Final = 0.05
 """Below so many parameters, a network ends by so much worse, each time they are halved, than a race
 of a few hundred iterations lets expect (docs/figures/search.md, "Who leads at the end")."""
@@ -84,12 +95,31 @@ def expected_db(architecture: Architecture, scores: Sequence[Score]) -> float:
     return last + gained / 2 + _DB_PER_HALVING * few
 
 
+def best_first(entries: Sequence[tuple[Architecture, list[Score]]]) -> list[int]:
+    """Indices of the networks of a round by what they are heading for, best first.
+
+    A race is exact to some 0.05 dB. Where only two are left, one that is four times as large as the
+    other has to lead by more than that (docs/figures/search.md, "Who leads at the end").
+    """
+    heading = [expected_db(architecture, scores) for architecture, scores in entries]
+    order = sorted(range(len(entries)), key=lambda index: -heading[index])
+    if len(entries) != 2:
+        return order
+    first, second = order
+    large, small = (network_cost(entries[index][0], "params") for index in order)
+    is_close = heading[first] - heading[second] < _EXACT_DB
+    if is_close and small >= _SOME_PARAMETERS and large >= _MUCH_LARGER * small:
+        return [second, first]
+    return order
+
+
 def ranked(standing: list[tuple[Architecture, list[Score]]]) -> list[Standing]:
     """Sort by rounds survived, then by expected PSNR, best first."""
     found = [Standing(*item) for item in standing]
-    return sorted(
-        found, key=lambda s: (len(s.scores), expected_db(s.architecture, s.scores)), reverse=True
-    )
+    found.sort(key=lambda s: (len(s.scores), expected_db(s.architecture, s.scores)), reverse=True)
+    last = [s for s in found if len(s.scores) == len(found[0].scores)]
+    order = best_first([(s.architecture, s.scores) for s in last])
+    return [*(last[index] for index in order), *found[len(last) :]]
 
 
 def race_front(

@@ -169,7 +169,7 @@ def test_all_commands_read_a_fine_tuned_run(tuned: Path, photos: Path, tmp_path:
         ("save_network", 1, signal.SIGKILL),  # in the first validation
         ("training_rate", 1, signal.SIGKILL),  # after it
         ("training_rate", 6, signal.SIGKILL),
-        ("evaluate", 1, signal.SIGINT),
+        ("validate", 1, signal.SIGINT),
         ("training_rate", 6, signal.SIGINT),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
 from clearer.runs.settings import RaceSettings, RunSettings
 from clearer.searching.race import race, race_speed_up, read_race, write_race
+from clearer.searching.race_turn import Contender, pictures_digest
 from clearer.searching.side_by_side import num_side_by_side
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
@@ -83,19 +85,8 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two")
 def test_they_end_as_one_after_the_other(tmp_path: Path, splits: Splits, expected: bytes) -> None:
+    """Also after Ctrl-C, and piece by piece."""
     run, said, parts = begin(tmp_path / "run"), list[str](), list[int]()
-    winner = go(run, splits, say=said.append, listener=lambda p: parts.append(p.iteration))
-    assert said == ["2 networks of the race train at a time"]
-    assert run.race.read_bytes() == expected
-    assert winner in THREE
-    assert parts == sorted(parts)
-    assert parts[-1] == (3 + 2) * 20
-    assert not list((run.path / "checkpoint").iterdir())
-
-
-@pytest.mark.usefixtures("two")
-def test_interrupted_and_piece_by_piece(tmp_path: Path, splits: Splits, expected: bytes) -> None:
-    run = begin(tmp_path / "run")
 
     def stop(progress: Progress) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -105,18 +96,38 @@ def test_interrupted_and_piece_by_piece(tmp_path: Path, splits: Splits, expected
     assert list((run.path / "checkpoint").glob("race-*.json"))
     with pytest.raises(PieceDone, match=r"race iteration [1-9]\d* of \d+; continue with: again"):
         go(run, splits, deadline=time.monotonic())
-    go(run, splits)
+    winner = go(run, splits, say=said.append, listener=lambda p: parts.append(p.iteration))
+    assert said == ["2 networks of the race train at a time"]
     assert run.race.read_bytes() == expected
+    assert winner in THREE
+    assert parts == sorted(parts)
+    assert parts[-1] == (3 + 2) * 20
+    assert not list((run.path / "checkpoint").iterdir())
 
 
-@pytest.mark.usefixtures("two")
-def test_what_fails_in_a_process_is_said_here(tmp_path: Path, splits: Splits) -> None:
+@pytest.mark.parametrize(
+    ("digest", "checkpoint", "reason"),
+    [
+        ("other", None, "pictures were added, removed or changed"),
+        ("", "{}", r"race-0\.json .*delete it, and this network begins"),
+    ],
+)
+def test_what_fails_in_a_process_is_said_here(
+    tmp_path: Path, splits: Splits, digest: str, checkpoint: str | None, reason: str
+) -> None:
     run = begin(tmp_path / "run")
-    (run.path / "checkpoint").mkdir(exist_ok=True)
-    (run.path / "checkpoint" / "race-0.json").write_text("{}")
-    with pytest.raises(InputError, match=r"race-\d\.json .*delete it, and this") as e:
-        go(run, splits)
-    assert "Traceback" in str(e.value.__cause__)
+    if checkpoint is not None:
+        (run.path / "checkpoint").mkdir(exist_ok=True)
+        (run.path / "checkpoint" / "race-0.json").write_text(checkpoint)
+    worker = module._Worker(run.path, 1e9, queue.Queue())
+    worker.begin(Contender(0, THREE[0]), 1.0, digest or pictures_digest(splits))
+    messages = [worker._inbox.get(timeout=60)[1] for _ in range(3)]
+    worker.kill()
+    assert [next(iter(message)) for message in messages] == ["ready", "error", "ended"]
+    failure = worker.failure(messages[1], "again")
+    assert isinstance(failure, InputError)
+    assert re.search(reason, str(failure))
+    assert "Traceback" in str(failure.__cause__)
 
 
 @pytest.mark.usefixtures("two")
@@ -145,14 +156,6 @@ def test_a_process_that_cannot_begin_has_the_last_word(
     monkeypatch.setattr(sys, "executable", str(other))
     with pytest.raises(ClearerError, match=r"has ended \(exit code 3\): no such file; continue"):
         go(begin(tmp_path / "run"), splits)
-
-
-@pytest.mark.usefixtures("two")
-def test_other_pictures_are_refused(tmp_path: Path, splits: Splits) -> None:
-    """As if one had been removed before the processes read them."""
-    fewer = ImageSet(splits.train.names[1:], splits.train.images[1:])
-    with pytest.raises(InputError, match="pictures were added, removed or changed"):
-        go(begin(tmp_path / "run"), replace(splits, train=fewer))
 
 
 @pytest.mark.usefixtures("two")

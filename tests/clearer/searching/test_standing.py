@@ -7,7 +7,14 @@ import math
 import pytest
 
 from clearer.costs.cost import network_cost
-from clearer.searching.standing import Score, Standing, expected_db, race_front, ranked
+from clearer.searching.standing import (
+    Score,
+    Standing,
+    best_first,
+    expected_db,
+    race_front,
+    ranked,
+)
 from clearer.space.shapes import Shape
 from clearer.space.space import Architecture, SearchSpace
 
@@ -55,6 +62,24 @@ def test_half_of_the_last_gain_is_added() -> None:
     large = Shape(space, (2,), 4, (2,)).architecture()
     assert expected_db(large, scores(23.590, 23.963)) == pytest.approx(24.1495)
     assert expected_db(large, scores(23.470, 23.940)) == pytest.approx(24.175)
+
+
+def test_four_times_as_large_has_to_lead_by_more_than_a_race_can_tell() -> None:
+    """The two networks that were left with seed 0, and what they were heading for."""
+
+    def left(width: int, blocks: int, psnr: float) -> tuple[Architecture, list[Score]]:
+        space = SearchSpace(width=width, gates=True, stem="conv", first_scales=1)
+        return Shape(space, (blocks,), 3, (blocks,)).architecture(), scores(psnr)
+
+    small, large = left(28, 1, 29.913), left(60, 1, 29.945)
+    assert network_cost(small[0], "params") >= 200_000
+    assert network_cost(large[0], "params") >= 4 * network_cost(small[0], "params")
+    assert best_first([large, small]) == [1, 0]
+    assert ranked([large, small])[0].architecture == small[0]
+    assert best_first([left(60, 1, 29.97), small]) == [0, 1]
+    assert best_first([left(48, 1, 29.945), small]) == [0, 1]  # not four times as large
+    assert best_first([large, left(24, 1, 29.94)]) == [0, 1]  # too few parameters
+    assert best_first([large, small, left(4, 1, 20.0)]) == [0, 1, 2]  # the race goes on
 
 
 def test_few_parameters_count_against_a_network() -> None:
