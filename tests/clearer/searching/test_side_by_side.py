@@ -173,20 +173,24 @@ def test_a_file_of_the_user_is_not_taken_for_a_module(
 
 
 @pytest.mark.usefixtures("two")
-def test_a_signal_to_a_process_stops_the_race(tmp_path: Path, splits: Splits) -> None:
-    run = begin(tmp_path / "run")
+def test_a_signal_to_a_process_stops_the_race(
+    tmp_path: Path, splits: Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, workers = begin(tmp_path / "run"), set[Any]()
+    begin_work = module._Worker.begin
+
+    def note(worker: Any, *words: Any) -> None:
+        workers.add(worker)
+        begin_work(worker, *words)
 
     def stop(progress: Progress) -> None:
-        for pid in _children():
-            os.kill(pid, signal.SIGTERM)
+        for worker in workers:
+            worker._process.send_signal(signal.SIGTERM)
 
+    monkeypatch.setattr(module._Worker, "begin", note)
     with pytest.raises(Interrupted, match="stopped at race iteration"):
         go(run, splits, listener=stop)
     assert list((run.path / "checkpoint").glob("race-*.json"))
-
-
-def _children() -> list[int]:
-    return [int(pid) for pid in Path("/proc/thread-self/children").read_text().split()]
 
 
 def test_a_process_ends_with_the_one_that_started_it(tmp_path: Path) -> None:
