@@ -24,13 +24,13 @@ from PIL import Image
 
 from clearer.data.datasets import DATA_SETS
 from clearer.data.splits import load_splits
-from clearer.errors import ClearerError
 from clearer.runs.run import Run
 from clearer.support.files import read_json, read_jsonl
 from clearer.tasks.denoise import Denoise
 
 __all__ = ["chain", "try_out"]
 
+_LENGTHS: Final = ("iterations", "minutes", "validate-every")
 _TRIED_ITERATIONS: Final = 40
 _NUM_TRIED_PICTURES: Final = 12
 _FOR_ALL: Final = 600.0
@@ -116,7 +116,7 @@ def _is_over(job: subprocess.Popen[bytes], run: Run) -> bool:
 
 
 def _timed(entry: Entry, lengths: dict[str, str]) -> Entry:
-    kept = {k: v for k, v in entry.options.items() if k not in ("iterations", "validate-every")}
+    kept = {k: v for k, v in entry.options.items() if k not in _LENGTHS}
     return replace(entry, options={**kept, **lengths})
 
 
@@ -159,8 +159,6 @@ def _hand_over(name: str, runs: Path, out: Path) -> None:
 def _write_pictures(folder: Path, *, is_paired: bool) -> None:
     """Built-in photographs, as a set for training and validation."""
     images = load_splits(None, "rgb", 0, Denoise()).train.images[:_NUM_TRIED_PICTURES]
-    if not images:
-        raise ClearerError("there are no built-in photographs")
     for index, image in enumerate(images):
         split = folder / ("val" if index < 2 else "train")
         split.mkdir(parents=True, exist_ok=True)

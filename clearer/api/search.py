@@ -158,6 +158,7 @@ def _make_run(request: SearchRequest, plan: _Plan, splits: Splits, session: Sess
                 request.width,
                 request.unshuffle,
                 fits_race=request.search_iterations is None,
+                processes=session.processes,
                 describe=session.watch.describe_costs,
             )
         session.hold(run)

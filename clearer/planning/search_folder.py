@@ -16,6 +16,7 @@ from clearer.runs.picture_list import write_pictures
 from clearer.runs.run import Run
 from clearer.runs.settings import PRESETS, RunSettings
 from clearer.searching.race import write_race
+from clearer.training.processes import Processes
 
 __all__ = ["make_search_run"]
 
@@ -29,6 +30,7 @@ def make_search_run(
     unshuffle: int | None,
     *,
     fits_race: bool,
+    processes: Processes,
     describe: Callable[[CostTable], None],
 ) -> Run:
     """Check everything, then make the folder with its first files.
@@ -41,6 +43,7 @@ def make_search_run(
         width: The user's choice.
         unshuffle: The user's choice.
         fits_race: Whether a race gets its share of the user's time limit.
+        processes: Those that will search.
         describe: Called with a table that was measured.
 
     Raises:
@@ -55,7 +58,7 @@ def make_search_run(
         work = planned_work(settings, for_training, splits)
         entered = find_contenders(settings, costs, work, width=width, unshuffle=unshuffle)
         if whole is not None and share and fits_race:
-            settings = fit_race_to_time(settings, entered, share * whole, splits)
+            settings = fit_race_to_time(settings, entered, share * whole, splits, processes)
             settings = replace(settings, minutes=for_training)
 
     def prepare(run: Run) -> None:

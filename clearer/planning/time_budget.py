@@ -94,8 +94,9 @@ def planned_work(settings: RunSettings, minutes: float | None, splits: Splits) -
             return settings.work
         return work_of(train.iterations, train.batch_size, train.patch_size)
     probe = smallest_network(settings.space, width=_PROBE_WIDTH, unshuffle=1)
-    with computing_with(threads_for_training(settings, probe, splits.train)):
-        seconds = _step_seconds(settings, probe, splits, Processes())
+    alone = Processes()
+    with computing_with(threads_for_training(settings, probe, splits.train, alone)):
+        seconds = _step_seconds(settings, probe, splits, alone)
     return 60 * minutes / seconds * iteration_work(probe)
 
 
@@ -104,6 +105,7 @@ def fit_race_to_time(
     contenders: Sequence[Architecture],
     minutes: float,
     splits: Splits,
+    processes: Processes,
 ) -> RunSettings:
     """Set the iterations of a race to those that fit, judged by its most usual network.
 
@@ -112,9 +114,10 @@ def fit_race_to_time(
         contenders: Networks of the race.
         minutes: Time for all rounds.
         splits: Pictures of the run.
+        processes: Those that will search.
     """
     usual = min(contenders, key=lambda a: abs(math.log(iteration_work(a))))
-    count = num_side_by_side(settings, splits, len(contenders))
+    count = num_side_by_side(settings, splits, len(contenders), processes)
     with computing_with(1 if count > 1 else torch.get_num_threads()):
         # In one process: the others wait until the run is made.
         seconds = _step_seconds(settings, usual, splits, Processes())
@@ -132,10 +135,7 @@ def _seconds(
 
     architecture = run.read_architecture()
     teacher = load_teacher(run, settings)
-    threads = torch.get_num_threads()
-    if processes.num_processes == 1:  # as the training will do
-        threads = threads_for_training(settings, architecture, splits.train)
-    with computing_with(threads):
+    with computing_with(threads_for_training(settings, architecture, splits.train, processes)):
         step_s = _step_seconds(settings, architecture, splits, processes, teacher)
     network = new_training_state(settings, architecture, processes).average.network
     start = time.perf_counter()

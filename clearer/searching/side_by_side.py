@@ -37,6 +37,7 @@ from clearer.searching.race_turn import (
 from clearer.searching.standing import Score
 from clearer.support.interrupt import StopRequest
 from clearer.training.loop import Loop
+from clearer.training.processes import Processes
 
 __all__ = ["num_side_by_side", "turn_taker"]
 
@@ -46,6 +47,8 @@ _MOST_BYTES: Final = 4 * 10**9
 """Memory for the pictures of all processes, each of which holds them twice."""
 _TICK_S: Final = 0.1
 _PATIENCE_S: Final = 10.0
+_KILLED: Final = -9
+"""Exit code after SIGKILL, which ``signal`` does not name on every system."""
 _ENVIRONMENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -64,11 +67,15 @@ class TakeTurns(Protocol):
         """
 
 
-def num_side_by_side(settings: RunSettings, splits: Splits, number: int) -> int:
+def num_side_by_side(
+    settings: RunSettings, splits: Splits, number: int, processes: Processes
+) -> int:
     """How many of so many networks train at a time, by cores and memory.
 
     On a GPU, in several processes, and in a short race it is one.
     """
+    if processes.num_processes > 1:
+        return 1
     if settings.device != "cpu" or settings.race.iterations < _LEAST_ITERATIONS:
         return 1
     if not sys.executable:  # Python inside another program
@@ -102,9 +109,7 @@ def turn_taker(
         go_on: The command that continues after a stop.
         number: Networks at the start.
     """
-    count = 1
-    if loop.processes.num_processes == 1:
-        count = num_side_by_side(settings, splits, number)
+    count = num_side_by_side(settings, splits, number, loop.processes)
     if count == 1:
 
         def one_by_one(
@@ -303,7 +308,7 @@ class _Worker:
             self._errors.seek(0)
             trace = self._errors.read().decode(errors="replace").strip()
             reason = (trace.splitlines() or ["no word"])[-1]
-            if message["ended"] == -signal.SIGKILL:
+            if message["ended"] == _KILLED:
                 reason = "perhaps for lack of memory: with OMP_NUM_THREADS=1 there is only one"
             error = ClearerError(
                 f"a process of the race has ended (exit code {message['ended']}): {reason}; "

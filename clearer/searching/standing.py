@@ -22,12 +22,13 @@ __all__ = [
 ]
 
 _ENOUGH_PARAMETERS: Final = 250_000
-_SOME_PARAMETERS: Final = 200_000
-_MUCH_LARGER: Final = 4
-_EXACT_DB: Final = 0.05
 _DB_PER_HALVING: Final = 0.05
 """Below so many parameters, a network ends by so much worse, each time they are halved, than a race
 of a few hundred iterations lets expect (docs/figures/search.md, "Who leads at the end")."""
+_EXACT_DB: Final = 0.05
+_MUCH_LARGER: Final = 4
+_SOME_PARAMETERS: Final = 200_000
+"""What a race can tell; how much larger a network has to lead by more than that, and than what."""
 
 
 class Score(TypedDict):

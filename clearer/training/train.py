@@ -194,9 +194,7 @@ def _begin(
         )
     architecture = run.read_architecture()
     compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
-    threads = torch.get_num_threads()
-    if processes.num_processes == 1:
-        threads = threads_for_training(settings, architecture, splits.train)
+    threads = threads_for_training(settings, architecture, splits.train, processes)
     if threads < torch.get_num_threads():
         loop.say(f"{threads} of {torch.get_num_threads()} threads: faster here, now")
     if settings.fine_tuned_from is not None:

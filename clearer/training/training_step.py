@@ -160,14 +160,17 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
 
 
 def threads_for_training(
-    settings: RunSettings, architecture: Architecture, images: ImageSet
+    settings: RunSettings, architecture: Architecture, images: ImageSet, processes: Processes
 ) -> int:
     """Threads for a training on a CPU, measured with a throw-away network.
 
-    As many as torch has, where that decides nothing: on a GPU, and in a short training.
+    As many as torch has, where that decides nothing, on a GPU and in a short training, and where
+    several processes share the cores.
     """
     most, s = torch.get_num_threads(), settings.train
-    if settings.device != "cpu" or s.iterations < _LEAST_ITERATIONS or most == 1:
+    if settings.device != "cpu" or processes.num_processes > 1:
+        return most
+    if s.iterations < _LEAST_ITERATIONS or most == 1:
         return most
     settings, alone = replace(settings, space=architecture.space), Processes()
     batch = training_sampler(settings, images, 0, alone).batch(0)

@@ -209,6 +209,7 @@ def test_several_trainings_in_a_time(
 ) -> None:
     queue, runs, out = (tmp_path / name for name in ("queue.toml", "runs", "out"))
     tiny = TINY_QUEUE.partition("[[search]]")[0].format(iterations=12)
+    tiny = tiny.replace("iterations = 12", "minutes = 9").replace("validate-every = 5\n", "")
     bad = tiny.replace('"tiny"', '"bad"').replace("batch-size = 2", "batch-size = 9999")
     queue.write_text(tiny + bad)
     words = ["--runs", str(runs), "--queue", str(queue)]

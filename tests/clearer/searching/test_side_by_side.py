@@ -211,16 +211,19 @@ def test_the_speed_up_counts_the_rounds_with_fewer() -> None:
 def test_how_many_fit(monkeypatch: pytest.MonkeyPatch, splits: Splits) -> None:
     long = replace(make_settings(), race=RaceSettings(iterations=400, contenders=8))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
-    assert num_side_by_side(long, splits, 8) == 6
-    assert num_side_by_side(long, splits, 4) == 4
-    assert num_side_by_side(make_settings(), splits, 8) == 1
-    assert num_side_by_side(replace(long, device="cuda"), splits, 8) == 1
+    alone, two = Processes(), Processes()
+    two.num_processes = 2
+    assert num_side_by_side(long, splits, 8, two) == 1
+    assert num_side_by_side(long, splits, 8, alone) == 6
+    assert num_side_by_side(long, splits, 4, alone) == 4
+    assert num_side_by_side(make_settings(), splits, 8, alone) == 1
+    assert num_side_by_side(replace(long, device="cuda"), splits, 8, alone) == 1
     # A third of what may be held: each process has the pictures twice.
     pixels = np.broadcast_to(np.uint8(0), (10**4, 10**9 // 10**4 * 2 // 3, 1))
     large = ImageSet(("large",), (pixels,))
-    assert num_side_by_side(long, replace(splits, train=large), 8) == 2
+    assert num_side_by_side(long, replace(splits, train=large), 8, alone) == 2
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert num_side_by_side(long, splits, 8) == 1
+    assert num_side_by_side(long, splits, 8, alone) == 1
 
 
 def test_the_record_has_all(expected: bytes, tmp_path: Path) -> None:

@@ -59,10 +59,15 @@ def test_measured_where_it_decides_something(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module, "_seconds", lambda step: step() and torch.get_num_threads())
     settings = tiny_settings(train={"iterations": 1000, "batch_size": 2, "patch_size": 16})
     architecture = Architecture.from_text("P-F", settings.space)
-    assert threads_for_training(settings, architecture, pictures()) == 1
+    assert threads_for_training(settings, architecture, pictures(), Processes()) == 1
     short = replace(settings, train=replace(settings.train, iterations=99))
-    assert threads_for_training(short, architecture, pictures()) == 4
-    assert threads_for_training(replace(settings, device="cuda"), architecture, pictures()) == 4
+    assert threads_for_training(short, architecture, pictures(), Processes()) == 4
+    assert (
+        threads_for_training(
+            replace(settings, device="cuda"), architecture, pictures(), Processes()
+        )
+        == 4
+    )
 
 
 @pytest.mark.usefixtures("four_threads")
