@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from clearer.costs.cost import CostTable
@@ -25,7 +27,9 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.search_step import SearchStep
 from clearer.support.interrupt import StopRequest
+from clearer.support.threads import computing_with, threads_for_loop
 from clearer.training.loop import Checkpoints, Loop
+from clearer.training.processes import Processes
 from clearer.training.progress import LoopLog, Progress
 from clearer.training.schedule import cosine
 
@@ -63,7 +67,44 @@ def search(
         Interrupted: On Ctrl-C; the checkpoint is saved.
         PieceDone: When the time for this part is over; the checkpoint is saved.
     """
-    s, processes = settings.search, loop.processes
+    processes = loop.processes
+    batches = _samplers(settings, images, processes)
+    step = SearchStep(settings, tables, processes, loop.say)
+    start, log, threads = 0, None, None
+    board = run.tensorboard / "search" if settings.tensorboard else None
+    if loop.resume and run.search_checkpoint.exists():
+        with checkpoint_errors(run.search_checkpoint, "delete it, and the search begins again"):
+            state = load_checkpoint(run.search_checkpoint)
+            step.supernet.load_state_dict(state["supernet"])
+            load_optimizer(step.weight_optimizer, state["weight_optimizer"])
+            load_optimizer(step.alpha_optimizer, state["alpha_optimizer"])
+            step.costs.lambdas.copy_(state["lambdas"])
+            start, threads = state["iteration"], state["threads"]
+        log = LoopLog(run.search_log, start, state["sums"], processes.is_first, board)
+    log = log or LoopLog(run.search_log, writes=processes.is_first, board=board)
+    if threads is None:
+        threads = _threads(settings, tables, batches, loop)
+    processes.barrier()  # all have read the run before the first one writes to it
+    with computing_with(min(threads, torch.get_num_threads())):
+        _iterate(run, settings, step, batches, loop, go_on, _Start(start, log, threads))
+    return step.log_op_weights().numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Where a search begins or continues."""
+
+    iteration: int
+    log: LoopLog
+    threads: int
+    """Threads on a CPU. They change the rounding: a resumed search keeps them."""
+
+
+def _samplers(
+    settings: RunSettings, images: ImageSet, processes: Processes
+) -> tuple[PatchSampler, PatchSampler]:
+    """Batches that train weights, and batches that train the architecture."""
+    s = settings.search
     weight_batches, alpha_batches = (
         PatchSampler(
             half,
@@ -79,26 +120,60 @@ def search(
             partition(images, settings.seed), (_WEIGHT_STREAM, _ALPHA_STREAM), strict=True
         )
     )
-    step = SearchStep(settings, tables, processes, loop.say)
-    start, log = 0, None
-    board = run.tensorboard / "search" if settings.tensorboard else None
-    if loop.resume and run.search_checkpoint.exists():
-        with checkpoint_errors(run.search_checkpoint, "delete it, and the search begins again"):
-            state = load_checkpoint(run.search_checkpoint)
-            step.supernet.load_state_dict(state["supernet"])
-            load_optimizer(step.weight_optimizer, state["weight_optimizer"])
-            load_optimizer(step.alpha_optimizer, state["alpha_optimizer"])
-            step.costs.lambdas.copy_(state["lambdas"])
-            start = state["iteration"]
-        log = LoopLog(run.search_log, start, state["sums"], processes.is_first, board)
-    log = log or LoopLog(run.search_log, writes=processes.is_first, board=board)
-    processes.barrier()  # all have read the run before the first one writes to it
+    return weight_batches, alpha_batches
+
+
+def _threads(
+    settings: RunSettings,
+    tables: Sequence[CostTable],
+    batches: tuple[PatchSampler, PatchSampler],
+    loop: Loop,
+) -> int:
+    """Threads of the search, measured with a throw-away super-network."""
+    s, most = settings.search, torch.get_num_threads()
+
+    def make_work() -> Callable[[], object]:
+        eager = replace(settings, compile="off")
+        step = SearchStep(eager, tables, Processes(), lambda line: None)
+        first, second = (sampler.batch(0) for sampler in batches)
+
+        def work() -> None:
+            rng = np.random.default_rng(0)  # the same architecture each time
+            step.weights(first, s.learning_rate, rng)
+            step.alpha(second, rng)
+
+        return work
+
+    threads = threads_for_loop(
+        make_work,
+        iterations=s.iterations,
+        device=settings.device,
+        num_processes=loop.processes.num_processes,
+    )
+    if threads < most:
+        loop.say(f"{threads} of {most} threads: faster here, now")
+    return threads
+
+
+def _iterate(
+    run: Run,
+    settings: RunSettings,
+    step: SearchStep,
+    batches: tuple[PatchSampler, PatchSampler],
+    loop: Loop,
+    go_on: str,
+    held: _Start,
+) -> None:
+    """The iterations from where the search starts or continues."""
+    s, processes, log = settings.search, loop.processes, held.log
+    weight_batches, alpha_batches = batches
 
     def save(iteration: int) -> None:
         if not processes.is_first:
             return
         state = {
             "iteration": iteration,
+            "threads": held.threads,
             "supernet": step.supernet.state_dict(),
             "weight_optimizer": optimizer_state(step.weight_optimizer),
             "alpha_optimizer": optimizer_state(step.alpha_optimizer),
@@ -117,7 +192,7 @@ def search(
             go_on=go_on,
             stops_at_end=True,
         )
-        for iteration in range(start, s.iterations):
+        for iteration in range(held.iteration, s.iterations):
             rate = cosine(iteration, s.decay_iterations, s.learning_rate, s.min_learning_rate)
             rng = np.random.default_rng([settings.seed, _DRAW_STREAM, iteration])
             values = {"loss_res": step.weights(weight_batches.batch(iteration), rate, rng)}
@@ -142,7 +217,6 @@ def search(
                     Progress(stage="search", iteration=done, total=s.iterations, record=log.record)
                 )
             checkpoints.after(done)
-    return step.log_op_weights().numpy()
 
 
 def _finite(sums: dict[str, float], iteration: int) -> dict[str, float]:

@@ -13,11 +13,13 @@ from typing import Final
 
 from clearer.support.device import num_cores
 
-__all__ = ["computing_with", "fastest_threads", "usual_threads"]
+__all__ = ["computing_with", "fastest_threads", "threads_for_loop", "usual_threads"]
 
 _UNTIMED_CALLS: Final = 1
 _TIMED_CALLS: Final = 5
 _ENOUGH_S: Final = 3.0
+_LEAST_ITERATIONS: Final = 100
+"""A shorter loop is over before it gains what measuring its threads takes."""
 _CLEARLY: Final = 1.2
 """If half as many threads are so much slower, fewer are slower still."""
 
@@ -41,6 +43,32 @@ def computing_with(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def threads_for_loop(
+    make_work: Callable[[], Callable[[], object]],
+    *,
+    iterations: int,
+    device: str,
+    num_processes: int,
+) -> int:
+    """Threads for the iterations of a training or a search on a CPU, measured.
+
+    As many as torch has, where that decides nothing, on a GPU and in a short loop, and where
+    several processes share the cores.
+
+    Args:
+        make_work: Makes a throw-away iteration to measure; called only if there is a choice.
+        iterations: Iterations of the loop.
+        device: Where it computes.
+        num_processes: Processes that work together.
+    """
+    import torch
+
+    most = torch.get_num_threads()
+    if device != "cpu" or num_processes > 1 or iterations < _LEAST_ITERATIONS or most == 1:
+        return most
+    return fastest_threads(make_work())
 
 
 def fastest_threads(work: Callable[[], object]) -> int:

@@ -16,7 +16,7 @@ from clearer.pictures.images import ImageSet
 from clearer.runs.checkpoint import load_optimizer, optimizer_state
 from clearer.runs.settings import RunSettings, TrainingLoss
 from clearer.space.space import Architecture
-from clearer.support.threads import fastest_threads
+from clearer.support.threads import threads_for_loop
 from clearer.training.captured import CapturedWork
 from clearer.training.compilation import compile_network, compiling_pays
 from clearer.training.ema import MovingAverage
@@ -46,8 +46,6 @@ __all__ = [
 ]
 
 _INIT_STREAM = 1_000_003
-_LEAST_ITERATIONS: Final = 100
-"""A shorter training is over before it gains what measuring its threads takes."""
 _LOSSES: Final[dict[TrainingLoss, Callable[[Tensor, Tensor, Tensor | None], Tensor]]] = {
     "mse": restoration_loss,
     "rmse": root_error_loss,
@@ -162,21 +160,22 @@ def is_compiled(settings: RunSettings, architecture: Architecture, images: Image
 def threads_for_training(
     settings: RunSettings, architecture: Architecture, images: ImageSet, processes: Processes
 ) -> int:
-    """Threads for a training on a CPU, measured with a throw-away network.
+    """Threads for a training: see :func:`clearer.support.threads.threads_for_loop`."""
+    s = settings.train
 
-    As many as torch has, where that decides nothing, on a GPU and in a short training, and where
-    several processes share the cores.
-    """
-    most, s = torch.get_num_threads(), settings.train
-    if settings.device != "cpu" or processes.num_processes > 1:
-        return most
-    if s.iterations < _LEAST_ITERATIONS or most == 1:
-        return most
-    settings, alone = replace(settings, space=architecture.space), Processes()
-    batch = training_sampler(settings, images, 0, alone).batch(0)
-    state = new_training_state(settings, architecture, alone)
-    step = TrainingStep(settings, state, alone, lambda line: None)
-    return fastest_threads(lambda: step(batch, s.learning_rate, 0))
+    def make_step() -> Callable[[], object]:
+        ours, alone = replace(settings, space=architecture.space), Processes()
+        batch = training_sampler(ours, images, 0, alone).batch(0)
+        state = new_training_state(ours, architecture, alone)
+        step = TrainingStep(ours, state, alone, lambda line: None)
+        return lambda: step(batch, s.learning_rate, 0)
+
+    return threads_for_loop(
+        make_step,
+        iterations=s.iterations,
+        device=settings.device,
+        num_processes=processes.num_processes,
+    )
 
 
 def compile_training(

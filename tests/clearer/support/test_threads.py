@@ -1,4 +1,4 @@
-"""The number of threads of a training is measured, and kept when it is resumed."""
+"""The number of threads of a training or a search is measured, and kept when it is resumed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from clearer.data.splits import Splits
 from clearer.errors import PieceDone
 from clearer.pictures.images import ImageSet
 from clearer.runs.run import Run
+from clearer.searching.search import search
 from clearer.space.space import Architecture
 from clearer.support.files import read_json, write_json
 from clearer.support.threads import fastest_threads
@@ -101,4 +102,34 @@ def test_a_resumed_training_keeps_its_threads(
     go(True, None)
     assert set(seen) == {1}
     assert len(said) == 1
+    assert torch.get_num_threads() == 4
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_a_resumed_search_keeps_its_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_settings()
+    settings = replace(settings, search=replace(settings.search, iterations=100))
+    run, said, seen = Run.create(tmp_path / "run", settings), list[str](), list[int]()
+
+    def go(deadline: float | None) -> None:
+        loop = Loop(
+            resume=True,
+            checkpoint_seconds=1e9,
+            listener=lambda progress: seen.append(torch.get_num_threads()),
+            processes=Processes(),
+            say=said.append,
+            deadline=deadline,
+        )
+        search(run, settings, pictures(), [], loop, "again")
+
+    monkeypatch.setattr(module, "_seconds", lambda work: work() or torch.get_num_threads())
+    with pytest.raises(PieceDone):
+        go(time.monotonic())
+    assert said == ["1 of 4 threads: faster here, now"]
+    assert read_json(run.search_checkpoint)["state"]["threads"] == 1
+    monkeypatch.setattr(module, "_seconds", lambda work: pytest.fail("measured again"))
+    go(None)
+    assert set(seen) == {1}
     assert torch.get_num_threads() == 4
