@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from clearer.api.benchmark import benchmark
     from clearer.api.export import export_network
+    from clearer.api.limits import Limits
     from clearer.api.profile import profile
     from clearer.api.restore import restore
     from clearer.api.restorer import Restorer, load
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from clearer.zoo.catalogue import zoo_cards
 
 __all__ = [
+    "Limits",
     "Restorer",
     "SearchRequest",
     "__version__",
@@ -35,6 +37,7 @@ __all__ = [
 __version__: Final = "0.1.0"
 
 _PLACES: Final = {
+    "Limits": "api.limits",
     "Restorer": "api.restorer",
     "SearchRequest": "api.search_request",
     "benchmark": "api.benchmark",

@@ -19,7 +19,7 @@ from tests.docs.pages import PAGES
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
     *("support", "operations", "space", "costs", "networks", "pictures", "tasks", "data"),
-    *("restoring", "runs", "training", "searching", "zoo", "planning", "demo"),
+    *("restoring", "runs", "training", "searching", "pruning", "zoo", "planning", "demo"),
     *("export", "bench", "api", "terminal", "commands"),
 )
 """Folders of the package, from the ground up."""

@@ -17,9 +17,10 @@ from clearer.runs.settings import PRESETS, RunSettings, Strategy
 from clearer.tasks.registry import as_typed, make_task
 from clearer.training.processes import Processes
 
-__all__ = ["image_size_of", "plan_search"]
+__all__ = ["DEFAULT_IMAGE_SIZE", "image_size_of", "plan_search"]
 
-_SIZE: Final = (256, 256)
+DEFAULT_IMAGE_SIZE: Final = (256, 256)
+"""(height, width) in pixels of the image for milliseconds and GMACs."""
 
 
 def image_size_of(request: SearchRequest, table: CostTable | None) -> tuple[int, int]:
@@ -27,7 +28,7 @@ def image_size_of(request: SearchRequest, table: CostTable | None) -> tuple[int,
     if request.size is not None:
         return request.size
     if table is None or table.measurement is None:
-        return _SIZE
+        return DEFAULT_IMAGE_SIZE
     return table.measurement.height, table.measurement.width
 
 

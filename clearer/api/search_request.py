@@ -7,8 +7,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from os import PathLike
 from typing import Final, Literal
 
-from clearer.costs.budget import Budget
-from clearer.costs.cost import FilePrecision, Metric
+from clearer.costs.budget import Budget, given_budgets
+from clearer.costs.cost import FilePrecision
 from clearer.errors import InputError
 from clearer.pictures.images import Color
 from clearer.planning.request_checks import check_minutes, check_size
@@ -150,16 +150,11 @@ class SearchRequest:
         Raises:
             InputError: If one is not a number above 0.
         """
-        limits: dict[Metric, float | None] = {
-            "mb": self.budget_mb,
-            "ms": self.budget_ms,
-            "gmacs": self.budget_gmacs,
-            "params": self.budget_params,
-        }
-        return tuple(
-            Budget(metric=metric, limit=limit)
-            for metric, limit in limits.items()
-            if limit is not None
+        return given_budgets(
+            mb=self.budget_mb,
+            ms=self.budget_ms,
+            gmacs=self.budget_gmacs,
+            params=self.budget_params,
         )
 
     def check(self) -> None:

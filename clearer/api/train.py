@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from clearer.api.limits import Limits
 from clearer.api.session import RunResult, Session, open_session
 from clearer.api.watch import SILENT, Watch
+from clearer.bench.measured_costs import MeasuredCosts
 from clearer.data.patches import check_patch_size
 from clearer.data.splits import Splits
 from clearer.errors import InputError
+from clearer.planning.pruned_start import prune_start
 from clearer.planning.request_checks import check_minutes, piece_deadline
 from clearer.planning.training_run import Origin, find_origin, make_training_run, plan_training
 from clearer.restoring.evaluate import check_evaluation_size
@@ -24,6 +27,11 @@ from clearer.training.train import train as train_network
 
 __all__ = ["train"]
 
+_NO_LIMITS: Final = Limits()
+_CHANGED_DATA: Final = (
+    "--changed-data is for a run that continues: a new one uses the pictures as they are"
+)
+
 
 def train(
     run: str | PathLike[str] | None = None,
@@ -32,6 +40,7 @@ def train(
     level_map: bool = False,
     warm_start: str | PathLike[str] | None = None,
     teacher: str | PathLike[str] | None = None,
+    limits: Limits = _NO_LIMITS,
     data: str | PathLike[str] | None = None,
     task: str | None = None,
     task_options: Mapping[str, object] | None = None,
@@ -63,11 +72,11 @@ def train(
         fine_tune: Start from the weights of the run, in a new folder. On the validation pictures
             the result is never worse.
         level_map: With ``fine_tune``: add the noise level as a second input.
-        warm_start: Run, or name of a network that comes with clearer: start from its weights, in
-            a new folder. The architecture contains every layer of it; further ones add nothing at
-            first.
+        warm_start: Run, or name of a network that comes with clearer, of which the architecture
+            contains every layer: start from its weights, in a new folder.
         teacher: Run, or name of a network that comes with clearer: learn what this better network
             restores, in a new folder, in place of the clean pictures.
+        limits: With ``fine_tune``: cut the network to these; it is taught by what it was.
         data: Folder of pictures, or a data set, in place of the run's.
         task: Name of a task in place of the run's.
         task_options: Its options by name, such as ``{"sigma": 25}``.
@@ -79,8 +88,7 @@ def train(
         batch_size: Patches in a batch.
         patch_size: Side of a patch in pixels.
         reduce: Half of the patches come from pictures reduced by a factor from 1 to this.
-        learning_rate: Peak learning rate; None: the run's, and a quarter of that from
-            trained weights.
+        learning_rate: Peak; None: the run's, and a quarter of that from whole trained weights.
         compile: Whether to use ``torch.compile``.
         out: Train in this new folder.
         resume: Resume the training of the run.
@@ -103,9 +111,8 @@ def train(
     deadline = piece_deadline(minutes_now)
     check_minutes(minutes, iterations, validate_every)
     if changed_data and (fine_tune or warm_start is not None or out is not None):
-        raise InputError(
-            "--changed-data is for a run that continues: a new one uses the pictures as they are"
-        )
+        raise InputError(_CHANGED_DATA)
+    limits.check(fine_tune=fine_tune, resume=resume)
     with watch.status("reading the run"):
         origin = find_origin(
             as_path(run),
@@ -118,6 +125,7 @@ def train(
         origin=origin,
         out=as_path(out),
         minutes=minutes,
+        limits=limits,
         changes={
             "iterations": iterations,
             "batch_size": batch_size,
@@ -152,6 +160,8 @@ class _Asked:
     origin: Origin
     out: Path | None
     minutes: float | None
+    limits: Limits
+    """What the network is cut to."""
     changes: dict[str, Any]
     """Changes to the training settings."""
     others: dict[str, Any]
@@ -173,6 +183,9 @@ def _work(asked: _Asked, session: Session) -> RunResult:
     splits = session.load_images(settings)
     run = Run(Path(processes.on_first(lambda: _make_run(asked, settings, splits, session))))
     session.watch.say(f"run folder: {run.path}")
+    if asked.limits.budgets:
+        settings = run.settings()
+        session.watch.describe_decision(run.read_decision())
     settings = session.fit_minutes(run, settings, asked.minutes, splits)
     with session.loop(settings) as loop:
         train_network(run, settings, splits, loop)
@@ -194,8 +207,35 @@ def _make_run(asked: _Asked, settings: RunSettings, splits: Splits, session: Ses
     check_patch_size(splits.train, settings.train.patch_size)
     if asked.same_run is not None:
         session.go_on_with_images(asked.same_run, settings)
+    origin = asked.origin
+    if asked.limits.budgets:
+        origin, settings = _cut(asked, settings, splits, session)
     with session.watch.status("making the run"):
-        run = make_training_run(asked.origin, asked.out, settings, resume=session.resume)
+        run = make_training_run(origin, asked.out, settings, resume=session.resume)
     if asked.same_run is None:
         session.hold(run)
     return str(run.path)
+
+
+def _cut(
+    asked: _Asked, settings: RunSettings, splits: Splits, session: Session
+) -> tuple[Origin, RunSettings]:
+    """The network of the fine-tuning, cut to the budgets, and the settings to train it."""
+    watch, limits = session.watch, asked.limits
+    costs = MeasuredCosts(limits.image_size, None, watch.say, limits.budget_precision, watch.timing)
+    with watch.steps("cutting the network") as tell:
+        origin, changed = prune_start(
+            asked.origin,
+            settings,
+            splits.train,
+            limits.budgets,
+            limits.image_size,
+            costs,
+            lambda share: tell("cutting the network", round(100 * share), 100),
+        )
+    if origin is asked.origin:
+        watch.say(f"{origin.name} meets the budgets as it is: nothing is cut")
+    elif asked.changes["learning_rate"] is None:  # what is left has much to learn again
+        peak = origin.settings.train.learning_rate
+        changed = replace(changed, train=replace(changed.train, learning_rate=peak))
+    return origin, changed

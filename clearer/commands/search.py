@@ -3,10 +3,7 @@
 import typer
 
 from clearer.commands.search_options import (
-    BudgetGmacs,
-    BudgetMb,
     BudgetMs,
-    BudgetParams,
     ColorOption,
     Contenders,
     Cost,
@@ -39,6 +36,9 @@ from clearer.terminal.options import (
     DEFAULT_SIZE,
     AsJson,
     BatchSize,
+    BudgetGmacs,
+    BudgetMb,
+    BudgetParams,
     BudgetPrecision,
     ChangedData,
     CheckpointSeconds,

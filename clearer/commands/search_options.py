@@ -12,10 +12,7 @@ from clearer.tasks.registry import TASKS
 from clearer.terminal.completion import complete_data, complete_runs
 
 __all__ = [
-    "BudgetGmacs",
-    "BudgetMb",
     "BudgetMs",
-    "BudgetParams",
     "ColorOption",
     "Contenders",
     "Cost",
@@ -44,16 +41,10 @@ __all__ = [
     "refuse_other_options",
 ]
 
-BudgetMb = Annotated[float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes).")]
 BudgetMs = Annotated[
     float | None,
     typer.Option(help="Limit in milliseconds per image of --size, measured here or by --cost."),
 ]
-BudgetGmacs = Annotated[
-    float | None,
-    typer.Option(help="Limit in 10**9 multiply-accumulates (GMACs) per image of --size."),
-]
-BudgetParams = Annotated[float | None, typer.Option(help="Limit on trained parameters.")]
 Cost = Annotated[
     Path | None,
     typer.Option(

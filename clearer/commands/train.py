@@ -1,16 +1,29 @@
 """``clearer train``."""
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-
-from clearer.tasks.registry import TASKS
+from clearer.commands.train_options import (
+    BudgetMs,
+    Data,
+    FineTune,
+    Iterations,
+    LearningRate,
+    LevelMap,
+    Out,
+    PresetName,
+    Resume,
+    RunPath,
+    Size,
+    TaskName,
+    Teacher,
+    WarmStart,
+)
 from clearer.terminal import live
-from clearer.terminal.completion import complete_data, complete_networks
 from clearer.terminal.options import (
     AsJson,
     BatchSize,
+    BudgetGmacs,
+    BudgetMb,
+    BudgetParams,
+    BudgetPrecision,
     ChangedData,
     CheckpointSeconds,
     CompileOption,
@@ -22,97 +35,38 @@ from clearer.terminal.options import (
     PatchSize,
     Reduce,
     ValidateEvery,
+    parse_size,
 )
 from clearer.terminal.task_options import with_task_options
-
-WarmStart = Annotated[
-    Path | None,
-    typer.Option(
-        "--warm-start",
-        metavar="RUN|NAME",
-        autocompletion=complete_networks,
-        help="Start from the weights of a smaller network that RUN contains, in a new folder. "
-        "Further layers and channels add nothing at first.",
-    ),
-]
-Teacher = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="RUN|NAME",
-        autocompletion=complete_networks,
-        help="Learn what this better network restores, in place of the clean images: a small "
-        "network gets further in as many iterations. For a new run.",
-    ),
-]
 
 
 @with_task_options
 def train(
-    run_path: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[RUN|NAME]",
-            autocompletion=complete_networks,
-            help="Run folder, or with --fine-tune a name from clearer zoo; default: the newest "
-            "in runs/.",
-        ),
-    ] = None,
-    fine_tune: Annotated[
-        bool,
-        typer.Option(
-            "--fine-tune",
-            help="Start from the weights of RUN, in a new folder: --out, or one in runs/. On the"
-            " validation images the result is never worse than RUN.",
-        ),
-    ] = False,
-    level_map: Annotated[
-        bool,
-        typer.Option(
-            "--level-map",
-            help="With --fine-tune: add the noise level as a second input. Give a range of levels: "
-            "--sigma 0:75.",
-        ),
-    ] = False,
+    run_path: RunPath = None,
+    fine_tune: FineTune = False,
+    level_map: LevelMap = False,
     warm_start: WarmStart = None,
     teacher: Teacher = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            autocompletion=complete_data,
-            help="Folder of images, or a data set, in place of the run's. This, --task and its "
-            "options are for a new run: with --fine-tune, --warm-start or --out.",
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{', '.join(TASKS)}; default: the run's, with those of its options that are not "
-            "given."
-        ),
-    ] = None,
-    preset: Annotated[
-        Literal["quick", "long", "paper"] | None,
-        typer.Option(help="Use the training settings of a preset; default: those of the run."),
-    ] = None,
-    iterations: Annotated[int | None, typer.Option(help="Iterations of the training.")] = None,
+    budget_mb: BudgetMb = None,
+    budget_ms: BudgetMs = None,
+    budget_gmacs: BudgetGmacs = None,
+    budget_params: BudgetParams = None,
+    budget_precision: BudgetPrecision = "fp32",
+    size: Size = None,
+    data: Data = None,
+    task: TaskName = None,
+    preset: PresetName = None,
+    iterations: Iterations = None,
     minutes: Minutes = None,
     minutes_now: MinutesNow = None,
     validate_every: ValidateEvery = None,
     batch_size: BatchSize = None,
     patch_size: PatchSize = None,
     reduce: Reduce = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Peak learning rate; default: the run's, and a quarter of that for --fine-tune "
-            "and --warm-start."
-        ),
-    ] = None,
+    learning_rate: LearningRate = None,
     compile_: CompileOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the training of RUN.")] = False,
+    out: Out = None,
+    resume: Resume = False,
     changed_data: ChangedData = False,
     checkpoint_seconds: CheckpointSeconds = 60.0,
     devices: Devices = None,
@@ -121,18 +75,31 @@ def train(
     debug: Debug = False,
     **task_options: str,
 ) -> None:
-    """Train the architecture of a run, resume, or fine-tune."""
+    """Train the architecture of a run, resume, or fine-tune.
+
+    With --fine-tune, budgets cut the network: see the tutorial, "A smaller budget".
+    """
     with live.status("loading"):
+        from clearer.api.limits import Limits
         from clearer.api.train import train as run_train
         from clearer.terminal.trained import print_trained
         from clearer.terminal.watch import TerminalWatch
 
+    limits = Limits(
+        budget_mb=budget_mb,
+        budget_ms=budget_ms,
+        budget_gmacs=budget_gmacs,
+        budget_params=budget_params,
+        budget_precision=budget_precision,
+        size=None if size is None else parse_size(size),
+    )
     result = run_train(
         run_path,
         fine_tune=fine_tune,
         level_map=level_map,
         warm_start=warm_start,
         teacher=teacher,
+        limits=limits,
         data=data,
         task=task,
         task_options=task_options,

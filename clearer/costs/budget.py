@@ -23,6 +23,7 @@ __all__ = [
     "check_budgets",
     "choose_architecture",
     "fit_space",
+    "given_budgets",
     "random_architecture",
     "refuse_hopeless",
 ]
@@ -76,6 +77,20 @@ class Budget:
         """A value with the unit of the budget, for people."""
         digits = f"{value:,.0f}" if self.metric == "params" else f"{value:.3f}"
         return f"{digits} {_UNITS[self.metric]}"
+
+
+def given_budgets(
+    *, mb: float | None, ms: float | None, gmacs: float | None, params: float | None
+) -> tuple[Budget, ...]:
+    """Budgets for the limits that are not None.
+
+    Raises:
+        InputError: If one is not a number above 0.
+    """
+    limits: dict[Metric, float | None] = {"mb": mb, "ms": ms, "gmacs": gmacs, "params": params}
+    return tuple(
+        Budget(metric=metric, limit=limit) for metric, limit in limits.items() if limit is not None
+    )
 
 
 def refuse_hopeless(

@@ -13,7 +13,16 @@ from clearer.errors import InputError
 from clearer.space.shapes import without_a_block
 from clearer.space.space import Architecture, SearchSpace
 
-__all__ = ["BudgetCheck", "Choose", "Decision", "decide", "decide_winner"]
+__all__ = [
+    "BudgetCheck",
+    "Choose",
+    "Decision",
+    "are_met",
+    "decide",
+    "decide_winner",
+    "decided",
+    "measure_budgets",
+]
 
 Choose = Callable[[Sequence[CostTable], Sequence[float]], Architecture | None]
 """Gives the preferred architecture that meets a limit per table, or None if there is none."""
@@ -90,8 +99,8 @@ def decide(
                 if budget.metric == "ms":
                     slow = _slow(chosen, predicted, measured)
             rows.append(_check(budget, predicted, measured, costs))
-        if _are_met(rows):
-            return _decision(chosen, rows, costs)
+        if are_met(rows):
+            return decided(chosen, rows, costs)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(
         f"no architecture meets {wanted} together at width {space.width}: raise one, or give a "
@@ -111,20 +120,32 @@ def decide_winner(winner: Architecture, budgets: Sequence[Budget], costs: CostSo
     chosen: Architecture | None = winner
     least, slow = _LEAST_KEPT * network_cost(winner, "macs"), ""
     while chosen is not None and network_cost(chosen, "macs") >= least:
-        rows = []
-        for budget in budgets:
-            measured = costs.measure(chosen, budget.metric)
-            rows.append(_check(budget, costs.estimate(chosen, budget.metric), measured, costs))
-        if _are_met(rows):
-            return _decision(chosen, rows, costs)
+        rows = measure_budgets(chosen, budgets, costs)
+        if are_met(rows):
+            return decided(chosen, rows, costs)
         for row in rows:
-            if row.metric == "ms" and not _are_met([row]) and row.measured and not slow:
+            if row.metric == "ms" and not are_met([row]) and row.measured and not slow:
                 slow = _slow(winner, row.predicted, row.measured)
         chosen = without_a_block(chosen)
     wanted = " and ".join(f"{b.option} {b.limit:g}" for b in budgets)
     raise InputError(
         f"the winner of the race, {winner.text}, does not meet {wanted}: raise one{slow}"
     )
+
+
+def measure_budgets(
+    architecture: Architecture, budgets: Sequence[Budget], costs: CostSource
+) -> list[BudgetCheck]:
+    """How a network's real file meets each budget."""
+    return [
+        _check(
+            budget,
+            costs.estimate(architecture, budget.metric),
+            costs.measure(architecture, budget.metric),
+            costs,
+        )
+        for budget in budgets
+    ]
 
 
 def _check(
@@ -139,11 +160,13 @@ def _check(
     )
 
 
-def _are_met(rows: Sequence[BudgetCheck]) -> bool:
+def are_met(rows: Sequence[BudgetCheck]) -> bool:
+    """Whether no measured cost is over its limit."""
     return all(row.measured is None or row.measured <= row.limit for row in rows)
 
 
-def _decision(chosen: Architecture, rows: list[BudgetCheck], costs: CostSource) -> Decision:
+def decided(chosen: Architecture, rows: list[BudgetCheck], costs: CostSource) -> Decision:
+    """The decision for a network that meets its budgets."""
     return Decision(
         architecture=chosen,
         budgets=rows,

@@ -65,6 +65,10 @@ class Fusion(Operation):
         """One for each other scale."""
         return list(layer.children())
 
+    def sources(self, part: str, place: Place) -> Sequence[int]:
+        """All finer scales, or all coarser ones."""
+        return range(place.scale) if part == "down" else range(place.scale + 1, len(place.widths))
+
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """Add in the order of :meth:`forward`."""
         target, width = place.scale, place.width

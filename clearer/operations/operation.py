@@ -124,6 +124,15 @@ class Operation(ABC):
         """Modules of a layer that are added; each ends with a batch normalisation."""
         return []
 
+    def sources(self, part: str, place: Place) -> Sequence[int]:
+        """The scale that each of a layer's :meth:`branches` reads; all write to that of its place.
+
+        Args:
+            part: Which layer.
+            place: Where it stands.
+        """
+        return []
+
     @abstractmethod
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """Append its nodes.

@@ -46,6 +46,10 @@ class Parallel(Operation):
         """The two convolutions."""
         return [layer.get_submodule("body")]
 
+    def sources(self, part: str, place: Place) -> Sequence[int]:
+        """Its own scale."""
+        return [place.scale]
+
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """``relu(x + body(x))``."""
         x, width = features[place.scale], place.width

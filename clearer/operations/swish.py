@@ -58,6 +58,10 @@ class Swish(Operation):
         """What is added."""
         return [layer.get_submodule("body")]
 
+    def sources(self, part: str, place: Place) -> Sequence[int]:
+        """Its own scale."""
+        return [place.scale]
+
     def nodes(self, graph: NodeWriter, features: Sequence[str], layer: str, place: Place) -> str:
         """``x + body(x)``."""
         x, width = features[place.scale], place.width

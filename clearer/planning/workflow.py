@@ -34,6 +34,7 @@ from clearer.tasks.base import Task
 from clearer.training.precision import fastest_precision
 
 __all__ = [
+    "check_budget_precision",
     "check_inputs",
     "check_level",
     "find_contenders",
@@ -93,7 +94,7 @@ def make_settings(
     """
     if tensorboard:
         require("tensorboard", extra="tensorboard")
-    _check_precision(costs.precision, budgets)
+    check_budget_precision(costs.precision, budgets)
     base = _preset(preset)
     fields = _given(space)
     width, unshuffle = fields.pop("width", None), fields.pop("unshuffle", None)
@@ -201,7 +202,12 @@ def _check_loops(settings: RunSettings) -> None:
             raise InputError(f"{option} must be a finite number, at least 0; got {value:g}")
 
 
-def _check_precision(precision: FilePrecision, budgets: tuple[Budget, ...]) -> None:
+def check_budget_precision(precision: FilePrecision, budgets: tuple[Budget, ...]) -> None:
+    """Refuse another precision than fp32 where no budget depends on it.
+
+    Raises:
+        InputError: If none does.
+    """
     if precision != "fp32" and not any(budget.is_of_file for budget in budgets):
         raise InputError(
             f"--budget-precision {precision} is for --budget-mb and --budget-ms: give one of them"
@@ -280,7 +286,7 @@ def refreeze_settings(
     """
     if not budgets:
         raise InputError("--from needs a budget that the new network has to meet, like --budget-mb")
-    _check_precision(budget_precision, budgets)
+    check_budget_precision(budget_precision, budgets)
     source.log_op_weights()
     settings = source.settings()
     if _is_tuned(settings):

@@ -39,6 +39,13 @@ class SizesRecord(TypedDict):
     int8: AtLeast0
 
 
+class PrunedRecord(TypedDict):
+    """The network that was cut."""
+
+    name: Text
+    sha256: Text
+
+
 class DecisionRecord(TypedDict):
     """``architecture.json``: the result of a search, and how it came about."""
 
@@ -53,8 +60,9 @@ class DecisionRecord(TypedDict):
     budget_precision: NotRequired[FilePrecision]
     budgets: NotRequired[list[BudgetRecord]]
     sizes_mb: NotRequired[SizesRecord]
-    strategy: NotRequired[Literal["race", "gradient", "random", "given"]]
+    strategy: NotRequired[Literal["race", "gradient", "random", "given", "pruned"]]
     searched_in: NotRequired[Text]
+    pruned_from: NotRequired[PrunedRecord]
     op_weights: NotRequired[list[tuple[Share, ...]]]
     """Weights of the candidates of each choice."""
     margins: NotRequired[list[Share]]

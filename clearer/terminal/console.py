@@ -130,6 +130,11 @@ def describe_decision(decision: DecisionRecord) -> None:
     params = decision.get("params")
     size = "" if params is None else f", {params:,.0f} parameters"
     say(f"architecture {decision['choices']}{size}")
+    if "pruned_from" in decision:
+        from clearer.space.space import Architecture
+
+        space = Architecture.from_dict(decision).space
+        say(f"  cut from {decision['pruned_from']['name']}: {space.width_text}")
     units = {"mb": "MB", "params": "parameters", "ms": "ms", "gmacs": "GMACs"}
     precision = decision.get("budget_precision")
     for b in decision.get("budgets", []):

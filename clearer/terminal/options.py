@@ -13,6 +13,9 @@ __all__ = [
     "DEFAULT_SIZE",
     "AsJson",
     "BatchSize",
+    "BudgetGmacs",
+    "BudgetMb",
+    "BudgetParams",
     "BudgetPrecision",
     "ChangedData",
     "CheckpointSeconds",
@@ -43,6 +46,12 @@ CheckpointSeconds = Annotated[
     float, typer.Option(help="Seconds between checkpoints, from which --resume continues.", min=0)
 ]
 BatchSize = Annotated[int | None, typer.Option(help="Patches in a batch.", min=1, max=4096)]
+BudgetMb = Annotated[float | None, typer.Option(help="Largest ONNX file in MB (10**6 bytes).")]
+BudgetGmacs = Annotated[
+    float | None,
+    typer.Option(help="Limit in 10**9 multiply-accumulates (GMACs) per image of --size."),
+]
+BudgetParams = Annotated[float | None, typer.Option(help="Limit on trained parameters.")]
 BudgetPrecision = Annotated[
     Literal["fp32", "fp16", "int8"],
     typer.Option(

@@ -1,0 +1,1 @@
+"""A trained network is cut to a budget."""
