@@ -18,7 +18,7 @@ from clearer.space.space import Architecture
 from clearer.tasks.base import Task
 from clearer.zoo.catalogue import ZooNetwork, zoo_names, zoo_network
 
-__all__ = ["rival_quality", "shipped_rival"]
+__all__ = ["network_to_cut", "rival_quality", "shipped_rival"]
 
 _PACE_MARGIN: Final = 0.7
 """For as many multiply-accumulates, networks take up to 1.35 times as long as others, by the cards
@@ -43,19 +43,47 @@ def shipped_rival(
         or the run began with its weights.
     """
     most_macs = _most_macs(architecture, settings, decided)
-    found = [
-        network
-        for network in map(zoo_network, zoo_names())
-        if network.channels == settings.space.channels
-        and not (network.architecture.space.level_map and not _may_be_told(settings))
-        and network.task.covers(settings.task)
-        and _fits(network.architecture, settings, most_macs)
-    ]
+    found = [n for n in _able(settings) if _fits(n.architecture, settings, most_macs)]
     best = max(found, key=lambda n: (_db_at(n, settings.task), n.name), default=None)
     start = settings.fine_tuned_from
     if best is not None and start is not None and start.sha256 == best.card["weights_sha256"]:
         return None
     return best
+
+
+def network_to_cut(
+    settings: RunSettings, architecture: Architecture, decided: Sequence[BudgetRecord] = ()
+) -> ZooNetwork | None:
+    """The smallest network that comes with clearer, of those that do the task but are too large.
+
+    Args:
+        settings: As for :func:`shipped_rival`.
+        architecture: Likewise.
+        decided: Likewise.
+
+    Returns:
+        None if there is no such network, or no budget.
+    """
+    most_macs = _most_macs(architecture, settings, decided)
+    found = [
+        network
+        for network in _able(settings)
+        if settings.budgets
+        and network.architecture.space.stem == "conv"
+        and not _fits(network.architecture, settings, most_macs)
+    ]
+    return min(found, key=lambda n: network_cost(n.architecture, "macs"), default=None)
+
+
+def _able(settings: RunSettings) -> list[ZooNetwork]:
+    """Networks that do the task of a run."""
+    return [
+        network
+        for network in map(zoo_network, zoo_names())
+        if network.channels == settings.space.channels
+        and not (network.architecture.space.level_map and not _may_be_told(settings))
+        and network.task.covers(settings.task)
+    ]
 
 
 def rival_quality(network: ZooNetwork, images: ImageSet, settings: RunSettings) -> Quality:

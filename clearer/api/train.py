@@ -70,7 +70,7 @@ def train(
         run: Run folder, or for fine-tuning the name of a network that comes with clearer; None:
             the newest run.
         fine_tune: Start from the weights of the run, in a new folder. On the validation pictures
-            the result is never worse.
+            the result is never worse, unless ``limits`` cut it.
         level_map: With ``fine_tune``: add the noise level as a second input.
         warm_start: Run, or name of a network that comes with clearer, of which the architecture
             contains every layer: start from its weights, in a new folder.
@@ -209,6 +209,7 @@ def _make_run(asked: _Asked, settings: RunSettings, splits: Splits, session: Ses
         session.go_on_with_images(asked.same_run, settings)
     origin = asked.origin
     if asked.limits.budgets:
+        Run.check_new(asked.out)
         origin, settings = _cut(asked, settings, splits, session)
     with session.watch.status("making the run"):
         run = make_training_run(origin, asked.out, settings, resume=session.resume)
@@ -231,11 +232,11 @@ def _cut(
             limits.budgets,
             limits.image_size,
             costs,
+            asked.changes["learning_rate"] is not None,
             lambda share: tell("cutting the network", round(100 * share), 100),
         )
-    if origin is asked.origin:
+    if origin.weights == asked.origin.weights:
         watch.say(f"{origin.name} meets the budgets as it is: nothing is cut")
-    elif asked.changes["learning_rate"] is None:  # what is left has much to learn again
-        peak = origin.settings.train.learning_rate
-        changed = replace(changed, train=replace(changed.train, learning_rate=peak))
+    elif origin.taught_by is None:
+        watch.say(f"{origin.name} was trained for another task: clean pictures teach what is left")
     return origin, changed

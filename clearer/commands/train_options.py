@@ -41,7 +41,7 @@ FineTune = Annotated[
     typer.Option(
         "--fine-tune",
         help="Start from the weights of RUN, in a new folder: --out, or one in runs/. On the"
-        " validation images the result is never worse than RUN.",
+        " validation images the result is never worse than RUN, unless a budget cuts it.",
     ),
 ]
 LevelMap = Annotated[
@@ -76,7 +76,7 @@ LearningRate = Annotated[
     float | None,
     typer.Option(
         help="Peak learning rate; default: the run's, and a quarter of that for --fine-tune "
-        "and --warm-start."
+        "and --warm-start, unless a budget cuts the network."
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="Train the architecture of RUN in this new folder.")]

@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from clearer.costs.budget import Budget
 from clearer.costs.cost_source import CostSource
+from clearer.costs.decision import are_met, measure_budgets
+from clearer.data.patches import Batch
 from clearer.errors import InputError
 from clearer.networks.network import load_network, save_network
 from clearer.pictures.images import ImageSet
@@ -17,14 +19,17 @@ from clearer.planning.training_run import Origin
 from clearer.pruning.prune import prune
 from clearer.runs.run_records import DecisionRecord
 from clearer.runs.settings import RunSettings
+from clearer.space.space import Architecture
 from clearer.training.processes import Processes
 from clearer.training.teacher import check_teacher
 from clearer.training.training_step import training_sampler
 
-__all__ = ["prune_start"]
+__all__ = ["name_when_cut", "prune_start"]
 
 _STREAM: Final = 8
 _BATCHES: Final = 2
+_PIXELS: Final = 8 * 96 * 96
+"""Of a batch that decides what is cut."""
 
 
 def prune_start(
@@ -34,6 +39,7 @@ def prune_start(
     budgets: Sequence[Budget],
     image_size: tuple[int, int],
     costs: CostSource,
+    is_rate_given: bool,
     tell: Callable[[float], None],
 ) -> tuple[Origin, RunSettings]:
     """Cut the network of a fine-tuning to budgets; it is taught by what it was, if by none else.
@@ -45,10 +51,13 @@ def prune_start(
         budgets: What has to be met.
         image_size: (height, width) of the image for milliseconds and GMACs, in pixels.
         costs: Where costs come from.
+        is_rate_given: Whether the user chose the learning rate; else it is that of a training from
+            scratch, not the quarter of a fine-tuning.
         tell: Called with the share of the work that is done.
 
     Returns:
-        The network and settings to train with: the same ones if it meets the budgets as it is.
+        The network and settings to train with. If it meets the budgets as it is, its weights,
+        teacher and learning rate stay.
 
     Raises:
         InputError: If the network cannot be cut so far, or the fine-tuning changes its input.
@@ -59,40 +68,73 @@ def prune_start(
         path.write_bytes(origin.weights)
         network, info = load_network(path)
         if network.architecture.space.level_map != settings.space.level_map:
-            raise InputError(
-                "a network whose input changes cannot be cut in the same training: fine-tune it "
-                "first, and cut the result with a budget"
-            )
+            _check_needs_no_cut(network.architecture, budgets, costs)
         network.to(settings.device)
-        sampler = training_sampler(settings, images, _STREAM, Processes())
-        batches = [sampler.batch(index) for index in range(_BATCHES)]
+        batches = _batches(settings, images)
         cut, decision = prune(origin.name, network, budgets, costs, batches, tell)
+        settings = replace(
+            settings,
+            budgets=tuple(budgets),
+            image_size=image_size,
+            budget_precision=costs.precision,
+        )
         if cut is network:
-            return origin, settings
-        save_network(path, cut.architecture, cut.state_dict(), info)
-        weights = path.read_bytes()
-    whole = origin.start
-    assert whole is not None
-    record = {
-        **decision.to_dict(),
-        "strategy": "pruned",
-        "pruned_from": {"name": whole.name, "sha256": whole.sha256},
-    }
-    begun = replace(
-        origin,
-        weights=weights,
-        decision=cast(DecisionRecord, record),
-        taught_by=origin.taught_by or _itself(origin, settings),
-    )
+            return _with_decision(origin, decision.to_dict()), settings
+        whole = origin.start
+        assert whole is not None
+        known = {"pruned_from": {"name": whole.name, "sha256": whole.sha256}}
+        unknown = ("val_psnr_db", "val_ssim", "iteration", "selection")  # of what is left
+        about = {name: value for name, value in info.items() if name not in unknown}
+        save_network(path, cut.architecture, cut.state_dict(), {**about, **known})
+        begun = replace(
+            _with_decision(origin, {**decision.to_dict(), "strategy": "pruned", **known}),
+            weights=path.read_bytes(),
+            weights_name=name_when_cut(origin.weights_name),
+            taught_by=origin.taught_by or _itself(origin, settings),
+        )
+    train = settings.train
+    if not is_rate_given:  # what is left has much to learn again
+        train = replace(train, learning_rate=train.learning_rate / train.frozen_norm_rate)
     return begun, replace(
         settings,
+        train=train,
         space=cut.architecture.space,
-        budgets=tuple(budgets),
-        image_size=image_size,
-        budget_precision=costs.precision,
         fine_tuned_from=begun.start,
         teacher=begun.teacher,
     )
+
+
+def name_when_cut(name: str) -> str:
+    """What is left of a network, in words."""
+    return f"{name}, cut"
+
+
+def _check_needs_no_cut(
+    architecture: Architecture, budgets: Sequence[Budget], costs: CostSource
+) -> None:
+    if not are_met(measure_budgets(architecture, budgets, costs)):
+        raise InputError(
+            "a network whose input changes cannot be cut in the same training: fine-tune it "
+            "first, and cut the result with a budget"
+        )
+
+
+def _batches(settings: RunSettings, images: ImageSet) -> list[Batch]:
+    """Training batches of a fixed number of pixels, whatever the training takes."""
+    size = max(1, _PIXELS // settings.train.patch_size**2)
+    chosen = replace(settings, train=replace(settings.train, batch_size=size))
+    sampler = training_sampler(chosen, images, _STREAM, Processes())
+    return [sampler.batch(index) for index in range(_BATCHES)]
+
+
+def _with_decision(origin: Origin, changes: dict[str, Any]) -> Origin:
+    """An origin with another record of its architecture and budgets."""
+    known = {
+        name: value
+        for name, value in origin.decision.items()
+        if name not in ("op_weights", "margins")
+    }
+    return replace(origin, decision=cast(DecisionRecord, {**known, **changes}))
 
 
 def _itself(origin: Origin, settings: RunSettings) -> Origin | None:

@@ -106,7 +106,8 @@ def with_channels(
 
     Args:
         network: The network; it stays as it is.
-        kept: For each group that becomes smaller, the channels that remain.
+        kept: For each group that becomes smaller, the channels that remain: as many in all groups
+            of a scale.
         dropped: Cell and index of a column to leave out, or None.
     """
     old = network.architecture

@@ -39,7 +39,7 @@ def channel_importance(network: RestorationNet, batches: Sequence[Batch]) -> dic
         for name in ("weight", "bias")
     ]
     for batch in batches:
-        loss = root_error_loss(network(batch.degraded), batch.clean, None)
+        loss = root_error_loss(network(batch.degraded), batch.clean, batch.mask)
         gradients = torch.autograd.grad(loss, [parameter for _, parameter in parameters])
         changes: dict[Group, Tensor] = {}
         for (group, parameter), gradient in zip(parameters, gradients, strict=True):

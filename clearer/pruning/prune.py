@@ -25,7 +25,7 @@ __all__ = ["prune"]
 _MULTIPLE: Final = 4
 """Widths become multiples of this, which processors compute fast."""
 _FINENESS: Final = 8
-"""A step takes at least one in so many channels of a scale."""
+"""The larger of two steps takes one in so many channels of a scale."""
 _MAX_CORRECTIONS: Final = 6
 _MARGIN: Final = 0.01
 """How much further a network over a limit is cut than its excess says."""
@@ -60,25 +60,32 @@ def prune(
         The network, and how it meets each budget. If nothing had to be cut, it is the same one.
 
     Raises:
-        InputError: If it has the stem ``bottlenecks``, or cannot be made small enough.
+        InputError: If it has the stem ``bottlenecks``, gives values that are not finite, or cannot
+            be made small enough.
     """
+    rows = measure_budgets(network.architecture, budgets, costs)
+    if are_met(rows):
+        return network, decided(network.architecture, rows, costs)
     check_prunable(name, network.architecture.space)
-    errors = _first_errors(network.architecture, budgets, costs)
+    errors = [1.0 if row.measured is None else row.measured / row.predicted for row in rows]
+
+    def expected(architecture: Architecture) -> list[float]:
+        pairs = zip(budgets, errors, strict=True)
+        return [costs.estimate(architecture, budget.metric) * error for budget, error in pairs]
 
     def use(architecture: Architecture) -> float:
-        return max(
-            costs.estimate(architecture, budget.metric) * error / budget.limit
-            for budget, error in zip(budgets, errors, strict=True)
-        )
+        pairs = zip(budgets, expected(architecture), strict=True)
+        return max(cost / budget.limit for budget, cost in pairs)
 
     with torch.no_grad():
         wanted = [network(batch.degraded) for batch in batches]
+    if not all(bool(output.isfinite().all()) for output in wanted):
+        raise InputError(f"{name} gives values that are not finite: its weights are damaged")
     cut = network
     for _ in range(_MAX_CORRECTIONS):
-        smaller = _cut(cut, use, batches, wanted, tell)
-        if smaller is None:
+        cut = _cut(cut, use, batches, wanted, tell)
+        if use(cut.architecture) > 1:
             break
-        cut = smaller
         rows = measure_budgets(cut.architecture, budgets, costs)
         if are_met(rows):
             return cut, decided(cut.architecture, rows, costs)
@@ -86,21 +93,13 @@ def prune(
             if row.measured is not None and row.measured > row.limit:
                 errors[index] = (1 + _MARGIN) * row.measured / row.predicted
     limits = " and ".join(f"{budget.option} {budget.limit:g}" for budget in budgets)
+    pairs = zip(budgets, expected(cut.architecture), strict=True)
+    least = ", ".join(budget.text(cost) for budget, cost in pairs)
+    left = f"{cut.architecture.text}, {cut.architecture.space.width_text}"
     raise InputError(
-        f"{name} cannot be cut to {limits}: start from a smaller network, raise the budget, or "
-        "search for one with clearer search"
+        f"{name} cannot be cut to {limits}: as far as it could be ({left}), it has about {least}; "
+        "raise the budget, or begin with clearer search"
     )
-
-
-def _first_errors(
-    architecture: Architecture, budgets: Sequence[Budget], costs: CostSource
-) -> list[float]:
-    """Real cost of a network in each budget, as a multiple of its estimate."""
-    errors = []
-    for budget in budgets:
-        (real,) = costs.measure_quickly([architecture], budget.metric)
-        errors.append(1.0 if real is None else real / costs.estimate(architecture, budget.metric))
-    return errors
 
 
 def _cut(
@@ -109,8 +108,8 @@ def _cut(
     batches: Sequence[Batch],
     wanted: Sequence[Tensor],
     tell: Callable[[float], None],
-) -> RestorationNet | None:
-    """Cut a network until it uses at most all of the limits; None if that is impossible."""
+) -> RestorationNet:
+    """Cut a network until it uses at most all of the limits, or as far as that goes."""
     first = use(network.architecture)
     change = _distance(network, batches, wanted)
     while (used := use(network.architecture)) > 1:
@@ -125,7 +124,7 @@ def _cut(
             if (price := (found - change) / saved) < least:
                 best, least, next_change = smaller, price, found
         if best is None:
-            return None
+            break
         network, change = best, next_change
     tell(1.0)
     return network
@@ -136,8 +135,7 @@ def _steps(network: RestorationNet, batches: Sequence[Batch]) -> Iterator[Restor
     importance = channel_importance(network, batches)
     space = network.architecture.space
     for scale in range(space.num_scales):
-        width = _narrower(space.scale_width(scale))
-        if width > 0:
+        for width in _narrower(space.scale_width(scale)):
             kept = {
                 group: values.topk(width).indices.sort().values
                 for group, values in importance.items()
@@ -150,15 +148,18 @@ def _steps(network: RestorationNet, batches: Sequence[Batch]) -> Iterator[Restor
                 yield with_channels(network, {}, (place, index))
 
 
-def _narrower(width: int) -> int:
-    """The next smaller width; 0 if there is none."""
-    step = max(_MULTIPLE, width // _FINENESS)
-    return (width - step + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE
+def _narrower(width: int) -> set[int]:
+    """Smaller widths: the next one, and one that takes fewer steps from a large width."""
+    steps = (1, max(_MULTIPLE, width // _FINENESS))
+    widths = {(width - step + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE for step in steps}
+    return {smaller for smaller in widths if 0 < smaller < width}
 
 
 @torch.no_grad()
 def _distance(network: RestorationNet, batches: Sequence[Batch], wanted: Sequence[Tensor]) -> float:
     """How much the output of a network differs from that of the one that is cut."""
     pairs = zip(batches, wanted, strict=True)
-    errors = [root_error_loss(network(batch.degraded), output) for batch, output in pairs]
+    errors = [
+        root_error_loss(network(batch.degraded), output, batch.mask) for batch, output in pairs
+    ]
     return float(torch.stack(errors).mean())

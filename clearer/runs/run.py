@@ -101,6 +101,21 @@ class Run:
             raise InputError(f"{out or RUNS} cannot be made: {error.strerror}") from error
         return run
 
+    @classmethod
+    def check_new(cls, out: Path | None) -> None:
+        """Check, before long work, that :meth:`create` can make a folder.
+
+        Raises:
+            InputError: If ``out`` or a folder above it is a file, or ``out`` is not empty.
+        """
+        if out is None:
+            return
+        for place in (out, *out.parents):
+            if place.exists() and not place.is_dir():
+                raise InputError(f"{place} is a file: give --out a new folder")
+        if out.is_dir():  # what a process left that was killed is seen when the run is made
+            cls(out)._check_empty(was_killed=True)
+
     @property
     def _first_files(self) -> tuple[Path, ...]:
         """What a new run may hold before its ``config.json``."""

@@ -138,14 +138,15 @@ def describe_decision(decision: DecisionRecord) -> None:
     units = {"mb": "MB", "params": "parameters", "ms": "ms", "gmacs": "GMACs"}
     precision = decision.get("budget_precision")
     for b in decision.get("budgets", []):
+        form = ",.0f" if b["metric"] == "params" else ",.4g"
         measured = (
-            "not measured here" if b["measured"] is None else f"measured {b['measured']:,.4g}"
+            "not measured here" if b["measured"] is None else f"measured {b['measured']:{form}}"
         )
         of_file = [precision, b.get("backend")] if b["metric"] in ("mb", "ms") else []
         about = ", ".join(filter(None, of_file))
         say(
             f"  {units[b['metric']]}{f' ({about})' if about else ''}: predicted "
-            f"{b['predicted']:,.4g}, {measured}, limit {b['limit']:,.4g}"
+            f"{b['predicted']:{form}}, {measured}, limit {b['limit']:{form}}"
         )
     shares = [(b["measured"] or b["predicted"]) / b["limit"] for b in decision.get("budgets", [])]
     if decision.get("strategy") == "race" and shares and max(shares) < _MOSTLY:

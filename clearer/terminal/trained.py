@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clearer.data.splits import Splits
     from clearer.planning.more_training import MoreTraining
     from clearer.runs.run import Run
+    from clearer.runs.settings import StartWeights
     from clearer.zoo.catalogue import ZooNetwork
 
 __all__ = ["print_trained"]
@@ -29,7 +30,8 @@ _LEAST_LEAD_DB: Final = 0.05
 def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
     """Print validation figures of a trained run, and those of what could stand in for it.
 
-    That is the input, classical denoising, and a network that comes with clearer, if one fits.
+    That is the input, classical denoising, and a network that comes with clearer, if one fits. If
+    none does, say which could be cut.
     """
     from clearer.bench.accuracy import reference_qualities
     from clearer.networks.weights_file import read_weights
@@ -45,7 +47,7 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
         first = next(iter(log), {})
         if first.get("val_psnr_db") is not None and first.get("val_ssim") is not None:
             figures = {"psnr_db": first["val_psnr_db"], "ssim": first["val_ssim"]}
-            rows[f"{start.name}, inside" if start.is_warm else "before fine-tuning"] = figures
+            rows[_before(run, start)] = figures
     rival = _measure_rival(run, splits, rows)
     more = estimate_more_training(log)
     rows["this network"] = {"psnr_db": info["val_psnr_db"], "ssim": info["val_ssim"]}
@@ -69,6 +71,19 @@ def print_trained(run: Run, splits: Splits, as_json: bool) -> None:
         lead = rows[rival.name]["psnr_db"] - rows["this network"]["psnr_db"]
         if lead > _LEAST_LEAD_DB:
             console.say(_advice(rival, lead))
+    elif start is None:
+        _tell_of_cutting(run)
+
+
+def _before(run: Run, start: StartWeights) -> str:
+    """What the training began with, in words."""
+    from clearer.planning.pruned_start import name_when_cut
+
+    if start.is_warm:
+        return f"{start.name}, inside"
+    record = run.read_decision().get("pruned_from")
+    is_cut = record is not None and start.name == name_when_cut(record["name"])
+    return start.name if is_cut else "before fine-tuning"
 
 
 def _measure_rival(run: Run, splits: Splits, rows: Rows) -> ZooNetwork | None:
@@ -98,6 +113,29 @@ def _advice(rival: ZooNetwork, lead: float) -> str:
         f" has {lead:.2f} dB more here (it was trained on {sets}; if these images are from there, "
         f"that is too much): clearer export {rival.name}, or go on from it with clearer train "
         f"{rival.name} --fine-tune --data FOLDER"
+    )
+
+
+def _tell_of_cutting(run: Run) -> None:
+    """Say which network that comes with clearer could be cut to the budgets of a run, if any."""
+    from clearer.bench.shipped_rival import network_to_cut
+
+    settings, decided = run.settings(), run.read_decision().get("budgets", [])
+    try:
+        found = network_to_cut(settings, run.read_architecture(), decided)
+    except ClearerError:  # what was trained is not at fault
+        return
+    if found is None:
+        return
+    options = [f"{budget.option} {budget.limit:g}" for budget in settings.budgets]
+    if settings.budget_precision != "fp32":
+        options.append(f"--budget-precision {settings.budget_precision}")
+    if any(budget.metric in ("ms", "gmacs") for budget in settings.budgets):
+        options.append("--size {}x{}".format(*settings.image_size))
+    console.say(
+        f"{found.name}, which comes with clearer for non-commercial research, is over the budget; "
+        "cut to it and trained again, it may restore better than this network: clearer train "
+        f"{found.name} --fine-tune {' '.join(options)} --data FOLDER"
     )
 
 

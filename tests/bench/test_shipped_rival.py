@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearer.bench.shipped_rival import rival_quality, shipped_rival
+from clearer.bench.shipped_rival import network_to_cut, rival_quality, shipped_rival
 from clearer.costs.budget import Budget
 from clearer.costs.cost import gmacs_table, network_cost
 from clearer.data.splits import load_splits
@@ -212,3 +212,16 @@ def test_a_training_ends_with_it(
     report = json.loads(again.stdout)
     assert report["shipped_rival"] == "some-gray"
     assert set(report["validation"]["some-gray"]) == {"psnr_db", "ssim"}
+
+
+def test_what_is_over_the_budget_can_be_cut() -> None:
+    def to_cut(*budgets: Budget, **options: Any) -> str | None:
+        found = network_to_cut(replace(settings(**options), budgets=budgets), SMALL)
+        return None if found is None else found.name
+
+    assert to_cut(Budget(metric="mb", limit=0.5)) == "gray-small"
+    assert to_cut(Budget(metric="mb", limit=0.5), channels=3) == "rgb-small"
+    assert to_cut(Budget(metric="mb", limit=0.95)) == "gray"  # the others fit, or compute more
+    assert to_cut(Budget(metric="mb", limit=9.0)) is None
+    assert to_cut() is None
+    assert to_cut(Budget(metric="mb", limit=0.5), noise="poisson-gaussian") is None

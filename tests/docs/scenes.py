@@ -47,6 +47,7 @@ class Scene:
 
 
 _TRAIN: Final = "--iterations 2 --batch-size 2 --patch-size 32 --compile off"
+_MINUTES: Final = "--batch-size 2 --patch-size 32 --compile off --minutes 0.05"
 _ALL: Final = f"--precision fp32 --device cpu {_TRAIN}"
 _PHOTOS: Final = "--data photos"
 _TINY: Final = f"--width 2 --columns 1,1 --search-iterations 2 {_ALL}"
@@ -269,7 +270,7 @@ SCENES: Final = (
             Line("clearer search --resume"),
             Line(
                 "clearer train --minutes 30 --out runs/half-an-hour",
-                "--batch-size 2 --patch-size 32 --compile off --minutes 0.05",
+                _MINUTES,
                 ("runs/half-an-hour" + _WEIGHTS,),
             ),
             Line(
@@ -313,6 +314,17 @@ SCENES: Final = (
                 "clearer train gray-small --fine-tune --teacher gray --data photos --out taught",
                 _TRAIN,
                 ("taught" + _WEIGHTS,),
+            ),
+            Line(
+                "clearer train gray-small --fine-tune --budget-ms 10 --data photos --minutes 10",
+                f"{_MINUTES} --size 32x32 --budget-ms 5000 --out timed",
+                ("timed" + _WEIGHTS,),
+            ),
+            Line(
+                "clearer train gray --fine-tune --budget-mb 0.5 --data photos --sigma 25 "
+                "--minutes 10",
+                f"{_MINUTES} --budget-mb 4.6 --out cut",
+                ("cut" + _WEIGHTS,),
             ),
         ),
     ),
