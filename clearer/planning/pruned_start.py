@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from clearer.costs.budget import Budget
 from clearer.costs.cost_source import CostSource
@@ -79,15 +79,18 @@ def prune_start(
             budget_precision=costs.precision,
         )
         if cut is network:
-            return _with_decision(origin, decision.to_dict()), settings
+            known = cast(DecisionRecord, {**origin.decision, **decision.to_dict()})
+            return replace(origin, decision=known), settings
         whole = origin.start
         assert whole is not None
-        known = {"pruned_from": {"name": whole.name, "sha256": whole.sha256}}
+        source = {"pruned_from": {"name": whole.name, "sha256": whole.sha256}}
         unknown = ("val_psnr_db", "val_ssim", "iteration", "selection")  # of what is left
         about = {name: value for name, value in info.items() if name not in unknown}
-        save_network(path, cut.architecture, cut.state_dict(), {**about, **known})
+        save_network(path, cut.architecture, cut.state_dict(), {**about, **source})
         begun = replace(
-            _with_decision(origin, {**decision.to_dict(), "strategy": "pruned", **known}),
+            origin,
+            # What the record of the whole says of its search is not true of what is left.
+            decision=cast(DecisionRecord, {**decision.to_dict(), "strategy": "pruned", **source}),
             weights=path.read_bytes(),
             weights_name=name_when_cut(origin.weights_name),
             taught_by=origin.taught_by or _itself(origin, settings),
@@ -125,16 +128,6 @@ def _batches(settings: RunSettings, images: ImageSet) -> list[Batch]:
     chosen = replace(settings, train=replace(settings.train, batch_size=size))
     sampler = training_sampler(chosen, images, _STREAM, Processes())
     return [sampler.batch(index) for index in range(_BATCHES)]
-
-
-def _with_decision(origin: Origin, changes: dict[str, Any]) -> Origin:
-    """An origin with another record of its architecture and budgets."""
-    known = {
-        name: value
-        for name, value in origin.decision.items()
-        if name not in ("op_weights", "margins")
-    }
-    return replace(origin, decision=cast(DecisionRecord, {**known, **changes}))
 
 
 def _itself(origin: Origin, settings: RunSettings) -> Origin | None:

@@ -27,7 +27,7 @@ from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.searching.search_step import SearchStep
 from clearer.support.interrupt import StopRequest
-from clearer.support.threads import computing_with, threads_for_loop
+from clearer.support.threads import computing_with, tell_of_fewer, threads_for_loop
 from clearer.training.loop import Checkpoints, Loop
 from clearer.training.processes import Processes
 from clearer.training.progress import LoopLog, Progress
@@ -130,7 +130,7 @@ def _threads(
     loop: Loop,
 ) -> int:
     """Threads of the search, measured with a throw-away super-network."""
-    s, most = settings.search, torch.get_num_threads()
+    s = settings.search
 
     def make_work() -> Callable[[], object]:
         eager = replace(settings, compile="off")
@@ -150,8 +150,7 @@ def _threads(
         device=settings.device,
         num_processes=loop.processes.num_processes,
     )
-    if threads < most:
-        loop.say(f"{threads} of {most} threads: faster here, now")
+    tell_of_fewer(threads, loop.say)
     return threads
 
 

@@ -13,7 +13,13 @@ from typing import Final
 
 from clearer.support.device import num_cores
 
-__all__ = ["computing_with", "fastest_threads", "threads_for_loop", "usual_threads"]
+__all__ = [
+    "computing_with",
+    "fastest_threads",
+    "tell_of_fewer",
+    "threads_for_loop",
+    "usual_threads",
+]
 
 _UNTIMED_CALLS: Final = 1
 _TIMED_CALLS: Final = 5
@@ -69,6 +75,14 @@ def threads_for_loop(
     if device != "cpu" or num_processes > 1 or iterations < _LEAST_ITERATIONS or most == 1:
         return most
     return fastest_threads(make_work())
+
+
+def tell_of_fewer(threads: int, say: Callable[[str], None]) -> None:
+    """Say how many threads are used, if they are fewer than those of torch."""
+    import torch
+
+    if threads < (most := torch.get_num_threads()):
+        say(f"{threads} of {most} threads: faster here, now")
 
 
 def fastest_threads(work: Callable[[], object]) -> int:

@@ -21,7 +21,7 @@ from clearer.runs.checkpoint import checkpoint_errors, load_checkpoint, save_che
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings
 from clearer.support.interrupt import StopRequest
-from clearer.support.threads import computing_with
+from clearer.support.threads import computing_with, tell_of_fewer
 from clearer.tasks.registry import task_from_dict, task_to_dict
 from clearer.training.loop import Checkpoints, Loop
 from clearer.training.norm_statistics import float_buffers, measure_statistics
@@ -195,8 +195,7 @@ def _begin(
     architecture = run.read_architecture()
     compiled = processes.on_first(lambda: is_compiled(settings, architecture, splits.train))
     threads = threads_for_training(settings, architecture, splits.train, processes)
-    if threads < torch.get_num_threads():
-        loop.say(f"{threads} of {torch.get_num_threads()} threads: faster here, now")
+    tell_of_fewer(threads, loop.say)
     if settings.fine_tuned_from is not None:
         _load_start_weights(run, settings, sampler, loop, state.network)
         state.average.network.load_state_dict(state.network.state_dict())

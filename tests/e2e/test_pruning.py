@@ -262,6 +262,12 @@ def test_what_is_left_claims_nothing_of_the_whole(cut: Path) -> None:
     assert not {"val_psnr_db", "val_ssim", "iteration", "selection"} & set(info)
 
 
+def test_the_record_of_the_search_stays_with_the_whole(trained: Path, cut: Path) -> None:
+    searched_for = {"argmax", "seeds", "agreement", "op_weights", "margins"}
+    assert searched_for <= set(Run(trained).read_decision())
+    assert not searched_for & set(Run(cut).read_decision())
+
+
 def test_a_folder_in_use_is_refused_before_the_cut(trained: Path, cut: Path) -> None:
     words = ["train", str(trained), "--fine-tune", "--budget-mb", "0.01", "--out", str(cut), *SHORT]
     result = clearer(*words)
