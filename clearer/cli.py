@@ -29,7 +29,7 @@ from clearer.commands import (
 from clearer.errors import Interrupted, OtherProcessFailed, PieceDone, explain
 from clearer.support.interrupt import exit_code, forget_sigterm
 from clearer.support.json_text import to_json
-from clearer.support.standard_output import checked_output
+from clearer.support.standard_output import checked_output, open_closed_streams
 from clearer.terminal import console
 
 __all__ = ["app", "main"]
@@ -197,6 +197,7 @@ _add(
 
 def main() -> None:
     """Run the command line."""
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character shows another one; the figures still appear.
         if isinstance(stream, io.TextIOWrapper):

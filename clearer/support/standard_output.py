@@ -1,4 +1,4 @@
-"""Makes output that cannot be written an error like any other."""
+"""Standard streams that are closed, and output that cannot be written: an error like any other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ import os
 import sys
 from collections.abc import Iterator
 
-__all__ = ["checked_output"]
+__all__ = ["checked_output", "open_closed_streams"]
+
+
+def open_closed_streams() -> None:
+    """Send what goes to a closed standard stream (``clearer zoo >&-``) nowhere.
+
+    Python has no stream for it then, and the next file that is opened would get its number.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))
 
 
 @contextlib.contextmanager

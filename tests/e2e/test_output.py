@@ -29,3 +29,15 @@ def test_a_reader_that_goes_away_hears_nothing() -> None:
         assert running.stderr is not None
         running.stdout.close()
         assert running.stderr.read() == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell of this test is not on Windows")
+@pytest.mark.parametrize(
+    ("closed", "words", "code"),
+    [(">&-", "tasks", 0), ("2>&-", "tasks", 0), ("<&- >&- 2>&-", "tasks", 0), (">&-", "nothing", 2)],
+)
+def test_a_closed_stream_takes_nothing(closed: str, words: str, code: int, tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    shell = f'{{ "{sys.executable}" -m clearer {words} {closed}; }} 2> "{errors}"'
+    assert subprocess.run(["sh", "-c", shell], stdout=subprocess.PIPE).returncode == code
+    assert "Traceback" not in errors.read_text()
