@@ -154,13 +154,20 @@ class MeasuredCosts(CostSource):
         if metric != "ms":
             return super().estimate(architecture, metric)
         if self._speed is None:
-            known = probes(architecture.space)
-            self._listener(f"timing {len(known)} networks, to predict others: {self._files}")
-            with self._watch("timing") as tell:
-                times = self._times(known, _QUICK_SECONDS, tell)
-            self._speed = SpeedModel(known, times)
-            self._reference = max(zip(known, times, strict=True), key=lambda pair: pair[1])
+            self.learn(probes(architecture.space), metric)
+            assert self._speed is not None
         return self._speed.ms(architecture)
+
+    def learn(self, architectures: Sequence[Architecture], metric: Metric) -> None:
+        """Predict costs from now on from those of these networks; in ms, which are timed."""
+        if metric != "ms":
+            return
+        self._listener(f"timing {len(architectures)} networks, to predict others: {self._files}")
+        with self._watch("timing") as tell:
+            times = self._times(architectures, _QUICK_SECONDS, tell)
+        self._speed = SpeedModel(architectures, times)
+        pairs = zip(architectures, times, strict=True)
+        self._reference = max(pairs, key=lambda pair: pair[1])
 
     def measure_quickly(
         self, architectures: Sequence[Architecture], metric: Metric

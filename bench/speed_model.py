@@ -15,19 +15,19 @@ from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["SpeedModel", "probes"]
 
-# Runtimes compute channels in blocks of the processor's vector length.
-_VECTOR: Final = 8
+_VECTORS: Final = 8, 16
+"""Runtimes compute channels in blocks of the processor's vector length: one of these."""
 
 
 class SpeedModel:
     """Latency as a weighted sum of the convolutions' arithmetic, outputs and number.
 
     Arithmetic is counted with channels padded to whole vectors, separately for 1x1 and 3x3
-    kernels. It is good for a first estimate, within a tenth or so; the chosen network has to be
-    measured.
+    kernels; the vector is as long as explains the times best. It is good for a first estimate,
+    within a tenth or so; the chosen network has to be measured.
 
     Args:
-        architectures: Networks that were timed, such as :func:`probes`.
+        architectures: Networks that were timed: :func:`probes`, or relatives of those to predict.
         ms: Their latencies.
     """
 
@@ -35,12 +35,16 @@ class SpeedModel:
         from scipy.optimize import nnls  # takes a second, and most searches time nothing
 
         times = np.array(ms)
-        rows = np.array([_features(architecture) for architecture in architectures])
-        self._weights, _ = nnls(rows / times[:, None], np.ones(len(times)))
+        least = float("inf")
+        for vector in _VECTORS:
+            rows = np.array([_features(architecture, vector) for architecture in architectures])
+            weights, error = nnls(rows / times[:, None], np.ones(len(times)))
+            if error < least:
+                self._weights, self._vector, least = weights, vector, error
 
     def ms(self, architecture: Architecture) -> float:
         """Predicted latency in ms."""
-        return float(self._weights @ _features(architecture))
+        return float(self._weights @ _features(architecture, self._vector))
 
 
 def probes(space: SearchSpace) -> list[Architecture]:
@@ -68,20 +72,18 @@ def probes(space: SearchSpace) -> list[Architecture]:
     ]
 
 
-def _features(architecture: Architecture) -> list[float]:
+def _features(architecture: Architecture, vector: int) -> list[float]:
     convs = network_convs(architecture)
     return [
-        sum(_filled_macs(conv) for conv in convs if conv.kernel == 3),
-        sum(_filled_macs(conv) for conv in convs if conv.kernel == 1),
+        sum(_filled_macs(conv, vector) for conv in convs if conv.kernel == 3),
+        sum(_filled_macs(conv, vector) for conv in convs if conv.kernel == 1),
         sum(conv.activations for conv in convs),
         float(len(convs)),
         1.0,
     ]
 
 
-def _filled_macs(conv: Conv) -> float:
+def _filled_macs(conv: Conv, vector: int) -> float:
     """Multiply-accumulates per pixel of the image, with padded channels."""
-    inputs, outputs = (
-        -(-channels // _VECTOR) * _VECTOR for channels in (conv.inputs, conv.outputs)
-    )
+    inputs, outputs = (-(-channels // vector) * vector for channels in (conv.inputs, conv.outputs))
     return replace(conv, inputs=inputs, outputs=outputs).macs

@@ -76,6 +76,12 @@ class CostSource:
             return network_cost(architecture, metric, self._precision)
         return self.table(architecture.space, metric).cost(architecture)
 
+    def learn(self, architectures: Sequence[Architecture], metric: Metric) -> None:
+        """Predict costs from now on from those of these networks, which resemble the next ones.
+
+        What is counted needs no prediction: only a subclass that measures learns.
+        """
+
     def measure_quickly(
         self, architectures: Sequence[Architecture], metric: Metric
     ) -> list[float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -26,6 +27,8 @@ _MULTIPLE: Final = 4
 """Widths become multiples of this, which processors compute fast."""
 _FINENESS: Final = 8
 """The larger of two steps takes one in so many channels of a scale."""
+_VECTORS: Final = 8, 16
+"""Runtimes may compute so many channels at once: a width between two multiples saves no time."""
 _MAX_CORRECTIONS: Final = 6
 _MARGIN: Final = 0.01
 """How much further a network over a limit is cut than its excess says."""
@@ -63,6 +66,9 @@ def prune(
         InputError: If it has the stem ``bottlenecks``, gives values that are not finite, or cannot
             be made small enough.
     """
+    if network.architecture.space.stem == "conv":
+        for budget in budgets:
+            costs.learn(_relatives(network.architecture), budget.metric)
     rows = measure_budgets(network.architecture, budgets, costs)
     if are_met(rows):
         return network, decided(network.architecture, rows, costs)
@@ -100,6 +106,23 @@ def prune(
         f"{name} cannot be cut to {limits}: as far as it could be ({left}), it has about {least}; "
         "raise the budget, or begin with clearer search"
     )
+
+
+def _relatives(architecture: Architecture) -> list[Architecture]:
+    """Networks as a cut may leave them, from whose costs those of others are predicted."""
+    space = architecture.space
+    widths = [space.scale_width(scale) for scale in range(space.num_scales)]
+    tried = [[_rounded(width * part / 4) for width in widths] for part in (4, 3, 2, 1)]
+    for scale, width in enumerate(widths):
+        tried.append([*widths[:scale], _rounded(width / 2), *widths[scale + 1 :]])
+    return [
+        replace(architecture, space=replace(space, width=each[0], growth=2.0, widths=tuple(each)))
+        for each in tried
+    ]
+
+
+def _rounded(width: float) -> int:
+    return max(_MULTIPLE, round(width / _MULTIPLE) * _MULTIPLE)
 
 
 def _cut(
@@ -149,9 +172,10 @@ def _steps(network: RestorationNet, batches: Sequence[Batch]) -> Iterator[Restor
 
 
 def _narrower(width: int) -> set[int]:
-    """Smaller widths: the next one, and one that takes fewer steps from a large width."""
+    """Smaller widths: the next one, one that takes fewer steps, and the next of whole vectors."""
     steps = (1, max(_MULTIPLE, width // _FINENESS))
     widths = {(width - step + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE for step in steps}
+    widths |= {(width - 1) // vector * vector for vector in _VECTORS}
     return {smaller for smaller in widths if 0 < smaller < width}
 
 

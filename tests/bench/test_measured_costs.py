@@ -70,6 +70,22 @@ def test_a_machine_that_has_become_busy_does_not_change_what_fits(
     assert any("times as slow" in line for line in said) == (slower > 1.1)
 
 
+def test_what_it_learns_from_decides_what_it_expects(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = MeasuredCosts((24, 24), None, lambda _: None)
+    timed: list[Architecture] = []
+
+    def times(architectures: Sequence[Architecture], *_: object) -> list[float]:
+        timed.extend(architectures)
+        return [7.0 for _ in architectures]
+
+    monkeypatch.setattr(costs, "_times", times)
+    costs.learn([NETWORK], "gmacs")
+    assert not timed
+    costs.learn([NETWORK], "ms")
+    assert costs.estimate(NETWORK, "ms") == pytest.approx(7)
+    assert timed == [NETWORK]
+
+
 def test_who_watches_is_told_how_much_of_the_time_is_over() -> None:
     told: dict[str, list[float]] = {}
 

@@ -15,11 +15,11 @@ from clearer.space.space import Architecture, SearchSpace
 SPACE = SearchSpace(channels=3, residual=True)
 
 
-def device_ms(architecture: Architecture) -> float:
-    """A device that computes eight channels at once."""
+def device_ms(architecture: Architecture, lanes: int = 8) -> float:
+    """A device that computes so many channels at once."""
     total = 0.3
     for conv in network_convs(architecture):
-        vectors = -(-conv.inputs // 8) * -(-conv.outputs // 8) * 64
+        vectors = -(-conv.inputs // lanes) * -(-conv.outputs // lanes) * lanes**2
         rate = {1: 2e-5, 3: 1e-5}[conv.kernel]
         total += (rate * vectors * conv.kernel**2 + 4e-4 * conv.outputs) / 4**conv.octave + 0.02
     return total
@@ -37,11 +37,12 @@ def others() -> list[Architecture]:
     return found
 
 
-def test_times_that_follow_the_model_are_predicted_exactly() -> None:
+@pytest.mark.parametrize("lanes", [8, 16])
+def test_times_that_follow_the_model_are_predicted_exactly(lanes: int) -> None:
     known = probes(SPACE)
-    model = SpeedModel(known, [device_ms(a) for a in known])
+    model = SpeedModel(known, [device_ms(a, lanes) for a in known])
     for architecture in others():
-        assert model.ms(architecture) == pytest.approx(device_ms(architecture), rel=1e-4)
+        assert model.ms(architecture) == pytest.approx(device_ms(architecture, lanes), rel=1e-4)
 
 
 def test_times_with_noise_are_predicted_nearly() -> None:

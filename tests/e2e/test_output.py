@@ -34,7 +34,12 @@ def test_a_reader_that_goes_away_hears_nothing() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="the shell of this test is not on Windows")
 @pytest.mark.parametrize(
     ("closed", "words", "code"),
-    [(">&-", "tasks", 0), ("2>&-", "tasks", 0), ("<&- >&- 2>&-", "tasks", 0), (">&-", "nothing", 2)],
+    [
+        (">&-", "tasks", 0),
+        ("2>&-", "tasks", 0),
+        ("<&- >&- 2>&-", "tasks", 0),
+        (">&-", "nothing", 2),
+    ],
 )
 def test_a_closed_stream_takes_nothing(closed: str, words: str, code: int, tmp_path: Path) -> None:
     errors = tmp_path / "errors"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from clearer.costs.budget import Budget
-from clearer.costs.cost import FilePrecision, Metric, network_cost
+from clearer.costs.cost import FilePrecision, Metric, network_convs, network_cost
 from clearer.costs.cost_source import CostSource
 from clearer.costs.decision import Decision
 from clearer.data.patches import Batch
@@ -142,6 +142,40 @@ def test_it_ends_at_the_narrowest_widths_with_a_column_in_each_cell() -> None:
     assert cut.architecture.space.columns == (1, 1, 1)
     again, _ = cut_to(cut, Budget(metric="params", limit=LEAST))
     assert again is cut
+
+
+class Lanes(CostSource):
+    """A device that computes 16 channels at once."""
+
+    learnt: Sequence[Architecture] = ()
+
+    def learn(self, architectures: Sequence[Architecture], metric: Metric) -> None:
+        assert metric == "ms"
+        self.learnt = architectures
+
+    def estimate(self, architecture: Architecture, metric: Metric) -> float:
+        macs = (
+            replace(conv, inputs=-(-conv.inputs // 16) * 16, outputs=-(-conv.outputs // 16) * 16)
+            for conv in network_convs(architecture)
+        )
+        return sum(conv.macs for conv in macs) / 1000
+
+    def measure(self, architecture: Architecture, metric: Metric) -> float:
+        return self.estimate(architecture, metric)
+
+
+def test_a_device_is_learnt_and_loses_whole_vectors() -> None:
+    space = replace(SPACE, width=32, widths=(32, 32), columns=(1, 1))
+    whole = Architecture.from_text("W-[.W]", space)
+    costs = Lanes((64, 48), file_mb)
+    budget = Budget(metric="ms", limit=0.7 * costs.estimate(whole, "ms"))
+    cut, _ = prune("mine", trained(whole), [budget], costs, batches(whole), lambda share: None)
+    assert cut.architecture.space.widths == (16, 32)
+    assert whole.space.widths == costs.learnt[0].space.widths
+    assert len(set(costs.learnt)) > 5
+    for relative in costs.learnt:
+        assert relative.choices == whole.choices
+        assert network_cost(relative, "params") <= network_cost(whole, "params")
 
 
 def test_the_same_is_cut_again() -> None:
