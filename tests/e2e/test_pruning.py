@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import shutil
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,23 @@ def test_a_folder_in_use_is_refused_before_the_cut(trained: Path, cut: Path) -> 
     assert result.exit_code == 2
     assert "exists: choose another --out" in result.stderr
     assert "cutting" not in result.stderr
+
+
+def test_a_network_that_comes_with_clearer_is_cut_to_widths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"train": ["astronaut", "coins"], "val": ["camera"]}
+    photos = save_photographs(tmp_path, names, "L", (120, 100))
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "benchmarks" / "zoo")
+    monkeypatch.chdir(tmp_path)
+    script = importlib.import_module("cut")
+    monkeypatch.setattr(sys, "argv", ["cut.py", "gray-small", "cut", str(photos), "12", "24", "64"])
+    script.main()
+    network, info = load_network(tmp_path / "cut" / "weights.safetensors")
+    assert network.architecture.space.widths == (12, 24, 64)
+    assert info["pruned_from"]["name"] == "gray-small"
+    done = clearer("train", "cut", "--fine-tune", *SHORT, "--out", "tuned")
+    assert done.exit_code == 0, done.stderr
+    assert Run(Path("tuned")).weights.exists()
+    with pytest.raises(InputError, match="the widths have to be 3 numbers, of at most"):
+        script.narrowed(network, [16, 24, 64], [])
