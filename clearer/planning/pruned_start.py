@@ -17,6 +17,7 @@ from clearer.networks.network import load_network, save_network
 from clearer.pictures.images import ImageSet
 from clearer.planning.training_run import Origin
 from clearer.pruning.prune import prune
+from clearer.pruning.trial import best_learner
 from clearer.runs.run_records import DecisionRecord
 from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
@@ -27,6 +28,8 @@ from clearer.training.training_step import training_sampler
 __all__ = ["name_when_cut", "prune_start"]
 
 _STREAM: Final = 8
+_CUTTING: Final = 0.6
+"""Share of the work that is cutting; the rest is the trial of more than one way."""
 _BATCHES: Final = 2
 _PIXELS: Final = 8 * 96 * 96
 """Of a batch that decides what is cut."""
@@ -71,13 +74,25 @@ def prune_start(
             _check_needs_no_cut(network.architecture, budgets, costs)
         network.to(settings.device)
         batches = _batches(settings, images)
-        cut, decision = prune(origin.name, network, budgets, costs, batches, tell)
+        ways = prune(
+            origin.name, network, budgets, costs, batches, lambda share: tell(_CUTTING * share)
+        )
         settings = replace(
             settings,
             budgets=tuple(budgets),
             image_size=image_size,
             budget_precision=costs.precision,
         )
+        if ways[0][0] is not network and not is_rate_given:  # what is left has much to learn again
+            train = settings.train
+            rate = train.learning_rate / train.frozen_norm_rate
+            settings = replace(settings, train=replace(train, learning_rate=rate))
+        nets = [cut for cut, _ in ways]
+        chosen = best_learner(
+            nets, settings, images, lambda share: tell(_CUTTING + (1 - _CUTTING) * share)
+        )
+        cut, decision = ways[chosen]
+        tell(1.0)
         if cut is network:
             known = cast(DecisionRecord, {**origin.decision, **decision.to_dict()})
             return replace(origin, decision=known), settings
@@ -95,12 +110,8 @@ def prune_start(
             weights_name=name_when_cut(origin.weights_name),
             taught_by=origin.taught_by or _itself(origin, settings),
         )
-    train = settings.train
-    if not is_rate_given:  # what is left has much to learn again
-        train = replace(train, learning_rate=train.learning_rate / train.frozen_norm_rate)
     return begun, replace(
         settings,
-        train=train,
         space=cut.architecture.space,
         fine_tuned_from=begun.start,
         teacher=begun.teacher,

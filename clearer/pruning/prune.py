@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,12 +13,12 @@ from torch import Tensor
 
 from clearer.costs.budget import Budget
 from clearer.costs.cost_source import CostSource
-from clearer.costs.decision import Decision, are_met, decided, measure_budgets
+from clearer.costs.decision import BudgetCheck, Decision, are_met, decided, measure_budgets
 from clearer.data.patches import Batch
 from clearer.errors import InputError
 from clearer.networks.network import RestorationNet
 from clearer.operations.registry import OPERATIONS
-from clearer.pruning.channels import check_prunable, with_channels
+from clearer.pruning.channels import Group, Kept, check_prunable, with_channels
 from clearer.pruning.importance import channel_importance
 from clearer.space.space import Architecture
 from clearer.training.losses import root_error_loss
@@ -29,9 +31,13 @@ _FINENESS: Final = 8
 """The larger of two steps takes one in so many channels of a scale."""
 _VECTORS: Final = 8, 16
 """Runtimes may compute so many channels at once: a width between two multiples saves no time."""
+_WORTHWHILE: Final = 0.5
+"""A channel of the finest scale has to save this much of its share of the time."""
+_MAX_SLACK: Final = 0.07
+"""If costs were expected so much too high, it is cut again, and less."""
 _MAX_CORRECTIONS: Final = 6
 _MARGIN: Final = 0.01
-"""How much further a network over a limit is cut than its excess says."""
+"""How much further a network is cut than its measured costs say."""
 
 Use = Callable[[Architecture], float]
 """Share of the tightest limit that a network uses."""
@@ -44,12 +50,16 @@ def prune(
     costs: CostSource,
     batches: Sequence[Batch],
     tell: Callable[[float], None],
-) -> tuple[RestorationNet, Decision]:
-    """Cut a network until its file meets all budgets.
+) -> list[tuple[RestorationNet, Decision]]:
+    """Cut a network until its file meets all budgets, in one or two ways.
 
     It is cut step by step, each time where its output changes least for what that saves: a scale
     loses its least important channels, or a column of residual blocks is left out. Train it
     afterwards: what is left restores far worse at first, and learns again quickly.
+
+    Where milliseconds are limited, there may be a second way: the finest scale, which takes most of
+    the time, first loses as many channels as the processor computes at once, although that changes
+    the output more than any other step does.
 
     Args:
         name: Name of the network, for messages.
@@ -60,7 +70,7 @@ def prune(
         tell: Called with the share of the work that is done, at most 1.
 
     Returns:
-        The network, and how it meets each budget. If nothing had to be cut, it is the same one.
+        Networks, and how each meets the budgets. If nothing had to be cut, it is the same one.
 
     Raises:
         InputError: If it has the stem ``bottlenecks``, gives values that are not finite, or cannot
@@ -71,35 +81,105 @@ def prune(
             costs.learn(_relatives(network.architecture), budget.metric)
     rows = measure_budgets(network.architecture, budgets, costs)
     if are_met(rows):
-        return network, decided(network.architecture, rows, costs)
+        return [(network, decided(network.architecture, rows, costs))]
     check_prunable(name, network.architecture.space)
-    errors = [1.0 if row.measured is None else row.measured / row.predicted for row in rows]
+    use = _Use(budgets, costs, rows)
+    starts = [network]
+    if any(budget.metric == "ms" for budget in budgets):
+        starts += _with_whole_vectors(network, use, batches)
+    ways, most = [], 0.0
+    for index, start in enumerate(starts):
 
-    def expected(architecture: Architecture) -> list[float]:
-        pairs = zip(budgets, errors, strict=True)
-        return [costs.estimate(architecture, budget.metric) * error for budget, error in pairs]
+        def listener(share: float, place: int = index) -> None:
+            nonlocal most
+            most = max(most, (place + share) / len(starts))  # a way may begin again
+            tell(most)
 
-    def use(architecture: Architecture) -> float:
-        pairs = zip(budgets, expected(architecture), strict=True)
+        try:
+            ways.append(_way(name, start, use.copy(), batches, listener))
+        except InputError:
+            if not ways:
+                raise
+    return ways
+
+
+class _Use:
+    """Share of the tightest limit that a network uses; what was measured corrects it."""
+
+    def __init__(
+        self, budgets: Sequence[Budget], costs: CostSource, rows: Sequence[BudgetCheck]
+    ) -> None:
+        self.budgets, self.costs = budgets, costs
+        self._errors = [_ratio(row) for row in rows]
+
+    def copy(self) -> _Use:
+        return copy.deepcopy(self, {id(self.costs): self.costs})
+
+    def expected(self, architecture: Architecture) -> list[float]:
+        pairs = zip(self.budgets, self._errors, strict=True)
+        return [self.costs.estimate(architecture, b.metric) * error for b, error in pairs]
+
+    def __call__(self, architecture: Architecture) -> float:
+        pairs = zip(self.budgets, self.expected(architecture), strict=True)
         return max(cost / budget.limit for budget, cost in pairs)
 
+    def was_too_high(self, rows: Sequence[BudgetCheck]) -> bool:
+        """Whether a network that meets all limits has much less of each than was expected."""
+        pairs = zip(rows, self._errors, strict=True)
+        shares = [_ratio(row) / error for row, error in pairs if row.measured is not None]
+        return max(shares, default=1.0) < 1 - _MAX_SLACK
+
+    def correct(self, rows: Sequence[BudgetCheck], *, half: bool = False) -> None:
+        """Expect what was measured; a little more where it may vary, or is over the limit.
+
+        With ``half``, expect what is between that and the last correction.
+        """
+        for index, row in enumerate(rows):
+            if row.measured is not None:
+                is_tight = row.backend is not None or row.measured > row.limit
+                error = (1 + _MARGIN * is_tight) * _ratio(row)
+                self._errors[index] = math.sqrt(self._errors[index] * error) if half else error
+
+
+def _ratio(row: BudgetCheck) -> float:
+    """Measured cost to predicted cost."""
+    return 1.0 if row.measured is None else row.measured / row.predicted
+
+
+def _way(
+    name: str,
+    network: RestorationNet,
+    use: _Use,
+    batches: Sequence[Batch],
+    tell: Callable[[float], None],
+) -> tuple[RestorationNet, Decision]:
+    """Cut a network until its file meets all budgets."""
     with torch.no_grad():
         wanted = [network(batch.degraded) for batch in batches]
     if not all(bool(output.isfinite().all()) for output in wanted):
         raise InputError(f"{name} gives values that are not finite: its weights are damaged")
-    cut = network
+    cut, found = network, None
     for _ in range(_MAX_CORRECTIONS):
         cut = _cut(cut, use, batches, wanted, tell)
         if use(cut.architecture) > 1:
             break
-        rows = measure_budgets(cut.architecture, budgets, costs)
+        rows = measure_budgets(cut.architecture, use.budgets, use.costs)
         if are_met(rows):
-            return cut, decided(cut.architecture, rows, costs)
-        for index, row in enumerate(rows):
-            if row.measured is not None and row.measured > row.limit:
-                errors[index] = (1 + _MARGIN) * row.measured / row.predicted
-    limits = " and ".join(f"{budget.option} {budget.limit:g}" for budget in budgets)
-    pairs = zip(budgets, expected(cut.architecture), strict=True)
+            is_second = found is not None
+            found = cut, decided(cut.architecture, rows, use.costs)
+            if is_second or not use.was_too_high(rows):
+                break
+            cut = network  # more of it fits than was expected
+            use.correct(rows)
+        elif found is None:
+            use.correct(rows)
+        else:  # that was too much
+            cut = network
+            use.correct(rows, half=True)
+    if found is not None:
+        return found
+    limits = " and ".join(f"{budget.option} {budget.limit:g}" for budget in use.budgets)
+    pairs = zip(use.budgets, use.expected(cut.architecture), strict=True)
     least = ", ".join(budget.text(cost) for budget, cost in pairs)
     left = f"{cut.architecture.text}, {cut.architecture.space.width_text}"
     raise InputError(
@@ -108,17 +188,44 @@ def prune(
     )
 
 
+def _with_whole_vectors(
+    network: RestorationNet, use: Use, batches: Sequence[Batch]
+) -> list[RestorationNet]:
+    """The network with fewer channels on the finest scale, if that saves much; else nothing."""
+    width = network.architecture.space.scale_width(0)
+    widths = {(width - 1) // vector * vector for vector in _VECTORS} - {0}
+    whole = use(network.architecture)
+
+    def saved(smaller: int) -> float:
+        """By each channel."""
+        return (whole - use(_with_widths(network.architecture, {0: smaller}))) / (width - smaller)
+
+    best = max(widths, key=saved, default=width)
+    if best == width or saved(best) * width < _WORTHWHILE * whole:
+        return []
+    while width > best:
+        width = max(best, width - _MULTIPLE)
+        importance = channel_importance(network, batches)
+        network = with_channels(network, _most_important(importance, 0, width))
+    return [network]
+
+
+def _with_widths(architecture: Architecture, widths: Mapping[int, int]) -> Architecture:
+    """The same choices, with other widths of some scales."""
+    space = architecture.space
+    every = [widths.get(scale, space.scale_width(scale)) for scale in range(space.num_scales)]
+    return replace(
+        architecture, space=replace(space, width=every[0], growth=2.0, widths=tuple(every))
+    )
+
+
 def _relatives(architecture: Architecture) -> list[Architecture]:
     """Networks as a cut may leave them, from whose costs those of others are predicted."""
-    space = architecture.space
-    widths = [space.scale_width(scale) for scale in range(space.num_scales)]
-    tried = [[_rounded(width * part / 4) for width in widths] for part in (4, 3, 2, 1)]
-    for scale, width in enumerate(widths):
-        tried.append([*widths[:scale], _rounded(width / 2), *widths[scale + 1 :]])
-    return [
-        replace(architecture, space=replace(space, width=each[0], growth=2.0, widths=tuple(each)))
-        for each in tried
-    ]
+    widths = [architecture.space.scale_width(n) for n in range(architecture.space.num_scales)]
+    parts = (4, 3, 2, 1)
+    tried = [{n: _rounded(width * part / 4) for n, width in enumerate(widths)} for part in parts]
+    tried += [{n: _rounded(width / 2)} for n, width in enumerate(widths)]
+    return [_with_widths(architecture, each) for each in tried]
 
 
 def _rounded(width: float) -> int:
@@ -159,16 +266,20 @@ def _steps(network: RestorationNet, batches: Sequence[Batch]) -> Iterator[Restor
     space = network.architecture.space
     for scale in range(space.num_scales):
         for width in _narrower(space.scale_width(scale)):
-            kept = {
-                group: values.topk(width).indices.sort().values
-                for group, values in importance.items()
-                if group.scale == scale
-            }
-            yield with_channels(network, kept)
+            yield with_channels(network, _most_important(importance, scale, width))
     for place, cell in enumerate(network.architecture.cells):
         for index, column in enumerate(cell):
             if len(cell) > 1 and all(OPERATIONS[choice].is_residual for choice in column):
                 yield with_channels(network, {}, (place, index))
+
+
+def _most_important(importance: Mapping[Group, Tensor], scale: int, width: int) -> Kept:
+    """Channels that remain where a scale becomes narrower."""
+    return {
+        group: values.topk(width).indices.sort().values
+        for group, values in importance.items()
+        if group.scale == scale
+    }
 
 
 def _narrower(width: int) -> set[int]:

@@ -62,7 +62,8 @@ def cut_to(
 ) -> tuple[RestorationNet, Decision]:
     told: list[float] = [] if shares is None else shares
     costs = COSTS.in_precision(precision)
-    return prune("mine", network, budgets, costs, batches(network.architecture), told.append)
+    (way,) = prune("mine", network, budgets, costs, batches(network.architecture), told.append)
+    return way
 
 
 def errors(network: RestorationNet, wanted: RestorationNet, data: Sequence[Batch]) -> float:
@@ -114,10 +115,23 @@ def test_it_starts_again_where_the_file_is_larger_than_estimated() -> None:
     network, limit = trained(NETWORK), 0.1 + 0.8 * file_mb(NETWORK)
     costs = CostSource((64, 48), measured)
     budget = Budget(metric="mb", limit=limit)
-    cut, decision = prune("mine", network, [budget], costs, batches(NETWORK), lambda share: None)
+    ((cut, decision),) = prune("mine", network, [budget], costs, batches(NETWORK), print)
     assert measured(cut.architecture, "fp32") == decision.budgets[0].measured
     assert measured(cut.architecture, "fp32") <= limit
     assert file_mb(cut.architecture) <= 0.8 * file_mb(NETWORK)
+
+
+def test_it_is_cut_less_where_the_file_is_smaller_than_estimated() -> None:
+    """The more of it is cut, the smaller is the file than what is foreseen."""
+    whole = file_mb(NETWORK)
+
+    def measured(architecture: Architecture, precision: FilePrecision) -> float:
+        return float(whole * (file_mb(architecture, precision) / whole) ** 2)
+
+    costs, limit = CostSource((64, 48), measured), 0.5 * whole
+    budget = Budget(metric="mb", limit=limit)
+    ((cut, _),) = prune("mine", trained(NETWORK), [budget], costs, batches(NETWORK), print)
+    assert 0.85 * limit < measured(cut.architecture, "fp32") <= limit
 
 
 def test_what_is_too_small_is_refused_in_one_line() -> None:
@@ -164,18 +178,35 @@ class Lanes(CostSource):
         return self.estimate(architecture, metric)
 
 
-def test_a_device_is_learnt_and_loses_whole_vectors() -> None:
-    space = replace(SPACE, width=32, widths=(32, 32), columns=(1, 1))
-    whole = Architecture.from_text("W-[.W]", space)
-    costs = Lanes((64, 48), file_mb)
+@pytest.mark.parametrize("text", ["W-[.W]", "W-[.W][.W][.W][.W]"])
+def test_a_device_is_learnt_and_loses_whole_vectors(text: str) -> None:
+    """The second way begins with the finest scale."""
+    columns = tuple(cell.count("W") for cell in text.split("-"))
+    space = replace(SPACE, width=32, widths=(32, 32), columns=columns)
+    whole = Architecture.from_text(text, space)
+    costs, shares = Lanes((64, 48), file_mb), list[float]()
     budget = Budget(metric="ms", limit=0.7 * costs.estimate(whole, "ms"))
-    cut, _ = prune("mine", trained(whole), [budget], costs, batches(whole), lambda share: None)
-    assert cut.architecture.space.widths == (16, 32)
+    ways = prune("mine", trained(whole), [budget], costs, batches(whole), shares.append)
+    assert len(ways) == 2
+    for cut, decision in ways:
+        assert decision.architecture == cut.architecture
+        assert (decision.budgets[0].measured or 1e9) <= budget.limit
+    assert ways[1][0].architecture.space.widths[0] == 16
+    assert ways[1][0].architecture.space.columns == columns
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
     assert whole.space.widths == costs.learnt[0].space.widths
     assert len(set(costs.learnt)) > 5
     for relative in costs.learnt:
         assert relative.choices == whole.choices
         assert network_cost(relative, "params") <= network_cost(whole, "params")
+
+
+def test_a_finest_scale_that_saves_nothing_is_no_way() -> None:
+    whole = replace(NETWORK, space=replace(SPACE, width=16, widths=(16, 32, 32)))
+    costs = Lanes((64, 48), file_mb)  # 8 channels take as long as 16
+    budget = Budget(metric="ms", limit=0.8 * costs.estimate(whole, "ms"))
+    assert len(prune("mine", trained(whole), [budget], costs, batches(whole), print)) == 1
 
 
 def test_the_same_is_cut_again() -> None:
