@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -20,9 +22,10 @@ from clearer.training.training_step import TrainingStep, new_training_state, tra
 __all__ = ["TRIAL_SHARE", "best_learner"]
 
 TRIAL_SHARE: Final = 1 / 8
-"""Of the iterations of the training, for each trial at most."""
+"""Of the training, in iterations or minutes, for each trial at most."""
 _MAX_ITERATIONS: Final = 100
 _WARMUP_SHARE: Final = 0.1
+_TIMED: Final = 3
 _STREAM: Final = 9
 _SCORE_BATCHES: Final = 8
 
@@ -48,8 +51,7 @@ def best_learner(
     Returns:
         Its index. The first one, if the training is too short for a trial.
     """
-    total = min(_MAX_ITERATIONS, int(TRIAL_SHARE * settings.train.iterations))
-    if len(ways) == 1 or total == 0:
+    if len(ways) == 1 or (total := _num_iterations(ways[0], settings, images)) == 0:
         return 0
     errors = []
     for index, way in enumerate(ways):
@@ -57,15 +59,25 @@ def best_learner(
         def listener(done: int, place: int = index) -> None:
             tell((place + done / total) / len(ways))
 
-        errors.append(_error_after(way, settings, images, total, listener))
+        errors.append(_error_after(total, way, settings, images, listener))
     return errors.index(min(errors))
 
 
+def _num_iterations(network: RestorationNet, settings: RunSettings, images: ImageSet) -> int:
+    """Iterations of a trial: a share of the training, or of the time for it."""
+    if settings.minutes is None:
+        return min(_MAX_ITERATIONS, int(TRIAL_SHARE * settings.train.iterations))
+    times = [time.monotonic()]
+    _error_after(_TIMED, network, settings, images, lambda done: times.append(time.monotonic()))
+    step_s = min(later - earlier for earlier, later in pairwise(times))
+    return min(_MAX_ITERATIONS, int(TRIAL_SHARE * 60 * settings.minutes / step_s))
+
+
 def _error_after(
+    total: int,
     network: RestorationNet,
     settings: RunSettings,
     images: ImageSet,
-    total: int,
     listener: Callable[[int], None],
 ) -> float:
     """Root mean square error on batches that were not trained on, after so many iterations."""

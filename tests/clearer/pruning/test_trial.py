@@ -83,6 +83,12 @@ def test_values_that_are_not_finite_lose() -> None:
     assert best_learner([broken, able()], settings(80), images(), print) == 1
 
 
+def test_minutes_limit_it() -> None:
+    ways = [crippled(), able()]
+    assert best_learner(ways, replace(settings(7), minutes=1.0), images(), print) == 1
+    assert best_learner(ways, replace(settings(800), minutes=1e-6), images(), print) == 0
+
+
 def test_a_short_training_takes_the_first() -> None:
     assert best_learner([crippled(), able()], settings(7), images(), print) == 0
     assert best_learner([crippled()], settings(1000), images(), print) == 0
