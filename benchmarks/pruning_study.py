@@ -46,6 +46,8 @@ def main() -> None:
         "network": arguments.network,
         "iterations": arguments.iterations,
         "batch": "8 patches of 96x96",
+        "pictures": arguments.data.name,
+        "precision": "fp32",
         "device": device_name("cpu"),
         "threads": 1,
         "torch": torch.__version__,

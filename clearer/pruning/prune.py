@@ -124,10 +124,10 @@ class _Use:
         return max(cost / budget.limit for budget, cost in pairs)
 
     def was_too_high(self, rows: Sequence[BudgetCheck]) -> bool:
-        """Whether a network that meets all limits has much less of each than was expected."""
-        pairs = zip(rows, self._errors, strict=True)
-        shares = [_ratio(row) / error for row, error in pairs if row.measured is not None]
-        return max(shares, default=1.0) < 1 - _MAX_SLACK
+        """Whether the cost that decided is much lower than was expected."""
+        pairs = list(zip(rows, self._errors, strict=True))
+        row, error = max(pairs, key=lambda pair: pair[0].predicted * pair[1] / pair[0].limit)
+        return _ratio(row) < (1 - _MAX_SLACK) * error
 
     def correct(self, rows: Sequence[BudgetCheck], *, half: bool = False) -> None:
         """Expect what was measured; a little more where it may vary, or is over the limit.
