@@ -27,7 +27,7 @@ from clearer.commands import (
     zoo,
 )
 from clearer.errors import Interrupted, OtherProcessFailed, PieceDone, explain
-from clearer.support.interrupt import exit_code, forget_sigterm
+from clearer.support.interrupt import as_interrupt, exit_code, forget_sigterm
 from clearer.support.json_text import to_json
 from clearer.support.standard_output import checked_output, open_closed_streams
 from clearer.terminal import console
@@ -55,9 +55,10 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except (typer.Exit, BrokenPipeError):  # typer ends a broken pipe silently
             raise
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as raised:
             if kwargs.get("debug"):
                 traceback.print_exc()
+            error = as_interrupt(raised)
             message, code = explain(error)
             if isinstance(error, PieceDone):
                 console.say(message)

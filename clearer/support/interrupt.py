@@ -6,10 +6,20 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-__all__ = ["StopRequest", "Terminated", "catch_sigterm", "exit_code", "forget_sigterm"]
+from clearer.errors import ClearerError
+
+__all__ = [
+    "StopRequest",
+    "Terminated",
+    "as_interrupt",
+    "catch_sigterm",
+    "exit_code",
+    "forget_sigterm",
+]
 
 _SIGTERM_CODE = 128 + signal.SIGTERM
 _was_terminated = False
+_was_raised = False
 
 
 class Terminated(KeyboardInterrupt):
@@ -22,8 +32,19 @@ def catch_sigterm() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _was_raised
     _remember(number)
+    _was_raised = True
     raise Terminated
+
+
+def as_interrupt(error: BaseException) -> BaseException:
+    """The error of a command; the interrupt, if that came as another error.
+
+    Modules in C, while they load, answer an exception from elsewhere with one of their own.
+    """
+    known = (ClearerError, OSError, MemoryError, KeyboardInterrupt)
+    return Terminated() if _was_raised and not isinstance(error, known) else error
 
 
 def _remember(number: int) -> None:
@@ -33,8 +54,8 @@ def _remember(number: int) -> None:
 
 def forget_sigterm() -> None:
     """Begin a command: a SIGTERM to an earlier one in this process does not count."""
-    global _was_terminated
-    _was_terminated = False
+    global _was_terminated, _was_raised
+    _was_terminated = _was_raised = False
 
 
 def exit_code() -> int:

@@ -33,6 +33,7 @@ class NotRun:
 
 _NO_GPU: Final = NotRun(Why.GPU, says="torch finds no CUDA device here")
 _NO_ENGINE: Final = NotRun(Why.GPU, says="no tensorrt engine")
+_CUT: Final = NotRun(Why.ELSEWHERE, where="tests/e2e/test_pruning.py")
 _GPU_SCRIPTS: Final = NotRun(Why.ELSEWHERE, where="tests/e2e/test_gpu_scripts.py")
 _CPP: Final = NotRun(Why.ELSEWHERE, where="tests/examples/test_cpp.py")
 _INSTALLS: Final = NotRun(Why.INSTALLS)
@@ -121,4 +122,6 @@ NOT_RUN: Final[dict[str, NotRun]] = {
     "python benchmarks/zoo/make.py zoo-runs/NAME NAME --peers FOLDER": NotRun(
         Why.ELSEWHERE, where="tests/e2e/test_make_zoo.py"
     ),
+    "python benchmarks/zoo/cut.py rgb rgb-cut zoo-runs/data/photos-fair 16 32 64 112": _CUT,
+    "clearer train rgb-cut --fine-tune --teacher rgb --out small-rgb": _CUT,
 }
