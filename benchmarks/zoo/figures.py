@@ -8,7 +8,7 @@ Nothing is measured here. The cards hold what ``make.py`` measured, and each fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,6 +126,15 @@ def told(path: str) -> str:
     return lines(["network", *(f"{SIGMA} {level}" for level in noisy)], rows)
 
 
+def is_earlier(training: Mapping[str, Any]) -> bool:
+    """Whether a training began with a network of which a newer version has come since."""
+    start = training.get("fine_tuned_from")
+    if start not in catalogue.zoo_names():
+        return False
+    now = catalogue.zoo_network(start).card["weights_sha256"]
+    return bool(training["fine_tuned_from_sha256"] != now)
+
+
 def trained(names: Sequence[str]) -> str:
     """How PSNR grew in the last training of networks, from their cards."""
     parts = []
@@ -136,7 +145,7 @@ def trained(names: Sequence[str]) -> str:
         if "curve" not in training:
             continue
         start, teacher = training.get("fine_tuned_from"), training.get("teacher")
-        origin = f"an earlier `{name}`" if start == name else f"`{start}`"
+        origin = f"an earlier `{start}`" if is_earlier(training) else f"`{start}`"
         how = f"fine-tuned from {origin}" if start else "from scratch"
         how += f", taught by `{teacher}`" if teacher else ""
         steps, values = zip(*training["curve"], strict=True)
