@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 import numpy as np
 
 from clearer.costs.cost import network_convs
-from clearer.space.convolution import Conv
+from clearer.space.convolution import VECTORS, Conv
 from clearer.space.shapes import Shape, u_space
 from clearer.space.space import Architecture, SearchSpace
 
 __all__ = ["SpeedModel", "probes"]
-
-_VECTORS: Final = 8, 16
-"""Runtimes compute channels in blocks of the processor's vector length: one of these."""
 
 
 class SpeedModel:
@@ -36,7 +32,7 @@ class SpeedModel:
 
         times = np.array(ms)
         least = float("inf")
-        for vector in _VECTORS:
+        for vector in VECTORS:
             rows = np.array([_features(architecture, vector) for architecture in architectures])
             weights, error = nnls(rows / times[:, None], np.ones(len(times)))
             if error < least:

@@ -11,29 +11,25 @@ at a time, those that matter least; then it is measured again what matters.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from clearer.costs.cost_source import CostSource
 from clearer.costs.decision import decided
-from clearer.data.patches import Batch
 from clearer.data.splits import load_splits
-from clearer.errors import InputError
+from clearer.errors import ClearerError, InputError
 from clearer.export.to_onnx import file_mb
-from clearer.networks.network import RestorationNet, save_network
+from clearer.networks.network import save_network
+from clearer.planning.pruned_start import pruning_batches
 from clearer.planning.training_run import find_origin
-from clearer.pruning.channels import check_prunable, with_channels
-from clearer.pruning.importance import channel_importance
+from clearer.pruning.channels import check_prunable
+from clearer.pruning.narrow import narrowed
 from clearer.runs.run import Run
+from clearer.space.space import SearchSpace
 from clearer.support.files import write_json
-from clearer.training.processes import Processes
-from clearer.training.training_step import training_sampler
 from clearer.zoo.catalogue import zoo_network
-
-STREAM = 8
-BATCHES = 2
-STEP = 4
 
 
 def main() -> None:
@@ -49,13 +45,10 @@ def main() -> None:
     origin = find_origin(Path(arguments.network), fine_tune=True, level_map=False)
     settings = replace(origin.settings, data=arguments.data, budgets=(), minutes=None)
     images = load_splits(arguments.data, settings.color, settings.seed, settings.task).train
-    settings = replace(settings, train=replace(settings.train, batch_size=8, patch_size=96))
-    sampler = training_sampler(settings, images, STREAM, Processes())
-    network = narrowed(
-        zoo_network(arguments.network).load()[0].eval(),
-        arguments.widths,
-        [sampler.batch(index) for index in range(BATCHES)],
-    )
+    network = zoo_network(arguments.network).load()[0].eval()
+    check_widths(arguments.widths, network.architecture.space)
+    widths = dict(enumerate(arguments.widths))
+    network = narrowed(network, widths, pruning_batches(settings, images))
     settings = replace(settings, space=network.architecture.space, teacher=None)
     run = Run.create(arguments.out, settings)
     whole = origin.start
@@ -67,29 +60,20 @@ def main() -> None:
     print(f"{run.path}: {network.architecture.text}, {network.architecture.space.width_text}")
 
 
-def narrowed(
-    network: RestorationNet, widths: Sequence[int], batches: Sequence[Batch]
-) -> RestorationNet:
-    """The network with the channels that matter most.
+def check_widths(widths: Sequence[int], space: SearchSpace) -> None:
+    """Check that scales can have these widths.
 
     Raises:
-        InputError: If there is not a width for each scale, at most as large as the present one.
+        InputError: If there is not one for each scale, at most as large as the present one.
     """
-    space = network.architecture.space
     check_prunable("the network", space)
     now = [space.scale_width(scale) for scale in range(space.num_scales)]
     if len(widths) != len(now) or any(not 0 < w <= n for w, n in zip(widths, now, strict=False)):
         raise InputError(f"the widths have to be {len(now)} numbers, of at most {now}")
-    while now != list(widths):
-        now = [max(width, old - STEP) for width, old in zip(widths, now, strict=True)]
-        importance = channel_importance(network, batches)
-        kept = {
-            group: values.topk(now[group.scale]).indices.sort().values
-            for group, values in importance.items()
-        }
-        network = with_channels(network, kept)
-    return network
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ClearerError as error:
+        sys.exit(str(error))

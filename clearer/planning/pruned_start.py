@@ -25,7 +25,7 @@ from clearer.training.processes import Processes
 from clearer.training.teacher import check_teacher
 from clearer.training.training_step import training_sampler
 
-__all__ = ["name_when_cut", "prune_start"]
+__all__ = ["name_when_cut", "prune_start", "pruning_batches"]
 
 _STREAM: Final = 8
 _CUTTING: Final = 0.6
@@ -73,7 +73,7 @@ def prune_start(
         if network.architecture.space.level_map != settings.space.level_map:
             _check_needs_no_cut(network.architecture, budgets, costs)
         network.to(settings.device)
-        batches = _batches(settings, images)
+        batches = pruning_batches(settings, images)
         ways = prune(
             origin.name, network, budgets, costs, batches, lambda share: tell(_CUTTING * share)
         )
@@ -133,7 +133,7 @@ def _check_needs_no_cut(
         )
 
 
-def _batches(settings: RunSettings, images: ImageSet) -> list[Batch]:
+def pruning_batches(settings: RunSettings, images: ImageSet) -> list[Batch]:
     """Training batches of a fixed number of pixels, whatever the training takes."""
     size = max(1, _PIXELS // settings.train.patch_size**2)
     chosen = replace(settings, train=replace(settings.train, batch_size=size))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,19 +17,17 @@ from clearer.data.patches import Batch
 from clearer.errors import InputError
 from clearer.networks.network import RestorationNet
 from clearer.operations.registry import OPERATIONS
-from clearer.pruning.channels import Group, Kept, check_prunable, with_channels
+from clearer.pruning.channels import check_prunable, with_channels
 from clearer.pruning.importance import channel_importance
+from clearer.pruning.narrow import MULTIPLE, most_important, narrowed
+from clearer.space.convolution import VECTORS
 from clearer.space.space import Architecture
 from clearer.training.losses import root_error_loss
 
 __all__ = ["prune"]
 
-_MULTIPLE: Final = 4
-"""Widths become multiples of this, which processors compute fast."""
 _FINENESS: Final = 8
 """The larger of two steps takes one in so many channels of a scale."""
-_VECTORS: Final = 8, 16
-"""Runtimes may compute so many channels at once: a width between two multiples saves no time."""
 _WORTHWHILE: Final = 0.5
 """A channel of the finest scale has to save this much of its share of the time."""
 _MAX_SLACK: Final = 0.07
@@ -96,7 +93,7 @@ def prune(
             tell(most)
 
         try:
-            ways.append(_way(name, start, use.copy(), batches, listener))
+            ways.append(_way(name, start, _Use(budgets, costs, rows), batches, listener))
         except InputError:
             if not ways:
                 raise
@@ -111,9 +108,6 @@ class _Use:
     ) -> None:
         self.budgets, self.costs = budgets, costs
         self._errors = [_ratio(row) for row in rows]
-
-    def copy(self) -> _Use:
-        return copy.deepcopy(self, {id(self.costs): self.costs})
 
     def expected(self, architecture: Architecture) -> list[float]:
         pairs = zip(self.budgets, self._errors, strict=True)
@@ -193,7 +187,7 @@ def _with_whole_vectors(
 ) -> list[RestorationNet]:
     """The network with fewer channels on the finest scale, if that saves much; else nothing."""
     width = network.architecture.space.scale_width(0)
-    widths = {(width - 1) // vector * vector for vector in _VECTORS} - {0}
+    widths = {(width - 1) // vector * vector for vector in VECTORS} - {0}
     whole = use(network.architecture)
 
     def saved(smaller: int) -> float:
@@ -203,11 +197,7 @@ def _with_whole_vectors(
     best = max(widths, key=saved, default=width)
     if best == width or saved(best) * width < _WORTHWHILE * whole:
         return []
-    while width > best:
-        width = max(best, width - _MULTIPLE)
-        importance = channel_importance(network, batches)
-        network = with_channels(network, _most_important(importance, 0, width))
-    return [network]
+    return [narrowed(network, {0: best}, batches)]
 
 
 def _with_widths(architecture: Architecture, widths: Mapping[int, int]) -> Architecture:
@@ -229,7 +219,7 @@ def _relatives(architecture: Architecture) -> list[Architecture]:
 
 
 def _rounded(width: float) -> int:
-    return max(_MULTIPLE, round(width / _MULTIPLE) * _MULTIPLE)
+    return max(MULTIPLE, round(width / MULTIPLE) * MULTIPLE)
 
 
 def _cut(
@@ -266,27 +256,18 @@ def _steps(network: RestorationNet, batches: Sequence[Batch]) -> Iterator[Restor
     space = network.architecture.space
     for scale in range(space.num_scales):
         for width in _narrower(space.scale_width(scale)):
-            yield with_channels(network, _most_important(importance, scale, width))
+            yield with_channels(network, most_important(importance, {scale: width}))
     for place, cell in enumerate(network.architecture.cells):
         for index, column in enumerate(cell):
             if len(cell) > 1 and all(OPERATIONS[choice].is_residual for choice in column):
                 yield with_channels(network, {}, (place, index))
 
 
-def _most_important(importance: Mapping[Group, Tensor], scale: int, width: int) -> Kept:
-    """Channels that remain where a scale becomes narrower."""
-    return {
-        group: values.topk(width).indices.sort().values
-        for group, values in importance.items()
-        if group.scale == scale
-    }
-
-
 def _narrower(width: int) -> set[int]:
     """Smaller widths: the next one, one that takes fewer steps, and the next of whole vectors."""
-    steps = (1, max(_MULTIPLE, width // _FINENESS))
-    widths = {(width - step + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE for step in steps}
-    widths |= {(width - 1) // vector * vector for vector in _VECTORS}
+    steps = (1, max(MULTIPLE, width // _FINENESS))
+    widths = {(width - step + MULTIPLE - 1) // MULTIPLE * MULTIPLE for step in steps}
+    widths |= {(width - 1) // vector * vector for vector in VECTORS}
     return {smaller for smaller in widths if 0 < smaller < width}
 
 

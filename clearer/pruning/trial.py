@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,9 +20,9 @@ from clearer.training.processes import Processes
 from clearer.training.schedule import cosine
 from clearer.training.training_step import TrainingStep, new_training_state, training_sampler
 
-__all__ = ["TRIAL_SHARE", "best_learner"]
+__all__ = ["best_learner"]
 
-TRIAL_SHARE: Final = 1 / 8
+_SHARE: Final = 1 / 8
 """Of the training, in iterations or minutes, for each trial at most."""
 _MAX_ITERATIONS: Final = 100
 _WARMUP_SHARE: Final = 0.1
@@ -66,11 +67,11 @@ def best_learner(
 def _num_iterations(network: RestorationNet, settings: RunSettings, images: ImageSet) -> int:
     """Iterations of a trial: a share of the training, or of the time for it."""
     if settings.minutes is None:
-        return min(_MAX_ITERATIONS, int(TRIAL_SHARE * settings.train.iterations))
+        return min(_MAX_ITERATIONS, int(_SHARE * settings.train.iterations))
     times = [time.monotonic()]
     _error_after(_TIMED, network, settings, images, lambda done: times.append(time.monotonic()))
     step_s = min(later - earlier for earlier, later in pairwise(times))
-    return min(_MAX_ITERATIONS, int(TRIAL_SHARE * 60 * settings.minutes / step_s))
+    return min(_MAX_ITERATIONS, int(_SHARE * 60 * settings.minutes / step_s))
 
 
 def _error_after(
@@ -99,4 +100,4 @@ def _error_after(
     with torch.no_grad():
         errors = [root_error_loss(trained(b.degraded), b.clean, b.mask) for b in batches]
     mean = float(torch.stack(errors).mean())
-    return mean if mean == mean else float("inf")  # a loss that is not finite has lost
+    return mean if math.isfinite(mean) else math.inf

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Conv"]
+__all__ = ["VECTORS", "Conv"]
+
+VECTORS: Final = 8, 16
+"""Runtimes compute channels in blocks of the processor's vector length, one of these: a width
+between two multiples saves no time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,4 +295,4 @@ def test_a_network_that_comes_with_clearer_is_cut_to_widths(
     assert done.exit_code == 0, done.stderr
     assert Run(Path("tuned")).weights.exists()
     with pytest.raises(InputError, match="the widths have to be 3 numbers, of at most"):
-        script.narrowed(network, [16, 24, 64], [])
+        script.check_widths([16, 24, 64], network.architecture.space)
