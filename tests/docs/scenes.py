@@ -143,7 +143,7 @@ SCENES: Final = (
             Copy("runs/longer/bench.json", "new.json"),
             Line("clearer bench --compare old.json new.json"),
             Line(f"clearer eval {_RUN} --data bsd68"),
-            Line("clearer eval model.onnx --data bsd68 --self-ensemble"),
+            Line("clearer eval model.onnx --data bsd68 --self-ensemble", "--data test-images"),
             Line(
                 "clearer eval nlm --data photos --sigma 25 --save-images", makes=("eval/**/*.png",)
             ),
@@ -323,7 +323,7 @@ SCENES: Final = (
             Line(
                 "clearer train gray --fine-tune --budget-mb 0.5 --data photos --sigma 25 "
                 "--minutes 10",
-                f"{_MINUTES} --budget-mb 4.6 --out cut",
+                f"{_MINUTES} --budget-mb 4.9 --out cut",
                 ("cut" + _WEIGHTS,),
             ),
         ),
