@@ -16,8 +16,9 @@ from clearer.costs.decision import Choose, decide, decide_winner
 from clearer.data.splits import Splits
 from clearer.runs.run import Run
 from clearer.runs.settings import RunSettings, with_iterations
-from clearer.searching.race import race
+from clearer.searching.race import race, read_race
 from clearer.searching.search import search
+from clearer.searching.standing import ranked
 from clearer.searching.training_work import iteration_work
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import write_json
@@ -81,10 +82,11 @@ def _race(
     run: Run, settings: RunSettings, splits: Splits, costs: CostSource, loop: Loop
 ) -> Architecture:
     """Race, measure the winner, and set the run's space to the winner's."""
-    winner = race(run, settings, splits, loop, _go_on(run))
+    race(run, settings, splits, loop, _go_on(run))
 
     def freeze() -> None:
-        decision = decide_winner(winner, settings.budgets, costs)
+        order = [network.architecture for network in ranked(read_race(run))]
+        decision = decide_winner(order, settings.budgets, costs, loop.say)
         chosen = decision.architecture
         run.write_config(replace(_fitted(settings, chosen), space=chosen.space))
         write_json(run.architecture, {**decision.to_dict(), "strategy": "race"})

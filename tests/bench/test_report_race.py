@@ -40,7 +40,7 @@ def test_a_race_without_figures_is_not_drawn() -> None:
 def test_the_report_says_who_took_part_and_who_won(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", settings(), lambda run: write_race(run, STANDING))
     winner = ranked(STANDING)[0].architecture
-    decision = decide_winner(winner, (), COSTS).to_dict()
+    decision = decide_winner([winner], (), COSTS).to_dict()
     write_json(run.architecture, {**decision, "strategy": "race"})
     write_report(run.path / "report.html", bench_report(run.path), run)
     html = (run.path / "report.html").read_text()

@@ -89,7 +89,7 @@ def test_what_is_decided_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     space = SearchSpace(width=12, columns=(1,), residual=True)
     winner = Architecture.from_text("P", space)
     budgets = [Budget(metric="mb", limit=1.0), Budget(metric="ms", limit=1e3)]
-    decision = decide_winner(winner, budgets, Device("int8"))
+    decision = decide_winner([winner], budgets, Device("int8"))
     console.describe_decision(
         msgspec.convert(decision.to_dict() | {"schema_version": 1}, DecisionRecord)
     )
@@ -110,7 +110,7 @@ def test_a_race_that_leaves_room_says_so(
     winner = Architecture.from_text("P", SearchSpace(width=12, columns=(1,), residual=True))
     tight, wide = (file_mb(winner, "fp32") / use for use in (share, 0.1))
     budgets = [Budget(metric="mb", limit=tight), Budget(metric="ms", limit=1e6)]
-    decision = decide_winner(winner, [*budgets, Budget(metric="mb", limit=wide)], Device("fp32"))
+    decision = decide_winner([winner], [*budgets, Budget(metric="mb", limit=wide)], Device("fp32"))
     record = decision.to_dict() | {"schema_version": 1, "strategy": strategy}
     console.describe_decision(msgspec.convert(record, DecisionRecord))
     assert ("room is left" in capsys.readouterr().err) == is_said

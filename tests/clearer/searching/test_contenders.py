@@ -17,6 +17,7 @@ from clearer.errors import InputError
 from clearer.export.to_onnx import file_mb
 from clearer.searching.contenders import make_contenders
 from clearer.searching.training_work import iteration_work
+from clearer.space.shapes import Shape, u_space
 from clearer.space.space import Architecture, SearchSpace
 
 SPACE = SearchSpace(residual=True)
@@ -162,7 +163,7 @@ def test_a_winner_that_is_a_little_too_slow_loses_a_few_blocks(slower: float, lo
     winner = contenders(gmacs=2.0, unshuffle=1)[0]
     device = Now(slower)
     budget = Budget(metric="ms", limit=device.true_ms(winner))
-    chosen = decide_winner(winner, [budget], device).architecture
+    chosen = decide_winner([winner], [budget], device).architecture
     assert chosen.choices.count("parallel") >= winner.choices.count("parallel") - lost - 1
     assert (chosen == winner) == (lost == 0)
     assert network_cost(chosen, "macs") >= 0.8 * network_cost(winner, "macs")
@@ -173,7 +174,18 @@ def test_a_machine_that_became_busy_leaves_no_ruin_of_a_network() -> None:
     device = Now(2.0)
     budget = Budget(metric="ms", limit=device.true_ms(winner))
     with pytest.raises(InputError, match=r"was predicted to take .* try again with --resume"):
-        decide_winner(winner, [budget], device)
+        decide_winner([winner], [budget], device)
+
+
+def test_if_the_winner_has_no_block_to_lose_the_next_one_is_taken() -> None:
+    spaces = (u_space(SPACE, unshuffle=2, width=width, growth=2.0) for width in (24, 20))
+    large, small = (Shape(space, (1,), 1, (1,)).architecture() for space in spaces)
+    device, said = Now(1.0), list[str]()
+    budget = Budget(metric="ms", limit=0.95 * device.true_ms(large))
+    chosen = decide_winner([large, small], [budget], device, said.append).architecture
+    assert chosen == small
+    has = budget.text(device.true_ms(large))
+    assert said == [f"{large.label} won, but has {has}: number 2 is taken"]
 
 
 class Now(Device):
