@@ -112,7 +112,8 @@ class Processes:
         try:
             result = work()
         except BaseException:
-            self._send({"failed": True})
+            with contextlib.suppress(ClearerError):  # the same Ctrl-C may have ended the others
+                self._send({"failed": True})
             raise
         self._send({"result": result})
         return result
