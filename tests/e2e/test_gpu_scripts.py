@@ -223,7 +223,7 @@ def test_several_trainings_in_a_time(
     assert "train 4/4" in told
     assert not (runs / "tiny").exists()
 
-    ends = ["chain", "bad", "tiny", "--minutes", "0.2", "--out", str(out)]
+    ends = ["chain", "bad", "tiny", "--minutes", "0.1", "--out", str(out)]
     assert script("run").main([*words, *ends]) == 1  # one fails, and the other is trained
     told = capsys.readouterr().out
     assert "--batch-size" in told.partition("tiny: ")[0]

@@ -40,16 +40,29 @@ def together(data: Path, out: Path, *words: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
-def both(data: Path, folder: Path, *words: str) -> None:
-    """Search in one and in two processes, into ``1`` and ``2`` of a folder."""
-    alone(data, folder / "1", *words)
-    done = together(data, folder / "2", *words)
-    assert done.returncode == 0, done.stderr
-
-
-def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
+def test_two_machines_learn_as_one_process(
+    make_images: Callable[..., Path], tmp_path: Path
+) -> None:
+    """By torchrun, as docs/processes.md has it; both machines are this one."""
     data = make_images("pictures", 6, size=(64, 64))
-    both(data, tmp_path, *PAPER)
+    alone(data, tmp_path / "1", *PAPER)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    words: list[str | Path] = [COMMAND.with_name("torchrun"), "--nproc-per-node", "1"]
+    words += ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint, "--no-python"]
+    words += [COMMAND, "search", "--data", data, "--out", tmp_path / "2", *WORDS, *PAPER]
+    nodes = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    try:
+        said = [node.communicate(timeout=PATIENCE_S)[0] for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert sum("with 2 processes" in text for text in said) == 1, said
     for name, fields in (
         ("search.jsonl", ("loss_res", "loss_res_alpha")),
         ("train.jsonl", ("loss", "val_psnr_db")),
@@ -70,7 +83,9 @@ def test_two_processes_learn_as_one(make_images: Callable[..., Path], tmp_path: 
 def test_two_processes_race_as_one(make_images: Callable[..., Path], tmp_path: Path) -> None:
     data = make_images("pictures", 6, size=(64, 64))
     words = ["--budget-mb", "0.05", "--contenders", "2", "--search-iterations", "1", "--no-train"]
-    both(data, tmp_path, *words)
+    alone(data, tmp_path / "1", *words)
+    done = together(data, tmp_path / "2", *words)
+    assert done.returncode == 0, done.stderr
     one, two = (read_race(Run(tmp_path / devices)) for devices in ("1", "2"))
     assert [architecture for architecture, _ in one] == [architecture for architecture, _ in two]
     for (_, (a,)), (_, (b,)) in zip(one, two, strict=True):
@@ -90,28 +105,3 @@ def test_a_batch_that_cannot_be_shared_is_refused_once(
     assert done.returncode == 2
     assert done.stderr.count("cannot be shared evenly") == 1
     assert not (tmp_path / "run").exists()
-
-
-def test_torchrun_starts_the_processes_of_several_machines(
-    make_images: Callable[..., Path], tmp_path: Path
-) -> None:
-    """As docs/processes.md has it; both machines are this one."""
-    data, run = make_images("pictures", 6, size=(64, 64)), tmp_path / "run"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
-    words: list[str | Path] = [COMMAND.with_name("torchrun"), "--nproc-per-node", "1"]
-    words += ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint]
-    words += ["--no-python", COMMAND, "search", "--data", data, "--out", run, *WORDS, *PAPER]
-    nodes = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    try:
-        said = [node.communicate(timeout=PATIENCE_S)[0] for node in nodes]
-    finally:
-        for node in nodes:
-            node.kill()
-    assert [node.returncode for node in nodes] == [0, 0], said
-    assert sum("with 2 processes" in text for text in said) == 1, said
-    assert read_jsonl(run / "train.jsonl")[-1]["iteration"] == 10
