@@ -298,6 +298,20 @@ def jpeg_or_noise() -> str:
     return lines(["noise (shot)", "quality", *shown], rows)
 
 
+def gray_pictures() -> str:
+    """What restores gray pictures, by what is wrong with them."""
+    found: dict[str, dict[str, Any]] = read_json(RESULTS / "gray_pictures.json")["rows"]
+    _, *names, last, _ = next(iter(found.values()))
+    header = ["", "as it is", *(f"`{name}`" for name in names), f"`clearer {last}`", "takes"]
+    rows = []
+    for name, row in found.items():
+        counts: dict[str, int] = row["by"]
+        takes = ", ".join(f"`{network}`" for network in sorted(counts, key=lambda n: -counts[n]))
+        decibels = [f"{row[column]:.2f}" for column in ("as it is", *names)]
+        rows.append([name.replace("sigma", SIGMA), *decibels, f"**{row[last]:.2f}**", takes])
+    return lines(header, rows)
+
+
 FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "gray": ("denoising.md", lambda: beside_rivals(1, ("bsd68", "set12"))),
     "rgb": ("denoising.md", lambda: beside_rivals(3, ("cbsd68", "kodak24"))),
@@ -315,6 +329,7 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "trained for rain": ("deraining.md", lambda: trained(("rgb-derain",))),
     "trained for deblocking": ("deblocking.md", lambda: trained(("rgb-dejpeg",))),
     "jpeg or noise": ("deblocking.md", jpeg_or_noise),
+    "gray pictures": ("photographs.md", gray_pictures),
 }
 """Page and maker of each table, by the name in its marks."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 
 from clearer.errors import InputError
 from clearer.pictures.images import LUMA
 from clearer.pictures.stored_picture import Samples, full_scale
-from clearer.restoring.noise_kind import is_noise_of_camera
+from clearer.restoring.noise_kind import is_gray, is_noise_of_camera
 from clearer.restoring.noise_level import estimate_level
 from clearer.restoring.restore import ColorMode, restore_pixels
 from clearer.restoring.restorer import Restorer
@@ -21,8 +21,8 @@ from clearer.restoring.tiling import TilePlan
 __all__ = ["Method", "PictureKind", "choose_method"]
 
 PictureKind = Literal["gray", "rgb", "photo", "jpeg"]
-"""``photo``: in colour, with camera noise (:mod:`clearer.restoring.noise_kind`). ``jpeg``: in
-colour, from a JPEG file of low quality."""
+"""``gray`` and ``rgb``: with white noise. ``photo``: with camera noise, gray or in colour
+(:mod:`clearer.restoring.noise_kind`). ``jpeg``: likewise, from a JPEG file of low quality."""
 
 _LOW_QUALITY: Final = 60
 """Up to this quality JPEG harms more than the noise of most cameras: a network for JPEG restores
@@ -77,6 +77,9 @@ class Method:
         """
         if self.sigma is not None and not self.has_level:
             raise InputError(f"{self.name} takes no noise level: leave out sigma, and see strength")
+        if self.channels == 1 and pixels.shape[2] == 3 and is_gray(pixels):
+            restored, level = self.apply(pixels[..., :1], listener)
+            return cast(Samples, np.repeat(restored, 3, axis=2)), level
         level = self._level(pixels) if self.has_level else None
         restored = restore_pixels(
             self_ensemble(self.restore, self.views, upright=self.is_upright),
@@ -107,18 +110,18 @@ def choose_method(
 
     Args:
         pixels: ``(H, W, C)``.
-        methods: By kind; without ``photo`` or ``jpeg``, those are treated as other colour pictures.
+        methods: By kind; without ``photo`` or ``jpeg``, those are treated as other pictures.
         jpeg_quality: Quality of the JPEG file that the pixels come from, if any.
     """
-    if pixels.shape[2] == 1:
-        return (methods["gray"], None) if "gray" in methods else None
-    rgb = methods["rgb"]
-    if rgb.sigma is not None:  # giving a level means that the noise is white
-        return rgb, None
+    if pixels.shape[2] == 1 and "gray" not in methods:
+        return None
+    white = methods["gray" if "gray" in methods and is_gray(pixels) else "rgb"]
+    if white.sigma is not None:  # giving a level means that the noise is white
+        return white, None
     if "jpeg" in methods and jpeg_quality is not None and jpeg_quality <= _LOW_QUALITY:
         return methods["jpeg"], f"JPEG of quality {jpeg_quality}"
     if "photo" not in methods:
-        return rgb, None
+        return white, None
     if is_noise_of_camera(pixels):
         return methods["photo"], "noise as of a camera"
-    return rgb, "white noise"
+    return white, "white noise"

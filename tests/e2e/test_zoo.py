@@ -140,27 +140,33 @@ def test_no_network_for_one_level_or_rain_is_taken_unasked(tiny: Path) -> None:
 
 @pytest.fixture
 def photographs(tiny: Path, empty: Path) -> Path:
-    """A network for photographs, one with the noise of a camera, and one with white noise."""
+    """A network for photographs; pictures with the noise of a camera, and with white noise."""
     with Image.open(PHOTOGRAPHS / "coffee.png") as picture:
         clean = np.asarray(picture.convert("RGB").resize((160, 120)), np.float32)
     noise = np.random.default_rng(0).normal(0, 12, clean.shape)
     noisy = Image.fromarray(np.rint((clean + noise).clip(0, 255)).astype(np.uint8))
     noisy.save(empty / "white.png")
     noisy.save(empty / "camera.jpg", quality=90, subsampling="4:2:0")
+    noisy.convert("L").save(empty / "white-gray.png")
+    noisy.convert("L").save(empty / "camera-gray.jpg", quality=75)
     return add_photo_network(tiny, "some-photo")
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
 def test_photographs_are_for_the_network_for_them(photographs: Path, backend: str) -> None:
-    words = ["camera.jpg", "white.png", "gray.png", "--backend", backend, "--format", "png"]
-    result = clearer("restore", *words)
+    found = {
+        "camera.jpg": ("some-photo", "noise as of a camera"),
+        "camera-gray.jpg": ("some-photo", "noise as of a camera"),
+        "white.png": ("some-rgb", "white noise"),
+        "white-gray.png": ("some-gray", "white noise"),
+    }
+    result = clearer("restore", *found, "--backend", backend, "--format", "png")
     assert result.exit_code == 0, result.output
     said = " ".join(result.stderr.split())
     assert said.count("some-photo P-F, RGB, which comes with clearer") == 1
-    assert "camera.png: 160x120, 8 bits, by some-photo (noise as of a camera), " in said
-    assert "white.png: 160x120, 8 bits, by some-rgb (white noise), " in said
-    assert "gray.png: 60x50, 8 bits, by" not in said  # there was no choice
-    for name, model in (("camera.jpg", "some-photo"), ("white.png", "some-rgb")):
+    for name, (model, why) in found.items():
+        assert f"{Path(name).stem}.png: 160x120, 8 bits, by {model} ({why}), " in said
+    for name, (model, _) in found.items():
         words = [name, "--model", model, "--backend", backend, "--format", "png", "--out", "named"]
         result = clearer("restore", *words, "--json")
         assert result.exit_code == 0, result.output
@@ -169,6 +175,17 @@ def test_photographs_are_for_the_network_for_them(photographs: Path, backend: st
         stem = f"{Path(name).stem}.png"
         default, named = (read_picture(Path(f) / stem).pixels for f in ("restored", "named"))
         assert (default == named).all()
+
+
+def test_three_equal_channels_are_a_gray_picture(tiny: Path, photographs: Path) -> None:
+    with Image.open("white-gray.png") as picture:
+        picture.convert("RGB").save("equal.png")
+    result = clearer("restore", "white-gray.png", "equal.png", "--json")
+    assert result.exit_code == 0, result.output
+    assert [record["network"] for record in json.loads(result.stdout)] == ["some-gray"] * 2
+    gray, equal = (read_picture(Path("restored") / f"{n}.png") for n in ("white-gray", "equal"))
+    assert (equal.pixels == gray.pixels).all()
+    assert equal.pixels.shape[2] == 3
 
 
 def test_no_network_is_loaded_that_no_picture_needs(photographs: Path, tiny: Path) -> None:
@@ -185,9 +202,7 @@ def test_no_network_is_loaded_that_no_picture_needs(photographs: Path, tiny: Pat
     assert not Path("restored/camera.jpg").exists()
 
 
-def test_colour_jpeg_of_low_quality_is_for_the_network_for_it(
-    photographs: Path, tiny: Path
-) -> None:
+def test_jpeg_of_low_quality_is_for_the_network_for_it(photographs: Path, tiny: Path) -> None:
     with Image.open("white.png") as picture:
         picture.save("low.jpg", quality=60)
         picture.convert("L").save("low-gray.jpg", quality=20)
@@ -199,9 +214,9 @@ def test_colour_jpeg_of_low_quality_is_for_the_network_for_it(
         assert result.exit_code == 0, result.output
         return [record["network"] for record in json.loads(result.stdout)]
 
-    assert networks() == ["some-photo", "some-gray", "some-photo", "some-rgb"]
+    assert networks() == ["some-photo", "some-photo", "some-photo", "some-rgb"]
     add_deblocker(tiny, "some-jpeg")
-    assert networks() == ["some-jpeg", "some-gray", "some-photo", "some-rgb"]
+    assert networks() == ["some-jpeg", "some-jpeg", "some-photo", "some-rgb"]
     result = clearer("restore", "low.jpg", "--overwrite")
     assert "by some-jpeg (JPEG of quality 60)" in " ".join(result.stderr.split())
 
