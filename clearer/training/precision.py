@@ -40,7 +40,7 @@ def fastest_precision(space: SearchSpace, device: str) -> Precision:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "fp32"
-    shape = f"width {space.width}, unshuffle {space.unshuffle}, columns {space.columns}"
+    shape = f"{space.width_text}, unshuffle {space.unshuffle}, columns {space.columns}"
     threads = f"{torch.get_num_threads()} threads"
     key = f"{device_name(device)}, {threads}, torch {torch.__version__}, {shape}"
     known = read_measured(_CACHE, Precision).get(key)  # type: ignore[arg-type]
