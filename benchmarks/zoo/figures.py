@@ -319,7 +319,10 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "seen pictures": ("denoising.md", seen_pictures),
     "told": ("denoising.md", lambda: told("told_level.json")),
     "told in colour": ("denoising.md", lambda: told("told_level_rgb.json")),
-    "trained": ("denoising.md", lambda: trained(("gray", "gray-small", "gray-tiny", "rgb", "rgb-small"))),
+    "trained": (
+        "denoising.md",
+        lambda: trained(("gray", "gray-small", "gray-tiny", "rgb", "rgb-small")),
+    ),
     "self-ensembles": ("denoising.md", self_ensembles),
     "photographs": ("photographs.md", photographs),
     "trained for photographs": ("photographs.md", lambda: trained(("rgb-photo",))),

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from clearer.costs.budget import Budget
-from clearer.runs.settings import PRESETS, RunSettings
+from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture, SearchSpace
-from clearer.tasks.denoise import Denoise
+from tests.run_settings import quick_run
 
 HOSTILE = "<script>document.title='broken'</script></script><img src=x onerror=alert(1)>"
 
@@ -147,23 +147,7 @@ def _strip(folder: Path, rng: np.random.Generator, name: str) -> dict[str, Any]:
 
 
 def settings() -> RunSettings:
-    quick = PRESETS["quick"]
-    return RunSettings(
-        preset="quick",
-        task=Denoise(),
-        color="gray",
-        data=None,
-        space=SPACE,
-        budgets=(Budget(metric="mb", limit=5),),
-        image_size=(256, 256),
-        strategy="gradient",
-        num_seeds=1,
-        search=quick.search,
-        train=quick.train,
-        seed=0,
-        device="cpu",
-        precision="fp32",
-    )
+    return quick_run(SPACE, budgets=(Budget(metric="mb", limit=5),), image_size=(256, 256))
 
 
 def search_line(iteration: int, fusion: float) -> dict[str, Any]:

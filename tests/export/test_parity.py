@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from clearer.export.metadata import Io, Precision
 from clearer.export.parity import LIMITS, Reference, check_artefact, make_reference
 from clearer.networks.network import RestorationNet
 from clearer.pictures.images import ImageSet
-from clearer.runs.settings import PRESETS, RunSettings
+from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture, SearchSpace
 from clearer.tasks.base import Task
 from clearer.tasks.denoise import Denoise
 from clearer.tasks.registry import make_task
 from tests.clearer.networks.test_supernet import randomize
+from tests.run_settings import quick_run
 
 SPACE = SearchSpace(width=2, columns=(1,), residual=True)
 
@@ -159,23 +159,8 @@ def test_another_shape_or_a_crash_of_the_runtime_is_one_line(reference: Referenc
 
 
 def settings(task: Task, data: Path | None) -> RunSettings:
-    quick = PRESETS["quick"]
-    return RunSettings(
-        preset="quick",
-        task=task,
-        color="gray",
-        data=data,
-        space=SPACE,
-        budgets=(),
-        image_size=(64, 64),
-        strategy="gradient",
-        num_seeds=1,
-        search=quick.search,
-        train=replace(quick.train, iterations=20, batch_size=2, patch_size=16, validate_every=20),
-        seed=0,
-        device="cpu",
-        precision="fp32",
-    )
+    train = {"iterations": 20, "batch_size": 2, "patch_size": 16, "validate_every": 20}
+    return quick_run(SPACE, train, task=task, data=data)
 
 
 def test_pictures_of_the_run_or_built_in_ones(

@@ -12,32 +12,16 @@ from clearer.networks.network import RestorationNet
 from clearer.operations.layers import batch_norms
 from clearer.pictures.images import ImageSet
 from clearer.pruning.trial import best_learner
-from clearer.runs.settings import PRESETS, RunSettings
+from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture, SearchSpace
-from clearer.tasks.denoise import Denoise
+from tests.run_settings import quick_run
 
 SPACE = SearchSpace(width=8, columns=(2,), stem="conv", residual=True, first_scales=1, gates=True)
 NETWORK = Architecture.from_text("PP", SPACE)
 
 
 def settings(iterations: int) -> RunSettings:
-    quick = PRESETS["quick"]
-    return RunSettings(
-        preset="quick",
-        task=Denoise(),
-        color="gray",
-        data=None,
-        space=SPACE,
-        budgets=(),
-        image_size=(64, 64),
-        strategy="gradient",
-        num_seeds=1,
-        search=quick.search,
-        train=replace(quick.train, iterations=iterations, batch_size=4, patch_size=24),
-        seed=0,
-        device="cpu",
-        precision="fp32",
-    )
+    return quick_run(SPACE, {"iterations": iterations, "batch_size": 4, "patch_size": 24})
 
 
 def images() -> ImageSet:

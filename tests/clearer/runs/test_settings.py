@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from clearer.errors import InputError
-from clearer.runs.settings import PRESETS, RunSettings
+from clearer.runs.settings import RunSettings
 from clearer.space.space import PAPER_SPACE
-from clearer.tasks.denoise import Denoise
+from tests.run_settings import quick_run
 
 
 def saved() -> dict[str, Any]:
-    preset = PRESETS["quick"]
-    return RunSettings(
-        preset="quick",
-        task=Denoise(),
-        color="gray",
-        data=None,
-        space=PAPER_SPACE,
-        budgets=(),
-        image_size=(64, 64),
-        strategy="race",
-        num_seeds=1,
-        search=preset.search,
-        train=replace(preset.train, frozen_norm_rate=0.5, padded_share=0.25),
-        seed=0,
-        device="cpu",
-        precision="fp32",
-    ).to_dict()
+    train = {"frozen_norm_rate": 0.5, "padded_share": 0.25}
+    return quick_run(PAPER_SPACE, train, strategy="race").to_dict()
 
 
 def test_a_field_that_had_another_name_is_read() -> None:

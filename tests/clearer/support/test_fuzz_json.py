@@ -30,7 +30,6 @@ from clearer.space.shapes import smallest_network
 from clearer.space.space import Architecture, SearchSpace
 from clearer.support.files import read_jsonl, write_json
 from clearer.support.machine_cache import read_measured, remember
-from clearer.tasks.denoise import Denoise
 from clearer.terminal.console import describe_decision
 from clearer.terminal.live import loop_bars
 from clearer.terminal.tables import print_zoo
@@ -40,6 +39,7 @@ from clearer.zoo.catalogue import FOLDER, zoo_names, zoo_network
 from tests.bench.fake_timing import fake_times
 from tests.bench.test_compare import report
 from tests.bounded_memory import bounded_memory
+from tests.run_settings import quick_run
 
 SEED, PER_KIND = 20, 24
 SPACE = SearchSpace(width=2, columns=(1, 2), residual=True)
@@ -50,22 +50,8 @@ ODD += [[None], {"a": 1}, -(2**63), 2**64, "../..", "NaN"]
 
 
 def settings() -> RunSettings:
-    return RunSettings(
-        preset="quick",
-        task=Denoise(),
-        color="gray",
-        data=None,
-        space=SPACE,
-        budgets=(),
-        image_size=(32, 32),
-        strategy="gradient",
-        num_seeds=1,
-        search=replace(PRESETS["quick"].search, patch_size=32),
-        train=replace(PRESETS["quick"].train, patch_size=32),
-        seed=0,
-        device="cpu",
-        precision="fp32",
-    )
+    search = replace(PRESETS["quick"].search, patch_size=32)
+    return quick_run(SPACE, {"patch_size": 32}, search=search, image_size=(32, 32))
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
