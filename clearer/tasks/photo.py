@@ -22,6 +22,7 @@ _NEAR_SHARE: Final = 0.7
 _BLUR: Final = (0.4, 3.0)  # pixels, standard deviation of a Gaussian
 _CONTRAST: Final = (0.4, 1.0)
 _SATURATION: Final = (0.15, 1.0)
+_GRAY_SHARE: Final = 0.15
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,8 +35,9 @@ class Photo(Task):
     its noise is made on the sensor and carried into the picture
     (:mod:`clearer.tasks.sensor_noise`). Then the picture is saved: as JPEG, as JPEG twice, or
     uncompressed with 8 bits (:mod:`clearer.tasks.saving`). One training patch in ten stays clean,
-    so that a network leaves clean pictures alone; evaluation always has noise. A gray picture is
-    the luma of such a photograph.
+    so that a network leaves clean pictures alone; evaluation always has noise. A gray picture, of
+    one channel or three equal ones, is the luma of such a photograph; one training patch in seven
+    becomes gray.
 
     Raises:
         InputError: If the noise is out of range.
@@ -67,7 +69,24 @@ class Photo(Task):
         return f"photo, shot {self.shot}, protocol {self.protocol}"
 
     def target(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Most pictures as a camera sees them at its own resolution, the others unchanged."""
+        """Most pictures as a camera sees them at its own resolution, and some of them gray."""
+        import torch
+
+        from clearer.tasks.draws import chance
+        from clearer.tasks.sensor_noise import luma
+
+        seen = self._seen(clean, draws)
+        if clean.shape[1] == 1:
+            return seen
+        return torch.where(chance(draws, _GRAY_SHARE, clean), luma(seen).expand_as(seen), seen)
+
+    def target_picture(self, clean: Picture, rng: np.random.Generator) -> Picture:
+        """The same for one picture, which keeps its colours."""
+        from clearer.tasks.draws import PictureDraws
+
+        return to_picture(self._seen(to_batch(clean), PictureDraws(rng)))
+
+    def _seen(self, clean: Tensor, draws: Draws) -> Tensor:
         import torch
 
         from clearer.tasks.draws import chance, per_picture
@@ -97,10 +116,14 @@ class Photo(Task):
         return to_picture(self._photograph(to_batch(clean), PictureDraws(rng)))
 
     def _photograph(self, clean: Tensor, draws: Draws) -> Tensor:
+        import torch
+
         from clearer.tasks.saving import save
         from clearer.tasks.sensor_noise import luma, photograph
 
         saved = save(photograph(clean.expand(-1, 3, -1, -1), self.shot, draws), draws)
-        if clean.shape[1] == 3:
-            return saved
-        return luma(saved)
+        if clean.shape[1] == 1:
+            return luma(saved)
+        is_gray = (clean == clean[:, :1]).all(dim=3, keepdim=True).all(dim=2, keepdim=True)
+        is_gray = is_gray.all(dim=1, keepdim=True)
+        return torch.where(is_gray, luma(saved).expand_as(saved), saved)
