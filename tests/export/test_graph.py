@@ -64,9 +64,10 @@ def canonical(model: onnx.ModelProto) -> str:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"unshuffle": 2, "channels": 3, "residual": False}, "PF-FP"),
+        ({}, "PF-FP"),
+        ({"unshuffle": 2, "stem": "conv", "channels": 3, "residual": False}, "FF-PP"),
         ({"stem": "conv", "first_scales": 1, "gates": True}, "P.-[P.][.F]"),
-        ({"stem": "conv", "operations": ("swish", "fusion")}, "FW-WF"),
+        ({"operations": ("swish", "fusion")}, "WF-FW"),
     ],
 )
 def test_equals_what_torch_exports(changes: dict[str, Any], text: str) -> None:

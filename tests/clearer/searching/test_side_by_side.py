@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import signal
@@ -84,11 +85,17 @@ def two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two")
 def test_they_end_as_one_after_the_other(tmp_path: Path, splits: Splits, expected: bytes) -> None:
-    """Also piece by piece."""
+    """Also after Ctrl-C, and piece by piece."""
     run, said, parts = begin(tmp_path / "run"), list[str](), list[int]()
+
+    def stop(progress: Progress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match=r"stopped at race iteration \d+; continue with: again"):
+        go(run, splits, listener=stop)
+    assert list((run.path / "checkpoint").glob("race-*.json"))
     with pytest.raises(PieceDone, match=r"race iteration [1-9]\d* of \d+; continue with: again"):
         go(run, splits, deadline=time.monotonic())
-    assert list((run.path / "checkpoint").glob("race-*.json"))
     winner = go(run, splits, say=said.append, listener=lambda p: parts.append(p.iteration))
     assert said == ["2 networks of the race train at a time"]
     assert run.race.read_bytes() == expected
