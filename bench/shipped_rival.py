@@ -65,14 +65,10 @@ def network_to_cut(
         None if there is no such network, or no budget.
     """
     most_macs = _most_macs(architecture, settings, decided)
-    found = [
-        network
-        for network in _able(settings)
-        if settings.budgets
-        and network.architecture.space.stem == "conv"
-        and _use(network.architecture, settings, most_macs) > 1
-    ]
-    return min(found, key=lambda n: _use(n.architecture, settings, most_macs), default=None)
+    able = [n for n in _able(settings) if n.architecture.space.stem == "conv"]
+    uses = [_use(network.architecture, settings, most_macs) for network in able]
+    over = [(use, index) for index, use in enumerate(uses) if settings.budgets and use > 1]
+    return able[min(over)[1]] if over else None
 
 
 def _able(settings: RunSettings) -> list[ZooNetwork]:

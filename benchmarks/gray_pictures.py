@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from middles import middle
 from PIL import Image
 
 from clearer import __version__
@@ -81,7 +82,7 @@ def photographs(folder: Path) -> list[Case]:
 
 def made(folder: Path) -> dict[str, list[Case]]:
     """Degraded pictures by what was done to them."""
-    clean = [_middle(path) for path in list_images(folder)[::_PERIOD]]
+    clean = [middle(read_image(path, "gray"), _SIDE) for path in list_images(folder)[::_PERIOD]]
     rng = np.random.default_rng(0)
     cases: dict[str, list[Case]] = {"clean": [(picture, picture, None) for picture in clean]}
     for sigma in LEVELS:
@@ -93,12 +94,6 @@ def made(folder: Path) -> dict[str, list[Case]]:
     for quality in QUALITIES:
         cases[f"JPEG of quality {quality}"] = [(_saved(p, quality), p, quality) for p in clean]
     return cases
-
-
-def _middle(path: Path) -> Pixels:
-    image = read_image(path, "gray")
-    top, left = ((side - _SIDE) // 2 for side in image.shape[:2])
-    return image[top : top + _SIDE, left : left + _SIDE]
 
 
 def _saved(picture: Pixels, quality: int) -> Pixels:

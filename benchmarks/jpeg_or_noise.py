@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+from middles import middle
 
 from clearer.bench.restorers import find_restorer
 from clearer.bench.runners import Runner
@@ -49,7 +50,8 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file to write")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    pictures = [_middle(path) for path in list_images(arguments.folder)[::_PERIOD]]
+    paths = list_images(arguments.folder)[::_PERIOD]
+    pictures = [middle(to_unit(read_image(path, "rgb")), _SIDE) for path in paths]
     restorers = {name: find_restorer(Path(name), None).runner for name in NETWORKS}
     rows = []
     print("| noise | quality | as saved | " + " | ".join(NETWORKS) + " |")
@@ -69,12 +71,6 @@ def main() -> None:
             print(f"| {shot:g} | {quality} | {cells} |", flush=True)
     about = {"pictures": len(pictures), "device": device_name("cpu"), "precision": "fp32"}
     write_json(arguments.out, {"about": about, "rows": rows})
-
-
-def _middle(path: Path) -> Picture:
-    image = to_unit(read_image(path, "rgb"))
-    top, left = ((side - _SIDE) // 2 for side in image.shape[:2])
-    return image[top : top + _SIDE, left : left + _SIDE]
 
 
 def _photograph(clean: Picture, shot: float, seed: int) -> Picture:

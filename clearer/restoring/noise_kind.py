@@ -39,7 +39,10 @@ network to remove, and what JPEG leaves may have any pattern."""
 
 def is_gray(picture: NDArray[Any]) -> bool:
     """Whether a picture has one channel, or three equal ones."""
-    return picture.shape[2] == 1 or bool((picture == picture[..., :1]).all())
+    first = picture[..., 0]
+    return all(
+        bool((first == picture[..., channel]).all()) for channel in range(1, picture.shape[2])
+    )
 
 
 def is_noise_of_camera(picture: NDArray[Any]) -> bool:
@@ -51,8 +54,8 @@ def is_noise_of_camera(picture: NDArray[Any]) -> bool:
     Raises:
         ValueError: If it has another shape.
     """
-    most = _MOST_OF_CAMERA_IN_GRAY if is_gray(picture) else _MOST_OF_CAMERA
-    return fine_share(picture) < most
+    share = fine_share(picture)
+    return share < (_MOST_OF_CAMERA_IN_GRAY if is_gray(picture) else _MOST_OF_CAMERA)
 
 
 def fine_share(picture: NDArray[Any]) -> float:

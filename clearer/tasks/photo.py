@@ -124,6 +124,5 @@ class Photo(Task):
         saved = save(photograph(clean.expand(-1, 3, -1, -1), self.shot, draws), draws)
         if clean.shape[1] == 1:
             return luma(saved)
-        is_gray = (clean == clean[:, :1]).all(dim=3, keepdim=True).all(dim=2, keepdim=True)
-        is_gray = is_gray.all(dim=1, keepdim=True)
+        is_gray = (clean == clean[:, :1]).all(dim=(1, 2, 3), keepdim=True)
         return torch.where(is_gray, luma(saved).expand_as(saved), saved)

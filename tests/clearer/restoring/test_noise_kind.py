@@ -75,6 +75,8 @@ def test_pictures_of_which_little_is_known() -> None:
     for shape in ((40, 40), (40, 40, 4)):
         with pytest.raises(ValueError, match=r"expected \(H, W, 1\) or \(H, W, 3\)"):
             fine_share(np.zeros(shape, np.uint8))
+        with pytest.raises(ValueError, match="expected"):
+            is_noise_of_camera(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("color", ["gray", "rgb"])
