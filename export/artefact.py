@@ -119,8 +119,16 @@ def onnx_restorer(files: Mapping[str, bytes]) -> Restore:
     return session_restorer(session)
 
 
-def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:
+def openvino_artefact(
+    model: bytes, label: str, precision: Kind, quantization: QuantizationRecord | None = None
+) -> Artefact:
     """OpenVINO IR of an ONNX file; the check runs it in fp32 where it is not int8.
+
+    Args:
+        model: An fp32 file, or an int8 one for OpenVINO.
+        label: Label in the file names.
+        precision: Precision of its body.
+        quantization: How an int8 body was made.
 
     Raises:
         ClearerError: If OpenVINO is missing.
@@ -135,7 +143,7 @@ def openvino_artefact(model: bytes, label: str, precision: Kind) -> Artefact:
         return lambda given: session(*file_inputs(given, has_level=session.has_level))
 
     files = dict(zip(names, (made.xml, made.weights), strict=True))
-    return Artefact(files=files, precision=precision, load=load)
+    return Artefact(files=files, precision=precision, load=load, quantization=quantization)
 
 
 def program_restorer(files: Mapping[str, bytes]) -> Restore:

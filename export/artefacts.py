@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import Any, Final
 
 from clearer.errors import InputError
@@ -34,7 +33,11 @@ from clearer.support.device import device_name
 
 __all__ = ["ExportSettings", "Listener", "make_artefacts"]
 
-_INT8_LABELS: Final[dict[Flavour, str]] = {"cpu": "int8", "tensorrt": "int8.trt"}
+_INT8_LABELS: Final[dict[Flavour, str]] = {
+    "cpu": "int8",
+    "openvino": "int8",
+    "tensorrt": "int8.trt",
+}
 Listener = Callable[[str], None]
 
 
@@ -114,14 +117,15 @@ def make_artefacts(
     if settings.openvino:
         yield openvino_artefact(model, level, "fp32, fp16 weights")
     if settings.int8:
-        for flavour, result in _quantized(run, model, reference, listener):
+        for result in _quantized(run, model, reference, settings, listener):
             about = _describe(result)
             said = {"precision": "int8", "quantization": json.dumps(_checked_here(result))}
             quantized = with_metadata(result.model, said)
-            label = _label(level, _INT8_LABELS[flavour])
-            yield from onnx_artefacts(quantized, label, "int8", ios, shapes, about)
-            if settings.openvino and flavour == "cpu":
-                yield openvino_artefact(quantized, label, "int8")
+            label = _label(level, _INT8_LABELS[result.flavour])
+            if result.flavour == "openvino":
+                yield openvino_artefact(quantized, label, "int8", about)
+            else:
+                yield from onnx_artefacts(quantized, label, "int8", ios, shapes, about)
     if settings.torch_program:
         program = to_torch_program(network, metadata, sigma=settings.sigma)
         name = file_name(level, ending="pt2")
@@ -133,10 +137,12 @@ def _label(*labels: str) -> str:
 
 
 def _quantized(
-    run: Run, model: bytes, reference: Reference, listener: Listener
-) -> Iterator[tuple[Flavour, Int8Result]]:
+    run: Run, model: bytes, reference: Reference, settings: ExportSettings, listener: Listener
+) -> Iterator[Int8Result]:
     """The file in int8, for each kind of runtime."""
-    calibration = calibration_pictures(run.settings(), level_map=reference.takes_level)
+    of_run = run.settings()
+    calibration = calibration_pictures(of_run, level_map=reference.takes_level)
+    has_budget = bool(of_run.budgets) and of_run.budget_precision == "int8"
 
     def psnr_db(candidate: bytes) -> float:
         return reference.mean_psnr_db("tensor", None, onnx_restorer({"": candidate}))
@@ -150,23 +156,21 @@ def _quantized(
         "cpu": {"ONNX Runtime": psnr_db},
         "tensorrt": {"ONNX Runtime": psnr_db},
     }
-    if find_spec("openvino") is not None:
-        validate["cpu"]["OpenVINO"] = openvino_psnr_db
-    for flavour in _INT8_LABELS:
+    if settings.openvino:
+        validate["openvino"] = {"OpenVINO": openvino_psnr_db}
+    for flavour, runtimes in validate.items():
 
         def tell(what: str, done: int, total: int, flavour: Flavour = flavour) -> None:
             listener(f"int8 for {flavour}: {what}, {done} of {total}")
 
-        yield (
+        yield quantize(
+            model,
             flavour,
-            quantize(
-                model,
-                flavour,
-                calibration,
-                validate[flavour],
-                reference_db=reference.psnr_db("tensor", None),
-                listener=tell,
-            ),
+            calibration,
+            runtimes,
+            reference_db=reference.psnr_db("tensor", None),
+            has_budget=has_budget,
+            listener=tell,
         )
 
 

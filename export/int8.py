@@ -13,10 +13,14 @@ from clearer.export.calibration import METHODS, Array, Method, observe
 from clearer.export.network_io import session_restorer
 from clearer.export.qdq import Flavour, QdqGraph, WeightBits, insert_qdq
 
-__all__ = ["MAX_DROP_DB", "Int8Result", "Listener", "Validate", "quantize"]
+__all__ = ["DROP_DB", "MAX_DROP_DB", "Int8Result", "Listener", "Validate", "quantize"]
 
+DROP_DB: Final = 0.03
+"""Largest loss of PSNR on the validation images, against the fp32 file. A network that is 0.1 dB
+better takes nearly twice the time; the layers that must stay in floating point for this take 0 to
+20 % of it."""
 MAX_DROP_DB: Final = 0.1
-"""Largest loss of PSNR on the validation images, against the fp32 file."""
+"""The same where a budget is for int8: the file should not be larger than a search predicts."""
 _NUM_PROBES: Final = 4
 """Calibration images on which the layers are compared."""
 
@@ -74,30 +78,34 @@ def quantize(
     validate: Mapping[str, Validate],
     *,
     reference_db: float,
-    max_drop_db: float = MAX_DROP_DB,
+    has_budget: bool = False,
     listener: Listener = lambda what, done, total: None,
 ) -> Int8Result:
     """Quantise an exported file, within a limit on the loss in any runtime.
 
     The method of calibration is the one with the best PSNR on validation images, in the worst
     runtime. If that loses too much, 7-bit weights are tried: processors without VNNI saturate with
-    8. If that is not enough either, each layer is quantised alone, and those with the largest
-    squared error of the output stay in floating point, as few as meet the limit. The errors of
-    layers are nearly independent: their sum predicts that of all together.
+    8. If that is not enough either, layers stay in floating point. For ONNX Runtime, which converts
+    a whole feature map wherever int8 begins or ends, all those of the finest resolution do, if they
+    are at most half of all. Then each layer is quantised alone, and those with the largest squared
+    error of the output follow, as few as meet the limit. The errors of layers are nearly
+    independent: their sum predicts that of all together.
 
     Args:
         model: Bytes of the fp32 file.
         flavour: The runtimes to quantise for.
         calibration: Degraded training images ``(1, C, H, W)``; a few dozen of about 128 x 128.
         validate: For each runtime that will run the file, PSNR in dB of a candidate on validation
-            images; called at most ``5 + 2 * log2(layers)`` times.
+            images; called at most ``6 + 2 * log2(layers)`` times.
         reference_db: PSNR in dB of the fp32 network.
-        max_drop_db: Largest loss allowed, in dB.
+        has_budget: Whether a budget limits the file: then it may lose :data:`MAX_DROP_DB`, and no
+            more layers stay in floating point than that needs. Else the limit is :data:`DROP_DB`.
         listener: Called with the progress.
 
     Raises:
         ClearerError: If ONNX Runtime is not installed, or the limit cannot be met.
     """
+    max_drop_db = MAX_DROP_DB if has_budget else DROP_DB
     losses = _Losses(validate, reference_db, max_drop_db)
     listener("calibration", 0, 1 + len(METHODS))
     activations = observe(model, calibration)
@@ -115,30 +123,58 @@ def quantize(
         narrow_drops = losses.of(narrow.model())
         if max(narrow_drops.values()) < max(found.values()):
             graph, found, bits = narrow, narrow_drops, 7
-    order, known = list(graph.layers), {0: found}
+    float_layers: tuple[str, ...] = ()
     if not losses.are_allowed(found):
-        errors = _errors(graph, model, calibration[:_NUM_PROBES], listener)
-        order.sort(key=errors.__getitem__, reverse=True)
-
-    def is_met(count: int) -> bool:
-        if count not in known:
-            listener("layers in floating point", count, len(order))
-            known[count] = losses.of(graph.model(graph.in_float(order[:count])))
-        return losses.are_allowed(known[count])
-
-    count = _fewest(len(order), is_met)
-    if count == len(order):
-        raise ClearerError(_impossible(flavour, losses.of(model), known[0], max_drop_db))
-    float_layers = graph.in_float(order[:count])
+        probes = calibration[:_NUM_PROBES]
+        first = graph.finest if flavour == "cpu" and not has_budget else ()
+        if 2 * len(first) > len(graph.layers):
+            first = ()
+        kept = _float_layers(graph, first, model, probes, losses, listener)
+        if kept is None:
+            raise ClearerError(_impossible(flavour, losses.of(model), found, max_drop_db))
+        float_layers, found = kept
     return Int8Result(
         model=graph.model(float_layers),
         flavour=flavour,
         method=best,
         weight_bits=bits,
-        drops_db=known[count],
+        drops_db=found,
         float_layers=float_layers,
-        num_layers=len(order),
+        num_layers=len(graph.layers),
     )
+
+
+def _float_layers(
+    graph: QdqGraph,
+    first: Sequence[str],
+    model: bytes,
+    probes: Sequence[Array],
+    losses: _Losses,
+    listener: Listener,
+) -> tuple[tuple[str, ...], dict[str, float]] | None:
+    """The layers that stay in floating point so that a limit is met, and what is lost then.
+
+    The first ones do in any case. None if there is no int8 left.
+    """
+    order: list[str] = []
+    total = len(graph.layers) - len(first)
+    known = {}
+
+    def kept(count: int) -> tuple[str, ...]:
+        return graph.in_float([*first, *order[:count]])
+
+    def is_met(count: int) -> bool:
+        if count == 0 and not first:
+            return False
+        if count and not order:
+            errors = _errors(graph, model, probes, listener)
+            order.extend(sorted(errors.keys() - {*first}, key=errors.__getitem__, reverse=True))
+        listener("layers in floating point", len(first) + count, len(graph.layers))
+        known[count] = losses.of(graph.model(kept(count)))
+        return losses.are_allowed(known[count])
+
+    count = _fewest(total, is_met)
+    return None if count == total else (kept(count), known[count])
 
 
 def _errors(

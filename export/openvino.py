@@ -1,7 +1,7 @@
 """OpenVINO IR of an exported ONNX file, and a session that runs one on the CPU.
 
 There are two kinds of IR: one from the fp32 file, with weights stored as fp16, and one from the
-int8 file for CPUs. There is none in bf16: that is requested when a file is loaded
+int8 form for OpenVINO. There is none in bf16: that is requested when a file is loaded
 (``INFERENCE_PRECISION_HINT``), and applies to everything in floating point of either kind.
 """
 
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from clearer.errors import ClearerError, InputError, require
 from clearer.export.picture_io import first_line
-from clearer.export.rounding import without_rounded_outputs
 
 __all__ = [
     "OpenVinoFiles",
@@ -63,19 +62,18 @@ def to_openvino(model: bytes) -> OpenVinoFiles:
 
     Weights of a floating-point network are stored as fp16, in half the bytes: they change by up to
     1/2048, and the arithmetic does not change. In an int8 network floating-point values stay fp32:
-    scales of biases are too small for fp16, and fp32 weights are few. What convolutions give is not
-    rounded: OpenVINO computes in integers all the same, faster and more exactly.
+    scales of biases are too small for fp16, and fp32 weights are few.
 
     Args:
         model: Bytes of an ONNX file from :func:`clearer.export.to_onnx.to_onnx`, or its int8 form
-            for CPUs.
+            for OpenVINO (:data:`clearer.export.qdq.Flavour`).
 
     Raises:
         ClearerError: If OpenVINO is not installed.
     """
     openvino, core = require("openvino", extra=_EXTRA), open_core()
-    source = without_rounded_outputs(onnx.load_from_string(model))
-    network = core.read_model(source.SerializeToString())
+    source = onnx.load_from_string(model)
+    network = core.read_model(model)
     for entry in source.metadata_props:
         network.set_rt_info(entry.value, [_METADATA, entry.key])
     _name_by_place(network, source.graph)

@@ -23,15 +23,17 @@ import onnx
 from clearer.errors import require
 from clearer.export.calibration import Activation, Array, Method
 from clearer.export.network_io import network_feed
+from clearer.export.resolution import finest_convolutions
 from clearer.export.rounding import Grid, direct_readers, with_rounded_outputs
 
 __all__ = ["Flavour", "QdqGraph", "WeightBits", "insert_qdq"]
 
-Flavour = Literal["cpu", "tensorrt"]
-"""``cpu`` (ONNX Runtime, OpenVINO): unsigned activations with a zero point, biases in int32,
-outputs rounded; OpenVINO's own format (:mod:`clearer.export.openvino`) leaves that out.
-``tensorrt``: signed activations, symmetric around zero, biases in fp32. Weights are signed and
-symmetric, with a scale for each output channel, in both."""
+Flavour = Literal["cpu", "openvino", "tensorrt"]
+"""``cpu`` (ONNX Runtime): unsigned activations with a zero point, biases in int32, outputs rounded.
+``openvino``: the same, without rounded outputs, since OpenVINO computes in integers all the same,
+faster and more exactly. ``tensorrt``: signed activations, symmetric around
+zero, biases in fp32. Weights are signed and symmetric, with a scale for each output channel, in
+all."""
 WeightBits = Literal[8, 7]
 """x86 processors without VNNI add two products of an unsigned by a signed byte in 16 bits, which
 may saturate: 2 x 255 x 127 is too much for them, and 2 x 255 x 64 is not."""
@@ -73,6 +75,11 @@ class QdqGraph:
     def layers(self) -> tuple[str, ...]:
         """Names of the convolutions, as of the torch modules, in the order of computation."""
         return tuple(_layer(node) for node in self._source.graph.node if node.op_type in _OPERATORS)
+
+    @property
+    def finest(self) -> tuple[str, ...]:
+        """The layers that read or feed the finest resolution."""
+        return tuple(map(_layer, finest_convolutions(self._source.graph)))
 
     def in_float(self, wanted: Collection[str]) -> tuple[str, ...]:
         """The layers that should stay in floating point if some do.
@@ -149,10 +156,10 @@ def insert_qdq(
     """
     quantization = require("onnxruntime.quantization", extra="cpu")
     source = onnx.load_from_string(model)
-    is_cpu = flavour == "cpu"
+    is_unsigned = flavour != "tensorrt"
     kinds = quantization.QuantType
     spans = {
-        name: activation.span(method, 255 if is_cpu and activation.low >= 0 else 127)
+        name: activation.span(method, 255 if is_unsigned and activation.low >= 0 else 127)
         for name, activation in activations.items()
     }
     read = {node.input[0] for node in source.graph.node if node.op_type in _OPERATORS}
@@ -175,18 +182,18 @@ def insert_qdq(
             op_types_to_quantize=_OPERATORS,
             per_channel=True,
             reduce_range=weight_bits == 7,
-            activation_type=kinds.QUInt8 if is_cpu else kinds.QInt8,
+            activation_type=kinds.QUInt8 if is_unsigned else kinds.QInt8,
             weight_type=kinds.QInt8,
             extra_options={
-                "ActivationSymmetric": not is_cpu,
+                "ActivationSymmetric": not is_unsigned,
                 "WeightSymmetric": True,
-                "QuantizeBias": is_cpu,
+                "QuantizeBias": is_unsigned,
                 # The output goes into an addition, or the next convolution quantises it.
                 "OpTypesToExcludeOutputQuantization": _OPERATORS,
                 "TensorQuantOverrides": ranges,
             },
         )
-        grid = (lambda name: _unsigned_grid(*spans[name])) if is_cpu else None
+        grid = (lambda name: _unsigned_grid(*spans[name])) if flavour == "cpu" else None
         return QdqGraph(source, onnx.load(path / "int8.onnx"), grid)
 
 
