@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import skimage
 
-from clearer.data.dead_leaves import dead_leaves
+from clearer.data.drawn_pictures import drawn_pictures
 from clearer.data.pairs import PictureFile, list_pictures, read_pictures
 from clearer.data.scenes import check_scenes, read_scenes
 from clearer.errors import InputError
@@ -54,9 +54,6 @@ _GRAY_ONLY: Final = frozenset(
     {"brick.png", "camera.png", "coins.png", "grass.png", "gravel.png", "moon.png"}
 )
 _BUILTIN_SOURCE: Final = "built-in photographs and dead leaves"
-_NUM_DEAD_LEAVES: Final = 40
-_DEAD_LEAVES_SIZE: Final = 256
-_DEAD_LEAVES_SEED: Final = 2020
 _VAL_SHARE: Final = 0.1
 
 
@@ -229,15 +226,14 @@ def _builtin_files(names: tuple[str, ...], color: Color) -> list[PictureFile]:
     return [PictureFile(name, PHOTOGRAPHS / name) for name in names if name not in skip]
 
 
-@functools.cache  # drawing the leaves takes seconds
+@functools.cache
 def _builtin(color: Color) -> Splits:
     photos, val = (_builtin_photographs(names, color) for names in (BUILTIN_TRAIN, BUILTIN_VAL))
-    rng = np.random.default_rng(_DEAD_LEAVES_SEED)
     # Colours of leaves come from training photographs only.
     colors = np.concatenate(
         [image[::8, ::8].reshape(-1, image.shape[2]) for image in photos.images]
     )
-    leaves = [dead_leaves(_DEAD_LEAVES_SIZE, colors, rng) for _ in range(_NUM_DEAD_LEAVES)]
+    leaves = drawn_pictures(colors)
     names = tuple(f"dead-leaves-{index:02d}" for index in range(len(leaves)))
     return Splits(
         train=ImageSet(photos.names + names, photos.images + tuple(leaves)),
