@@ -36,7 +36,8 @@ __all__ = [
     "print_zoo",
 ]
 
-
+_NAMED_LAYERS: Final = 6
+"""More of them are a resolution, not single layers; ``export.json`` has all names."""
 _LEAST_WIDTH: Final = 80
 """Minimum width of tables: in a narrower terminal lines break, but all columns are shown."""
 
@@ -191,7 +192,7 @@ def print_export(folder: Path, report: ExportRecord) -> None:
 def _describe_quantization(row: FileRecord) -> str:
     about = row["quantization"]
     layers = about["float_layers"]
-    named = f": {', '.join(layers)}" if layers else ""
+    named = f": {', '.join(layers)}" if 0 < len(layers) <= _NAMED_LAYERS else ""
     losses = ", ".join(f"{name} {-drop:+.3f} dB" for name, drop in about["drops_db"].items())
     return (
         f"{row['file']}: calibrated by {about['calibration']}, weights of {about['weight_bits']} "
