@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Photo"]
 
-_CLEAN_SHARE: Final = 0.1
+_CLEAN_SHARE: Final = 0.2
 _NEAR_SHARE: Final = 0.7
 _BLUR: Final = (0.4, 3.0)  # pixels, standard deviation of a Gaussian
 _CONTRAST: Final = (0.4, 1.0)
@@ -34,7 +34,7 @@ class Photo(Task):
     That is the target of the network. A camera is drawn for each (:mod:`clearer.tasks.camera`), and
     its noise is made on the sensor and carried into the picture
     (:mod:`clearer.tasks.sensor_noise`). Then the picture is saved: as JPEG, as JPEG twice, or
-    uncompressed with 8 bits (:mod:`clearer.tasks.saving`). One training patch in ten stays clean,
+    uncompressed with 8 bits (:mod:`clearer.tasks.saving`). One training patch in five stays clean,
     so that a network leaves clean pictures alone; evaluation always has noise. A gray picture, of
     one channel or three equal ones, is the luma of such a photograph; one training patch in seven
     becomes gray.
@@ -101,7 +101,7 @@ class Photo(Task):
         return torch.where(is_near, near, clean)
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
-        """Photograph pictures and save them; one in ten stays clean."""
+        """Photograph pictures and save them; one in five stays clean."""
         import torch
 
         from clearer.tasks.draws import chance
