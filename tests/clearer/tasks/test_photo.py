@@ -287,11 +287,11 @@ def test_an_earlier_jpeg_had_its_blocks_anywhere(
     assert torch.equal(cut, expected)
 
 
-def test_one_patch_in_ten_stays_clean_and_no_figure_does() -> None:
+def test_one_patch_in_five_stays_clean_and_no_figure_does() -> None:
     clean = to_batch(photograph(side=8), 2000)
     degraded = Photo(shot=Span(0.01, 0.01)).degrade(clean, draws(0, 2000))
     stays = (degraded == clean).all(1).all(1).all(1)
-    assert stays.float().mean() == pytest.approx(0.1, abs=0.02)
+    assert stays.float().mean() == pytest.approx(0.2, abs=0.02)
     picture = photograph(side=16)
     for seed in range(60):
         figure = Photo().degrade_picture(picture, np.random.default_rng(seed))
