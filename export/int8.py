@@ -16,9 +16,8 @@ from clearer.export.qdq import Flavour, QdqGraph, WeightBits, insert_qdq
 __all__ = ["DROP_DB", "MAX_DROP_DB", "Int8Result", "Listener", "Validate", "quantize"]
 
 DROP_DB: Final = 0.03
-"""Largest loss of PSNR on the validation images, against the fp32 file. A network that is 0.1 dB
-better takes nearly twice the time; the layers that must stay in floating point for this take 0 to
-20 % of it."""
+"""Largest loss of PSNR on the validation images, against the fp32 file: a network that is better by
+more than that takes longer than the few layers that must stay in floating point for it."""
 MAX_DROP_DB: Final = 0.1
 """The same where a budget is for int8: the file should not be larger than a search predicts."""
 _NUM_PROBES: Final = 4

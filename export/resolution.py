@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -20,8 +17,7 @@ def finest_convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     Args:
         graph: An fp32 file of :func:`clearer.export.to_onnx.to_onnx`.
     """
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    sides = _sides(graph, lambda name: numpy_helper.to_array(tensors[name]))
+    sides = _sides(graph)
     feeding = set[str]()
     for node in reversed(graph.node):
         finest = any(sides.get(name) == 1 or name in feeding for name in node.output)
@@ -30,16 +26,13 @@ def finest_convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [
         node
         for node in graph.node
-        if node.op_type == "Conv"
-        and (sides[node.input[0]] == 1 or sides[node.output[0]] == 1 or node.output[0] in feeding)
+        if node.op_type == "Conv" and (sides[node.input[0]] == 1 or node.output[0] in feeding)
     ]
 
 
-def _sides(
-    graph: onnx.GraphProto,
-    array: Callable[[str], np.ndarray[tuple[int, ...], np.dtype[np.float32]]],
-) -> dict[str, float]:
+def _sides(graph: onnx.GraphProto) -> dict[str, float]:
     """Side of the tensors behind the first convolution, as a share of that of its input."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
     sides: dict[str, float] = {}
     for node in graph.node:
         known = [sides[name] for name in node.input if name in sides]
@@ -51,6 +44,6 @@ def _sides(
             strides = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             side /= strides.get("strides", [1])[0]
         elif node.op_type == "Resize":
-            side *= float(array(node.input[2])[-1])
+            side *= float(numpy_helper.to_array(tensors[node.input[2]])[-1])
         sides.update(dict.fromkeys(node.output, side))
     return sides

@@ -26,7 +26,7 @@ PictureKind = Literal["gray", "rgb", "photo", "jpeg"]
 
 _LOW_QUALITY: Final = 60
 """Up to this quality JPEG harms more than the noise of most cameras: a network for JPEG restores
-clean pictures 0.5 dB better than one for photographs (``benchmarks/jpeg_or_noise.py``)."""
+clean pictures 0.5 to 0.6 dB better than one for photographs (``benchmarks/jpeg_or_noise.py``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
