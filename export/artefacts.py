@@ -18,6 +18,7 @@ from clearer.export.artefact import (
     openvino_artefact,
     program_restorer,
 )
+from clearer.export.calibration import observe
 from clearer.export.export_record import QuantizationRecord
 from clearer.export.graph_nodes import OPSET
 from clearer.export.int8 import Int8Result, Validate, quantize
@@ -38,6 +39,10 @@ _INT8_LABELS: Final[dict[Flavour, str]] = {
     "openvino": "int8",
     "tensorrt": "int8.trt",
 }
+_SIDE: Final = 256
+"""Of pictures that candidates for int8 are compared on: a dozen files are run on each."""
+_NUM_PROBES: Final = 4
+"""Calibration pictures that single layers are compared on."""
 Listener = Callable[[str], None]
 
 
@@ -140,16 +145,18 @@ def _quantized(
     run: Run, model: bytes, reference: Reference, settings: ExportSettings, listener: Listener
 ) -> Iterator[Int8Result]:
     """The file in int8, for each kind of runtime."""
-    of_run = run.settings()
+    of_run, middles = run.settings(), reference.of_middles(_SIDE)
     calibration = calibration_pictures(of_run, level_map=reference.takes_level)
+    listener("int8: ranges of the features")
+    activations = observe(model, calibration)
     has_budget = bool(of_run.budgets) and of_run.budget_precision == "int8"
 
     def psnr_db(candidate: bytes) -> float:
-        return reference.mean_psnr_db("tensor", None, onnx_restorer({"": candidate}))
+        return middles.mean_psnr_db("tensor", None, onnx_restorer({"": candidate}))
 
     def openvino_psnr_db(candidate: bytes) -> float:
         artefact = openvino_artefact(candidate, "", "int8")
-        return reference.mean_psnr_db("tensor", None, artefact.load(artefact.files))
+        return middles.mean_psnr_db("tensor", None, artefact.load(artefact.files))
 
     # TensorRT engines are built and checked on their device.
     validate: dict[Flavour, dict[str, Validate]] = {
@@ -166,9 +173,10 @@ def _quantized(
         yield quantize(
             model,
             flavour,
-            calibration,
+            activations,
+            calibration[:_NUM_PROBES],
             runtimes,
-            reference_db=reference.psnr_db("tensor", None),
+            reference_db=middles.psnr_db("tensor", None),
             has_budget=has_budget,
             listener=tell,
         )

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from clearer.errors import ClearerError, require
-from clearer.export.calibration import METHODS, Array, Method, observe
+from clearer.export.calibration import METHODS, Activation, Array, Method
 from clearer.export.network_io import session_restorer
 from clearer.export.qdq import Flavour, QdqGraph, WeightBits, insert_qdq
 
@@ -20,8 +20,6 @@ DROP_DB: Final = 0.03
 more than that takes longer than the few layers that must stay in floating point for it."""
 MAX_DROP_DB: Final = 0.1
 """The same where a budget is for int8: the file should not be larger than a search predicts."""
-_NUM_PROBES: Final = 4
-"""Calibration images on which the layers are compared."""
 
 Validate = Callable[[bytes], float]
 """PSNR in dB of a file on validation images, in some runtime."""
@@ -73,7 +71,8 @@ class _Losses:
 def quantize(
     model: bytes,
     flavour: Flavour,
-    calibration: Sequence[Array],
+    activations: Mapping[str, Activation],
+    probes: Sequence[Array],
     validate: Mapping[str, Validate],
     *,
     reference_db: float,
@@ -93,7 +92,8 @@ def quantize(
     Args:
         model: Bytes of the fp32 file.
         flavour: The runtimes to quantise for.
-        calibration: Degraded training images ``(1, C, H, W)``; a few dozen of about 128 x 128.
+        activations: Values of its features, of :func:`clearer.export.calibration.observe`.
+        probes: A few degraded images ``(1, C, H, W)``, to compare the layers on.
         validate: For each runtime that will run the file, PSNR in dB of a candidate on validation
             images; called at most ``6 + 2 * log2(layers)`` times.
         reference_db: PSNR in dB of the fp32 network.
@@ -106,11 +106,9 @@ def quantize(
     """
     max_drop_db = MAX_DROP_DB if has_budget else DROP_DB
     losses = _Losses(validate, reference_db, max_drop_db)
-    listener("calibration", 0, 1 + len(METHODS))
-    activations = observe(model, calibration)
     graphs, drops = {}, {}
     for done, method in enumerate(METHODS, 1):
-        listener("calibration", done, 1 + len(METHODS))
+        listener("calibration", done, len(METHODS))
         graphs[method] = insert_qdq(model, flavour, method, activations)
         drops[method] = losses.of(graphs[method].model())
     best = min(METHODS, key=lambda method: max(drops[method].values()))
@@ -124,7 +122,6 @@ def quantize(
             graph, found, bits = narrow, narrow_drops, 7
     float_layers: tuple[str, ...] = ()
     if not losses.are_allowed(found):
-        probes = calibration[:_NUM_PROBES]
         first = graph.finest if flavour == "cpu" and not has_budget else ()
         if 2 * len(first) > len(graph.layers):
             first = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -132,6 +133,12 @@ class Reference:
 
     def __len__(self) -> int:
         return len(self._images)
+
+    def of_middles(self, side: int) -> Reference:
+        """The same network on centre crops of the pictures, with sides of at most ``side``."""
+        twin = copy.copy(self)
+        twin._images, twin._psnrs = self._images.middles(side), {}
+        return twin
 
     def pairs(self, shape: Shape | None) -> Iterator[tuple[Planes, Planes]]:
         """(degraded, clean) batches: the pictures as they are, or cropped and padded to a shape."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearer.data.splits import sample_training
-from clearer.pictures.images import ImageSet
 from clearer.restoring.evaluate import evaluation_pairs
 from clearer.runs.settings import RunSettings
 from clearer.tasks.base import Task
@@ -43,15 +42,5 @@ def calibration_pictures(settings: RunSettings, *, level_map: bool) -> list[NDAr
     """
     folder, task = available_pictures(settings)
     images = sample_training(folder, settings.color, settings.seed, task, _NUM_PICTURES)
-    middles = ImageSet(
-        images.names,
-        tuple(_middle(image) for image in images.images),
-        tuple(_middle(image) for image in images.degraded),
-    )
-    pairs = evaluation_pairs(middles, task, _SEED, level_map=level_map)
+    pairs = evaluation_pairs(images.middles(_SIDE), task, _SEED, level_map=level_map)
     return [degraded for degraded, _ in pairs]
-
-
-def _middle(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    top, left = (max(0, side - _SIDE) // 2 for side in picture.shape[:2])
-    return picture[top : top + _SIDE, left : left + _SIDE]

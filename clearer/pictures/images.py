@@ -45,6 +45,17 @@ class ImageSet:
             tuple(self.degraded[i] for i in picks if self.degraded),
         )
 
+    def middles(self, side: int) -> ImageSet:
+        """Centre crops of all pictures, with sides of at most ``side`` pixels."""
+        pictures = (self.images, self.degraded)
+        images, degraded = (tuple(_middle(p, side) for p in of_one) for of_one in pictures)
+        return ImageSet(self.names, images, degraded)
+
+
+def _middle(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    top, left = (max(0, whole - side) // 2 for whole in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
+
 
 def list_images(folder: Path) -> list[Path]:
     """Picture files of a folder (not its subfolders), sorted by name, without hidden ones.

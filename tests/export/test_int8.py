@@ -4,6 +4,7 @@ import functools
 import logging
 import math
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
@@ -92,6 +93,25 @@ class Validation:
         return psnr_db(run(model, self.degraded), self.clean)
 
 
+def quantized(
+    model: bytes,
+    flavour: Flavour,
+    validate: Mapping[str, Validate],
+    *,
+    reference_db: float = REFERENCE_DB,
+    has_budget: bool = False,
+) -> Int8Result:
+    return quantize(
+        model,
+        flavour,
+        observe(model, CALIBRATION),
+        CALIBRATION,
+        validate,
+        reference_db=reference_db,
+        has_budget=has_budget,
+    )
+
+
 @pytest.fixture(scope="module")
 def source() -> bytes:
     return small_file()
@@ -99,9 +119,7 @@ def source() -> bytes:
 
 @pytest.fixture(scope="module", params=FLAVOURS)
 def result(request: pytest.FixtureRequest, source: bytes) -> Int8Result:
-    return quantize(
-        source, request.param, CALIBRATION, {"here": Validation(source)}, reference_db=REFERENCE_DB
-    )
+    return quantized(source, request.param, {"here": Validation(source)})
 
 
 def test_the_loss_is_what_the_file_loses(source: bytes, result: Int8Result) -> None:
@@ -120,7 +138,7 @@ def test_a_layer_that_int8_ruins_stays_in_floating_point(flavour: Flavour) -> No
         all_int8 = insert_qdq(model, flavour, method, observe(model, CALIBRATION)).model()
         assert validation(all_int8) < REFERENCE_DB - DROP_DB
     validation.count = 0
-    result = quantize(model, flavour, CALIBRATION, {"here": validation}, reference_db=REFERENCE_DB)
+    result = quantized(model, flavour, {"here": validation})
     assert SENSITIVE in result.float_layers
     assert result.drop_db <= DROP_DB
     assert validation.count <= 4 + 2 * math.log2(result.num_layers)
@@ -153,7 +171,7 @@ def test_onnx_runtime_has_the_finest_resolution_in_floating_point(flavour: Flavo
     def validate(candidate: bytes) -> float:
         return REFERENCE_DB - (2 * DROP_DB if "output.head" in layers_in_int8(candidate) else 0)
 
-    result = quantize(model, flavour, CALIBRATION, {"a": validate}, reference_db=REFERENCE_DB)
+    result = quantized(model, flavour, {"a": validate})
     assert "output.head" in result.float_layers
     assert 1 < len(graph.finest) <= len(graph.layers) / 2
     assert (result.float_layers == graph.in_float(graph.finest)) == (flavour == "cpu")
@@ -166,9 +184,7 @@ def test_under_a_budget_as_few_layers_as_possible_are() -> None:
         drop = 0.5 * MAX_DROP_DB + MAX_DROP_DB * ("output.head" in layers_in_int8(candidate))
         return REFERENCE_DB - drop
 
-    result = quantize(
-        model, "cpu", CALIBRATION, {"a": validate}, reference_db=REFERENCE_DB, has_budget=True
-    )
+    result = quantized(model, "cpu", {"a": validate}, has_budget=True)
     graph = insert_qdq(model, "cpu", "minmax", observe(model, CALIBRATION))
     assert DROP_DB < result.drop_db <= MAX_DROP_DB
     assert "output.head" in result.float_layers
@@ -182,7 +198,7 @@ def test_more_layers_where_the_finest_resolution_is_not_enough(flavour: Flavour)
     def validate(candidate: bytes) -> float:
         return REFERENCE_DB - (2 * DROP_DB if coarse in layers_in_int8(candidate) else 0)
 
-    result = quantize(model, flavour, CALIBRATION, {"a": validate}, reference_db=REFERENCE_DB)
+    result = quantized(model, flavour, {"a": validate})
     assert coarse in result.float_layers
     assert coarse not in layers_in_int8(result.model)
     assert result.drop_db == 0
@@ -202,12 +218,12 @@ def test_a_runtime_that_saturates_gets_weights_of_7_bits(source: bytes) -> None:
         return validation(model) - (3 if largest_weight(model) > 64 else 0)
 
     runtimes: dict[str, Validate] = {"wide": validation, "narrow": saturating}
-    result = quantize(source, "cpu", CALIBRATION, runtimes, reference_db=REFERENCE_DB)
+    result = quantized(source, "cpu", runtimes)
     assert result.weight_bits == 7
     assert largest_weight(result.model) == 64
     assert set(result.drops_db) == {"wide", "narrow"}
     assert result.drop_db == max(result.drops_db.values()) <= DROP_DB
-    only_wide = quantize(source, "cpu", CALIBRATION, {"a": validation}, reference_db=REFERENCE_DB)
+    only_wide = quantized(source, "cpu", {"a": validation})
     assert only_wide.weight_bits == 8
     assert largest_weight(only_wide.model) == 127
 
@@ -237,14 +253,14 @@ def test_a_limit_that_no_file_meets(source: bytes, flavour: Flavour) -> None:
     with pytest.raises(
         ClearerError, match=rf"int8 for {flavour} loses more than 0\.03 dB .* in here"
     ):
-        quantize(source, flavour, CALIBRATION, {"here": validate}, reference_db=REFERENCE_DB)
+        quantized(source, flavour, {"here": validate})
 
 
 def test_a_reference_that_is_not_of_this_file(source: bytes) -> None:
     with pytest.raises(
         ClearerError, match=r"the fp32 file is 5\.000 dB below the network .* \(here\)"
     ):
-        quantize(source, "cpu", CALIBRATION, {"here": Validation(source)}, reference_db=55.0)
+        quantized(source, "cpu", {"here": Validation(source)}, reference_db=55.0)
 
 
 def nodes(model: bytes) -> list[onnx.NodeProto]:
@@ -321,9 +337,7 @@ def test_the_same_file_again_and_nothing_printed(
     source: bytes, result: Int8Result, capfd: pytest.CaptureFixture[str]
 ) -> None:
     handlers = list(logging.getLogger().handlers)
-    again = quantize(
-        source, result.flavour, CALIBRATION, {"here": Validation(source)}, reference_db=REFERENCE_DB
-    )
+    again = quantized(source, result.flavour, {"here": Validation(source)})
     assert again == result
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger().handlers == handlers
@@ -345,7 +359,7 @@ def test_fewest_is_the_smallest_count_that_meets(total: int, least: int) -> None
 def test_no_runtime(source: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ClearerError, match=r'pip install .*\[cpu\]"'):
-        quantize(source, "cpu", CALIBRATION, {"here": lambda _: 0.0}, reference_db=REFERENCE_DB)
+        quantized(source, "cpu", {"here": lambda _: 0.0})
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -355,8 +369,6 @@ def test_an_activation_that_is_always_zero(source: bytes, flavour: Flavour) -> N
     (bias,) = (t for t in proto.graph.initializer if t.name == name)
     bias.CopyFrom(onnx.numpy_helper.from_array(np.full(bias.dims, -1e3, np.float32), name))
     dead = proto.SerializeToString()
-    result = quantize(
-        dead, flavour, CALIBRATION, {"here": Validation(dead)}, reference_db=REFERENCE_DB
-    )
+    result = quantized(dead, flavour, {"here": Validation(dead)})
     assert result.drop_db <= DROP_DB
     assert not result.float_layers

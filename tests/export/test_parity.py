@@ -21,6 +21,7 @@ from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture, SearchSpace
 from clearer.tasks.base import Task
 from clearer.tasks.denoise import Denoise
+from clearer.tasks.paired import Derain
 from clearer.tasks.registry import make_task
 from tests.clearer.networks.test_supernet import randomize
 from tests.run_settings import quick_run
@@ -156,6 +157,19 @@ def test_another_shape_or_a_crash_of_the_runtime_is_one_line(reference: Referenc
 
     with pytest.raises(ClearerError, match=r"model.x cannot be run: no kernel; it was not written"):
         check_artefact(artefact(reference, crash), reference)
+
+
+def test_middles_are_small_and_keep_their_reference(network: RestorationNet) -> None:
+    rng = np.random.default_rng(0)
+    pictures = tuple(rng.integers(0, 256, (*size, 1), np.uint8) for size in ((20, 90), (70, 33)))
+    whole = Reference(network, ImageSet(("a", "b"), pictures, pictures), Derain(), "two")
+    middles = whole.of_middles(32)
+    cut = [pictures[0][:, 29:61], pictures[1][19:51, :32]]
+    for pair, expected in zip(middles.pairs(None), cut, strict=True):
+        for planes in pair:
+            np.testing.assert_array_equal(planes[0], expected.transpose(2, 0, 1) / np.float32(255))
+    assert [clean.shape[2:] for _, clean in whole.pairs(None)] == [(20, 90), (70, 33)]
+    assert middles.psnr_db("tensor", None) != whole.psnr_db("tensor", None)
 
 
 def settings(task: Task, data: Path | None) -> RunSettings:
