@@ -21,7 +21,7 @@ from clearer.export.engine_device import NoGpuError, find_gpus
 from clearer.export.engine_library import FLAVOURS, EngineLibrary, open_library
 from clearer.export.graph_nodes import OPSET
 from clearer.export.openvino import open_core
-from clearer.support.device import device_name
+from clearer.support.device import computes_bf16, device_name
 
 __all__ = ["Finding", "examine"]
 
@@ -68,9 +68,8 @@ def _processor() -> str:
 
 def _torch() -> Iterator[Finding]:
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
-    has_bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     found = f"{torch.__version__} for {build}, {torch.get_num_threads()} threads, "
-    found += f"bf16 on the CPU: {'yes' if has_bf16 else 'no'}"
+    found += f"bf16 on the CPU: {'yes' if computes_bf16() else 'no'}"
     yield Finding(part="torch", state="ok", found=found)
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

@@ -15,7 +15,7 @@ from clearer.errors import InputError
 if TYPE_CHECKING:  # pictures are restored without it
     from torch import Tensor
 
-__all__ = ["device_name", "num_cores", "resolve_device", "send"]
+__all__ = ["computes_bf16", "device_name", "num_cores", "resolve_device", "send"]
 
 
 def resolve_device(name: str) -> str:
@@ -33,6 +33,18 @@ def resolve_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch finds no CUDA device here; use --device cpu")
     return name
+
+
+def computes_bf16() -> bool:
+    """Whether the processor itself computes in bf16.
+
+    ``torch`` also says so of those with AVX-512 alone, which imitate it in fp32, and are slower.
+    """
+    import torch
+
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return torch.cpu._is_avx512_bf16_supported()
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def num_cores() -> int:

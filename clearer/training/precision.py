@@ -10,7 +10,7 @@ import torch
 
 from clearer.networks.supernet import SuperNet
 from clearer.space.space import SearchSpace
-from clearer.support.device import device_name
+from clearer.support.device import computes_bf16, device_name
 from clearer.support.machine_cache import read_measured, remember
 
 __all__ = ["Precision", "autocast", "fastest_precision"]
@@ -34,11 +34,11 @@ def autocast(device: str, precision: Precision) -> AbstractContextManager[None]:
 def fastest_precision(space: SearchSpace, device: str) -> Precision:
     """The faster of fp32 and bf16 for a training step of this space, remembered per machine.
 
-    bf16 is only tried where the hardware supports it: elsewhere it is emulated, and slow.
+    bf16 is only tried where the hardware computes in it: elsewhere it is imitated, and slow.
     """
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if not computes_bf16():
         return "fp32"
     shape = f"{space.width_text}, unshuffle {space.unshuffle}, columns {space.columns}"
     threads = f"{torch.get_num_threads()} threads"

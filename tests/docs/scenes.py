@@ -47,7 +47,7 @@ class Scene:
 
 
 _TRAIN: Final = "--iterations 2 --batch-size 2 --patch-size 32 --compile off"
-_MINUTES: Final = "--batch-size 2 --patch-size 32 --compile off --minutes 0.05"
+_MINUTES: Final = "--batch-size 2 --patch-size 32 --compile off --minutes 0.02"
 _ALL: Final = f"--precision fp32 --device cpu {_TRAIN}"
 _PHOTOS: Final = "--data photos"
 _TINY: Final = f"--width 2 --columns 1,1 --search-iterations 2 {_ALL}"
@@ -327,5 +327,6 @@ SCENES: Final = (
                 ("cut" + _WEIGHTS,),
             ),
         ),
+        has_tiny_zoo=True,
     ),
 )

@@ -107,7 +107,7 @@ def test_a_scene_runs(
         zoo = tmp_path / "zoo"
         zoo.mkdir()
         monkeypatch.setattr(catalogue, "FOLDER", zoo)
-        for name in ("gray-small", "gray-25"):
+        for name in ("gray", "gray-small", "gray-25", "gray-50"):
             add_network(zoo, name, 1)
     for step in scene.steps:
         if isinstance(step, Copy):

@@ -74,19 +74,22 @@ def test_a_picture_of_a_camera_in_an_empty_folder(
     if noisy is None:
         pytest.skip(f"no polyu/ at {real_data}")
     monkeypatch.chdir(tmp_path)
+    part, size = tmp_path / "part.jpg", 256
+    with Image.open(noisy) as photograph:
+        photograph.crop((0, 0, size, size)).save(part, quality=100, subsampling=0)
     words = [sys.executable, "-m", "clearer.cli", "demo", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
             visitor = visit(json.loads(server.stdout.readline())["url"])
-            visitor.drop(noisy)
+            visitor.drop(part)
             saved = visitor.save(tmp_path)
             given = visitor.blend(0)
         finally:
             server.send_signal(signal.SIGINT)
     assert visitor.status == "Restored."
-    assert saved.name == f"{noisy.stem}-restored.png"
-    clean = read(noisy.parents[1] / "clean" / noisy.name)
+    assert saved.name == "part-restored.png"
+    clean = read(noisy.parents[1] / "clean" / noisy.name)[:size, :size]
     assert psnr(read(saved)[..., :3], clean) > psnr(given[..., :3], clean) + 0.1
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from clearer.space.space import SearchSpace
+from clearer.support.device import computes_bf16
 from clearer.training import precision
 from clearer.training.precision import autocast, fastest_precision
 
@@ -21,13 +24,24 @@ def test_the_faster_precision_is_measured_once_and_remembered(
         return measured[-1]
 
     monkeypatch.setattr(precision, "_step_seconds", spy)
+    monkeypatch.setattr(precision, "computes_bf16", lambda: True)
     first, second = fastest_precision(SPACE, "cpu"), fastest_precision(SPACE, "cpu")
     assert first == second
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        assert (first, measured) == ("fp32", [])
-        return
     (seconds,) = measured
     assert seconds[first] == min(seconds.values())
+
+
+def test_what_the_processor_only_imitates_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "computes_bf16", lambda: False)
+    monkeypatch.delattr(precision, "_step_seconds")
+    assert fastest_precision(SPACE, "cpu") == "fp32"
+
+
+def test_the_processor_says_what_it_computes() -> None:
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if "flags" not in flags:
+        pytest.skip("only x86 on Linux lists what a processor has")
+    assert computes_bf16() == ("avx512_bf16" in flags)
 
 
 @pytest.mark.parametrize(("slower", "rounds"), [(2.0, 3), (1.2, 10)])
