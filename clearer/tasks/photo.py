@@ -30,9 +30,9 @@ class Photo(Task):
     """The noise and JPEG artefacts of photographs from phones and larger cameras.
 
     Most pictures are first changed to what a camera sees at its own resolution: softened as by a
-    lens (:mod:`clearer.tasks.lens`), with less contrast and colour (:mod:`clearer.tasks.scene`).
-    That is the target of the network. A camera is drawn for each (:mod:`clearer.tasks.camera`), and
-    its noise is made on the sensor and carried into the picture
+    lens (:mod:`clearer.tasks.lens`), with less contrast and colour, and many with a fine texture
+    (:mod:`clearer.tasks.scene`). That is the target of the network. A camera is drawn for each
+    (:mod:`clearer.tasks.camera`), and its noise is made on the sensor and carried into the picture
     (:mod:`clearer.tasks.sensor_noise`). Then the picture is saved: as JPEG, as JPEG twice, or
     uncompressed with 8 bits (:mod:`clearer.tasks.saving`). One training patch in five stays clean,
     so that a network leaves clean pictures alone; evaluation always has noise. A gray picture, of
@@ -91,14 +91,14 @@ class Photo(Task):
 
         from clearer.tasks.draws import chance, per_picture
         from clearer.tasks.lens import soften
-        from clearer.tasks.scene import fade
+        from clearer.tasks.scene import fade, weave
 
         is_near = chance(draws, _NEAR_SHARE, clean)
         blur, contrast, saturation = (
             per_picture(draws.uniform(*span), clean) for span in (_BLUR, _CONTRAST, _SATURATION)
         )
         near = soften(fade(clean, contrast, saturation), blur, most=_BLUR[1])
-        return torch.where(is_near, near, clean)
+        return weave(torch.where(is_near, near, clean), draws)
 
     def degrade(self, clean: Tensor, draws: Draws) -> Tensor:
         """Photograph pictures and save them; one in five stays clean."""

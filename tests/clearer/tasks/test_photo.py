@@ -370,7 +370,8 @@ class NoNumbers:
 @pytest.mark.parametrize("shot", [Span(0.0001, 0.015), Span(0.001, 0.001)])
 def test_no_value_decides_what_is_computed(shot: Span) -> None:
     clean = torch.empty(5, 3, 24, 32, device="meta")
-    assert Photo(shot=shot).degrade(clean, NoNumbers(5)).shape == clean.shape
+    target = Photo(shot=shot).target(clean, NoNumbers(5))
+    assert Photo(shot=shot).degrade(target, NoNumbers(5)).shape == clean.shape
 
 
 @pytest.mark.gpu
@@ -380,9 +381,10 @@ def test_a_cuda_device_is_not_waited_for() -> None:
     clean = to_batch(photograph(side=48), 256).cuda()
     generator = torch.Generator("cuda").manual_seed(0)
     task = Photo(shot=Span(0.001, 0.001))
-    task.degrade(clean, BatchDraws(generator, 256))  # copies constants
+    task.degrade(task.target(clean, BatchDraws(generator, 256)), BatchDraws(generator, 256))
     torch.cuda.set_sync_debug_mode("error")
     try:
+        task.target(clean, BatchDraws(generator, 256))
         degraded = task.degrade(clean, BatchDraws(generator, 256))
     finally:
         torch.cuda.set_sync_debug_mode("default")

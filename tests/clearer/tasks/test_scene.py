@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from clearer.tasks.draws import BatchDraws
 from clearer.tasks.photo import Photo
-from clearer.tasks.scene import fade
+from clearer.tasks.scene import fade, weave
 from clearer.tasks.sensor_noise import luma
 
 
@@ -42,6 +42,40 @@ def test_a_gray_picture_has_no_colour_to_lose() -> None:
     assert torch.equal(fade(pictures, each(0.4), each(0.1)), fade(pictures, each(0.4), each(1.0)))
 
 
+def woven(clean: torch.Tensor) -> torch.Tensor:
+    return weave(clean, BatchDraws(torch.Generator().manual_seed(0), len(clean)))
+
+
+def test_texture_keeps_the_colour_and_is_fine_and_faint() -> None:
+    tone = torch.tensor([0.5, 0.2, 0.3]).view(1, 3, 1, 1)
+    pictures = woven(tone.expand(500, 3, 48, 64))
+    relative = pictures / tone
+    torch.testing.assert_close(relative, relative[:, :1].expand_as(relative))
+    texture = relative[:, 0] - 1
+    size = texture.std(dim=(1, 2))
+    assert (size > 1e-6).float().mean() == pytest.approx(0.4, abs=0.06)
+    assert float(size.max()) < 0.11
+    textured = texture[size > 1e-6]
+    coarse = torch.nn.functional.avg_pool2d(textured, 16)
+    assert coarse.std(dim=(1, 2)).mean() < 0.2 * textured.std(dim=(1, 2)).mean()
+
+
+def test_each_picture_has_a_texture_of_its_own_in_some_places() -> None:
+    texture = woven(torch.full((400, 1, 64, 64), 0.5)) - 0.5
+    parts = torch.nn.functional.avg_pool2d(texture.square(), 16).flatten(1)
+    parts = parts[parts.max(1).values > 1e-7]
+    assert (parts.min(1).values < 0.1 * parts.max(1).values).float().mean() > 0.3
+    assert len(parts.unique(dim=0)) == len(parts)
+
+
+@given(st.sampled_from([1, 3]), st.integers(1, 40), st.integers(1, 40))
+@settings(max_examples=20)
+def test_texture_keeps_any_size_and_range(channels: int, height: int, width: int) -> None:
+    pictures = woven(rand(3, channels, height, width))
+    assert pictures.shape == (3, channels, height, width)
+    assert 0 <= pictures.min() <= pictures.max() <= 1
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_task_photo_fades_most_pictures_and_leaves_the_others_alone(channels: int) -> None:
     clean = rand(1, channels, 8, 8).expand(2000, -1, -1, -1)
@@ -49,7 +83,8 @@ def test_the_task_photo_fades_most_pictures_and_leaves_the_others_alone(channels
     is_gray = (target == target[:, :1]).all(dim=(1, 2, 3))
     assert is_gray.float().mean() == pytest.approx(0.15 if channels == 3 else 1.0, abs=0.03)
     same = (target == clean).all(dim=(1, 2, 3))
-    assert same.float().mean() == pytest.approx(0.3 * (0.85 if channels == 3 else 1), abs=0.04)
+    share = 0.3 * 0.6 * (0.85 if channels == 3 else 1)
+    assert same.float().mean() == pytest.approx(share, abs=0.03)
     torch.testing.assert_close(
         target.mean(dim=(1, 2, 3)), clean.mean(dim=(1, 2, 3)), atol=0.1, rtol=0
     )
