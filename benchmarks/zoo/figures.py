@@ -321,7 +321,7 @@ FIGURES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "told in colour": ("denoising.md", lambda: told("told_level_rgb.json")),
     "trained": (
         "denoising.md",
-        lambda: trained(("gray", "gray-small", "gray-tiny", "rgb", "rgb-small")),
+        lambda: trained(("gray", "gray-small", "gray-tiny", "rgb", "rgb-small", "rgb-tiny")),
     ),
     "self-ensembles": ("denoising.md", self_ensembles),
     "photographs": ("photographs.md", photographs),

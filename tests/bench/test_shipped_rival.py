@@ -221,7 +221,8 @@ def test_what_is_over_the_budget_can_be_cut() -> None:
         return None if found is None else found.name
 
     assert to_cut(Budget(metric="mb", limit=0.5)) == "gray-small"
-    assert to_cut(Budget(metric="mb", limit=0.5), channels=3) == "rgb-small"
+    assert to_cut(Budget(metric="mb", limit=0.5), channels=3) == "rgb-tiny"
+    assert to_cut(Budget(metric="mb", limit=2.0), channels=3) == "rgb-small"
     assert to_cut(Budget(metric="mb", limit=0.95)) == "gray-tiny"  # gray-small fits
     assert to_cut(Budget(metric="mb", limit=9.0)) is None
     assert to_cut() is None
