@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clearer.bench.evaluation import bootstrap_interval
+from clearer.bench.known_quality import known_quality
 from clearer.bench.report_record import AccuracyRecord, MeanRecord
 from clearer.bench.runners import Array, NonLocalMeansRunner, Runner
 from clearer.errors import ClearerError, InputError
 from clearer.pictures.images import ImageSet
-from clearer.restoring.evaluate import VALIDATION_SEED, evaluate, evaluation_pairs
+from clearer.restoring.evaluate import VALIDATION_SEED, Quality, evaluate, evaluation_pairs
 from clearer.restoring.metrics import psnr_db, ssim
 from clearer.tasks.base import Task
 
@@ -127,14 +129,20 @@ def reference_qualities(
         task: What degrades.
         say: Called with the reason if non-local means are left out for lack of a package.
     """
-    given = input_accuracy(images, task)
-    rows = {"input": {"psnr_db": given["psnr_db"], "ssim": given["ssim"]}}
+
+    def given() -> Quality:
+        figures = input_accuracy(images, task)
+        return Quality(figures["psnr_db"], figures["ssim"])
+
+    def classical() -> Quality:
+        return evaluate(NonLocalMeansRunner(task.sigma_255), images, task, VALIDATION_SEED)
+
+    version = f"scikit-image {metadata.version('scikit-image')}"
+    rows = {"input": known_quality(f"none, {version}", images, task, given)}
     if task.is_noise:
+        name = NonLocalMeansRunner.name
         try:
-            classical = NonLocalMeansRunner(task.sigma_255)
+            rows[name] = known_quality(f"{name}, {version}", images, task, classical)
         except ClearerError as error:
-            say(f"non-local means are left out: {error}")
-            return rows
-        quality = evaluate(classical, images, task, VALIDATION_SEED)
-        rows[classical.info.name] = {"psnr_db": quality.psnr_db, "ssim": quality.ssim}
-    return rows
+            say(f"{name} are left out: {error}")
+    return {name: asdict(quality) for name, quality in rows.items()}

@@ -266,6 +266,8 @@ class NonLocalMeansRunner:
         ClearerError: If the package for the estimate is not installed.
     """
 
+    name: Final = "non-local means"
+
     def __init__(self, sigma_255: float | None) -> None:
         from skimage.restoration import denoise_nl_means
 
@@ -273,7 +275,7 @@ class NonLocalMeansRunner:
             require("pywt", extra="bench")
         self._denoise = denoise_nl_means
         self.info = RunnerInfo(
-            name="non-local means",
+            name=self.name,
             backend="scikit-image",
             version=metadata.version("scikit-image"),
             precision="fp32",

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Final
 
+import torch
+
+from clearer.bench.known_quality import known_quality
 from clearer.costs.cost import network_cost
 from clearer.costs.cost_source import CostSource
 from clearer.export.to_onnx import file_mb
@@ -15,6 +18,7 @@ from clearer.restoring.evaluate import Quality, validate
 from clearer.runs.run_records import BudgetRecord
 from clearer.runs.settings import RunSettings
 from clearer.space.space import Architecture
+from clearer.support.device import device_name
 from clearer.tasks.base import Task
 from clearer.zoo.catalogue import ZooNetwork, zoo_names, zoo_network
 
@@ -84,10 +88,18 @@ def _able(settings: RunSettings) -> list[ZooNetwork]:
 
 def rival_quality(network: ZooNetwork, images: ImageSet, settings: RunSettings) -> Quality:
     """Its PSNR and SSIM on the validation pictures of a run, measured as those of the run are."""
-    module, _ = network.load()
-    level_map = network.architecture.space.level_map
-    module.to(settings.device)
-    return validate(module, images, settings.task, device=settings.device, level_map=level_map)
+
+    def measure() -> Quality:
+        module, _ = network.load()
+        level_map, device = network.architecture.space.level_map, settings.device
+        module.to(device)
+        return validate(module, images, settings.task, device=device, level_map=level_map)
+
+    weights = network.card["weights_sha256"]
+    restorer = (
+        f"{network.name} {weights}, {device_name(settings.device)}, torch {torch.__version__}"
+    )
+    return known_quality(restorer, images, settings.task, measure)
 
 
 def _may_be_told(settings: RunSettings) -> bool:

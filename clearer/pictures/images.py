@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,14 @@ class ImageSet:
             tuple(self.images[i] for i in picks),
             tuple(self.degraded[i] for i in picks if self.degraded),
         )
+
+    def sha256(self) -> str:
+        """Hash of all pixels, in order; names do not count."""
+        digest = hashlib.sha256()
+        for picture in (*self.images, *self.degraded):
+            digest.update(str(picture.shape).encode())
+            digest.update(np.ascontiguousarray(picture).data)
+        return digest.hexdigest()
 
     def middles(self, side: int) -> ImageSet:
         """Centre crops of all pictures, with sides of at most ``side`` pixels."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
 from clearer.data.patches import Batch, PatchSampler
@@ -73,12 +72,8 @@ def num_iterations(contender: Contender, work: float) -> int:
 
 def pictures_digest(splits: Splits) -> str:
     """SHA-256 of all pictures that a race uses: another process must have read the same."""
-    digest = hashlib.sha256()
-    for images in (splits.train, splits.val):
-        for image in [*images.images, *images.degraded]:
-            digest.update(str(image.shape).encode())
-            digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
+    hashes = splits.train.sha256() + splits.val.sha256()
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 def forget_checkpoint(run: Run, contender: Contender) -> None:
