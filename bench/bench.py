@@ -22,6 +22,7 @@ from clearer.bench.accuracy import (
 )
 from clearer.bench.backends import BACKENDS
 from clearer.bench.int8_loss import Measured, int8_losses
+from clearer.bench.level_runner import without_estimates
 from clearer.bench.measure import (
     WARM_UP,
     Timings,
@@ -150,7 +151,7 @@ def bench(
         for done, row in enumerate(rows):
             listener("measuring memory", done, len(rows))
             row.peak_memory_mb = peak_memory_mb(row.spec)
-        runners = [row.runner for row in rows]
+        runners = [without_estimates(row.runner) for row in rows]
         timings = time_rounds(
             runners,
             (1, rows[0].spec.channels, *size),
@@ -201,7 +202,7 @@ def _open_rows(
                 kept = picked_pictures(len(images))
                 known[key] = measure_accuracy(runner, images, task, kept)
             shape = (1, spec.channels, spec.height, spec.width)
-            warm_up(runner, shape, settings.max_seconds / 4)
+            warm_up(without_estimates(runner), shape, settings.max_seconds / 4)
         except Exception as error:  # each runtime has its own types
             reason = first_line(error)
             skipped.append({"name": spec.name, "backend": spec.label, "reason": reason})
@@ -238,7 +239,7 @@ def _throughputs(
     listener(f"batches of {settings.batch}", 0, 1)
     first = rows[0].spec
     shape = (first.channels, first.height, first.width)
-    runners = [rows[index].runner for index in usable]
+    runners = [without_estimates(rows[index].runner) for index in usable]
     speeds = images_per_second(runners, shape, settings.batch, settings.max_seconds / 4)
     for index, speed in zip(usable, speeds, strict=True):
         if isinstance(speed, float):

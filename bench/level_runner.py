@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from clearer.bench.runners import Array, Runner, RunnerInfo
 from clearer.networks.level_map import with_level
 from clearer.restoring.noise_level import estimate_level
 
-__all__ = ["LevelRunner", "at_level"]
+__all__ = ["LevelRunner", "at_level", "without_estimates"]
+
+_TIMED_SIGMA_255: Final = 25.0
 
 
 class LevelRunner:
@@ -28,6 +32,10 @@ class LevelRunner:
         """What computes, and how."""
         return self._runner.info
 
+    def told(self) -> LevelRunner:
+        """The same network at a fixed level."""
+        return LevelRunner(self._runner, _TIMED_SIGMA_255)
+
     def __call__(self, degraded: Array) -> Array:
         """Restore a batch ``(N, C, H, W)``."""
         levels = [self._level_of(picture) for picture in degraded]
@@ -46,3 +54,8 @@ class LevelRunner:
 def at_level(runner: Runner, sigma_255: float | None, *, has_level: bool) -> Runner:
     """A runner that takes only pictures: one with a level map gets the level as above."""
     return LevelRunner(runner, sigma_255) if has_level else runner
+
+
+def without_estimates(runner: Runner) -> Runner:
+    """What is timed: a network takes as long at any level, and finding that is no work of it."""
+    return runner.told() if isinstance(runner, LevelRunner) else runner

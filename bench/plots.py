@@ -14,6 +14,7 @@ from scipy.ndimage import uniform_filter
 
 from clearer.bench.cost_fit import Check
 from clearer.bench.report_record import BenchReport, BenchRow
+from clearer.bench.row_labels import distinction
 from clearer.costs.cost import CostTable
 from clearer.errors import require
 from clearer.restoring.metrics import psnr_db, ssim
@@ -94,7 +95,9 @@ def plot_frontier(path: Path, report: BenchReport) -> None:
     times = [row["latency"]["median_ms"] for row in report["rows"]]
     axes.set_xlim(min(times) / 2.5, max(times) * 2.5)
     for index, row in enumerate(report["rows"]):
-        _plot_row(axes, row, _MARKERS[index % len(_MARKERS)])
+        is_twice = row["source"] in distinction(row, report["rows"])
+        what = f"{row['backend']}, {row['precision']}" + f", {row['source']}" * is_twice
+        _plot_row(axes, row, what, _MARKERS[index % len(_MARKERS)])
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, labelspacing=1.0)
     height, width = report["timed_shape"][2:]
     axes.set_xlabel(f"median ms per image of {height}x{width} pixels (height x width), log scale")
@@ -113,7 +116,7 @@ def plot_frontier(path: Path, report: BenchReport) -> None:
     save_figure(figure, path)
 
 
-def _plot_row(axes: Axes, row: BenchRow, marker: str) -> None:
+def _plot_row(axes: Axes, row: BenchRow, what: str, marker: str) -> None:
     color = _OURS if row["kind"] == "ours" else _OTHERS
     ms, db = row["latency"]["median_ms"], row["psnr_db"]
     axes.plot(
@@ -123,7 +126,7 @@ def _plot_row(axes: Axes, row: BenchRow, marker: str) -> None:
         color=color,
         fillstyle="full" if row["on_front"] else "none",
         markersize=9,
-        label=f"{row['name']}\n{row['backend']}, {row['precision']}: {db:.2f} dB, {ms:.1f} ms"
+        label=f"{row['name']}\n{what}: {db:.2f} dB, {ms:.1f} ms"
         + (", on the front" if row["on_front"] else ""),
     )
     if row["psnr_db_interval_95"] is not None:

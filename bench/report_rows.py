@@ -11,15 +11,14 @@ import numpy as np
 
 from clearer.bench.evaluation import bootstrap_interval
 from clearer.bench.report_record import BenchReport, BenchRow
+from clearer.bench.row_labels import row_label
 
 __all__ = [
     "Table",
     "difference",
-    "distinction",
     "finite",
     "per_picture",
     "reference_row",
-    "row_label",
     "table",
 ]
 
@@ -191,22 +190,6 @@ def _difference(reference: BenchRow) -> _Show:
 def _signed(value: float) -> str:
     text = f"{value:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
-
-
-def row_label(row: BenchRow, rows: Sequence[BenchRow]) -> str:
-    """Name of a row, with what distinguishes it from others of the same name."""
-    return ", ".join([row["name"], *distinction(row, rows)])
-
-
-def distinction(row: BenchRow, rows: Sequence[BenchRow]) -> list[str]:
-    """Backend and precision of a row, as far as rows of its name differ in them."""
-    words: list[str] = []
-    alike = [other for other in rows if other["name"] == row["name"]]
-    for key in ("backend", "precision"):
-        if len({other[key] for other in alike}) > 1:
-            words.append(row[key])
-        alike = [other for other in alike if other[key] == row[key]]
-    return words
 
 
 def per_picture(rows: Sequence[BenchRow]) -> tuple[list[str], list[tuple[str, list[str]]]]:

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clearer.bench.report_record import BenchReport, BenchRow
-from clearer.bench.report_rows import (
-    difference,
-    distinction,
-    finite,
-    reference_row,
-    row_label,
-)
+from clearer.bench.report_rows import difference, finite, reference_row
+from clearer.bench.row_labels import distinction, row_label
 
 __all__ = ["predictions", "scatter"]
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from clearer.bench.accuracy import SAME_PSNR_DB
 from clearer.bench.report_record import BenchReport, BenchRow
-from clearer.bench.report_rows import difference, row_label
+from clearer.bench.report_rows import difference
+from clearer.bench.row_labels import row_label
 
 __all__ = ["Verdict", "verdict", "winner"]
 
@@ -55,8 +56,9 @@ def winner(report: BenchReport) -> str:
         return "Nothing was measured." if best is None else f"{_in_words(best, rows)} wins."
     rival = _best([row for row in rivals if _beats(row, ours)]) or _best(rivals)
     if rival is None:
-        return f"{_in_words(ours, rows)} is the best of what was measured."
-    text = _compared(ours, rival, rows)
+        text = f"{_in_words(ours, rows)} is the best of what was measured."
+    else:
+        text = _compared(ours, rival, rows)
     return text if report["noise"]["is_quiet"] else f"By the times of a busy machine, {text}"
 
 

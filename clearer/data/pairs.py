@@ -48,6 +48,8 @@ def list_pictures(folder: Path, task: Task, *, nested: bool = False) -> list[Pic
     """
     if task.pairs is None or task.pairs in _SIDE_BY_SIDE:
         is_left = task.pairs != "clean-right"
+        if nested:
+            _refuse_pair_folders(folder)
         return [
             PictureFile(name, path, None if task.pairs is None else path, is_left)
             for name, path in _images(folder, nested=nested)
@@ -75,6 +77,17 @@ def holds_pictures(folder: Path, task: Task) -> bool:
     names = PairNames.parse(task.pairs)
     paths = [p for place in _named_places(folder, names) for p in place.iterdir() if p.is_file()]
     return any(names.place(path.relative_to(folder).as_posix()) for path in paths)
+
+
+def _refuse_pair_folders(folder: Path) -> None:
+    """Degraded pictures are no clean ones: figures of them would be wrong without a sign."""
+    for place in (folder, *_sub_folders(folder)):
+        degraded = next((n for n in _DEGRADED_FOLDERS if (place / n).is_dir()), None)
+        if degraded is not None and (place / "clean").is_dir():
+            raise InputError(
+                f"{place} holds pairs, in clean/ and {degraded}/: take --task paired, or give the "
+                "folder with the clean pictures alone"
+            )
 
 
 def _sub_folders(folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from clearer.bench.report_pictures import embed_strips
 from clearer.bench.report_rows import difference, table
 from clearer.bench.report_series import op_weight_tiles, search_charts, train_charts
 from clearer.bench.report_verdict import verdict, winner
+from clearer.bench.row_labels import row_label
 from clearer.errors import InputError
 from clearer.space.space import Architecture, SearchSpace
 from tests.bench.report_material import FROZEN, bench_report, search_line, settings
@@ -54,6 +55,23 @@ def test_the_verdict_says_who_wins(tmp_path: Path) -> None:
     assert "On the front are clearer PPPF-FFFF-FFFP, OpenVINO, int8, clearer" in text
     report["noise"]["is_quiet"] = False
     assert verdict(report).text.startswith("By the times of a busy machine, FFDNet")
+
+
+def test_a_busy_machine_is_named_without_a_rival_too(tmp_path: Path) -> None:
+    report = bench_report(tmp_path)
+    report["rows"] = [row for row in report["rows"] if row["kind"] == "ours"]
+    assert verdict(report).text.replace("\xa0", " ").startswith("clearer PPPF-FFFF-FFFP, OpenVINO")
+    report["noise"]["is_quiet"] = False
+    assert verdict(report).text.startswith("By the times of a busy machine, clearer")
+
+
+def test_two_files_that_compute_alike_are_told_apart(tmp_path: Path) -> None:
+    rows: list[Any] = bench_report(tmp_path)["rows"]
+    assert row_label(rows[1], rows) == "clearer PPPF-FFFF-FFFP, ONNX Runtime"
+    twin: Any = {**rows[1], "source": "model.fp16.onnx"}
+    labels = {row_label(row, [*rows, twin]) for row in (rows[1], twin)}
+    start = "clearer PPPF-FFFF-FFFP, ONNX Runtime"
+    assert labels == {f"{start}, model.onnx", f"{start}, model.fp16.onnx"}
 
 
 def _row(report: dict[str, Any], index: int, psnr_db: float, ms: float) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,6 +164,21 @@ def test_sub_folders_are_evaluated_where_a_folder_holds_no_picture(make_images: 
     )
     save(root / "own.png", 3)
     assert evaluation_images(root, denoise, "gray")[0].names == ("own.png",)
+
+
+@pytest.mark.parametrize("task", ["denoise", "photo", "derain"])
+@pytest.mark.parametrize("inside", ["", "cameras"])
+def test_degraded_pictures_are_not_taken_for_clean_ones(
+    make_images: MakeImages, task: str, inside: str
+) -> None:
+    folder = make_images("set", 0)
+    place = folder / inside
+    for name in ("clean", "noisy"):
+        shutil.copytree(make_images(f"some-{name}", 2), place / name)
+    with pytest.raises(InputError, match="holds pairs, in clean/ and noisy/: take --task paired"):
+        list_pictures(folder, make_task(task, {}), nested=True)
+    assert len(list_pictures(place / "clean", make_task("denoise", {}), nested=True)) == 2
+    assert len(list_pictures(folder, make_task("paired", {}), nested=True)) == 2
 
 
 def test_pictures_that_train_are_no_test(make_images: MakeImages) -> None:
