@@ -20,11 +20,12 @@ from clearer.export.file_budgets import check_first_file, file_budgets
 from clearer.export.parity import Check, check_artefact, make_reference
 from clearer.networks.network import RestorationNet
 from clearer.runs.run import Run
+from clearer.space.space import Architecture
 from clearer.support.files import read_json, write_atomic, write_json
 from clearer.support.schema import checked
 from clearer.tasks.registry import task_to_dict
 
-__all__ = ["ExportFailed", "export_run"]
+__all__ = ["ExportFailed", "check_level", "export_run"]
 
 _SCHEMA_VERSION: Final = 2
 
@@ -66,10 +67,7 @@ def export_run(
     """
     network, info, weights = _load(run, settings)
     made_by = run.settings()
-    if settings.sigma is not None and not network.architecture.space.level_map:
-        raise InputError(
-            "--sigma is for a network with a level map, and this one has none: leave it out"
-        )
+    check_level(network.architecture, settings)
     reference = make_reference(network, made_by, settings.sigma)
     report: ExportRecord = {
         "schema_version": _SCHEMA_VERSION,
@@ -100,6 +98,18 @@ def export_run(
     if not all(row["check"]["passed"] for row in report["files"]):
         raise ExportFailed(report)
     return report
+
+
+def check_level(architecture: Architecture, settings: ExportSettings) -> None:
+    """Refuse a level for a network that is given none.
+
+    Raises:
+        InputError: If so.
+    """
+    if settings.sigma is not None and not architecture.space.level_map:
+        raise InputError(
+            "--sigma is for a network with a level map, and this one has none: leave it out"
+        )
 
 
 def _load(run: Run, settings: ExportSettings) -> tuple[RestorationNet, dict[str, Any], str | None]:

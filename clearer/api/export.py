@@ -16,7 +16,7 @@ from clearer.export.engine import EngineSettings, build_engines
 from clearer.export.engine_library import Flavour
 from clearer.export.engine_profile import DEFAULT_PROFILE, EngineProfile
 from clearer.export.engine_record import BuiltEngine
-from clearer.export.export import ExportFailed, export_run
+from clearer.export.export import ExportFailed, check_level, export_run
 from clearer.export.export_record import ExportRecord
 from clearer.export.graph_nodes import OPSET
 from clearer.runs.run import Run
@@ -122,7 +122,7 @@ def export_network(
         is_untrained=untrained,
         keeps_failed=force,
     )
-    run = _run_of(as_path(model), as_path(out))
+    run = _run_of(as_path(model), as_path(out), settings)
     with ExitStack() as stack:
         stack.enter_context(lock_run(run.path))
         if untrained:
@@ -146,10 +146,13 @@ def export_network(
     return exported
 
 
-def _run_of(model: Path | None, out: Path | None) -> Run:
+def _run_of(model: Path | None, out: Path | None, settings: ExportSettings) -> Run:
     """The run to export, made of a network that comes with clearer if one is named."""
     found = None if model is None else find_model(model)
     if isinstance(found, ZooNetwork):
+        check_level(found.architecture, settings)
+        if settings.is_untrained:
+            raise InputError(f"{found.name} has been trained: leave out --untrained")
         return found.unpack(out or Path(found.name))
     if isinstance(found, OnnxFile):
         raise InputError(f"{model} is an ONNX file: export takes a run, or a name of clearer zoo")

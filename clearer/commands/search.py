@@ -179,3 +179,5 @@ def search(
         print_trained(result.run, result.splits, as_json)
     elif result.is_first and as_json:
         print(result.run.architecture.read_text(), end="")
+    elif result.is_first:
+        print(f"written: {result.run.architecture}; next: clearer train {result.run.path}")

@@ -123,5 +123,5 @@ def choose_method(
     if "photo" not in methods:
         return white, None
     if is_noise_of_camera(pixels):
-        return methods["photo"], "noise as of a camera"
+        return methods["photo"], "no white noise"
     return white, "white noise"

@@ -24,7 +24,9 @@ _NONE: Final = "–"
 
 
 def shown_sigma(row: FiguresRecord) -> str:
-    """The noise level of a row of figures; a dash for pairs, which have none."""
+    """The noise level of a row of figures, or its JPEG quality; a dash for pairs."""
+    if "quality" in row:
+        return f"JPEG {row['quality']}"
     return _NONE if row["sigma_255"] is None else f"{row['sigma_255']:g}"
 
 

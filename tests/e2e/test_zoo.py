@@ -155,8 +155,8 @@ def photographs(tiny: Path, empty: Path) -> Path:
 @pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
 def test_photographs_are_for_the_network_for_them(photographs: Path, backend: str) -> None:
     found = {
-        "camera.jpg": ("some-photo", "noise as of a camera"),
-        "camera-gray.jpg": ("some-photo", "noise as of a camera"),
+        "camera.jpg": ("some-photo", "no white noise"),
+        "camera-gray.jpg": ("some-photo", "no white noise"),
         "white.png": ("some-rgb", "white noise"),
         "white-gray.png": ("some-gray", "white noise"),
     }

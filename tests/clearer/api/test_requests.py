@@ -75,6 +75,22 @@ def test_an_export_that_cannot_be() -> None:
         clearer.export_network()
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sigma": 10}, "--sigma is for a network with a level map"),
+        ({"untrained": True}, "gray-25 has been trained: leave out --untrained"),
+    ],
+)
+def test_a_refused_export_leaves_no_folder(
+    options: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        clearer.export_network("gray-25", **options)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_profile_and_a_benchmark_that_cannot_be() -> None:
     with pytest.raises(InputError, match="--check '1' is neither"):
         clearer.profile(check=1)
