@@ -228,7 +228,11 @@ def _write_pictures(
 
 def _file_stem(model: Evaluated, task: Task, data_name: str, settings: EvaluationSettings) -> str:
     mode = ("-x8" if settings.self_ensemble else "") + ("-patches" if settings.patches else "")
-    words = [model.label.replace(" ", "-"), data_name.replace(", ", "-"), task.protocol]
+    words = [
+        model.label.replace(",", "").replace(" ", "-"),
+        data_name.replace(", ", "-"),
+        task.protocol,
+    ]
     # Results at one level are kept when another is measured.
     options = task_to_dict(task)
     if options.get("noise") == "gaussian":
