@@ -143,6 +143,21 @@ def test_minutes_shape_the_schedule(
         assert rates[-1] < 0.05 * settings.learning_rate
 
 
+@pytest.mark.parametrize("are_pairs", [True, False])
+def test_halves_that_are_no_pairs_are_named(are_pairs: bool, tmp_path: Path) -> None:
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    for index in range(2):
+        left, other = rng.integers(256, size=(2, 32, 40, 3))
+        right = (left + 12 if are_pairs else other).clip(0, 255)
+        pair = np.concatenate([left, right], axis=1).astype(np.uint8)
+        Image.fromarray(pair).save(folder / f"{index}.png")
+    words = ["--task", "derain", "--color", "rgb", "--data", folder, "--out", tmp_path]
+    result = clearer("eval", "gray-small", *words)
+    assert result.exit_code == 0, result.stderr
+    assert ("unrelated pictures" in " ".join(result.stderr.split())) == (not are_pairs)
+
+
 def test_eval_prints_a_table_and_changes_the_noise(make_images: MakeImages, tmp_path: Path) -> None:
     data = make_images("pictures", 2)
     words = ["eval", "nlm", "--data", data, "--sigma", "15", "--out", tmp_path / "eval"]
