@@ -21,12 +21,12 @@ from clearer.tasks.sensor_noise import luma
 
 __all__ = ["fade", "weave"]
 
-_WOVEN_SHARE: Final = 0.4
-_SIZE: Final = (0.01, 0.1)
+_WOVEN_SHARE: Final = 0.6
+_SIZE: Final = (0.015, 0.12)
 """Standard deviation of a texture, relative to the brightness."""
 _WIDTH: Final = (0.5, 1.5)
 """Standard deviation across its threads in pixels, as if blurred by a Gaussian."""
-_LONGEST: Final = 3.0
+_LONGEST: Final = 1.8
 """Largest standard deviation along them, relative to that across."""
 _COARSEST: Final = (0.0, 0.07)
 """Frequency in cycles per pixel below which it has nothing."""
