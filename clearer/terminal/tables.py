@@ -196,8 +196,8 @@ def _describe_quantization(row: FileRecord) -> str:
     losses = ", ".join(f"{name} {-drop:+.3f} dB" for name, drop in about["drops_db"].items())
     return (
         f"{row['file']}: calibrated by {about['calibration']}, weights of {about['weight_bits']} "
-        f"bits; {losses} on this processor; {len(layers)} of {about['num_layers']} convolutions "
-        f"stay in floating point{named}"
+        f"bits; {losses} in the middles of the pictures on this processor; {len(layers)} of "
+        f"{about['num_layers']} convolutions stay in floating point{named}"
     )
 
 
