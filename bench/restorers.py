@@ -131,7 +131,13 @@ def find_restorers(model: Path | None, backend: str | None) -> dict[PictureKind,
     Raises:
         InputError, ClearerError: As :func:`find_restorer`.
     """
-    if model is not None or Run.newest() is not None:
+    newest = Run.newest()
+    if model is None and newest is not None and not Run(newest).weights.exists():
+        raise InputError(
+            f"the newest run, {newest}, is not trained: train it with clearer train {newest}, or "
+            "name another network with --model; clearer zoo lists those that come with clearer"
+        )
+    if model is not None or newest is not None:
         found = find_restorer(model, backend)
         is_for_rgb = found.channels == 3 and found.task is not None and found.task.pairs is not None
         return {"rgb": found} if is_for_rgb else {"gray": found, "rgb": found}

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from clearer.export.to_onnx import to_onnx
 from clearer.networks.network import RestorationNet, load_network, save_network
 from clearer.pictures.reading import read_picture
 from clearer.space.space import Architecture, SearchSpace
+from tests.command import SHORT
 from tests.patience import PATIENCE_S
 
 
@@ -249,6 +251,22 @@ def test_bad_use_is_one_line_and_nothing_is_written(
         assert message in result.stderr
         assert len(result.stderr.strip().splitlines()) == 1
     assert not out.exists()
+
+
+def test_a_newest_run_without_training_is_named(
+    make_images: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = make_images("photos", 4)
+    monkeypatch.chdir(tmp_path)
+    words = ["search", "--strategy", "random", "--width", "4", "--columns", "1,1", *SHORT]
+    searched = CliRunner().invoke(app, [*words, "--data", str(photos), "--no-train"])
+    assert "next: clearer train runs/" in searched.stdout
+    result = clearer(photos / "picture0.png")
+    assert result.exit_code == 2
+    assert "is not trained: train it with clearer train runs/" in " ".join(result.stderr.split())
+    assert "--model" in result.stderr
+    named = clearer(photos / "picture0.png", "--model", "gray-small")
+    assert named.exit_code == 0, named.output
 
 
 def test_transparency_as_jpeg_fails_by_name(models: Path, scans: Path, tmp_path: Path) -> None:
