@@ -1,7 +1,4 @@
-"""Quality on pictures that it was measured on before: trainings on the same ones follow each other.
-
-Non-local means take a second for each megapixel, and a network of 5 MB no less.
-"""
+"""Quality on pictures that it was measured on before, for trainings that follow each other."""
 
 from __future__ import annotations
 
