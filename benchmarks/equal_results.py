@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from middles import middles
 from reference_loop import ReferenceTraining
 from study_file import add_row, missing
 from training_speed import ARCHITECTURE, quick_settings
@@ -54,7 +53,7 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = quick_settings()
     found = load_splits(arguments.data, "gray", 0, settings.task)
-    splits = Splits(found.train, middles(found.val, SIDE), found.test, found.source)
+    splits = Splits(found.train, found.val.middles(SIDE), found.test, found.source)
     about = {
         "task": settings.task.text,
         "network": f"{ARCHITECTURE}, width 14",

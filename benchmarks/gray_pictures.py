@@ -20,13 +20,12 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from middles import middle
 from PIL import Image
 
 from clearer import __version__
 from clearer.bench.restorers import find_restorers
 from clearer.data.patches import to_unit
-from clearer.pictures.images import list_images, read_image
+from clearer.pictures.images import list_images, middle, read_image
 from clearer.restoring.metrics import psnr_db
 from clearer.restoring.restore_method import Method, PictureKind, choose_method
 from clearer.support.device import device_name

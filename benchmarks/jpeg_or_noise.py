@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from middles import middle
 
 from clearer.bench.restorers import find_restorer
 from clearer.bench.runners import Runner
 from clearer.data.patches import to_unit
-from clearer.pictures.images import list_images, read_image
+from clearer.pictures.images import list_images, middle, read_image
 from clearer.restoring.metrics import psnr_db
 from clearer.support.device import device_name
 from clearer.support.files import write_json

@@ -21,7 +21,6 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from middles import middles
 from study_file import add_row, missing, read_study
 from torch import Tensor, nn
 
@@ -324,7 +323,7 @@ def table(result: dict[str, Any]) -> str:
 def study_splits(folder: Path, task: Denoise) -> Splits:
     """Gray training pictures, and centre crops of the validation pictures."""
     splits = load_splits(folder, "gray", 0, task)
-    return Splits(splits.train, middles(splits.val, VAL_SIDE), splits.test, splits.source)
+    return Splits(splits.train, splits.val.middles(VAL_SIDE), splits.test, splits.source)
 
 
 def main() -> None:

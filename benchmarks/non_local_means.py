@@ -13,7 +13,6 @@ import json
 from importlib import metadata
 
 import numpy as np
-from middles import middles
 from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means
 
@@ -27,7 +26,7 @@ def main() -> None:
     """Try all settings at three noise levels and print the mean PSNR of each."""
     train = load_splits(None, "gray", 0, Denoise()).train
     photographs = train.select(range(len(BUILTIN_TRAIN)))
-    images = middles(photographs, 256)
+    images = photographs.middles(256)
     rows = []
     for strength, patch, distance in itertools.product((0.4, 0.5, 0.6, 0.8), (5, 7), (6, 11)):
         row: dict[str, float] = {"h_over_sigma": strength, "patch": patch, "distance": distance}

@@ -14,7 +14,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from middles import middles
 from study_file import add_row, missing, networks_parser, read_study
 
 from clearer.bench.accuracy import measure_accuracy
@@ -74,7 +73,7 @@ def _chosen(images: ImageSet, split: str, is_bsds: bool) -> ImageSet:
     kept = [i for i, name in enumerate(images.names) if (Path(name).name in known) == is_bsds]
     kept = kept[:: STEPS.get((split, is_bsds), 1)]
     chosen = ImageSet(tuple(images.names[i] for i in kept), tuple(images.images[i] for i in kept))
-    return middles(chosen, SIDE)
+    return chosen.middles(SIDE)
 
 
 if __name__ == "__main__":

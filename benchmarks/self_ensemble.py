@@ -12,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, get_args
 
-from middles import middles
 from study_file import add_row, missing, networks_parser, read_study
 
 from clearer.bench.level_runner import at_level
@@ -43,7 +42,7 @@ def main() -> None:
     for name in missing(arguments.out, about, "networks", map(str, arguments.networks)):
         model = find_restorer(Path(name), "onnxruntime")
         color: Color = "rgb" if model.channels == 3 else "gray"
-        images = middles(load_splits(arguments.data, color, 0, TASK).val, SIDE)
+        images = load_splits(arguments.data, color, 0, TASK).val.middles(SIDE)
         known = at_level(model.runner, TASK.sigma_255, has_level=model.has_level)
         row = {}
         for views in VIEWS:

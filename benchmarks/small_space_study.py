@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from middles import middles
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from torch import nn
@@ -75,7 +74,7 @@ def main() -> None:
     changes = {name: json.loads(value) for name, value in words.items()}
     out: Path = arguments.out
     splits = load_splits(arguments.data, "gray", 0, Denoise())
-    splits = replace(splits, val=middles(splits.val, VAL_SIDE))
+    splits = replace(splits, val=splits.val.middles(VAL_SIDE))
     result: dict[str, Any] = {
         "about": _about(splits),
         "settings": {},

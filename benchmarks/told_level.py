@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from middles import middles
 from study_file import add_row, missing, networks_parser, read_study
 
 from clearer.bench.accuracy import input_accuracy, measure_accuracy
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("--color", choices=("gray", "rgb"), default="gray")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    images = middles(load_splits(arguments.data, arguments.color, 0, Denoise()).val, SIDE)
+    images = load_splits(arguments.data, arguments.color, 0, Denoise()).val.middles(SIDE)
     tasks = {level: Denoise(sigma=Span(level, level)) for level in LEVELS}
     about = {
         "color": arguments.color,

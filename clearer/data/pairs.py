@@ -82,12 +82,16 @@ def holds_pictures(folder: Path, task: Task) -> bool:
 def _refuse_pair_folders(folder: Path) -> None:
     """Degraded pictures are no clean ones: figures of them would be wrong without a sign."""
     for place in (folder, *_sub_folders(folder)):
-        degraded = next((n for n in _DEGRADED_FOLDERS if (place / n).is_dir()), None)
-        if degraded is not None and (place / "clean").is_dir():
+        degraded = _degraded_folders(place)
+        if degraded and (place / "clean").is_dir():
             raise InputError(
-                f"{place} holds pairs, in clean/ and {degraded}/: take --task paired, or give the "
-                "folder with the clean pictures alone"
+                f"{place} holds pairs, in clean/ and {degraded[0].name}/: take --task paired, or "
+                "give the folder with the clean pictures alone"
             )
+
+
+def _degraded_folders(folder: Path) -> list[Path]:
+    return [folder / name for name in _DEGRADED_FOLDERS if (folder / name).is_dir()]
 
 
 def _sub_folders(folder: Path) -> list[Path]:
@@ -111,7 +115,7 @@ def _images(folder: Path, *, nested: bool) -> list[tuple[str, Path]]:
 
 
 def _pair_folders(folder: Path, *, nested: bool) -> list[PictureFile]:
-    found = [folder / name for name in _DEGRADED_FOLDERS if (folder / name).is_dir()]
+    found = _degraded_folders(folder)
     if len(found) != 1 or not (folder / "clean").is_dir():
         others = ", ".join(f"{name}/" for name in _DEGRADED_FOLDERS[1:])
         raise InputError(

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from clearer.errors import InputError
 from clearer.pictures.formats import IMAGE_SUFFIXES, is_picture_name
 from clearer.pictures.reading import read_picture
 
-__all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "LUMA", "Color", "ImageSet", "list_images", "middle", "read_image"]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Color = Literal["gray", "rgb"]
 """Channels of the pictures: one, or three."""
 
@@ -57,11 +58,12 @@ class ImageSet:
     def middles(self, side: int) -> ImageSet:
         """Centre crops of all pictures, with sides of at most ``side`` pixels."""
         pictures = (self.images, self.degraded)
-        images, degraded = (tuple(_middle(p, side) for p in of_one) for of_one in pictures)
+        images, degraded = (tuple(middle(p, side) for p in of_one) for of_one in pictures)
         return ImageSet(self.names, images, degraded)
 
 
-def _middle(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def middle(picture: NDArray[Scalar], side: int) -> NDArray[Scalar]:
+    """Centre crop of a picture ``(H, W, C)``, with sides of at most ``side`` pixels."""
     top, left = (max(0, whole - side) // 2 for whole in picture.shape[:2])
     return picture[top : top + side, left : left + side]
 
